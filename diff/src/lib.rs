@@ -1,0 +1,13 @@
+//! The judge: takes bytes and gives reports.
+//!
+//! A [`Request`] is a whole link as data. An [`adapter`] has one linker perform it, [`model`] turns
+//! what came out into [`Facts`], [`oracle`]s compare Facts, [`divergence`]s explain differences away.
+//! There is no randomness here and nobody knows what a case is. Only `adapter/reference.rs` may name
+//! `scold_linker`: the judge reads every output with its own decoders.
+
+pub mod adapter;
+pub mod model;
+pub mod request;
+
+pub use model::{Facts, Family, Key, Place, Value};
+pub use request::{Arch, File, Format, Mode, Request, Target};

@@ -1,0 +1,414 @@
+//! Facts: what a loader would see of one linked module, as keyed values.
+//!
+//! A reader (`model/elf.rs`) turns the bytes of an output, read beside the [`crate::Request`] that
+//! made it, into [`Facts`]; `scold_fuzz::expect` computes the same Facts from a case without any
+//! bytes. Both follow the definitions here to the letter. Addresses, order, padding, PLT shape, hash
+//! style and the packing of dynamic relocations never show.
+//!
+//! # Naming inputs
+//!
+//! FILE is the name in the request: `a.o`; an archive member is `lib.a(m.o)`. SECTION is
+//! `FILE:NAME`, with `#k` appended from the second section of that name on (`a.o:.text#1`). A
+//! *place* is `SECTION+0xOFF` in input coordinates. Common symbols have the place
+//! `FILE:COMMON.NAME+0x0` where FILE is the file whose common won (the largest; the first of equals).
+//!
+//! Sections that can carry one start with a 16-byte marker ([`MARKER_MAGIC`] and 8 bytes that are
+//! unique in the request): that is how they are found in an output. Others are found by unique symbols
+//! of the output's symbol table, or by their bytes.
+//!
+//! # Families
+//!
+//! See [`Family`]: each variant says what its keys and values are.
+
+pub mod elf;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The first 8 bytes of every marker; never a valid instruction sequence or pointer of a case.
+pub const MARKER_MAGIC: [u8; 8] = *b"\xf1SCOLD\x1b\xf2";
+
+/// What a fact is about. The name of the variant in lower case is the first part of its key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Family {
+    /// `error` → [`Value::Error`]: the link was refused. Then it is the only fact.
+    Error,
+    /// `export.NAME`, `export.NAME@@VER` (default version), `export.NAME@VER` (hidden version) →
+    /// [`Value::Export`]. One for every *defined* dynamic symbol that an input mentions by name.
+    /// Names only the linker makes (`_end`, `_DYNAMIC`, `__start_X`, version names) are left out.
+    Export,
+    /// `import.NAME`, `import.NAME@VER` → [`Value::Import`]. One for every *undefined* dynamic symbol
+    /// that is used by a dynamic relocation or referenced strongly.
+    Import,
+    /// `site.SECTION+0xOFF` → [`Value::Ref`]: what the relocation at that place of an input section
+    /// that is in the output finally means for symbol S (the addend is taken off again), after PLT,
+    /// GOT, copies, relaxations and dynamic relocations are followed. Allocated sections only.
+    Site,
+    /// `bytes.SECTION` → [`Value::Digest`] of an allocated input section's contents in the output,
+    /// with the bytes that its relocations may rewrite masked to zero ([`elf::mask`]).
+    Bytes,
+    /// `init.N` → [`Value::Ref`], the N-th function called at load (DT_INIT, then DT_INIT_ARRAY).
+    Init,
+    /// `fini.N` → [`Value::Ref`], the N-th function called at unload (DT_FINI_ARRAY backwards, DT_FINI).
+    Fini,
+    /// `needed.N` → [`Value::Text`]: DT_NEEDED, in order.
+    Needed,
+    /// `dynamic.soname`, `dynamic.runpath` → [`Value::Text`]; `dynamic.now|nodelete|symbolic|textrel|
+    /// static_tls` → [`Value::Flag`] true, absent otherwise.
+    Dynamic,
+    /// `perm.SECTION` → [`Value::Text`] of `r`, `rx`, `rw`, `relro` (written by the loader, then
+    /// read-only), `tls` for an allocated input section that is in the output. Absent if it is not.
+    Perm,
+    /// `tls.align` → [`Value::Number`], p_align of PT_TLS (1 if there is none: then absent).
+    Tls,
+    /// `lookup.NAME` → [`Value::Found`]: what the module's own hash tables answer for each name that
+    /// an input mentions as a global symbol, and for three names that none does (`scold.absent.1`…).
+    /// Only the default (or only) version counts.
+    Lookup,
+    /// `unwind.PLACE` → [`Value::Text`]: for each FDE of an input whose function is in the output, at
+    /// the function's place: `len=N aug=zR lsda=PLACE|none` as found through .eh_frame_hdr.
+    Unwind,
+    /// `entry` → [`Value::Ref`]: where an executable starts.
+    Entry,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: &[Self] = &[
+        Self::Error,
+        Self::Export,
+        Self::Import,
+        Self::Site,
+        Self::Bytes,
+        Self::Init,
+        Self::Fini,
+        Self::Needed,
+        Self::Dynamic,
+        Self::Perm,
+        Self::Tls,
+        Self::Lookup,
+        Self::Unwind,
+        Self::Entry,
+    ];
+
+    /// The first part of the family's keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Export => "export",
+            Self::Import => "import",
+            Self::Site => "site",
+            Self::Bytes => "bytes",
+            Self::Init => "init",
+            Self::Fini => "fini",
+            Self::Needed => "needed",
+            Self::Dynamic => "dynamic",
+            Self::Perm => "perm",
+            Self::Tls => "tls",
+            Self::Lookup => "lookup",
+            Self::Unwind => "unwind",
+            Self::Entry => "entry",
+        }
+    }
+}
+
+/// A fact's name: its family and the rest, `export.foo@@V1`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    /// What it is about.
+    pub family: Family,
+    /// What comes after the family's name and the dot; empty for `error` and `entry`.
+    pub rest: Box<str>,
+}
+
+impl Key {
+    /// The key `family.rest`.
+    pub fn new(family: Family, rest: impl Into<Box<str>>) -> Self {
+        Self { family, rest: rest.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.family.name())?;
+        if self.rest.is_empty() { Ok(()) } else { write!(f, ".{}", self.rest) }
+    }
+}
+
+/// Why a link was refused. Oracles compare these, never messages.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // The codes are the documentation; `scold_linker::ErrorKind` explains each.
+pub enum ErrorClass {
+    UndefinedSymbol,
+    DuplicateSymbol,
+    RelocOverflow,
+    RelocMisaligned,
+    RelocUnsupported,
+    RelocDynamic,
+    TlsMismatch,
+    UndefinedVersion,
+    BadInput,
+    BadScript,
+    WrongMachine,
+    UnknownOption,
+    Usage,
+    MissingFile,
+    Io,
+    /// A message no rule of the adapter recognises.
+    Other,
+}
+
+impl ErrorClass {
+    /// The stable code, the same as the reference's.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UndefinedSymbol => "undefined-symbol",
+            Self::DuplicateSymbol => "duplicate-symbol",
+            Self::RelocOverflow => "reloc-overflow",
+            Self::RelocMisaligned => "reloc-misaligned",
+            Self::RelocUnsupported => "reloc-unsupported",
+            Self::RelocDynamic => "reloc-dynamic",
+            Self::TlsMismatch => "tls-mismatch",
+            Self::UndefinedVersion => "undefined-version",
+            Self::BadInput => "bad-input",
+            Self::BadScript => "bad-script",
+            Self::WrongMachine => "wrong-machine",
+            Self::UnknownOption => "unknown-option",
+            Self::Usage => "usage",
+            Self::MissingFile => "missing-file",
+            Self::Io => "io",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A place in input coordinates.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Place {
+    /// `FILE:NAME` or `FILE:NAME#k`.
+    pub section: Box<str>,
+    /// Bytes from the section's start.
+    pub offset: i64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.offset < 0 {
+            write!(f, "{}-{:#x}", self.section, -self.offset)
+        } else {
+            write!(f, "{}+{:#x}", self.section, self.offset)
+        }
+    }
+}
+
+/// What a reference finally means at run time.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Meaning {
+    /// The address of a place of this module, decided when it was linked (or rebased).
+    Place(Place),
+    /// The address that dynamic lookup gives for `NAME` or `NAME@VER`: imports, preemptible
+    /// definitions, canonical PLTs and copies. Protected and `DF_SYMBOLIC` self-lookups, and an
+    /// executable's lookups of its own exports, are [`Meaning::Place`].
+    Dynamic(Box<str>),
+    /// A number: absolute symbols; 0 is a weak undefined that stays null.
+    Absolute(u64),
+    /// The TLS variable of the inner meaning (its place in the TLS template, or its name), whatever
+    /// model reaches it: TP offset, DTP offset, descriptor, module id and offset.
+    Tls(Box<Meaning>),
+    /// This module's TLS block as such (a local-dynamic module id).
+    TlsModule,
+    /// What the IFUNC resolver at the place returns.
+    Ifunc(Place),
+    /// The GOT's base (`_GLOBAL_OFFSET_TABLE_`).
+    GotBase,
+    /// A symbol's size.
+    Size(u64),
+    /// A string of a mergeable section, up to its NUL, read where the reference points (addend
+    /// included, because it selects the piece); a constant of one in full.
+    Merged(Vec<u8>),
+    /// The end of a linker-made name: `__start_X`, `_end`, `__ehdr_start`… by that name.
+    Linker(Box<str>),
+    /// The target was discarded and the field has the linker's tombstone.
+    Discarded,
+    /// Nothing a correct link can give; the text says what was found.
+    Bad(String),
+}
+
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Place(place) => write!(f, "{place}"),
+            Self::Dynamic(name) => write!(f, "dynamic {name}"),
+            Self::Absolute(value) => write!(f, "absolute {value:#x}"),
+            Self::Tls(inner) => write!(f, "tls {inner}"),
+            Self::TlsModule => f.write_str("tls-module"),
+            Self::Ifunc(place) => write!(f, "ifunc {place}"),
+            Self::GotBase => f.write_str("got-base"),
+            Self::Size(size) => write!(f, "size {size:#x}"),
+            Self::Merged(bytes) => write!(f, "merged \"{}\"", bytes.escape_ascii()),
+            Self::Linker(name) => write!(f, "linker {name}"),
+            Self::Discarded => f.write_str("discarded"),
+            Self::Bad(text) => write!(f, "bad: {text}"),
+        }
+    }
+}
+
+/// What a dynamic symbol is; STT_COMMON counts as object.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // STT_* by their names.
+pub enum SymbolKind {
+    Notype,
+    Object,
+    Func,
+    Tls,
+    Ifunc,
+}
+
+/// How a dynamic symbol binds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // STB_* by their names.
+pub enum Binding {
+    Global,
+    Weak,
+    Unique,
+}
+
+/// A fact's value.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Value {
+    /// See [`Family::Error`].
+    Error(ErrorClass),
+    /// See [`Family::Export`].
+    Export {
+        /// STT_*.
+        kind: SymbolKind,
+        /// STB_*.
+        binding: Binding,
+        /// STV_PROTECTED; everything else exported is default.
+        protected: bool,
+        /// st_size.
+        size: u64,
+        /// What st_value means: a place, an absolute number, `tls PLACE`, `ifunc PLACE`, or
+        /// `dynamic NAME` for a copy relocation or a canonical PLT.
+        meaning: Meaning,
+    },
+    /// See [`Family::Import`].
+    Import {
+        /// STB_WEAK.
+        weak: bool,
+    },
+    /// What a reference means.
+    Ref(Meaning),
+    /// A digest ([`digest`]).
+    Digest(u64),
+    /// Free text of a documented form.
+    Text(Box<str>),
+    /// A number.
+    Number(u64),
+    /// A flag that is on.
+    Flag(bool),
+    /// The answer of a hash table; all tables of the module agreed.
+    Found(Option<Meaning>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(class) => f.write_str(class.code()),
+            Self::Export { kind, binding, protected, size, meaning } => {
+                let protected = if *protected { " protected" } else { "" };
+                write!(f, "{kind:?} {binding:?}{protected} size={size} {meaning}")
+            }
+            Self::Import { weak } => f.write_str(if *weak { "weak" } else { "strong" }),
+            Self::Ref(meaning) => write!(f, "{meaning}"),
+            Self::Digest(digest) => write!(f, "{digest:016x}"),
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Found(Some(meaning)) => write!(f, "found {meaning}"),
+            Self::Found(None) => f.write_str("absent"),
+        }
+    }
+}
+
+/// The Facts of one module.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Facts {
+    map: BTreeMap<Key, Value>,
+}
+
+impl Facts {
+    /// Adds one fact; a second value for a key is a bug of the reader.
+    pub fn add(&mut self, family: Family, rest: impl Into<Box<str>>, value: Value) {
+        let key = Key::new(family, rest);
+        if let Some(old) = self.map.insert(key.clone(), value) {
+            assert_eq!(Some(&old), self.map.get(&key), "two values for {key}");
+        }
+    }
+
+    /// The Facts of a refused link.
+    pub fn refused(class: ErrorClass) -> Self {
+        let mut facts = Self::default();
+        facts.add(Family::Error, "", Value::Error(class));
+        facts
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &Key) -> Option<&Value> {
+        self.map.get(key)
+    }
+
+    /// All facts in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.map.iter()
+    }
+
+    /// Why the link was refused, if it was.
+    pub fn error(&self) -> Option<ErrorClass> {
+        match self.map.get(&Key::new(Family::Error, "")) {
+            Some(Value::Error(class)) => Some(*class),
+            _ => None,
+        }
+    }
+
+    /// What differs between two modules: key, ours, theirs.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> Vec<Difference<'a>> {
+        let mut list: Vec<_> = self
+            .map
+            .iter()
+            .filter(|(key, value)| other.map.get(key) != Some(value))
+            .map(|(key, value)| Difference { key, left: Some(value), right: other.map.get(key) })
+            .collect();
+        let missing = other.map.iter().filter(|(key, _)| !self.map.contains_key(key));
+        list.extend(missing.map(|(key, value)| Difference { key, left: None, right: Some(value) }));
+        list.sort_by_key(|difference| difference.key);
+        list
+    }
+}
+
+/// One key on which two modules differ.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference<'a> {
+    /// The key.
+    pub key: &'a Key,
+    /// Its value on the left, if any.
+    pub left: Option<&'a Value>,
+    /// Its value on the right, if any.
+    pub right: Option<&'a Value>,
+}
+
+/// The digest of [`Value::Digest`]: FNV-1a, 64 bits.
+pub fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (key, value) in &self.map {
+            writeln!(f, "{key} = {value}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! A whole link as data: files in memory and the arguments GNU `ld` would take, in order.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A machine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Arch {
+    /// x86-64.
+    Amd64,
+    /// 32-bit Arm with Thumb-2, EABI5.
+    Arm,
+    /// AArch64, little-endian.
+    Arm64,
+}
+
+/// An object file format.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Format {
+    /// ELF.
+    Elf,
+    /// Mach-O.
+    Macho,
+}
+
+/// What a link is for: `amd64-elf`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Target {
+    /// The machine.
+    pub arch: Arch,
+    /// The format.
+    pub format: Format,
+}
+
+impl Target {
+    /// ELF for x86-64.
+    pub const AMD64_ELF: Self = Self { arch: Arch::Amd64, format: Format::Elf };
+    /// Every target this build can judge and generate.
+    pub const ALL: &[Self] = &[Self::AMD64_ELF];
+
+    /// The name used on command lines and in folders.
+    pub fn name(self) -> &'static str {
+        match (self.arch, self.format) {
+            (Arch::Amd64, Format::Elf) => "amd64-elf",
+            (Arch::Arm, Format::Elf) => "arm-elf",
+            (Arch::Arm64, Format::Elf) => "arm64-elf",
+            (Arch::Amd64, Format::Macho) => "amd64-macho",
+            (Arch::Arm, Format::Macho) => "arm-macho",
+            (Arch::Arm64, Format::Macho) => "arm64-macho",
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        Self::ALL.iter().copied().find(|t| t.name() == s).ok_or_else(|| format!("no target `{s}`"))
+    }
+}
+
+/// What is being built.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Mode {
+    /// A shared library as C, Go and Rust make them for others: `-shared -Bsymbolic -z nodelete`.
+    CShared,
+    /// A shared library for a host of the same language: `-shared -z now`, preemptible data.
+    Plugin,
+    /// A plain `-shared` library, no more flags.
+    Shared,
+    /// A position-independent executable.
+    Pie,
+    /// A position-dependent executable.
+    Exe,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: &[Self] = &[Self::CShared, Self::Plugin, Self::Shared, Self::Pie, Self::Exe];
+
+    /// The name used on command lines and in case text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CShared => "c-shared",
+            Self::Plugin => "plugin",
+            Self::Shared => "shared",
+            Self::Pie => "pie",
+            Self::Exe => "exe",
+        }
+    }
+
+    /// The arguments that ask GNU-style linkers for this mode.
+    pub fn args(self) -> &'static [&'static str] {
+        match self {
+            Self::CShared => &["-shared", "-Bsymbolic", "-z", "nodelete", "-z", "relro"],
+            Self::Plugin => &["-shared", "-z", "now", "-z", "relro"],
+            Self::Shared => &["-shared"],
+            Self::Pie => &["-pie"],
+            Self::Exe => &["-no-pie"],
+        }
+    }
+
+    /// Whether the output is a library.
+    pub fn is_library(self) -> bool {
+        matches!(self, Self::CShared | Self::Plugin | Self::Shared)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        Self::ALL.iter().copied().find(|m| m.name() == s).ok_or_else(|| format!("no mode `{s}`"))
+    }
+}
+
+/// A file of a link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct File {
+    /// The name arguments use, relative, no directories: `a.o`, `libx.so`, `v.map`.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+/// A whole link: what an adapter performs and what [`crate::model`] reads an output against.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Machine and format.
+    pub target: Target,
+    /// What is being built; its arguments are not in `args`.
+    pub mode: Mode,
+    /// The rest of the arguments as GNU `ld` takes them, inputs and options in order. No `-o`.
+    pub args: Vec<String>,
+    /// Every file `args` name (objects, archives, libraries, scripts).
+    pub files: Vec<File>,
+}
+
+impl Request {
+    /// The file called `name`.
+    pub fn file(&self, name: &str) -> Option<&File> {
+        self.files.iter().find(|f| f.name == name)
+    }
+}

@@ -1,0 +1,359 @@
+//! A case: a whole link as plain data.
+//!
+//! What people read, edit and commit is its text form (`text.rs`), which `Debug` prints too.
+
+use scold_diff::{Mode, Target};
+
+/// How far the specs decide what must come out.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub enum Validity {
+    /// The gABI and psABI decide everything.
+    #[default]
+    Defined,
+    /// Practice decides; linkers may differ without being wrong.
+    ImplementationDefined,
+    /// A correct linker must refuse it.
+    Invalid,
+}
+
+/// A whole link.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Case {
+    /// Machine and format.
+    pub target: Target,
+    /// What is built.
+    pub mode: Mode,
+    /// How far the specs decide.
+    pub validity: Validity,
+    /// Options that change meaning, in order, before the inputs.
+    pub options: Vec<Opt>,
+    /// Inputs in command-line order.
+    pub inputs: Vec<Input>,
+    /// The version script, if any (`--version-script=v.map`).
+    pub versions: Option<VersionScript>,
+}
+
+/// An option that changes what the result means.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // Named after the flag.
+pub enum Opt {
+    Bsymbolic,
+    BsymbolicFunctions,
+    ExportDynamic,
+    GcSections,
+    NoRelax,
+    Now,
+    Nodelete,
+    PackRelativeRelocs,
+    /// `--hash-style=sysv|gnu|both`.
+    HashStyle(HashStyle),
+    /// `--defsym=NAME=VALUE` (a number), or another symbol's name.
+    Defsym(String, DefsymValue),
+    /// `--wrap=NAME`.
+    Wrap(String),
+    /// `-soname=NAME`.
+    Soname(String),
+    /// `--dynamic-list=FILE` with these names.
+    DynamicList(Vec<String>),
+    /// `-e NAME`.
+    Entry(String),
+    /// `-u NAME`.
+    Undefined(String),
+    /// `-O2`: string tails may be merged.
+    O2,
+    /// `-z defs`.
+    Defs,
+    /// `--as-needed` from here on.
+    AsNeeded,
+}
+
+/// The value of `--defsym`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum DefsymValue {
+    /// An absolute number.
+    Number(u64),
+    /// The value of another symbol.
+    Symbol(String),
+}
+
+/// Which hash tables are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // Named after the flag's argument.
+pub enum HashStyle {
+    Sysv,
+    Gnu,
+    Both,
+}
+
+/// One input on the command line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// A relocatable object.
+    Object(Object),
+    /// An archive of objects.
+    Archive(Archive),
+    /// A shared library to link against, made without any linker.
+    Library(Library),
+    /// `--start-group … --end-group` around archives.
+    Group(Vec<Archive>),
+}
+
+/// An archive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Archive {
+    /// `lib1.a`.
+    pub name: String,
+    /// Members in order.
+    pub members: Vec<Object>,
+    /// `--whole-archive` around it.
+    pub whole: bool,
+    /// A thin archive.
+    pub thin: bool,
+}
+
+/// A relocatable object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Object {
+    /// `a.o`; unique in the case.
+    pub name: String,
+    /// Sections in order; references are by index into this list.
+    pub sections: Vec<Section>,
+    /// Symbols in order; references are by index into this list. Locals and globals may be mixed:
+    /// emitters order them as the format wants.
+    pub symbols: Vec<Symbol>,
+    /// COMDAT groups.
+    pub groups: Vec<Group>,
+}
+
+/// A COMDAT (or plain) group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// The signature symbol's name.
+    pub signature: String,
+    /// GRP_COMDAT.
+    pub comdat: bool,
+    /// Indexes into `Object::sections`.
+    pub members: Vec<usize>,
+}
+
+/// An input section. Where `marker` is set the emitter puts 16 unique bytes before `data`, and every
+/// offset here (symbols, relocations) counts from the start of the marker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// `.text.f`.
+    pub name: String,
+    /// SHT_*: what is in it.
+    pub kind: SectionKind,
+    /// `a`, `w`, `x`, `t`, `M`, `S`, `R` (retain), `E` (exclude).
+    pub flags: SectionFlags,
+    /// sh_addralign.
+    pub align: u64,
+    /// sh_entsize, for mergeable sections.
+    pub entsize: u64,
+    /// Starts with a marker.
+    pub marker: bool,
+    /// The bytes after the marker; for NOBITS only its length counts.
+    pub data: Data,
+    /// Relocations, offsets ascending.
+    pub relocs: Vec<Reloc>,
+    /// SHF_LINK_ORDER: the section it goes with.
+    pub link_order: Option<usize>,
+}
+
+/// A section's contents.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Data {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// That many zeros (NOBITS, or a gap).
+    Zeros(u64),
+}
+
+/// SHT_*.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // SHT_* by their names.
+pub enum SectionKind {
+    Progbits,
+    Nobits,
+    InitArray,
+    FiniArray,
+    PreinitArray,
+    Note,
+    EhFrame,
+}
+
+/// SHF_*.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[allow(missing_docs)] // SHF_* by their names.
+pub struct SectionFlags {
+    pub alloc: bool,
+    pub write: bool,
+    pub exec: bool,
+    pub tls: bool,
+    pub merge: bool,
+    pub strings: bool,
+    pub retain: bool,
+    pub exclude: bool,
+}
+
+/// A relocation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reloc {
+    /// Bytes from the section's start (marker included).
+    pub offset: u64,
+    /// The psABI's number.
+    pub r_type: u32,
+    /// S.
+    pub symbol: SymbolRef,
+    /// A. For REL targets the emitter writes it into the field.
+    pub addend: i64,
+}
+
+/// What a relocation refers to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SymbolRef {
+    /// `Object::symbols[i]`.
+    Named(usize),
+    /// The section symbol of `Object::sections[i]`.
+    Section(usize),
+    /// Symbol 0.
+    Null,
+}
+
+/// A symbol of an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Symbol {
+    /// Its name, with `@V` or `@@V` when versioned by `.symver`.
+    pub name: String,
+    /// STB_*.
+    pub binding: Binding,
+    /// STT_*.
+    pub kind: SymbolKind,
+    /// STV_*.
+    pub visibility: Visibility,
+    /// st_size.
+    pub size: u64,
+    /// Where it is.
+    pub definition: Definition,
+}
+
+/// Where a symbol is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Definition {
+    /// Nowhere in this object.
+    Undefined,
+    /// In `Object::sections[section]`, `offset` bytes from its start (marker included).
+    Section {
+        /// Index.
+        section: usize,
+        /// Bytes.
+        offset: u64,
+    },
+    /// SHN_ABS.
+    Absolute(u64),
+    /// SHN_COMMON with this alignment.
+    Common {
+        /// st_value.
+        align: u64,
+    },
+}
+
+/// STB_*.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // STB_* by their names.
+pub enum Binding {
+    Local,
+    Global,
+    Weak,
+    Unique,
+}
+
+/// STT_*.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // STT_* by their names.
+pub enum SymbolKind {
+    Notype,
+    Object,
+    Func,
+    Tls,
+    Ifunc,
+}
+
+/// STV_*.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // STV_* by their names.
+pub enum Visibility {
+    Default,
+    Internal,
+    Hidden,
+    Protected,
+}
+
+/// A shared library to link against: real and loadable, written by the emitter itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Library {
+    /// `libx.so`.
+    pub name: String,
+    /// DT_SONAME; DT_NEEDED is `name` without one.
+    pub soname: Option<String>,
+    /// `--as-needed` around it.
+    pub as_needed: bool,
+    /// What it defines and needs.
+    pub symbols: Vec<LibrarySymbol>,
+}
+
+/// A dynamic symbol of a library.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LibrarySymbol {
+    /// Its name without a version.
+    pub name: String,
+    /// Its version, and whether it is the default one.
+    pub version: Option<(String, bool)>,
+    /// STB_*; not local.
+    pub binding: Binding,
+    /// STT_*.
+    pub kind: SymbolKind,
+    /// STV_*: default or protected.
+    pub visibility: Visibility,
+    /// st_size.
+    pub size: u64,
+    /// Defined here, or undefined.
+    pub defined: LibraryDefinition,
+}
+
+/// Where a library's symbol is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LibraryDefinition {
+    /// Undefined in the library.
+    Undefined,
+    /// In its code (functions), its data (objects) or its TLS template, by kind; the emitter gives
+    /// each its own bytes. Symbols with the same `alias` number share an address.
+    Defined {
+        /// Same number, same address.
+        alias: u32,
+        /// In read-only data instead of writable data.
+        readonly: bool,
+    },
+    /// SHN_ABS.
+    Absolute(u64),
+}
+
+/// A version script.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VersionScript {
+    /// Nodes in order; an anonymous script has one with an empty name.
+    pub nodes: Vec<VersionNode>,
+}
+
+/// `NAME { global: …; local: …; } PARENT;`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VersionNode {
+    /// The version's name; empty for an anonymous script.
+    pub name: String,
+    /// Exact names and globs made global.
+    pub global: Vec<String>,
+    /// Exact names and globs made local.
+    pub local: Vec<String>,
+    /// The version it inherits from.
+    pub parent: Option<String>,
+}

@@ -1,0 +1,11 @@
+//! The generator: cases, their text form, generators, emitters, expectations, the reducer.
+//!
+//! All the randomness of the project is here, and none of any linker's command line: a [`Case`] is
+//! plain data; [`emit`] turns it into a [`scold_diff::Request`], [`expect`] into the Facts that the
+//! specs demand.
+
+pub mod case;
+pub mod emit;
+pub mod expect;
+
+pub use case::Case;

@@ -1,0 +1,194 @@
+//! Errors: one word wide, boxed; a kind to branch on, a site and a text for people.
+
+use std::fmt;
+
+/// A result whose error is one [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as a class that tests and the judge can branch on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ErrorKind {
+    /// A strong reference that nothing defines (or a hidden one that only a library defines).
+    UndefinedSymbol,
+    /// Two strong definitions of one name.
+    DuplicateSymbol,
+    /// The value does not fit the field.
+    RelocOverflow,
+    /// The value is not a multiple of the field's scale.
+    RelocMisaligned,
+    /// A relocation type this output can't have at all.
+    RelocUnsupported,
+    /// A relocation that would need a dynamic form which does not exist.
+    RelocDynamic,
+    /// TLS and non-TLS mentions of one symbol.
+    TlsMismatch,
+    /// A version that no script or library defines.
+    UndefinedVersion,
+    /// A malformed object, archive or shared library.
+    BadInput,
+    /// A malformed linker script, version script, dynamic list or response file.
+    BadScript,
+    /// An input for another machine or class.
+    WrongMachine,
+    /// An option that does not exist.
+    UnknownOption,
+    /// An option used wrongly, or a missing argument.
+    Usage,
+    /// A file or library that can't be found.
+    MissingFile,
+    /// The operating system refused.
+    Io,
+    /// The linker broke its own promise.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The stable code, such as `reloc-overflow`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UndefinedSymbol => "undefined-symbol",
+            Self::DuplicateSymbol => "duplicate-symbol",
+            Self::RelocOverflow => "reloc-overflow",
+            Self::RelocMisaligned => "reloc-misaligned",
+            Self::RelocUnsupported => "reloc-unsupported",
+            Self::RelocDynamic => "reloc-dynamic",
+            Self::TlsMismatch => "tls-mismatch",
+            Self::UndefinedVersion => "undefined-version",
+            Self::BadInput => "bad-input",
+            Self::BadScript => "bad-script",
+            Self::WrongMachine => "wrong-machine",
+            Self::UnknownOption => "unknown-option",
+            Self::Usage => "usage",
+            Self::MissingFile => "missing-file",
+            Self::Io => "io",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Where it went wrong; empty parts are unknown.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct Site {
+    /// The input as people know it: `a.o`, `lib.a(m.o)`.
+    pub file: String,
+    /// The input section's name.
+    pub section: Option<String>,
+    /// Bytes from the start of the section, or of the file when there is no section.
+    pub offset: Option<u64>,
+}
+
+/// One error, one word wide.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Inner {
+    kind: ErrorKind,
+    site: Option<Site>,
+    text: String,
+}
+
+impl Error {
+    /// An error without a place.
+    pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, site: None, text: text.into() }))
+    }
+
+    /// The same error at `site`; a site already there stays.
+    #[must_use]
+    pub fn at(mut self, site: Site) -> Self {
+        self.0.site.get_or_insert(site);
+        self
+    }
+
+    /// The same error in `file`, place unknown.
+    #[must_use]
+    pub fn in_file(self, file: impl Into<String>) -> Self {
+        self.at(Site { file: file.into(), section: None, offset: None })
+    }
+
+    /// What went wrong, to branch on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Where it went wrong.
+    pub fn site(&self) -> Option<&Site> {
+        self.0.site.as_ref()
+    }
+
+    /// What went wrong, for people.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(section) = &self.section {
+            write!(f, ":({section}")?;
+            if let Some(offset) = self.offset {
+                write!(f, "+{offset:#x}")?;
+            }
+            f.write_str(")")?;
+        } else if let Some(offset) = self.offset {
+            write!(f, ":{offset:#x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(site) = &self.0.site {
+            write!(f, "{site}: ")?;
+        }
+        f.write_str(&self.0.text)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Everything a phase found, sorted by file, section, offset. Never empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Errors(Vec<Error>);
+
+impl Errors {
+    /// Sorts `list`; `None` if there is nothing in it.
+    pub fn collect(mut list: Vec<Error>) -> Option<Self> {
+        list.sort_by(|a, b| (a.site(), a.text()).cmp(&(b.site(), b.text())));
+        list.dedup();
+        (!list.is_empty()).then_some(Self(list))
+    }
+
+    /// The errors, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Error> {
+        self.0.iter()
+    }
+
+    /// The first error: what the whole is judged by.
+    pub fn first(&self) -> &Error {
+        &self.0[0]
+    }
+}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}

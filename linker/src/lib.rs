@@ -1,0 +1,32 @@
+//! The reference linker: objects, archives, shared libraries and options in, one linked image out.
+//!
+//! [`link`] is the pipeline. It must not know of other linkers, of generated cases, or of the judge.
+
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod input;
+pub mod options;
+pub mod output;
+
+pub use error::{Error, ErrorKind, Errors, Result, Site};
+pub use input::{Files, Inputs};
+pub use options::Options;
+pub use output::{Report, Sink};
+
+/// Links `inputs` as `options` ask and writes the image into `sink`.
+///
+/// Errors: every error found by the phase that failed, sorted by file, section, offset.
+pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<Report, Errors> {
+    let _ = (inputs, options, sink);
+    Err(Errors::from(Error::new(ErrorKind::Internal, "not written yet")))
+}
+
+/// Links a command line (without the program's name) whose files come from `files`, in process.
+pub fn link_args(args: &[String], files: &dyn Files) -> Result<(Vec<u8>, Report), Errors> {
+    let options = Options::parse(args, files)?;
+    let inputs = Inputs::load(&options, files)?;
+    let mut image = Vec::new();
+    let report = link(&inputs, &options, &mut image)?;
+    Ok((image, report))
+}

@@ -1,0 +1,3 @@
+//! scold: find bugs in linkers.
+
+fn main() {}
