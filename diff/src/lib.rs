@@ -6,8 +6,10 @@
 //! `scold_linker`: the judge reads every output with its own decoders.
 
 pub mod adapter;
+pub mod expectation;
 pub mod model;
 pub mod request;
 
+pub use expectation::Expectation;
 pub use model::{Facts, Family, Key, Place, Value};
 pub use request::{Arch, File, Format, Mode, Request, Target};
