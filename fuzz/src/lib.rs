@@ -7,5 +7,6 @@
 pub mod case;
 pub mod emit;
 pub mod expect;
+pub mod reduce;
 
 pub use case::Case;

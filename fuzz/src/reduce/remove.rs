@@ -1,0 +1,285 @@
+//! Dropping parts of a case: a list of parts → the case without them, references repaired.
+
+use crate::case::{Archive, Case, Definition, Input, Object, SymbolRef};
+
+/// Kinds of parts, coarse first: a dropped input saves hundreds of smaller questions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A whole input.
+    Input,
+    /// An archive's member.
+    Member,
+    /// An option.
+    Option,
+    /// The version script, its nodes, its names.
+    Version,
+    /// A library's symbol.
+    LibrarySymbol,
+    /// A COMDAT group; its members stay.
+    Group,
+    /// A section with the symbols in it and the relocations to them.
+    Section,
+    /// A relocation.
+    Reloc,
+    /// A symbol with the relocations to it.
+    Symbol,
+}
+
+/// The order in which kinds are tried.
+pub(super) const KINDS: &[Kind] = &[
+    Kind::Input,
+    Kind::Member,
+    Kind::Option,
+    Kind::Version,
+    Kind::Group,
+    Kind::Section,
+    Kind::Reloc,
+    Kind::Symbol,
+    Kind::LibrarySymbol,
+];
+
+/// One part of a case, by index into the lists of [`Case`]; `object` counts every object of the case,
+/// members included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Part {
+    Input(usize),
+    Member { archive: usize, member: usize },
+    Option(usize),
+    VersionScript,
+    VersionNode(usize),
+    VersionGlobal { node: usize, name: usize },
+    VersionLocal { node: usize, name: usize },
+    LibrarySymbol { input: usize, symbol: usize },
+    Group { object: usize, group: usize },
+    Section { object: usize, section: usize },
+    Reloc { object: usize, section: usize, reloc: usize },
+    Symbol { object: usize, symbol: usize },
+}
+
+/// Every part of `kind` in `case`, in order.
+pub(super) fn parts(case: &Case, kind: Kind) -> Vec<Part> {
+    match kind {
+        Kind::Input => (0..case.inputs.len()).map(Part::Input).collect(),
+        Kind::Member => archives(case)
+            .enumerate()
+            .flat_map(|(archive, a)| {
+                (0..a.members.len()).map(move |member| Part::Member { archive, member })
+            })
+            .collect(),
+        Kind::Option => (0..case.options.len()).map(Part::Option).collect(),
+        Kind::Version => version_parts(case),
+        Kind::LibrarySymbol => case
+            .inputs
+            .iter()
+            .enumerate()
+            .flat_map(|(input, i)| {
+                let count = if let Input::Library(library) = i { library.symbols.len() } else { 0 };
+                (0..count).map(move |symbol| Part::LibrarySymbol { input, symbol })
+            })
+            .collect(),
+        Kind::Group | Kind::Section | Kind::Reloc | Kind::Symbol => objects(case)
+            .into_iter()
+            .enumerate()
+            .flat_map(|(index, object)| object_parts(object, index, kind))
+            .collect(),
+    }
+}
+
+fn version_parts(case: &Case) -> Vec<Part> {
+    let Some(script) = &case.versions else { return Vec::new() };
+    let mut list = vec![Part::VersionScript];
+    for (node, n) in script.nodes.iter().enumerate() {
+        list.push(Part::VersionNode(node));
+        list.extend((0..n.global.len()).map(|name| Part::VersionGlobal { node, name }));
+        list.extend((0..n.local.len()).map(|name| Part::VersionLocal { node, name }));
+    }
+    list
+}
+
+fn object_parts(o: &Object, object: usize, kind: Kind) -> Vec<Part> {
+    match kind {
+        Kind::Group => (0..o.groups.len()).map(|group| Part::Group { object, group }).collect(),
+        Kind::Section => {
+            (0..o.sections.len()).map(|section| Part::Section { object, section }).collect()
+        }
+        Kind::Symbol => {
+            (0..o.symbols.len()).map(|symbol| Part::Symbol { object, symbol }).collect()
+        }
+        _ => o
+            .sections
+            .iter()
+            .enumerate()
+            .flat_map(|(section, s)| {
+                (0..s.relocs.len()).map(move |reloc| Part::Reloc { object, section, reloc })
+            })
+            .collect(),
+    }
+}
+
+/// `case` without `drop`, which are parts of one kind in the order [`parts`] gave them.
+pub(super) fn without(case: &Case, drop: &[Part]) -> Case {
+    let mut case = case.clone();
+    // From the end, so that the indexes of those before stay true.
+    for part in drop.iter().rev() {
+        drop_part(&mut case, *part);
+    }
+    case
+}
+
+fn drop_part(case: &mut Case, part: Part) {
+    match part {
+        Part::Input(input) => {
+            case.inputs.remove(input);
+        }
+        Part::Member { archive, member } => {
+            if let Some(archive) = archives_mut(case).nth(archive) {
+                archive.members.remove(member);
+            }
+        }
+        Part::Option(option) => {
+            case.options.remove(option);
+        }
+        Part::VersionScript => case.versions = None,
+        Part::VersionNode(_) | Part::VersionGlobal { .. } | Part::VersionLocal { .. } => {
+            drop_version(case, part);
+        }
+        Part::LibrarySymbol { input, symbol } => {
+            if let Some(Input::Library(library)) = case.inputs.get_mut(input) {
+                library.symbols.remove(symbol);
+            }
+        }
+        Part::Group { object, group } => {
+            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+                object.groups.remove(group);
+            }
+        }
+        Part::Section { object, section } => {
+            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+                drop_section(object, section);
+            }
+        }
+        Part::Reloc { object, section, reloc } => {
+            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+                object.sections[section].relocs.remove(reloc);
+            }
+        }
+        Part::Symbol { object, symbol } => {
+            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+                drop_symbol(object, symbol);
+            }
+        }
+    }
+}
+
+fn drop_version(case: &mut Case, part: Part) {
+    let Some(script) = &mut case.versions else { return };
+    match part {
+        Part::VersionNode(node) => {
+            let gone = script.nodes.remove(node).name;
+            for node in &mut script.nodes {
+                node.parent.take_if(|parent| *parent == gone);
+            }
+            // An empty script is another thing than none.
+            if script.nodes.is_empty() {
+                case.versions = None;
+            }
+        }
+        Part::VersionGlobal { node, name } => {
+            script.nodes[node].global.remove(name);
+        }
+        Part::VersionLocal { node, name } => {
+            script.nodes[node].local.remove(name);
+        }
+        _ => {}
+    }
+}
+
+fn drop_section(object: &mut Object, gone: usize) {
+    let inside =
+        |d: &Definition| matches!(d, Definition::Section { section, .. } if *section == gone);
+    for symbol in (0..object.symbols.len()).rev() {
+        if inside(&object.symbols[symbol].definition) {
+            drop_symbol(object, symbol);
+        }
+    }
+    object.sections.remove(gone);
+    let shift = |index: &mut usize| *index -= usize::from(*index > gone);
+    for symbol in &mut object.symbols {
+        if let Definition::Section { section, .. } = &mut symbol.definition {
+            shift(section);
+        }
+    }
+    for section in &mut object.sections {
+        section.relocs.retain(|r| r.symbol != SymbolRef::Section(gone));
+        for reloc in &mut section.relocs {
+            if let SymbolRef::Section(section) = &mut reloc.symbol {
+                shift(section);
+            }
+        }
+        section.link_order.take_if(|target| *target == gone);
+        if let Some(target) = &mut section.link_order {
+            shift(target);
+        }
+    }
+    for group in &mut object.groups {
+        group.members.retain(|member| *member != gone);
+        group.members.iter_mut().for_each(shift);
+    }
+    object.groups.retain(|group| !group.members.is_empty());
+}
+
+fn drop_symbol(object: &mut Object, gone: usize) {
+    object.symbols.remove(gone);
+    for section in &mut object.sections {
+        section.relocs.retain(|r| r.symbol != SymbolRef::Named(gone));
+        for reloc in &mut section.relocs {
+            if let SymbolRef::Named(symbol) = &mut reloc.symbol {
+                *symbol -= usize::from(*symbol > gone);
+            }
+        }
+    }
+}
+
+fn archives(case: &Case) -> impl Iterator<Item = &Archive> {
+    case.inputs.iter().flat_map(|input| match input {
+        Input::Archive(archive) => std::slice::from_ref(archive),
+        Input::Group(list) => list.as_slice(),
+        Input::Object(_) | Input::Library(_) => &[],
+    })
+}
+
+fn archives_mut(case: &mut Case) -> impl Iterator<Item = &mut Archive> {
+    case.inputs.iter_mut().flat_map(|input| match input {
+        Input::Archive(archive) => std::slice::from_mut(archive),
+        Input::Group(list) => list.as_mut_slice(),
+        Input::Object(_) | Input::Library(_) => &mut [],
+    })
+}
+
+/// Every object of the case in command-line order, archive members included.
+pub(super) fn objects(case: &Case) -> Vec<&Object> {
+    let mut list = Vec::new();
+    for input in &case.inputs {
+        match input {
+            Input::Object(object) => list.push(object),
+            Input::Archive(archive) => list.extend(&archive.members),
+            Input::Group(archives) => list.extend(archives.iter().flat_map(|a| &a.members)),
+            Input::Library(_) => {}
+        }
+    }
+    list
+}
+
+/// The same, to change.
+pub(super) fn objects_mut(case: &mut Case) -> Vec<&mut Object> {
+    let mut list = Vec::new();
+    for input in &mut case.inputs {
+        match input {
+            Input::Object(object) => list.push(object),
+            Input::Archive(archive) => list.extend(&mut archive.members),
+            Input::Group(archives) => list.extend(archives.iter_mut().flat_map(|a| &mut a.members)),
+            Input::Library(_) => {}
+        }
+    }
+    list
+}

@@ -1,0 +1,146 @@
+//! A reducer that is asked for one relocation must end with little more than that relocation.
+
+use scold_diff::{Mode, Target};
+
+use super::{Budget, reduce};
+use crate::case::{
+    Binding, Case, Data, Definition, Group, Input, Object, Opt, Reloc, Section, SectionFlags,
+    SectionKind, Symbol, SymbolKind, SymbolRef, Validity, VersionNode, VersionScript, Visibility,
+};
+
+fn section(name: &str, relocs: Vec<Reloc>) -> Section {
+    Section {
+        name: name.into(),
+        kind: SectionKind::Progbits,
+        flags: SectionFlags { alloc: true, write: true, ..SectionFlags::default() },
+        align: 16,
+        entsize: 0,
+        marker: true,
+        data: Data::Bytes(vec![7; 64]),
+        relocs,
+        link_order: None,
+    }
+}
+
+fn symbol(name: &str, definition: Definition) -> Symbol {
+    Symbol {
+        name: name.into(),
+        binding: Binding::Weak,
+        kind: SymbolKind::Object,
+        visibility: Visibility::Protected,
+        size: 4,
+        definition,
+    }
+}
+
+fn big_case() -> Case {
+    let object = |n: usize| {
+        let relocs = (0..6)
+            .map(|i| Reloc {
+                offset: 16 + 8 * i,
+                r_type: 1 + (i as u32 % 2),
+                symbol: if i % 2 == 0 {
+                    SymbolRef::Named(i as usize)
+                } else {
+                    SymbolRef::Section(1)
+                },
+                addend: i as i64 * 5,
+            })
+            .collect();
+        Object {
+            name: format!("o{n}.o"),
+            sections: vec![section(".data.a", Vec::new()), section(".data.b", relocs)],
+            symbols: (0..8)
+                .map(|i| {
+                    symbol(
+                        &format!("object_{n}_symbol_{i}"),
+                        Definition::Section { section: i % 2, offset: 16 },
+                    )
+                })
+                .collect(),
+            groups: vec![Group { signature: format!("g{n}"), comdat: true, members: vec![0, 1] }],
+        }
+    };
+    Case {
+        target: Target::AMD64_ELF,
+        mode: Mode::Shared,
+        validity: Validity::Defined,
+        options: vec![Opt::Now, Opt::GcSections, Opt::Wrap("x".into())],
+        inputs: (0..4).map(|n| Input::Object(object(n))).collect(),
+        versions: Some(VersionScript {
+            nodes: vec![VersionNode {
+                name: "V1".into(),
+                global: vec!["*".into()],
+                local: Vec::new(),
+                parent: None,
+            }],
+        }),
+    }
+}
+
+/// Every reference by index points at something.
+fn intact(case: &Case) -> bool {
+    super::remove::objects(case).into_iter().all(|object| {
+        let sections = object.sections.len();
+        object.symbols.iter().all(|s| match s.definition {
+            Definition::Section { section, .. } => section < sections,
+            _ => true,
+        }) && object.groups.iter().all(|g| g.members.iter().all(|m| *m < sections))
+            && object.sections.iter().flat_map(|s| &s.relocs).all(|r| match r.symbol {
+                SymbolRef::Named(symbol) => symbol < object.symbols.len(),
+                SymbolRef::Section(section) => section < sections,
+                SymbolRef::Null => true,
+            })
+    })
+}
+
+fn named_targets(case: &Case) -> Vec<String> {
+    super::remove::objects(case)
+        .into_iter()
+        .flat_map(|object| {
+            object.sections.iter().flat_map(|s| &s.relocs).filter_map(|r| match r.symbol {
+                SymbolRef::Named(symbol) => Some(object.symbols[symbol].name.clone()),
+                _ => None,
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn keeps_only_what_the_predicate_needs() {
+    let case = big_case();
+    let reduced = reduce(&case, Budget::default(), &mut |candidate| {
+        assert!(intact(candidate), "{} objects", super::remove::objects(candidate).len());
+        named_targets(candidate).iter().any(|name| name == "object_2_symbol_4")
+    });
+    assert!(reduced.minimal);
+    assert!(reduced.case.options.is_empty() && reduced.case.versions.is_none());
+    let objects = super::remove::objects(&reduced.case);
+    assert_eq!(objects.len(), 1);
+    assert!(objects[0].groups.is_empty());
+    let relocs: usize = objects[0].sections.iter().map(|s| s.relocs.len()).sum();
+    assert_eq!((relocs, objects[0].symbols.len()), (1, 1));
+    assert_eq!(objects[0].symbols[0].visibility, Visibility::Default);
+    assert_eq!(named_targets(&reduced.case), ["object_2_symbol_4"]);
+}
+
+#[test]
+fn the_budget_is_kept_and_the_best_so_far_returned() {
+    let case = big_case();
+    let mut asked = 0;
+    let budget = Budget { candidates: 5, ..Budget::default() };
+    let reduced = reduce(&case, budget, &mut |_| {
+        asked += 1;
+        asked == 5
+    });
+    assert_eq!((asked, reduced.tried, reduced.kept, reduced.minimal), (5, 5, 1, false));
+}
+
+#[test]
+fn same_case_same_result() {
+    let predicate = |candidate: &Case| named_targets(candidate).len() >= 3;
+    let one = reduce(&big_case(), Budget::default(), &mut { predicate });
+    let two = reduce(&big_case(), Budget::default(), &mut { predicate });
+    assert!(one.case == two.case);
+    assert_eq!(named_targets(&one.case).len(), 3);
+}
