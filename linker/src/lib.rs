@@ -8,6 +8,7 @@ pub mod error;
 pub mod input;
 pub mod options;
 pub mod output;
+pub mod synthetic;
 
 pub use error::{Error, ErrorKind, Errors, Result, Site};
 pub use input::{Files, Inputs};

@@ -1,0 +1,9 @@
+//! Synthetic sections: what the linker makes itself, each planned (sizes known) and then written
+//! into a slice.
+//!
+//! The modules below are pure: slices in, bytes out. They must not know the pipeline's types.
+
+pub mod hash;
+pub mod relr;
+pub mod strings;
+pub mod versions;
