@@ -16,6 +16,20 @@
 //! unique in the request): that is how they are found in an output. Others are found by unique symbols
 //! of the output's symbol table, or by their bytes.
 //!
+//! # Finer points
+//!
+//! - `init_array`-like and `.eh_frame` sections and mergeable sections have no `site`, `bytes` or `perm`
+//!   facts: `init`, `fini`, `unwind` and [`Meaning::Merged`] say what they mean.
+//! - A TLS sequence has one site, at the relocation that names the variable (TLSGD, TLSLD,
+//!   GOTPC32_TLSDESC…). The call of `__tls_get_addr` that belongs to it and TLSDESC_CALL have none,
+//!   relaxed or not; R_X86_64_NONE has none.
+//! - A number read from an 8- or 16-bit field is what the field gives modulo its width, zero-extended,
+//!   after the addend is taken off; from a 32-bit field it is extended as the relocation's type says.
+//! - A lookup is named `NAME@VER` when it asks for a version: imports of versioned symbols, and
+//!   preemptible definitions that have one.
+//! - A mergeable string is read where S (named symbol) or S + A (section symbol) points.
+//! - `lookup` facts exist only if the module has a dynamic symbol table.
+//!
 //! # Families
 //!
 //! See [`Family`]: each variant says what its keys and values are.
