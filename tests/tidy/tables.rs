@@ -1,0 +1,87 @@
+//! Lists that must agree: README and the targets, `object`'s constants and the linker's rows.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use scold_diff::Target;
+
+use super::{no_complaints, root};
+
+#[test]
+fn readme_lists_the_targets() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let section = readme.split("\n## Targets\n").nth(1).expect("README has `## Targets`");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let listed: BTreeSet<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    let real: BTreeSet<&str> = Target::ALL.iter().map(|target| target.name()).collect();
+    assert_eq!(listed, real, "README's target table and Target::ALL");
+}
+
+#[test]
+#[ignore = "until the first slice is whole"]
+fn the_pages_are_there() {
+    let pages = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "BUGS.md",
+        "DIVERGENCES.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "benches/record/README.md",
+    ];
+    let missing = pages.iter().filter(|page| !root().join(page).is_file());
+    no_complaints(&missing.map(|page| (*page).to_owned()).collect::<Vec<_>>(), "missing pages");
+}
+
+#[test]
+fn bugs_are_numbered_from_one() {
+    let text = fs::read_to_string(root().join("BUGS.md")).expect("BUGS.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(' '));
+    let numbers: Vec<usize> = rows.filter_map(|(first, _)| first.parse().ok()).collect();
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+}
+
+/// The source of the crate `object` that this build uses.
+fn object_source() -> String {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let manifest = packages
+        .iter()
+        .find(|package| {
+            package["name"] == "object"
+                && package["version"].as_str().is_some_and(|v| v.starts_with("0.40"))
+        })
+        .and_then(|package| package["manifest_path"].as_str())
+        .expect("object is a dependency");
+    let folder = std::path::Path::new(manifest).with_file_name("src");
+    let file = ["elf.rs", "elf/mod.rs"].iter().map(|f| folder.join(f)).find(|f| f.is_file());
+    fs::read_to_string(file.expect("object's elf.rs")).expect("UTF-8")
+}
+
+#[test]
+#[ignore = "until the first slice is whole"]
+fn every_relocation_constant_has_a_row() {
+    let linker = fs::read_to_string(root().join("linker/src/arch/amd64.rs")).expect("amd64's rows");
+    let words: BTreeSet<&str> = linker.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let object = object_source();
+    let constants: BTreeSet<&str> = object
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("R_X86_64_"))
+        .collect();
+    assert!(constants.len() > 30, "only {} constants found", constants.len());
+    let missing: Vec<String> =
+        constants.difference(&words).map(|name| (*name).to_owned()).collect();
+    no_complaints(&missing, "neither a row nor listed as unsupported in linker/src/arch/amd64.rs");
+}
