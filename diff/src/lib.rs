@@ -9,6 +9,7 @@ pub mod adapter;
 pub mod expectation;
 pub mod model;
 pub mod request;
+pub mod run;
 
 pub use expectation::Expectation;
 pub use model::{Facts, Family, Key, Place, Value};

@@ -1,0 +1,63 @@
+//! gold, the other linker of binutils (up to 2.43).
+
+use super::Linker;
+use crate::model::ErrorClass as E;
+
+/// The row of gold.
+pub(super) static LINKER: Linker = Linker {
+    name: "gold",
+    programs: &["ld.gold", "gold"],
+    numbered: None,
+    hidden: || None,
+    is: |banner| banner.starts_with("GNU gold"),
+    args: &["-z", "text"],
+    threads: None,
+    lacks: &[
+        ("pack-relative-relocs", "gold has no RELR"),
+        ("--pack-dyn-relocs", "gold has no RELR"),
+    ],
+    unsupported: &[("unsupported reloc *against", "gold lacks this relocation")],
+    crash: &["internal error in"],
+    classes: CLASSES,
+    package: "Debian package binutils (binutils-gold from trixie on)",
+};
+
+const CLASSES: &[(&str, E)] = &[
+    ("multiple definition of", E::DuplicateSymbol),
+    ("undefined reference to", E::UndefinedSymbol),
+    ("symbol*is not defined locally", E::UndefinedSymbol),
+    ("relocation overflow", E::RelocOverflow),
+    ("relocation truncated", E::RelocOverflow),
+    ("used as both __thread and non-__thread", E::TlsMismatch),
+    ("TLS symbol*mismatch", E::TlsMismatch),
+    ("mismatch between TLS", E::TlsMismatch),
+    ("TLS relocation against invalid", E::TlsMismatch),
+    ("TLS reloc", E::TlsMismatch),
+    ("non-TLS", E::TlsMismatch),
+    ("requires dynamic", E::RelocDynamic),
+    ("requires unsupported dynamic reloc", E::RelocDynamic),
+    ("recompile with -f", E::RelocDynamic),
+    ("can not be used when making", E::RelocDynamic),
+    ("text relocations", E::RelocDynamic),
+    ("read-only segment has dynamic relocations", E::RelocDynamic),
+    ("unexpected reloc", E::RelocUnsupported),
+    ("unsupported reloc", E::RelocUnsupported),
+    ("undefined version", E::UndefinedVersion),
+    ("unexpected argument", E::UnknownOption),
+    ("unknown option", E::UnknownOption),
+    ("unrecognized option", E::UnknownOption),
+    ("missing argument", E::Usage),
+    ("unknown -z option", E::UnknownOption),
+    ("incompatible target", E::WrongMachine),
+    ("unsupported ELF machine", E::WrongMachine),
+    ("syntax error", E::BadScript),
+    ("not an object or archive", E::BadInput),
+    ("file is empty", E::BadInput),
+    ("file too short", E::BadInput),
+    ("malformed", E::BadInput),
+    ("bad ", E::BadInput),
+    ("out of range", E::BadInput),
+    ("cannot find", E::MissingFile),
+    ("cannot open", E::MissingFile),
+    ("No such file", E::MissingFile),
+];

@@ -1,0 +1,98 @@
+//! lld, distribution's and the Rust toolchain's.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Linker;
+use crate::model::ErrorClass as E;
+use crate::run::{self, Limits};
+
+/// The row of lld.
+pub(super) static LINKER: Linker = Linker {
+    name: "lld",
+    programs: &["ld.lld"],
+    numbered: Some("ld.lld-"),
+    hidden: toolchain,
+    is: |banner| banner.starts_with("LLD ") || banner.contains(" LLD "),
+    // From 13 on lld drops C-identifier sections that only __start_/__stop_ symbols mention.
+    args: &["-z", "text", "-z", "nostart-stop-gc"],
+    threads: Some("--threads="),
+    lacks: &[],
+    unsupported: &[],
+    crash: &["PLEASE submit a bug report", "Assertion `", "UNREACHABLE executed", "LLVM ERROR"],
+    classes: CLASSES,
+    package: "Debian package lld, or any Rust toolchain (rust-lld)",
+};
+
+const CLASSES: &[(&str, E)] = &[
+    ("duplicate symbol", E::DuplicateSymbol),
+    ("undefined symbol", E::UndefinedSymbol),
+    ("undefined hidden symbol", E::UndefinedSymbol),
+    ("undefined protected symbol", E::UndefinedSymbol),
+    ("undefined internal symbol", E::UndefinedSymbol),
+    ("undefined reference", E::UndefinedSymbol),
+    ("non-exported symbol", E::UndefinedSymbol),
+    ("is not a multiple of", E::RelocMisaligned),
+    ("improper alignment for relocation", E::RelocMisaligned),
+    ("out of range", E::RelocOverflow),
+    ("cannot be used against", E::RelocDynamic),
+    ("cannot be used with -shared", E::RelocDynamic),
+    ("relocation*cannot refer to absolute symbol", E::RelocDynamic),
+    ("cannot preempt symbol", E::RelocDynamic),
+    ("recompile with -f", E::RelocDynamic),
+    ("can't create dynamic relocation", E::RelocDynamic),
+    ("TLS attribute mismatch", E::TlsMismatch),
+    ("has an STT_TLS symbol but doesn't have", E::TlsMismatch),
+    ("must be used in", E::RelocUnsupported),
+    ("must be used with", E::RelocUnsupported),
+    ("unknown relocation", E::RelocUnsupported),
+    ("unsupported relocation", E::RelocUnsupported),
+    ("internal linker error: wrong relocation", E::RelocUnsupported),
+    ("has undefined version", E::UndefinedVersion),
+    ("version script assignment*failed: symbol not defined", E::UndefinedVersion),
+    ("unknown argument", E::UnknownOption),
+    ("unknown -z value", E::UnknownOption),
+    ("missing argument", E::Usage),
+    ("unknown emulation", E::Usage),
+    ("is incompatible with", E::WrongMachine),
+    ("unable to find library", E::MissingFile),
+    ("cannot open", E::MissingFile),
+    ("No such file", E::MissingFile),
+    ("expected*but got", E::BadScript),
+    ("unknown directive", E::BadScript),
+    ("malformed", E::BadInput),
+    ("unknown file type", E::BadInput),
+    ("file is empty", E::BadInput),
+    ("file is too short", E::BadInput),
+    ("invalid", E::BadInput),
+    ("corrupt", E::BadInput),
+    ("unexpected EOF", E::BadInput),
+    ("goes past the end of", E::BadInput),
+];
+
+/// rust-lld under its GNU name, from the sysroot of `rustc`, or of the newest toolchain of rustup.
+pub(super) fn toolchain() -> Option<PathBuf> {
+    let asked = run::find("rustc").into_iter().find_map(|rustc| {
+        let home = std::env::var("HOME").unwrap_or_default();
+        let limits = Limits::wall(Duration::from_secs(20));
+        let env = [("HOME", home.as_str())];
+        let run = run::run(&rustc, &["--print", "sysroot"], Path::new("/"), &env, limits).ok()?;
+        in_sysroot(Path::new(run.out().trim()))
+    });
+    asked.or_else(|| {
+        let home = std::env::var_os("RUSTUP_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".rustup")))?;
+        let mut toolchains: Vec<PathBuf> = std::fs::read_dir(home.join("toolchains"))
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        toolchains.sort();
+        toolchains.iter().rev().find_map(|sysroot| in_sysroot(sysroot))
+    })
+}
+
+fn in_sysroot(sysroot: &Path) -> Option<PathBuf> {
+    let targets = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
+    targets.flatten().map(|t| t.path().join("bin/gcc-ld/ld.lld")).find(|path| path.is_file())
+}

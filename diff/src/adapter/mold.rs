@@ -1,0 +1,56 @@
+//! mold.
+
+use super::Linker;
+use crate::model::ErrorClass as E;
+
+/// The row of mold.
+pub(super) static LINKER: Linker = Linker {
+    name: "mold",
+    programs: &["mold", "ld.mold"],
+    numbered: None,
+    hidden: || None,
+    is: |banner| banner.starts_with("mold "),
+    // Without it the work happens in a child that neither limits nor accounting reach.
+    args: &["-z", "text", "--no-fork"],
+    threads: Some("--threads="),
+    lacks: &[],
+    unsupported: &[("unknown relocation", "mold lacks this relocation")],
+    crash: &["internal error", "Assertion `", "terminate called"],
+    classes: CLASSES,
+    package: "Debian package mold",
+};
+
+const CLASSES: &[(&str, E)] = &[
+    ("duplicate symbol", E::DuplicateSymbol),
+    ("undefined symbol", E::UndefinedSymbol),
+    ("symbol*is not defined", E::UndefinedSymbol),
+    ("misaligned", E::RelocMisaligned),
+    ("out of range", E::RelocOverflow),
+    ("cannot be used", E::RelocDynamic),
+    ("can not be used", E::RelocDynamic),
+    ("recompile with -f", E::RelocDynamic),
+    ("TLS attribute mismatch", E::TlsMismatch),
+    ("TLS*mismatch", E::TlsMismatch),
+    ("must be followed", E::RelocUnsupported),
+    ("unknown relocation", E::RelocUnsupported),
+    ("unsupported relocation", E::RelocUnsupported),
+    ("undefined version", E::UndefinedVersion),
+    ("unknown command line option", E::UnknownOption),
+    ("unknown linker script token", E::BadScript),
+    ("expected*but got", E::BadScript),
+    ("unknown -m argument", E::Usage),
+    ("missing", E::Usage),
+    ("incompatible file type", E::WrongMachine),
+    ("unsupported", E::WrongMachine),
+    ("library not found", E::MissingFile),
+    ("cannot open", E::MissingFile),
+    ("No such file", E::MissingFile),
+    ("version script", E::BadScript),
+    ("syntax error", E::BadScript),
+    ("unknown file type", E::BadInput),
+    ("corrupted", E::BadInput),
+    ("truncated", E::BadInput),
+    ("bad ", E::BadInput),
+    ("not a", E::BadInput),
+    ("invalid", E::BadInput),
+];

@@ -1,0 +1,129 @@
+//! The reference linker, in process, its files in memory.
+//!
+//! The only file of this crate that may name `scold_linker`.
+
+use std::cell::Cell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use scold_linker::{ErrorKind, Errors, Files};
+
+use super::{Adapter, INTERPRETER, Outcome, REFERENCE, Shared};
+use crate::model::ErrorClass;
+use crate::request::{File, Request};
+
+/// The reference linker.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// `--threads=N`; `None` leaves the choice to the linker. Small links are fastest with one.
+    pub threads: Option<usize>,
+}
+
+impl Default for Reference {
+    fn default() -> Self {
+        Self { threads: Some(1) }
+    }
+}
+
+/// The files of a request, as the linker asks for them.
+struct Memory<'a>(&'a [File]);
+
+impl Files for Memory<'_> {
+    fn open(&self, path: &Path) -> io::Result<scold_linker::input::Data> {
+        let file = self.0.iter().find(|file| Path::new(&file.name) == path);
+        file.map(|file| scold_linker::input::Data::Owned(file.bytes.clone()))
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+thread_local! {
+    /// A panic of this thread is caught and reported: nothing is printed.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics that are caught here off the terminal; others print as before.
+fn quiet_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !CAUGHT.get() {
+                before(info);
+            }
+        }));
+    });
+}
+
+impl Adapter for Reference {
+    fn name(&self) -> &str {
+        REFERENCE
+    }
+
+    fn version(&self) -> &str {
+        concat!("scold ", env!("CARGO_PKG_VERSION"))
+    }
+
+    fn command(&self, request: &Request) -> Vec<String> {
+        let interp = if request.mode.is_library() { &[][..] } else { INTERPRETER };
+        let common = super::COMMON.iter().chain(interp).chain(request.mode.args());
+        let mut args: Vec<String> = common.map(|arg| (*arg).to_owned()).collect();
+        args.extend(self.threads.map(|count| format!("--threads={count}")));
+        args.extend(request.args.iter().cloned());
+        args
+    }
+
+    fn with_threads(&self, threads: usize) -> Option<Shared> {
+        Some(Arc::new(Self { threads: Some(threads) }))
+    }
+
+    fn link(&self, request: &Request, _limit: Duration) -> Outcome {
+        quiet_hook();
+        let args = self.command(request);
+        let before = CAUGHT.replace(true);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            scold_linker::link_args(&args, &Memory(&request.files))
+        }));
+        CAUGHT.set(before);
+        match result {
+            Ok(Ok((image, _))) => Outcome::Linked(image),
+            Ok(Err(errors)) => refusal(&errors),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                Outcome::Crashed(text.unwrap_or_else(|| "panicked".into()))
+            }
+        }
+    }
+}
+
+fn refusal(errors: &Errors) -> Outcome {
+    match class(errors.first().kind()) {
+        Some(class) => Outcome::Refused(class, errors.to_string()),
+        None => Outcome::Crashed(errors.to_string()),
+    }
+}
+
+/// The judge's class of the linker's kind; none for a broken promise of its own.
+fn class(kind: ErrorKind) -> Option<ErrorClass> {
+    Some(match kind {
+        ErrorKind::UndefinedSymbol => ErrorClass::UndefinedSymbol,
+        ErrorKind::DuplicateSymbol => ErrorClass::DuplicateSymbol,
+        ErrorKind::RelocOverflow => ErrorClass::RelocOverflow,
+        ErrorKind::RelocMisaligned => ErrorClass::RelocMisaligned,
+        ErrorKind::RelocUnsupported => ErrorClass::RelocUnsupported,
+        ErrorKind::RelocDynamic => ErrorClass::RelocDynamic,
+        ErrorKind::TlsMismatch => ErrorClass::TlsMismatch,
+        ErrorKind::UndefinedVersion => ErrorClass::UndefinedVersion,
+        ErrorKind::BadInput => ErrorClass::BadInput,
+        ErrorKind::BadScript => ErrorClass::BadScript,
+        ErrorKind::WrongMachine => ErrorClass::WrongMachine,
+        ErrorKind::UnknownOption => ErrorClass::UnknownOption,
+        ErrorKind::Usage => ErrorClass::Usage,
+        ErrorKind::MissingFile => ErrorClass::MissingFile,
+        ErrorKind::Io => ErrorClass::Io,
+        ErrorKind::Internal => return None,
+    })
+}

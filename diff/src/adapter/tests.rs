@@ -1,0 +1,292 @@
+//! Real messages of every linker, and what is found on this machine.
+
+use super::*;
+use crate::model::ErrorClass as E;
+
+/// Linker, message as it was printed, class.
+const MESSAGES: &[(&str, &str, E)] = &[
+    (
+        "gnu_ld",
+        "ld.bfd: und.o: in function `_start':\n(.text+0x1): undefined reference to `nowhere'",
+        E::UndefinedSymbol,
+    ),
+    ("gnu_ld", "ld.bfd: out: hidden symbol `hid' isn't defined", E::UndefinedSymbol),
+    (
+        "gnu_ld",
+        "ld.bfd: d2.o: in function `foo':\n(.text+0x0): multiple definition of `foo'; d1.o:(.text+0x0): first defined here",
+        E::DuplicateSymbol,
+    ),
+    (
+        "gnu_ld",
+        "ld.bfd: prot.o: warning: relocation against `pv' in read-only section `.text'\nld.bfd: prot.o:(.text+0x3): undefined reference to `pv'\nld.bfd: prot.o: relocation R_X86_64_PC32 against undefined protected symbol `pv' can not be used when making a shared object\nld.bfd: final link failed: bad value",
+        E::UndefinedSymbol,
+    ),
+    (
+        "gnu_ld",
+        "ld.bfd: dyn.o: relocation R_X86_64_32 against symbol `v' can not be used when making a shared object; recompile with -fPIC\nld.bfd: failed to set dynamic section sizes: bad value",
+        E::RelocDynamic,
+    ),
+    (
+        "gnu_ld",
+        "ov.o: in function `_start':\n(.text+0x1): relocation truncated to fit: R_X86_64_32 against symbol `big' defined in *ABS* section in out",
+        E::RelocOverflow,
+    ),
+    (
+        "gnu_ld",
+        "ld.bfd: t: TLS reference in tls.o mismatches non-TLS definition in tlsd.o section .data\nld.bfd: tlsd.o: error adding symbols: bad value",
+        E::TlsMismatch,
+    ),
+    (
+        "gnu_ld",
+        "ld.bfd: unk.o: unsupported relocation type 0x48\nld.bfd: final link failed: bad value",
+        E::RelocUnsupported,
+    ),
+    (
+        "gnu_ld",
+        "ld.bfd: out: version node not found for symbol foo@@NOPE\nld.bfd: failed to set dynamic section sizes: bad value",
+        E::UndefinedVersion,
+    ),
+    (
+        "gnu_ld",
+        "ld.bfd:bad.o: file format not recognized; treating as linker script\nld.bfd:bad.o:0: syntax error",
+        E::BadScript,
+    ),
+    ("gnu_ld", "trunc.o: file not recognized: file format not recognized", E::BadInput),
+    (
+        "gnu_ld",
+        "ld.bfd: unknown architecture of input file `arm.o' is incompatible with i386:x86-64 output",
+        E::WrongMachine,
+    ),
+    ("gnu_ld", "ld.bfd: cannot find -lmissing: No such file or directory", E::MissingFile),
+    (
+        "gnu_ld",
+        "ld.bfd: unrecognized option '--frobnicate'\nld.bfd: use the --help option for usage information",
+        E::UnknownOption,
+    ),
+    ("gold", "und.o(.text+0x1): error: undefined reference to 'nowhere'", E::UndefinedSymbol),
+    (
+        "gold",
+        "ld.gold: error: und.o: requires dynamic R_X86_64_PC32 reloc against 'hid' which may overflow at runtime; recompile with -fPIC\nld.gold: error: read-only segment has dynamic relocations\nund.o(.text+0x7): error: undefined reference to 'hid'",
+        E::UndefinedSymbol,
+    ),
+    ("gold", "ld.gold: error: protected symbol 'pv' is not defined locally", E::UndefinedSymbol),
+    (
+        "gold",
+        "ld.gold: error: d2.o: multiple definition of 'foo'\nld.gold: d1.o: previous definition here",
+        E::DuplicateSymbol,
+    ),
+    (
+        "gold",
+        "ld.gold: error: narrow.o: requires unsupported dynamic reloc 14; recompile with -fPIC",
+        E::RelocDynamic,
+    ),
+    (
+        "gold",
+        "ov.o(.text+0x1): error: relocation overflow: reference to 'big' defined in abs.o",
+        E::RelocOverflow,
+    ),
+    (
+        "gold",
+        "ld.gold: error: tlsd.o: symbol 't' used as both __thread and non-__thread",
+        E::TlsMismatch,
+    ),
+    ("gold", "unk.o(.text+0x1): error: unsupported reloc 200", E::RelocUnsupported),
+    ("gold", "ld.gold: fatal error: arm.o: unsupported ELF machine number 183", E::WrongMachine),
+    (
+        "gold",
+        "ld.gold: error: bad.map:2:1: syntax error, unexpected end of file, expecting '}'",
+        E::BadScript,
+    ),
+    ("gold", "ld.gold: error: cannot find -lmissing", E::MissingFile),
+    ("gold", "ld.gold: --frobnicate: unknown option", E::UnknownOption),
+    (
+        "lld",
+        "ld.lld-22: error: undefined symbol: nowhere\n>>> referenced by und.o:(.text+0x1)",
+        E::UndefinedSymbol,
+    ),
+    ("lld", "ld.lld-22: error: undefined hidden symbol: hid", E::UndefinedSymbol),
+    (
+        "lld",
+        "ld.lld-22: error: duplicate symbol: foo\n>>> defined at d1.o:(.text+0x0)",
+        E::DuplicateSymbol,
+    ),
+    (
+        "lld",
+        "ld.lld-22: error: relocation R_X86_64_PC32 cannot be used against symbol 'v'; recompile with -fPIC\n>>> defined in dyn.o",
+        E::RelocDynamic,
+    ),
+    (
+        "lld",
+        "ld.lld-22: error: ov.o:(.data+0x0): relocation R_X86_64_8 out of range: 4886718345 is not in [-128, 255]; references 'big'",
+        E::RelocOverflow,
+    ),
+    ("lld", "ld.lld-14: error: TLS attribute mismatch: t", E::TlsMismatch),
+    (
+        "lld",
+        "ld.lld-22: error: unk.o:(.text+0x1): unknown relocation (200) against symbol big",
+        E::RelocUnsupported,
+    ),
+    (
+        "lld",
+        "ld.lld-22: error: ver.o: symbol foo@@NOPE has undefined version NOPE",
+        E::UndefinedVersion,
+    ),
+    ("lld", "ld.lld-22: error: trunc.o: section table goes past the end of file", E::BadInput),
+    ("lld", "ld.lld-22: error: arm.o is incompatible with elf_x86_64", E::WrongMachine),
+    ("lld", "ld.lld-22: error: unable to find library -lmissing", E::MissingFile),
+    ("lld", "ld.lld-22: error: unknown argument '--frobnicate'", E::UnknownOption),
+    (
+        "mold",
+        "mold: error: undefined symbol: nowhere\n>>> referenced by und.o:(.text)",
+        E::UndefinedSymbol,
+    ),
+    ("mold", "mold: error: duplicate symbol: d2.o: d1.o: foo", E::DuplicateSymbol),
+    (
+        "mold",
+        "mold: error: dyn.o:(.text): R_X86_64_PC32 relocation at offset 0x2 against symbol `v' can not be used; recompile with -fPIC",
+        E::RelocDynamic,
+    ),
+    (
+        "mold",
+        "mold: error: ov.o:(.data): relocation R_X86_64_8 against big out of range: 4886718345 is not in [0, 256)",
+        E::RelocOverflow,
+    ),
+    ("mold", "mold: error: ver.o: symbol foo has undefined version NOPE", E::UndefinedVersion),
+    ("mold", "mold: fatal: trunc.o: e_shoff or e_shnum corrupted: 300 7", E::BadInput),
+    (
+        "mold",
+        "mold: fatal: arm.o: incompatible file type: x86_64 is expected but got arm64",
+        E::WrongMachine,
+    ),
+    ("mold", "mold: fatal: bad.map: expected '}', but got EOF", E::BadScript),
+    ("mold", "mold: fatal: library not found: missing", E::MissingFile),
+    ("mold", "mold: fatal: unknown command line option: --frobnicate", E::UnknownOption),
+    (
+        "wild",
+        "wild: warning: -z text is not yet supported\nwild: error: Undefined symbol hid, referenced by \n    und.o",
+        E::UndefinedSymbol,
+    ),
+    (
+        "wild",
+        "wild: error: Duplicate symbols detected: foo, defined in d1.o and d2.o",
+        E::DuplicateSymbol,
+    ),
+    (
+        "wild",
+        "wild: error: Failed to copy section `.text` from file dyn.o (256 (1/0))\n  Caused by:\n    relocation R_X86_64_PC32 cannot be used when making a shared object; recompile with -fPIC",
+        E::RelocDynamic,
+    ),
+    (
+        "wild",
+        "wild: error: Failed copying from ov.o (512 (2/0)) to output file\n  Caused by:\n    Failed to apply relocations in section `.text` of ov.o\n    Failed to apply relocation of type R_X86_64_32 to symbol `big`",
+        E::RelocOverflow,
+    ),
+    (
+        "wild",
+        "wild: error: Failed to parse object file `trunc.o`\n  Caused by:\n    Invalid ELF section header offset/size/alignment",
+        E::BadInput,
+    ),
+    (
+        "wild",
+        "wild: error: Failed to parse object file `arm.o`\n  Caused by:\n    `arm.o` has incompatible architecture: aarch64, expecting x86_64",
+        E::WrongMachine,
+    ),
+    ("wild", "wild: error: Couldn't find library `missing` on library search path", E::MissingFile),
+    ("wild", "wild: error: unrecognized option(s): --frobnicate", E::UnknownOption),
+    (
+        "wild",
+        "wild: error: Failed to parse version script:\nparse error at line 1, column 33",
+        E::BadScript,
+    ),
+];
+
+#[test]
+fn real_messages_classify() {
+    for (name, message, class) in MESSAGES {
+        let linker = ADAPTERS.iter().find(|linker| linker.name == *name).unwrap();
+        assert_eq!(linker.classify(message), *class, "{name}: {message}");
+    }
+}
+
+#[test]
+fn a_message_nobody_knows_is_other() {
+    for linker in ADAPTERS {
+        assert_eq!(linker.classify("ld: the moon is full"), E::Other);
+        assert_eq!(linker.classify("ld: warning: undefined symbol"), E::Other);
+    }
+}
+
+#[test]
+fn versions_are_read_from_banners() {
+    for (banner, version) in [
+        ("GNU ld (GNU Binutils for Debian) 2.40", &[2, 40][..]),
+        ("GNU gold (GNU Binutils for Debian 2.40) 1.16", &[2, 40]),
+        ("Debian LLD 22.1.8 (compatible with GNU linkers)", &[22, 1, 8]),
+        ("mold 1.10.1 (compatible with GNU ld)", &[1, 10, 1]),
+        ("Wild 0.10.0 non-git-build (compatible with GNU linkers)", &[0, 10, 0]),
+        ("no number", &[]),
+    ] {
+        assert_eq!(release(banner), version, "{banner}");
+    }
+}
+
+#[test]
+fn banners_tell_linkers_apart() {
+    for (banner, name) in [
+        ("GNU ld (GNU Binutils for Debian) 2.40", "gnu_ld"),
+        ("GNU gold (GNU Binutils for Debian 2.40) 1.16", "gold"),
+        ("LLD 22.1.2 (/checkout) (compatible with GNU linkers)", "lld"),
+        ("Debian LLD 22.1.8 (compatible with GNU linkers)", "lld"),
+        ("mold 1.10.1 (compatible with GNU ld)", "mold"),
+        ("Wild 0.10.0 non-git-build (compatible with GNU linkers)", "wild"),
+    ] {
+        let names: Vec<_> = ADAPTERS.iter().filter(|l| (l.is)(banner)).map(|l| l.name).collect();
+        assert_eq!(names, [name], "{banner}");
+    }
+}
+
+#[test]
+fn selecting_needs_known_names() {
+    let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let error = select(&names(&["nosuch"]), &[]).err().unwrap();
+    assert!(error.contains("known: reference, gnu_ld"), "{error}");
+    assert!(select(&[], &names(&["x"])).is_err());
+    assert!(select(&[], &names(&["x=/nonexistent"])).is_err());
+    let twice = select(&names(&["reference", "reference"]), &[]).unwrap();
+    assert_eq!(twice.len(), 1);
+}
+
+/// A shared library from one empty object, with every linker that is here.
+#[test]
+fn every_linker_of_this_machine_links_and_refuses() {
+    let object = object::write::Object::new(
+        object::BinaryFormat::Elf,
+        object::Architecture::X86_64,
+        object::Endianness::Little,
+    );
+    let file = crate::File { name: "a.o".into(), bytes: object.write().unwrap().into() };
+    let request = Request {
+        target: Target::AMD64_ELF,
+        mode: crate::Mode::Shared,
+        args: vec!["a.o".into()],
+        files: vec![file],
+    };
+    let limit = Duration::from_secs(20);
+    let installed: Vec<Installed> = ADAPTERS.iter().flat_map(|linker| linker.installed()).collect();
+    if installed.is_empty() {
+        assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no linker here");
+        println!("skipped: no linker here; apt-get install binutils");
+    }
+    for linker in installed {
+        let (name, version) = (linker.name(), linker.version());
+        let outcome = linker.link(&request, limit);
+        let Outcome::Linked(image) = outcome else { panic!("{name} {version}: {outcome:?}") };
+        assert_eq!(&image[..4], b"\x7fELF", "{name}");
+        let missing = Request { args: vec!["b.o".into()], ..request.clone() };
+        let outcome = linker.link(&missing, limit);
+        assert!(matches!(outcome, Outcome::Refused(E::MissingFile, _)), "{name}: {outcome:?}");
+        let bad = Request { args: vec!["a.o".into(), "--frobnicate".into()], ..request.clone() };
+        let outcome = linker.link(&bad, limit);
+        assert!(matches!(outcome, Outcome::Refused(E::UnknownOption, _)), "{name}: {outcome:?}");
+    }
+}
