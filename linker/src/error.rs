@@ -150,6 +150,24 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A malformed place in some bytes, found by a reader that doesn't know whose bytes they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Malformed {
+    /// Bytes from the start of what was read.
+    pub offset: u64,
+    /// What is wrong there.
+    pub text: &'static str,
+}
+
+impl Malformed {
+    /// The `bad-input` error of `section` in `file`.
+    pub fn in_section(self, file: impl Into<String>, section: impl Into<String>) -> Error {
+        let site =
+            Site { file: file.into(), section: Some(section.into()), offset: Some(self.offset) };
+        Error::new(ErrorKind::BadInput, self.text).at(site)
+    }
+}
+
 /// Everything a phase found, sorted by file, section, offset. Never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Errors(Vec<Error>);

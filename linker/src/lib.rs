@@ -4,13 +4,15 @@
 
 #![warn(missing_docs)]
 
+pub mod eh_frame;
 pub mod error;
 pub mod input;
+pub mod merge;
 pub mod options;
 pub mod output;
 pub mod synthetic;
 
-pub use error::{Error, ErrorKind, Errors, Result, Site};
+pub use error::{Error, ErrorKind, Errors, Malformed, Result, Site};
 pub use input::{Files, Inputs};
 pub use options::Options;
 pub use output::{Report, Sink};

@@ -3,6 +3,7 @@
 //!
 //! The modules below are pure: slices in, bytes out. They must not know the pipeline's types.
 
+pub mod eh_frame_hdr;
 pub mod hash;
 pub mod relr;
 pub mod strings;

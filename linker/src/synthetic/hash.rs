@@ -100,7 +100,7 @@ impl GnuHash {
         out.fill(0);
         let bits = self.word * 8;
         for &h in &self.hashes {
-            let base = (h as usize / bits & (self.bloom - 1)) * self.word;
+            let base = ((h as usize / bits) & (self.bloom - 1)) * self.word;
             // Little-endian words: bit n of the word is bit n % 8 of byte n / 8.
             for bit in [h as usize % bits, (h >> BLOOM_SHIFT) as usize % bits] {
                 out[base + bit / 8] |= 1 << (bit % 8);
