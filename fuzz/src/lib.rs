@@ -4,6 +4,7 @@
 //! plain data; [`emit`] turns it into a [`scold_diff::Request`], [`expect`] into the Facts that the
 //! specs demand.
 
+pub mod campaign;
 pub mod case;
 pub mod emit;
 pub mod expect;

@@ -1,0 +1,256 @@
+//! The hunt: a plan → cases → examinations → verdicts counted per linker, findings folded by signature.
+//!
+//! Case *i* of a plan is a function of the plan alone, and a finding is represented by the lowest case
+//! that showed it: neither threads nor time change what is found, only how far a hunt gets.
+//!
+//! It must not know how a case is judged ([`Examine`] does), nor who watches ([`Watch`] does): it
+//! prints nothing.
+
+mod schedule;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use schedule::{Engine, Schedule, Source};
+
+use crate::Case;
+
+/// What one linker's part in one case came to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Verdict {
+    /// Nothing differs.
+    Agree,
+    /// Something differs and nothing explains it.
+    Divergent,
+    /// A legitimate divergence, or what the specs leave open, ended the comparison.
+    Poisoned,
+    /// The link was refused, as it must or may be.
+    Refused,
+    /// The linker died.
+    Crashed,
+    /// The linker ran into a limit.
+    Hung,
+}
+
+impl Verdict {
+    /// Every verdict, in the order in which they are printed.
+    pub const ALL: &[Self] =
+        &[Self::Agree, Self::Divergent, Self::Poisoned, Self::Refused, Self::Crashed, Self::Hung];
+
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agree => "agree",
+            Self::Divergent => "divergent",
+            Self::Poisoned => "poisoned",
+            Self::Refused => "refused",
+            Self::Crashed => "crashed",
+            Self::Hung => "hung",
+        }
+    }
+}
+
+/// How often each verdict was given.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Tally([u64; 6]);
+
+impl Tally {
+    /// Counts one.
+    pub fn add(&mut self, verdict: Verdict) {
+        self.0[verdict as usize] += 1;
+    }
+
+    /// How often `verdict` was given.
+    pub fn get(&self, verdict: Verdict) -> u64 {
+        self.0[verdict as usize]
+    }
+}
+
+/// Something wrong that one case showed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sighting {
+    /// What folds duplicates: oracle, key shape, linker, architecture.
+    pub signature: String,
+    /// `silent`, `refused`, `accepted`, `crash`, `hang`.
+    pub class: String,
+    /// Who is blamed.
+    pub linkers: Vec<String>,
+    /// The differences, for people: several lines.
+    pub evidence: String,
+}
+
+/// What examining one case gave.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Examination {
+    /// Links that were made.
+    pub links: u64,
+    /// One verdict for each linker that was asked.
+    pub verdicts: Vec<(String, Verdict)>,
+    /// What was wrong.
+    pub sightings: Vec<Sighting>,
+}
+
+/// Judges one case with everything there is to judge it with.
+pub trait Examine: Sync {
+    /// Links and compares; never panics, whatever the linkers do.
+    fn examine(&self, case: &Case) -> Examination;
+}
+
+/// Sees a hunt go on; called from its threads.
+pub trait Watch: Sync {
+    /// One more case is done.
+    fn advanced(&self, so_far: &Totals) {
+        let _ = so_far;
+    }
+
+    /// A signature was seen for the first time.
+    fn found(&self, found: &Found) {
+        let _ = found;
+    }
+}
+
+/// Nobody watches.
+impl Watch for () {}
+
+/// What a hunt counted.
+#[derive(Clone, Default, Debug)]
+pub struct Totals {
+    /// Cases examined.
+    pub cases: u64,
+    /// Links made.
+    pub links: u64,
+    /// Signatures seen.
+    pub findings: u64,
+    /// Verdicts by linker.
+    pub verdicts: BTreeMap<String, Tally>,
+}
+
+/// A finding: every sighting with one signature.
+#[derive(Clone)]
+pub struct Found {
+    /// The lowest case that showed it.
+    pub case: Case,
+    /// Its number in the plan.
+    pub number: u64,
+    /// What that case showed.
+    pub sighting: Sighting,
+    /// Who was blamed in any case.
+    pub linkers: BTreeSet<String>,
+    /// How many cases showed it.
+    pub count: u64,
+}
+
+/// How far a hunt goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Threads; at least one.
+    pub jobs: usize,
+    /// Cases at most.
+    pub cases: Option<u64>,
+    /// Wall time; cases under way are finished.
+    pub time: Option<Duration>,
+}
+
+/// What a hunt came to.
+#[derive(Clone)]
+pub struct Outcome {
+    /// What it counted.
+    pub totals: Totals,
+    /// What it found, by signature.
+    pub found: Vec<Found>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// It was told to stop.
+    pub cancelled: bool,
+}
+
+/// Hunts along `schedule` until it ends, a bound is met, or `cancel` becomes true.
+pub fn run(
+    schedule: &Schedule,
+    bounds: Bounds,
+    examiner: &dyn Examine,
+    cancel: &AtomicBool,
+    watch: &dyn Watch,
+) -> Outcome {
+    let started = Instant::now();
+    let next = AtomicU64::new(0);
+    let state = Mutex::new(State::default());
+    let worker = || {
+        while !cancel.load(Ordering::Relaxed) && bounds.time.is_none_or(|t| started.elapsed() < t) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if bounds.cases.is_some_and(|cases| number >= cases) {
+                break;
+            }
+            match schedule.case(number) {
+                schedule::Slot::Case(case) => {
+                    let examination = examiner.examine(&case);
+                    lock(&state).fold(number, *case, examination, watch);
+                }
+                schedule::Slot::Empty => {}
+                schedule::Slot::End => break,
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..bounds.jobs.max(1) {
+            scope.spawn(worker);
+        }
+        worker();
+    });
+    let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Outcome {
+        totals: state.totals,
+        found: state.found.into_values().collect(),
+        elapsed: started.elapsed(),
+        cancelled: cancel.load(Ordering::Relaxed),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Default)]
+struct State {
+    totals: Totals,
+    found: BTreeMap<String, Found>,
+}
+
+impl State {
+    fn fold(&mut self, number: u64, case: Case, examination: Examination, watch: &dyn Watch) {
+        self.totals.cases += 1;
+        self.totals.links += examination.links;
+        for (linker, verdict) in examination.verdicts {
+            self.totals.verdicts.entry(linker).or_default().add(verdict);
+        }
+        let mut counted = BTreeSet::new();
+        for sighting in examination.sightings {
+            // A case shows a signature once, however many keys of it differ.
+            let first = counted.insert(sighting.signature.clone());
+            match self.found.get_mut(&sighting.signature) {
+                Some(found) => {
+                    found.count += u64::from(first);
+                    found.linkers.extend(sighting.linkers.iter().cloned());
+                    if number < found.number {
+                        (found.number, found.case, found.sighting) =
+                            (number, case.clone(), sighting);
+                    }
+                }
+                None => {
+                    let linkers = sighting.linkers.iter().cloned().collect();
+                    let signature = sighting.signature.clone();
+                    let found = Found { case: case.clone(), number, sighting, linkers, count: 1 };
+                    self.totals.findings += 1;
+                    watch.found(&found);
+                    self.found.insert(signature, found);
+                }
+            }
+        }
+        watch.advanced(&self.totals);
+    }
+}
+
+#[cfg(test)]
+mod tests;
