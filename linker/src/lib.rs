@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod eh_frame;
+pub mod command;
 pub mod error;
 pub mod input;
 pub mod merge;
