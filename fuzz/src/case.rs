@@ -136,7 +136,7 @@ pub struct Group {
     pub members: Vec<usize>,
 }
 
-/// An input section. Where `marker` is set the emitter puts 16 unique bytes before `data`, and every
+/// An input section. Where `marker` is set (never for NOBITS) the emitter puts 16 unique bytes before `data`, and every
 /// offset here (symbols, relocations) counts from the start of the marker.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Section {
@@ -158,6 +158,33 @@ pub struct Section {
     pub relocs: Vec<Reloc>,
     /// SHF_LINK_ORDER: the section it goes with.
     pub link_order: Option<usize>,
+}
+
+impl Section {
+    /// Where the data starts: after the marker, if there is one.
+    pub fn start(&self) -> u64 {
+        if self.marker && self.kind != SectionKind::Nobits { 16 } else { 0 }
+    }
+
+    /// sh_size.
+    pub fn size(&self) -> u64 {
+        self.start() + self.data.len()
+    }
+}
+
+impl Data {
+    /// How many bytes it stands for.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Zeros(len) => *len,
+        }
+    }
+
+    /// Whether it stands for none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// A section's contents.
