@@ -1,9 +1,27 @@
-//! Inputs: the files a link reads, found, mapped and sniffed; scripts are expanded here.
+//! Inputs: the files a link reads, found, mapped and sniffed by content, never by name; scripts
+//! and archives are expanded here. It must not know what is inside an object.
+
+mod archive;
+mod files;
+mod lex;
+mod load;
+mod pattern;
+mod script;
+#[cfg(test)]
+mod tests;
+mod version;
 
 use std::io;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use archive::{Archive, IndexEntry, Member};
+pub use files::{DiskFiles, MemoryFiles};
+pub use pattern::{Pattern, PatternSet};
+pub use version::{Assignment, VersionMatcher, VersionNode, VersionScript};
+
+use crate::options::{Emulation, State};
 use crate::{Errors, Options};
 
 /// The bytes of one file, mapped or owned.
@@ -32,16 +50,63 @@ pub trait Files: Sync {
     fn open(&self, path: &Path) -> io::Result<Data>;
 }
 
+/// What an input is, by its content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InputKind {
+    /// A relocatable object (ET_REL).
+    Object,
+    /// A shared library (ET_DYN).
+    Shared,
+}
+
+/// One object or shared library. Archives are already split into their members.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// What people call it: `a.o`, `lib.a(m.o)`.
+    pub name: String,
+    /// The file it came from: for a member its archive.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: InputKind,
+    /// The positional state of the command line where it was named.
+    pub state: State,
+    /// Linked only if something needs it: a member of an archive, unless `--whole-archive`.
+    pub lazy: bool,
+    /// Which archive it is a member of: the archives are counted from 0 in command-line order.
+    pub archive: Option<u32>,
+    /// Its symbols are hidden (`--exclude-libs`).
+    pub hidden: bool,
+    /// DT_NEEDED for a library without DT_SONAME: the name as given, or `libNAME.so`.
+    pub needed: String,
+    data: Data,
+    range: Range<usize>,
+}
+
+impl Input {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data[self.range.clone()]
+    }
+}
+
 /// Every file of a link, in command-line order.
-#[derive(Default, Debug)]
-pub struct Inputs {}
+#[derive(Clone, Default, Debug)]
+pub struct Inputs {
+    /// The objects and libraries.
+    pub list: Vec<Input>,
+    /// The machine all of them are for; `None` only if there are none and `-m` is missing.
+    pub emulation: Option<&'static Emulation>,
+    /// Every file opened, scripts and archives included, in order, each once.
+    pub opened: Vec<PathBuf>,
+    /// Warnings for people, in order.
+    pub warnings: Vec<String>,
+}
 
 impl Inputs {
     /// Finds and opens every file `options` name, and what linker scripts name in turn.
     ///
-    /// Errors: `missing-file`, `bad-script`, `io`.
+    /// Errors: `missing-file`, `bad-input`, `bad-script`, `wrong-machine`, `io`.
     pub fn load(options: &Options, files: &dyn Files) -> Result<Self, Errors> {
-        let _ = (options, files);
-        Ok(Self {})
+        load::load(options, files)
     }
 }

@@ -14,7 +14,7 @@ pub mod output;
 pub mod synthetic;
 
 pub use error::{Error, ErrorKind, Errors, Malformed, Result, Site};
-pub use input::{Files, Inputs};
+pub use input::{Data, DiskFiles, Files, Input, InputKind, Inputs, MemoryFiles};
 pub use options::Options;
 pub use output::{Report, Sink};
 

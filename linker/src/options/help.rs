@@ -1,0 +1,50 @@
+//! The text of `--help`, made from the table.
+
+use std::fmt::Write;
+
+use super::table::{Arg, ROWS, Row};
+
+/// Where the meanings start.
+const COLUMN: usize = 30;
+
+/// The whole text.
+pub(super) fn text() -> String {
+    let mut out = String::from(
+        "Usage: ld.scold [options] file...\n\
+         Links ELF objects, archives and shared libraries, as gcc, clang, rustc and go call ld.\n\n\
+         Long options take one dash or two. @FILE reads options from FILE.\n\nOptions:\n",
+    );
+    for row in ROWS.iter().filter(|row| !row.help.is_empty()) {
+        let spelling = spelling(row);
+        if spelling.len() + 2 < COLUMN {
+            let _ = writeln!(out, "  {spelling:<width$}{}", row.help, width = COLUMN - 2);
+        } else {
+            let _ = writeln!(out, "  {spelling}\n{:COLUMN$}{}", "", row.help);
+        }
+    }
+    out.push_str("\n-z KEYWORD:\n");
+    for (keyword, help) in super::zkeyword::help() {
+        let _ = writeln!(out, "  {keyword:<width$}{help}", width = COLUMN - 2);
+    }
+    // libtool and others look for this line to learn what the linker can make.
+    out.push_str("\nld.scold: supported targets: elf64-x86-64\n");
+    out.push_str("ld.scold: supported emulations: elf_x86_64\n");
+    out
+}
+
+/// All spellings of a row with its argument.
+fn spelling(row: &Row) -> String {
+    let mut list = Vec::new();
+    for name in row.names {
+        let long = name.len() > 1;
+        let dashes = if long { "--" } else { "-" };
+        list.push(match (row.arg, long) {
+            (Arg::No, _) => format!("{dashes}{name}"),
+            (Arg::Needed(arg), true) => format!("{dashes}{name}={arg}"),
+            (Arg::Needed(arg), false) => format!("{dashes}{name} {arg}"),
+            (Arg::Maybe(arg), true) => format!("{dashes}{name}[={arg}]"),
+            (Arg::Maybe(arg), false) => format!("{dashes}{name}[{arg}]"),
+        });
+    }
+    list.join(", ")
+}

@@ -1,0 +1,230 @@
+//! Matches arguments against the table, carries the positional state along, checks the whole.
+
+use std::path::PathBuf;
+
+use super::response;
+use super::table::{Arg, EMULATIONS, ROWS, Row};
+use super::{
+    Action, Defsym, DefsymValue, InputArg, Named, Options, OutputKind, State, VersionScript,
+};
+use crate::{Data, Error, ErrorKind, Errors, Files, Result};
+
+/// What the rows' actions work on.
+pub(super) struct Parser<'a> {
+    /// The result so far.
+    pub(super) options: Options,
+    /// The positional state here.
+    pub(super) state: State,
+    /// `--push-state`.
+    pub(super) saved: Vec<State>,
+    /// Inside `--start-group`.
+    pub(super) in_group: bool,
+    /// `-r` was given; it beats `-pie` and contradicts `-shared`.
+    pub(super) relocatable: bool,
+    /// Where version scripts and dynamic lists come from.
+    files: &'a dyn Files,
+}
+
+/// A `usage` error.
+pub(super) fn usage(text: String) -> Error {
+    Error::new(ErrorKind::Usage, text)
+}
+
+/// A number as ld takes it: decimal, `0x` hexadecimal, with an optional K or M.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'k' | b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'm' | b'M' => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    let value = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => from_digits(hex, 16)?,
+        None => from_digits(digits, 10)?,
+    };
+    value.checked_mul(unit)
+}
+
+/// Like `from_str_radix`, without its leading `+`.
+fn from_digits(digits: &str, radix: u32) -> Option<u64> {
+    let plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
+    if plain { u64::from_str_radix(digits, radix).ok() } else { None }
+}
+
+/// See [`Options::parse`].
+pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Errors> {
+    let args = response::expand(args, files)?;
+    let mut parser = Parser {
+        options: Options::default(),
+        state: State::default(),
+        saved: Vec::new(),
+        in_group: false,
+        relocatable: false,
+        files,
+    };
+    // -L and -l may name the sysroot before it is given.
+    parser.find_sysroot(&args);
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.strip_prefix('-').filter(|body| !body.is_empty()) {
+            None => parser.input(Named::Path(PathBuf::from(arg))),
+            Some(_) => {
+                let (row, value) = find(arg)?;
+                let value = match (row.arg, value) {
+                    (Arg::Needed(what), None) => {
+                        rest.next().map(String::as_str).ok_or_else(|| {
+                            usage(format!("option '{arg}' requires an argument: {what}"))
+                        })?
+                    }
+                    (_, value) => value.unwrap_or(""),
+                };
+                (row.apply)(&mut parser, value)?;
+                if parser.options.action != Action::Link {
+                    return Ok(parser.options);
+                }
+            }
+        }
+    }
+    Ok(parser.finish()?)
+}
+
+/// The row that `arg` spells, and the value attached to it.
+///
+/// Long names come first: `-export-dynamic` is not `-e xport-dynamic`. As in GNU ld, a long name
+/// that starts with `o` needs two dashes, since `-omagic` writes a file called `magic`.
+fn find(arg: &str) -> Result<(&'static Row, Option<&str>)> {
+    let unknown = || Error::new(ErrorKind::UnknownOption, format!("unrecognized option '{arg}'"));
+    let (body, double) = match arg.strip_prefix("--") {
+        Some(body) => (body, true),
+        None => (&arg[1..], false),
+    };
+    if double || !body.starts_with('o') {
+        let (name, value) = match body.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (body, None),
+        };
+        let long = ROWS.iter().find(|row| name.len() > 1 && row.names.contains(&name));
+        match long {
+            Some(row) if value.is_none() || row.arg != Arg::No => return Ok((row, value)),
+            Some(_) => {
+                return Err(usage(format!("option '--{name}' doesn't allow an argument")));
+            }
+            None if double => return Err(unknown()),
+            None => {}
+        }
+    }
+    let letter = &body[..body.chars().next().map_or(0, char::len_utf8)];
+    let attached = &body[letter.len()..];
+    let row = ROWS.iter().find(|row| row.names.contains(&letter)).ok_or_else(unknown)?;
+    match (row.arg, attached) {
+        (_, "") => Ok((row, None)),
+        (Arg::No, _) => Err(unknown()),
+        (_, attached) => Ok((row, Some(attached))),
+    }
+}
+
+impl Parser<'_> {
+    /// Adds an input with the state in force.
+    pub(super) fn input(&mut self, what: Named) {
+        self.options.inputs.push(InputArg { what, state: self.state });
+    }
+
+    fn find_sysroot(&mut self, args: &[String]) {
+        for (i, arg) in args.iter().enumerate() {
+            let body = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).unwrap_or("");
+            let value = match body.strip_prefix("sysroot") {
+                Some("") => args.get(i + 1).map(String::as_str),
+                Some(rest) => rest.strip_prefix('='),
+                None => None,
+            };
+            if let Some(value) = value {
+                let real = !value.is_empty() && value != "/";
+                self.options.sysroot = real.then(|| PathBuf::from(value));
+            }
+        }
+    }
+
+    /// A directory or file name with `=` or `$SYSROOT` in front replaced.
+    pub(super) fn in_sysroot(&self, path: &str) -> PathBuf {
+        let rest = path.strip_prefix("$SYSROOT").or_else(|| path.strip_prefix('='));
+        match (rest, &self.options.sysroot) {
+            (Some(rest), Some(root)) => root.join(rest.trim_start_matches('/')),
+            (Some(rest), None) => PathBuf::from(rest),
+            (None, _) => PathBuf::from(path),
+        }
+    }
+
+    /// Reads a script the options name.
+    pub(super) fn read(&self, path: &str) -> Result<Data> {
+        self.files.open(&self.in_sysroot(path)).map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
+                _ => ErrorKind::Io,
+            };
+            Error::new(kind, format!("cannot open: {error}")).in_file(path)
+        })
+    }
+
+    /// `--version-script`: several add up.
+    pub(super) fn version_script(&mut self, path: &str) -> Result<()> {
+        let script = VersionScript::parse(&self.read(path)?, path)?;
+        match &mut self.options.version_script {
+            Some(first) => first.append(script, path)?,
+            none => *none = Some(script),
+        }
+        Ok(())
+    }
+
+    /// `--defsym NAME=EXPRESSION`, where the expression is a number or a symbol ± a number.
+    pub(super) fn defsym(&mut self, text: &str) -> Result<()> {
+        let bad =
+            || usage(format!("--defsym {text}: expected NAME=NUMBER or NAME=SYMBOL[+NUMBER]"));
+        let (name, value) = text.split_once('=').ok_or_else(bad)?;
+        let (name, value) = (name.trim(), value.trim());
+        if name.is_empty() || value.is_empty() {
+            return Err(bad());
+        }
+        let value = match number(value) {
+            Some(n) => DefsymValue::Absolute(n),
+            None if value.starts_with(|c: char| c.is_ascii_digit() || "-~(!".contains(c)) => {
+                return Err(bad());
+            }
+            None => match value.rfind(['+', '-']) {
+                Some(at) => {
+                    let n = number(value[at + 1..].trim()).ok_or_else(bad)?;
+                    let addend =
+                        if value[at..].starts_with('-') { n.wrapping_neg() } else { n } as i64;
+                    DefsymValue::Symbol { name: value[..at].trim().into(), addend }
+                }
+                None => DefsymValue::Symbol { name: value.into(), addend: 0 },
+            },
+        };
+        self.options.defsyms.push(Defsym { name: name.into(), value });
+        Ok(())
+    }
+
+    /// `-m`.
+    pub(super) fn emulation(&mut self, name: &str) -> Result<()> {
+        let row = EMULATIONS.iter().find(|e| e.name == name);
+        self.options.emulation = Some(row.ok_or_else(|| {
+            let known: Vec<_> = EMULATIONS.iter().map(|e| e.name).collect();
+            usage(format!("unrecognised emulation mode: {name} (supported: {})", known.join(", ")))
+        })?);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Options> {
+        if self.in_group {
+            return Err(usage("--start-group without --end-group".into()));
+        }
+        if self.relocatable {
+            if self.options.kind == OutputKind::Shared {
+                return Err(usage("-r and -shared may not be used together".into()));
+            }
+            self.options.kind = OutputKind::Relocatable;
+        }
+        if self.options.inputs.is_empty() && !self.options.show_version {
+            return Err(usage("no input files".into()));
+        }
+        Ok(self.options)
+    }
+}

@@ -1,0 +1,482 @@
+//! The table of flags: one row each, from which parsing and `--help` derive.
+
+use std::path::PathBuf;
+
+use object::elf;
+
+use super::parse::{Parser, number, usage};
+use super::{
+    Action, BuildId, CompressDebug, Discard, Emulation, HashStyle, Named, OutputKind, Strip,
+    Symbolic, Unresolved,
+};
+use crate::Result;
+use crate::input::Pattern;
+
+/// What follows a flag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Arg {
+    /// Nothing.
+    No,
+    /// An argument, attached or the next one.
+    Needed(&'static str),
+    /// An argument only if attached.
+    Maybe(&'static str),
+}
+use Arg::{Maybe, Needed, No};
+
+/// One flag.
+pub(super) struct Row {
+    /// Spellings without dashes. One letter: one dash. Longer: one dash or two.
+    pub(super) names: &'static [&'static str],
+    /// What follows.
+    pub(super) arg: Arg,
+    /// The meaning, for people; empty for what is accepted without effect.
+    pub(super) help: &'static str,
+    /// What it does.
+    pub(super) apply: fn(&mut Parser<'_>, &str) -> Result<()>,
+}
+
+const fn row(
+    names: &'static [&'static str],
+    arg: Arg,
+    help: &'static str,
+    apply: fn(&mut Parser<'_>, &str) -> Result<()>,
+) -> Row {
+    Row { names, arg, help, apply }
+}
+
+/// Accepted; nothing here changes with it.
+const fn ignored(names: &'static [&'static str], arg: Arg) -> Row {
+    Row { names, arg, help: "", apply: |_, _| Ok(()) }
+}
+
+/// What `-m` takes.
+pub(crate) static EMULATIONS: &[Emulation] =
+    &[Emulation { name: "elf_x86_64", machine: elf::EM_X86_64.0, is_64: true }];
+
+/// `set!(field = value)`: an action that sets one field of the options.
+macro_rules! set {
+    ($($field:ident).+ = $value:expr) => {
+        |p, _| {
+            p.options.$($field).+ = $value;
+            Ok(())
+        }
+    };
+}
+
+/// `push!(field)`: an action that appends its argument.
+macro_rules! push {
+    ($field:ident) => {
+        |p, v| {
+            p.options.$field.push(v.into());
+            Ok(())
+        }
+    };
+}
+
+/// `state!(field = value)`: an action on the positional state.
+macro_rules! state {
+    ($field:ident = $value:expr) => {
+        |p, _| {
+            p.state.$field = $value;
+            Ok(())
+        }
+    };
+}
+
+/// `refuse!(text)`: a flag that is known and can't be had.
+macro_rules! refuse {
+    ($text:literal) => {
+        |_, _| Err(usage($text.into()))
+    };
+}
+
+/// Every flag.
+#[rustfmt::skip]
+pub(super) static ROWS: &[Row] = &[
+    // What is made.
+    row(&["o", "output"], Needed("FILE"), "Write the output to FILE (a.out)", |p, v| {
+        if v.is_empty() {
+            return Err(usage("-o needs a file name".into()));
+        }
+        p.options.output = PathBuf::from(v);
+        Ok(())
+    }),
+    row(&["shared", "Bshareable"], No, "Make a shared library", set!(kind = OutputKind::Shared)),
+    row(&["pie", "pic-executable"], No, "Make a position-independent executable", set!(kind = OutputKind::Pie)),
+    row(&["no-pie"], No, "Make a position-dependent executable (default)", |p, _| {
+        if p.options.kind == OutputKind::Pie {
+            p.options.kind = OutputKind::Exe;
+        }
+        Ok(())
+    }),
+    row(&["r", "relocatable", "i"], No, "Make an object that can be linked again", |p, _| {
+        p.relocatable = true;
+        Ok(())
+    }),
+    row(&["static"], No, "Link against no shared library", |p, _| {
+        p.options.is_static = true;
+        p.state.prefer_static = true;
+        Ok(())
+    }),
+    row(&["m"], Needed("EMULATION"), "The machine: elf_x86_64", |p, v| p.emulation(v)),
+
+    // Inputs.
+    row(&["l", "library"], Needed("NAME"), "Link libNAME.so or libNAME.a; :NAME is that file", |p, v| {
+        match v.strip_prefix(':') {
+            Some(exact) => p.input(Named::Exact(exact.into())),
+            None => p.input(Named::Library(v.into())),
+        }
+        Ok(())
+    }),
+    row(&["L", "library-path"], Needed("DIR"), "Search DIR for libraries", |p, v| {
+        let dir = p.in_sysroot(v);
+        p.options.library_dirs.push(dir);
+        Ok(())
+    }),
+    // The value was taken beforehand, so that an earlier -L=DIR sees it.
+    row(&["sysroot"], Needed("DIR"), "Where =DIR and scripts' absolute paths start", |_, _| Ok(())),
+    row(&["as-needed"], No, "DT_NEEDED only for libraries that are used", state!(as_needed = true)),
+    row(&["no-as-needed"], No, "DT_NEEDED for every library (default)", state!(as_needed = false)),
+    row(&["whole-archive"], No, "Link every member of the archives that follow", state!(whole_archive = true)),
+    row(&["no-whole-archive"], No, "Link the members that are needed (default)", state!(whole_archive = false)),
+    row(&["Bstatic", "dn", "non_shared"], No, "-l finds archives only", state!(prefer_static = true)),
+    row(&["Bdynamic", "dy", "call_shared"], No, "-l finds shared libraries first (default)", state!(prefer_static = false)),
+    row(&["push-state"], No, "Remember the state of the flags above", |p, _| {
+        p.saved.push(p.state);
+        Ok(())
+    }),
+    row(&["pop-state"], No, "Return to the state remembered", |p, _| {
+        p.state = p.saved.pop().ok_or_else(|| usage("--pop-state without --push-state".into()))?;
+        Ok(())
+    }),
+    row(&["start-group", "("], No, "Archives up to --end-group may need each other (always)", |p, _| {
+        if p.in_group {
+            return Err(usage("--start-group inside a group".into()));
+        }
+        p.in_group = true;
+        Ok(())
+    }),
+    row(&["end-group", ")"], No, "See --start-group", |p, _| {
+        if !p.in_group {
+            return Err(usage("--end-group without --start-group".into()));
+        }
+        p.in_group = false;
+        Ok(())
+    }),
+    row(&["start-lib"], No, "Objects up to --end-lib count as archive members", state!(lazy_objects = true)),
+    row(&["end-lib"], No, "See --start-lib", state!(lazy_objects = false)),
+    row(&["exclude-libs"], Needed("LIBS"), "Hide the symbols of these archives, or ALL", |p, v| {
+        let names = v.split([',', ':']).filter(|name| !name.is_empty());
+        p.options.exclude_libs.extend(names.map(String::from));
+        Ok(())
+    }),
+    row(&["copy-dt-needed-entries", "add-needed"], No, "Libraries that libraries need count as given", set!(copy_dt_needed_entries = true)),
+    row(&["no-copy-dt-needed-entries", "no-add-needed"], No, "They do not (default)", set!(copy_dt_needed_entries = false)),
+    row(&["b", "format"], Needed("FORMAT"), "", |_, v| match v {
+        "elf" | "elf64-x86-64" | "default" => Ok(()),
+        _ => Err(usage(format!("--format={v}: only ELF inputs are read"))),
+    }),
+    row(&["T", "script", "default-script", "dT"], Needed("FILE"), "", refuse!("-T: linker scripts that place sections are not supported")),
+    row(&["c", "mri-script"], Needed("FILE"), "", refuse!("-c: MRI scripts are not supported")),
+    row(&["R", "just-symbols"], Needed("FILE"), "", |p, v| {
+        // A directory means -rpath, as in GNU ld; that is the only use left.
+        if v.contains('/') && !v.ends_with(".o") {
+            add_rpath(p, v);
+            return Ok(());
+        }
+        Err(usage(format!("-R {v}: taking symbols only is not supported")))
+    }),
+
+    // Symbols.
+    row(&["e", "entry"], Needed("SYMBOL"), "Start at SYMBOL (_start) or at a number", |p, v| {
+        p.options.entry = Some(v.into());
+        Ok(())
+    }),
+    row(&["u", "undefined"], Needed("SYMBOL"), "Search archives for SYMBOL", push!(undefined)),
+    row(&["require-defined"], Needed("SYMBOL"), "Search, and fail if nothing defines it", push!(require_defined)),
+    row(&["init"], Needed("SYMBOL"), "DT_INIT (_init)", |p, v| {
+        p.options.init = v.into();
+        Ok(())
+    }),
+    row(&["fini"], Needed("SYMBOL"), "DT_FINI (_fini)", |p, v| {
+        p.options.fini = v.into();
+        Ok(())
+    }),
+    row(&["defsym"], Needed("NAME=VALUE"), "Define NAME as a number or SYMBOL[+NUMBER]", |p, v| p.defsym(v)),
+    row(&["wrap"], Needed("SYMBOL"), "References go to __wrap_SYMBOL, __real_SYMBOL to SYMBOL", push!(wrap)),
+    row(&["y", "trace-symbol"], Needed("SYMBOL"), "Say which files mention SYMBOL", push!(trace_symbols)),
+    row(&["allow-multiple-definition"], No, "The first of several definitions wins", set!(allow_multiple_definition = true)),
+    row(&["no-allow-multiple-definition"], No, "Several definitions are errors (default)", set!(allow_multiple_definition = false)),
+    row(&["no-undefined"], No, "Undefined symbols are errors, in libraries too", set!(defs = Some(true))),
+    row(&["undefined-version"], No, "A version script may name what nothing defines (default)", set!(no_undefined_version = false)),
+    row(&["no-undefined-version"], No, "It may not", set!(no_undefined_version = true)),
+    row(&["allow-shlib-undefined"], No, "Libraries may have undefined symbols", set!(allow_shlib_undefined = Some(true))),
+    row(&["no-allow-shlib-undefined"], No, "They may not", set!(allow_shlib_undefined = Some(false))),
+    row(&["unresolved-symbols"], Needed("POLICY"), "report-all, ignore-all, ignore-in-object-files, ignore-in-shared-libs", |p, v| {
+        p.options.unresolved = match v {
+            "report-all" => Unresolved::ReportAll,
+            "ignore-all" => Unresolved::IgnoreAll,
+            "ignore-in-object-files" => Unresolved::IgnoreInObjectFiles,
+            "ignore-in-shared-libs" => Unresolved::IgnoreInSharedLibs,
+            _ => return Err(usage(format!("--unresolved-symbols={v}: no such policy"))),
+        };
+        Ok(())
+    }),
+    row(&["warn-unresolved-symbols"], No, "Undefined symbols are warnings", set!(warn_unresolved = true)),
+    row(&["error-unresolved-symbols"], No, "Undefined symbols are errors (default)", set!(warn_unresolved = false)),
+    row(&["d", "dc", "dp", "define-common"], No, "Allocate commons even with -r", set!(define_common = true)),
+    row(&["no-define-common"], No, "", set!(define_common = false)),
+
+    // The dynamic section.
+    row(&["soname", "h"], Needed("NAME"), "DT_SONAME", |p, v| {
+        p.options.soname = (!v.is_empty()).then(|| v.into());
+        Ok(())
+    }),
+    row(&["rpath"], Needed("DIRS"), "DT_RUNPATH", |p, v| {
+        add_rpath(p, v);
+        Ok(())
+    }),
+    row(&["rpath-link"], Needed("DIRS"), "Where the libraries of libraries are (not needed here)", |_, _| Ok(())),
+    row(&["enable-new-dtags"], No, "DT_RUNPATH (default)", set!(new_dtags = true)),
+    row(&["disable-new-dtags"], No, "DT_RPATH instead", set!(new_dtags = false)),
+    row(&["dynamic-linker", "I"], Needed("FILE"), "PT_INTERP", |p, v| {
+        p.options.dynamic_linker = Some(v.into());
+        p.options.no_dynamic_linker = false;
+        Ok(())
+    }),
+    row(&["no-dynamic-linker"], No, "No PT_INTERP: a static PIE", |p, _| {
+        p.options.dynamic_linker = None;
+        p.options.no_dynamic_linker = true;
+        Ok(())
+    }),
+    row(&["f", "auxiliary"], Needed("NAME"), "DT_AUXILIARY", push!(auxiliary)),
+    row(&["F", "filter"], Needed("NAME"), "DT_FILTER", push!(filter)),
+    row(&["audit"], Needed("NAME"), "DT_AUDIT", push!(audit)),
+    row(&["P", "depaudit"], Needed("NAME"), "DT_DEPAUDIT", push!(depaudit)),
+    row(&["export-dynamic", "E"], No, "Export all symbols of an executable", set!(export_dynamic = true)),
+    row(&["no-export-dynamic"], No, "Export what libraries use (default)", set!(export_dynamic = false)),
+    row(&["export-dynamic-symbol"], Needed("GLOB"), "Export what matches", |p, v| {
+        p.options.export_dynamic_symbols.push(Pattern::glob(v));
+        Ok(())
+    }),
+    row(&["export-dynamic-symbol-list"], Needed("FILE"), "Export what FILE lists", |p, v| {
+        let list = Pattern::parse_list(&p.read(v)?, v)?;
+        p.options.export_dynamic_symbols.extend(list);
+        Ok(())
+    }),
+    row(&["dynamic-list"], Needed("FILE"), "Export what FILE lists; in a library, only that can be preempted", |p, v| {
+        let list = Pattern::parse_list(&p.read(v)?, v)?;
+        p.options.dynamic_list.get_or_insert_default().extend(list);
+        Ok(())
+    }),
+    row(&["version-script"], Needed("FILE"), "Symbol versions, and what is local", |p, v| p.version_script(v)),
+    row(&["Bsymbolic"], No, "A library's definitions can't be preempted", set!(symbolic = Symbolic::All)),
+    row(&["Bsymbolic-functions"], No, "Its functions can't be", set!(symbolic = Symbolic::Functions)),
+    row(&["Bsymbolic-non-weak"], No, "Its non-weak definitions can't be", set!(symbolic = Symbolic::NonWeak)),
+    row(&["Bsymbolic-non-weak-functions"], No, "Its non-weak functions can't be", set!(symbolic = Symbolic::NonWeakFunctions)),
+    row(&["Bno-symbolic"], No, "All can be (default)", set!(symbolic = Symbolic::None)),
+    row(&["hash-style"], Needed("STYLE"), "gnu, sysv or both (default)", |p, v| {
+        p.options.hash_style = match v {
+            "gnu" => HashStyle { gnu: true, sysv: false },
+            "sysv" => HashStyle { gnu: false, sysv: true },
+            "both" => HashStyle { gnu: true, sysv: true },
+            _ => return Err(usage(format!("--hash-style={v}: no such style"))),
+        };
+        Ok(())
+    }),
+    row(&["pack-dyn-relocs"], Needed("STYLE"), "none or relr", |p, v| {
+        p.options.pack_relr = match v {
+            "none" => false,
+            "relr" => true,
+            _ => return Err(usage(format!("--pack-dyn-relocs={v}: only none and relr"))),
+        };
+        Ok(())
+    }),
+    row(&["apply-dynamic-relocs"], No, "Store addends in place too (default)", set!(apply_dynamic_relocs = true)),
+    row(&["no-apply-dynamic-relocs"], No, "Store them in the relocations only", set!(apply_dynamic_relocs = false)),
+    row(&["z"], Needed("KEYWORD"), "See below", |p, v| super::zkeyword::apply(p, v)),
+
+    // Sections and addresses.
+    row(&["gc-sections"], No, "Drop sections nothing refers to", set!(gc_sections = true)),
+    row(&["no-gc-sections"], No, "Keep them (default)", set!(gc_sections = false)),
+    row(&["print-gc-sections"], No, "Say what was dropped", set!(print_gc_sections = true)),
+    row(&["no-print-gc-sections"], No, "", set!(print_gc_sections = false)),
+    row(&["gc-keep-exported"], No, "Exported symbols keep sections", set!(gc_keep_exported = true)),
+    row(&["no-gc-keep-exported"], No, "", set!(gc_keep_exported = false)),
+    row(&["emit-relocs", "q"], No, "Keep the input's relocations", set!(emit_relocs = true)),
+    row(&["no-emit-relocs"], No, "", set!(emit_relocs = false)),
+    row(&["relax"], No, "Make instructions simpler where the psABI allows (default)", set!(relax = true)),
+    row(&["no-relax"], No, "Leave them", set!(relax = false)),
+    row(&["eh-frame-hdr"], No, "Make .eh_frame_hdr", set!(eh_frame_hdr = true)),
+    row(&["no-eh-frame-hdr"], No, "Make none (default)", set!(eh_frame_hdr = false)),
+    row(&["rosegment"], No, "Read-only data has its own segment (default)", set!(rosegment = true)),
+    row(&["no-rosegment"], No, "It may share the code's", set!(rosegment = false)),
+    row(&["image-base", "Ttext-segment"], Needed("ADDRESS"), "Where the image starts", |p, v| {
+        // GNU ld reads -Ttext-segment as hexadecimal, with or without 0x.
+        let hex = v.trim_start_matches("0x").trim_start_matches("0X");
+        let value = number(&format!("0x{hex}"));
+        p.options.image_base = Some(value.ok_or_else(|| usage(format!("invalid address: {v}")))?);
+        Ok(())
+    }),
+    row(&["Ttext", "Tdata", "Tbss", "Trodata-segment", "Tldata-segment"], Needed("ADDRESS"), "", refuse!("section addresses can't be chosen; see --image-base")),
+    row(&["section-start"], Needed("NAME=ADDRESS"), "", refuse!("--section-start: section addresses can't be chosen; see --image-base")),
+    row(&["O"], Maybe("LEVEL"), "From 2 on, strings share their tails", |p, v| {
+        p.options.optimize = match v {
+            "" => 1,
+            _ => number(v).and_then(|n| u8::try_from(n).ok()).ok_or_else(|| usage(format!("invalid optimization level: {v}")))?,
+        };
+        Ok(())
+    }),
+    row(&["s", "strip-all"], No, "Leave out symbols and debug sections", |p, _| {
+        p.options.strip = Strip::All;
+        Ok(())
+    }),
+    row(&["S", "strip-debug"], No, "Leave out debug sections", |p, _| {
+        p.options.strip = p.options.strip.max(Strip::Debug);
+        Ok(())
+    }),
+    row(&["x", "discard-all"], No, "Leave out local symbols", set!(discard = Discard::All)),
+    row(&["X", "discard-locals"], No, "Leave out local symbols called .L*", |p, _| {
+        if p.options.discard != Discard::All {
+            p.options.discard = Discard::Locals;
+        }
+        Ok(())
+    }),
+    row(&["discard-none"], No, "Keep local symbols", set!(discard = Discard::None)),
+    row(&["build-id"], Maybe("STYLE"), "sha1 (default), fast, md5, uuid, 0xHEX, none; the last wins", |p, v| {
+        p.options.build_id = build_id(v)?;
+        Ok(())
+    }),
+    row(&["no-build-id"], No, "", set!(build_id = BuildId::None)),
+    row(&["compress-debug-sections"], Needed("STYLE"), "none, zlib or zstd", |p, v| {
+        p.options.compress_debug = match v {
+            "none" => CompressDebug::None,
+            "zlib" | "zlib-gabi" => CompressDebug::Zlib,
+            "zstd" => CompressDebug::Zstd,
+            _ => return Err(usage(format!("--compress-debug-sections={v}: only none, zlib and zstd"))),
+        };
+        Ok(())
+    }),
+    row(&["icf"], Needed("STYLE"), "none: functions are never folded", |_, v| match v {
+        "none" => Ok(()),
+        _ => Err(usage(format!("--icf={v}: folding is not supported"))),
+    }),
+
+    // What is said.
+    row(&["Map"], Needed("FILE"), "Write a map to FILE; - is the standard output", |p, v| {
+        p.options.map = Some(v.into());
+        Ok(())
+    }),
+    row(&["M", "print-map"], No, "Write a map to the standard output", set!(map = Some("-".into()))),
+    row(&["dependency-file"], Needed("FILE"), "Write a Makefile rule of what was read", |p, v| {
+        p.options.dependency_file = Some(v.into());
+        Ok(())
+    }),
+    row(&["t", "trace"], No, "Print the name of each input", set!(trace = true)),
+    row(&["threads", "thread-count"], Maybe("N"), "Use N threads (all)", |p, v| {
+        if v.is_empty() {
+            p.options.threads = None;
+            return Ok(());
+        }
+        let n = number(v).filter(|n| (1..=1024).contains(n));
+        p.options.threads = Some(n.ok_or_else(|| usage(format!("--threads={v}: not a number of threads")))? as usize);
+        Ok(())
+    }),
+    row(&["no-threads"], No, "Use one thread", set!(threads = Some(1))),
+    row(&["fatal-warnings"], No, "Warnings are errors", set!(fatal_warnings = true)),
+    row(&["no-fatal-warnings"], No, "They are not (default)", set!(fatal_warnings = false)),
+    row(&["w", "no-warnings"], No, "No warnings", set!(no_warnings = true)),
+    row(&["error-limit"], Needed("N"), "Print N errors (20); 0: all", |p, v| {
+        let n = number(v).and_then(|n| usize::try_from(n).ok());
+        p.options.error_limit = n.ok_or_else(|| usage(format!("--error-limit={v}: not a number")))?;
+        Ok(())
+    }),
+    row(&["version"], No, "Print the version", set!(action = Action::Version)),
+    row(&["v", "V"], No, "Print the version, then link if there are inputs", set!(show_version = true)),
+    row(&["help"], No, "Print this", set!(action = Action::Help)),
+    row(&["cref"], No, "", refuse!("--cref: cross references are not supported")),
+
+    // Known flags that need an engine there is none of.
+    row(&["EB"], No, "", refuse!("-EB: big-endian outputs are not supported")),
+    row(&["oformat"], Needed("FORMAT"), "", |_, v| match v {
+        "elf64-x86-64" | "elf" | "default" => Ok(()),
+        _ => Err(usage(format!("--oformat={v}: only elf64-x86-64 is made"))),
+    }),
+    row(&["N", "omagic", "n", "nmagic"], No, "", refuse!("-n and -N: unpaged outputs are not supported")),
+    row(&["Ur"], No, "", refuse!("-Ur is not supported; use -r")),
+    row(&["retain-symbols-file"], Needed("FILE"), "", refuse!("--retain-symbols-file is not supported")),
+    row(&["reproduce"], Needed("FILE"), "", refuse!("--reproduce is not supported")),
+    row(&["symbol-ordering-file", "section-ordering-file"], Needed("FILE"), "", refuse!("ordering files are not supported")),
+    row(&["out-implib"], Needed("FILE"), "", refuse!("--out-implib is not supported")),
+    row(&["split-by-file", "split-by-reloc"], Maybe("N"), "", refuse!("--split-by-… is not supported")),
+    row(&["default-symver", "default-imported-symver"], No, "", refuse!("--default-symver is not supported; use --version-script")),
+    row(&["dynamic-list-data", "dynamic-list-cpp-new", "dynamic-list-cpp-typeinfo"], No, "", refuse!("built-in dynamic lists are not supported; use --dynamic-list")),
+    row(&["ignore-unresolved-symbol"], Needed("SYMBOL"), "", refuse!("--ignore-unresolved-symbol is not supported; use --unresolved-symbols")),
+    row(&["embedded-relocs"], No, "", refuse!("--embedded-relocs is not supported")),
+
+    // gcc, clang, rustc, libtool and others pass these; nothing here changes with them.
+    ignored(&["plugin", "plugin-opt"], Needed("")),
+    ignored(&["EL", "no-mmap-output-file", "mmap-output-file"], No),
+    ignored(&["Bgroup", "Bno-group"], No),
+    ignored(&["g", "p", "Qy", "Qn", "qmagic", "verbose", "stats", "no-stats"], No),
+    ignored(&["a", "A", "architecture", "G", "gpsize", "Y", "assert"], Needed("")),
+    ignored(&["color-diagnostics"], Maybe("")),
+    ignored(&["no-color-diagnostics"], No),
+    ignored(&["demangle", "print-memory-usage", "print-sysroot", "print-output-format"], Maybe("")),
+    ignored(&["no-demangle", "nostdlib", "no-ctors-in-init-array", "ctors-in-init-array"], No),
+    ignored(&["no-keep-memory", "keep-memory", "reduce-memory-overheads", "disable-multiple-abs-defs"], No),
+    ignored(&["max-cache-size", "hash-size", "sort-section", "package-metadata"], Maybe("")),
+    ignored(&["sort-common"], Maybe("")),
+    ignored(&["no-sort-common", "no-omagic", "no-nmagic", "no-icf", "no-check-sections", "check-sections"], No),
+    ignored(&["accept-unknown-input-arch", "no-accept-unknown-input-arch", "no-warn-mismatch", "warn-mismatch"], No),
+    ignored(&["warn-common", "no-warn-common", "warn-once", "warn-section-align", "warn-multiple-gp"], No),
+    ignored(&["warn-alternate-em", "no-warn-alternate-em", "warn-textrel", "no-warn-textrel", "warn-constructors"], No),
+    ignored(&["warn-shared-textrel", "no-warn-shared-textrel", "warn-search-mismatch", "no-warn-search-mismatch"], No),
+    ignored(&["warn-execstack", "no-warn-execstack", "error-execstack", "no-error-execstack"], No),
+    ignored(&["warn-rwx-segments", "no-warn-rwx-segments", "error-rwx-segments", "no-error-rwx-segments"], No),
+    ignored(&["warn-backrefs", "no-warn-backrefs", "warn-symbol-ordering", "no-warn-symbol-ordering"], No),
+    ignored(&["ld-generated-unwind-info", "no-ld-generated-unwind-info"], No),
+    ignored(&["enable-linker-version", "disable-linker-version", "force-exe-suffix", "traditional-format"], No),
+    ignored(&["enable-non-contiguous-regions", "merge-exidx-entries", "no-merge-exidx-entries"], No),
+    ignored(&["strip-discarded", "no-strip-discarded", "strip-lto-sections", "unique", "no-fork", "fork"], No),
+    ignored(&["preload", "no-preload", "perf", "quick-exit", "no-quick-exit", "lto-whole-program-visibility"], No),
+    ignored(&["spare-dynamic-tags"], Needed("")),
+    ignored(&["thinlto-jobs", "thinlto-cache-dir", "thinlto-cache-policy", "lto-O", "lto-partitions"], Needed("")),
+    ignored(&["fix-cortex-a53-843419", "fix-cortex-a53-835769", "fix-cortex-a8", "fix-arm1176"], Maybe("")),
+    ignored(&["no-fix-cortex-a53-843419", "no-fix-cortex-a53-835769", "no-fix-cortex-a8", "no-fix-arm1176"], No),
+];
+
+/// Appends to the run path what is not there yet.
+fn add_rpath(p: &mut Parser<'_>, value: &str) {
+    for dir in value.split(':').filter(|dir| !dir.is_empty()) {
+        if !p.options.rpath.iter().any(|old| old == dir) {
+            p.options.rpath.push(dir.into());
+        }
+    }
+}
+
+/// The value of `--build-id`.
+fn build_id(style: &str) -> Result<BuildId> {
+    Ok(match style {
+        "" | "sha1" | "tree" => BuildId::Sha1,
+        "fast" => BuildId::Fast,
+        "md5" => BuildId::Md5,
+        "uuid" => BuildId::Uuid,
+        "none" => BuildId::None,
+        _ => {
+            let bad = || usage(format!("--build-id={style}: no such style"));
+            let digits = style.strip_prefix("0x").or_else(|| style.strip_prefix("0X"));
+            // GNU ld allows dashes and colons between the bytes.
+            let digits: Vec<u8> =
+                digits.ok_or_else(bad)?.bytes().filter(|b| !b"-:".contains(b)).collect();
+            if digits.is_empty() || digits.len() % 2 != 0 {
+                return Err(bad());
+            }
+            let nibble = |b: u8| char::from(b).to_digit(16).map(|d| d as u8).ok_or_else(bad);
+            let bytes: Result<_> =
+                digits.chunks(2).map(|d| Ok(nibble(d[0])? << 4 | nibble(d[1])?)).collect();
+            BuildId::Hex(bytes?)
+        }
+    })
+}

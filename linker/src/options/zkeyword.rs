@@ -1,0 +1,152 @@
+//! `-z KEYWORD`: one row per keyword. Unknown ones are a warning, as in GNU ld.
+
+use object::elf;
+
+use super::parse::{Parser, number, usage};
+use crate::Result;
+
+/// A keyword, its meaning for people (empty: not listed), and what it does with its value.
+type Row = (&'static str, &'static str, fn(&mut Parser<'_>, &str) -> Result<()>);
+
+/// Listed keywords with their meanings.
+pub(super) fn help() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROWS.iter().filter(|row| !row.1.is_empty()).map(|row| (row.0, row.1))
+}
+
+/// Applies `word`, which is `KEYWORD` or `KEYWORD=VALUE`.
+pub(super) fn apply(p: &mut Parser<'_>, word: &str) -> Result<()> {
+    let (key, value) = match word.find('=') {
+        Some(at) => (&word[..=at], &word[at + 1..]),
+        None => (word, ""),
+    };
+    match ROWS.iter().find(|row| row.0 == key) {
+        Some(row) => row.2(p, value),
+        None => {
+            p.options.warnings.push(format!("-z {word} ignored: unknown keyword"));
+            Ok(())
+        }
+    }
+}
+
+/// A power of two for a page size.
+fn page(key: &str, value: &str) -> Result<Option<u64>> {
+    match number(value) {
+        Some(n) if n.is_power_of_two() && n <= 1 << 40 => Ok(Some(n)),
+        _ => Err(usage(format!("-z {key}={value}: not a power of two"))),
+    }
+}
+
+fn ignore(_: &mut Parser<'_>, _: &str) -> Result<()> {
+    Ok(())
+}
+
+/// `set!(field = value)`: a row's action that sets one field of `Z`.
+macro_rules! set {
+    ($($field:ident).+ = $value:expr) => {
+        |p, _| {
+            p.options.$($field).+ = $value;
+            Ok(())
+        }
+    };
+}
+
+static ROWS: &[Row] = &[
+    ("now", "Resolve every symbol at load time", set!(z.now = true)),
+    ("lazy", "Resolve functions when first called (default)", set!(z.now = false)),
+    ("relro", "Make what only relocation writes read-only (default)", set!(z.relro = true)),
+    ("norelro", "Leave it writable", set!(z.relro = false)),
+    ("defs", "Undefined symbols are errors, in libraries too", set!(defs = Some(true))),
+    ("undefs", "Undefined symbols are for the loader", set!(defs = Some(false))),
+    ("separate-code", "Code shares no page with data (default)", set!(z.separate_code = true)),
+    ("noseparate-code", "Code may share pages with data", set!(z.separate_code = false)),
+    ("separate-loadable-segments", "", set!(z.separate_code = true)),
+    ("nodelete", "dlclose never unloads the library", set!(z.nodelete = true)),
+    ("nodlopen", "dlopen refuses the library", set!(z.nodlopen = true)),
+    ("nodump", "dldump refuses the library", set!(z.nodump = true)),
+    ("nodefaultlib", "The loader skips the default directories", set!(z.nodefaultlib = true)),
+    ("initfirst", "Initialise before all others", set!(z.initfirst = true)),
+    ("interpose", "Look up here before all libraries", set!(z.interpose = true)),
+    ("origin", "$ORIGIN is used", set!(z.origin = true)),
+    ("global", "Symbols are for libraries loaded later", set!(z.global = true)),
+    ("copyreloc", "Copy a library's data into the executable (default)", set!(z.copyreloc = true)),
+    ("nocopyreloc", "Never copy a library's data", set!(z.copyreloc = false)),
+    ("combreloc", "Sort dynamic relocations (default)", set!(z.combreloc = true)),
+    ("nocombreloc", "Leave them in order", set!(z.combreloc = false)),
+    ("text", "Relocations in read-only memory are errors (default)", set!(z.text = Some(true))),
+    ("notext", "Allow relocations in read-only memory", set!(z.text = Some(false))),
+    ("textoff", "", set!(z.text = Some(false))),
+    ("textwarn", "", set!(z.text = Some(false))),
+    ("execstack", "The stack is executable", set!(z.execstack = Some(true))),
+    ("noexecstack", "The stack is not executable", set!(z.execstack = Some(false))),
+    ("nognustack", "No PT_GNU_STACK", set!(z.nognustack = true)),
+    ("muldefs", "The first of several definitions wins", set!(allow_multiple_definition = true)),
+    ("pack-relative-relocs", "Relative relocations as RELR", set!(pack_relr = true)),
+    ("nopack-relative-relocs", "Not so (default)", set!(pack_relr = false)),
+    ("ibt", "Mark the output for IBT", set!(z.ibt = true)),
+    ("ibtplt", "PLT entries with ENDBR", set!(z.ibtplt = true)),
+    ("shstk", "Mark the output for shadow stacks", set!(z.shstk = true)),
+    ("x86-64-baseline", "", set!(z.isa_level = 1)),
+    ("x86-64-v2", "Mark the output as needing x86-64-v2", set!(z.isa_level = 2)),
+    ("x86-64-v3", "... x86-64-v3", set!(z.isa_level = 3)),
+    ("x86-64-v4", "... x86-64-v4", set!(z.isa_level = 4)),
+    ("start-stop-gc", "__start_X keeps nothing alive", set!(z.start_stop_gc = true)),
+    ("nostart-stop-gc", "__start_X keeps sections X (default)", set!(z.start_stop_gc = false)),
+    ("start-stop-visibility=", "Visibility of __start_X", start_stop_visibility),
+    ("dynamic-undefined-weak", "", set!(z.dynamic_undefined_weak = Some(true))),
+    ("nodynamic-undefined-weak", "", set!(z.dynamic_undefined_weak = Some(false))),
+    ("rodynamic", "The dynamic section is read-only", set!(z.rodynamic = true)),
+    ("keep-text-section-prefix", "Keep .text.hot apart", set!(z.keep_text_section_prefix = true)),
+    ("nokeep-text-section-prefix", "", set!(z.keep_text_section_prefix = false)),
+    ("nosectionheader", "No section headers", set!(z.no_section_header = true)),
+    ("sectionheader", "", set!(z.no_section_header = false)),
+    ("max-page-size=", "The largest page the loader may use", |p, v| {
+        p.options.z.max_page_size = page("max-page-size", v)?;
+        Ok(())
+    }),
+    ("common-page-size=", "The page size to lay out for", |p, v| {
+        p.options.z.common_page_size = page("common-page-size", v)?;
+        Ok(())
+    }),
+    ("stack-size=", "The size in PT_GNU_STACK", |p, v| {
+        p.options.z.stack_size =
+            number(v).ok_or_else(|| usage(format!("-z stack-size={v}: not a number")))?;
+        Ok(())
+    }),
+    // Known to GNU ld or lld and without effect on what is made here.
+    ("common", "", ignore),
+    ("nocommon", "", ignore),
+    ("extern-protected-data", "", ignore),
+    ("noextern-protected-data", "", ignore),
+    ("bndplt", "", ignore),
+    ("lam-u48", "", ignore),
+    ("lam-u57", "", ignore),
+    ("lam-u48-report=", "", ignore),
+    ("lam-u57-report=", "", ignore),
+    ("lam-report=", "", ignore),
+    ("cet-report=", "", ignore),
+    ("isa-level-report=", "", ignore),
+    ("report-relative-reloc", "", ignore),
+    ("mark-plt", "", ignore),
+    ("nomark-plt", "", ignore),
+    ("unique-symbol", "", ignore),
+    ("nounique-symbol", "", ignore),
+    ("indirect-extern-access", "", ignore),
+    ("noindirect-extern-access", "", ignore),
+    ("memory-seal", "", ignore),
+    ("nomemory-seal", "", ignore),
+    ("dead-reloc-in-nonalloc=", "", ignore),
+    ("call-nop=", "", ignore),
+    ("rela", "", ignore),
+    ("rel", "", |_, _| Err(usage("-z rel: x86-64 uses RELA only".into()))),
+];
+
+fn start_stop_visibility(p: &mut Parser<'_>, value: &str) -> Result<()> {
+    p.options.z.start_stop_visibility = match value {
+        "default" => elf::STV_DEFAULT,
+        "internal" => elf::STV_INTERNAL,
+        "hidden" => elf::STV_HIDDEN,
+        "protected" => elf::STV_PROTECTED,
+        _ => return Err(usage(format!("-z start-stop-visibility={value}: no such visibility"))),
+    };
+    Ok(())
+}
