@@ -3,9 +3,143 @@
 //! `ld-scold` is nothing but this; `scold` is this too when it is called `ld` or `ld.scold` (through
 //! the links that `scold prefix DIR` makes) and for `scold link`.
 
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use crate::input::DiskFiles;
+use crate::options::Action;
+use crate::output::FileSink;
+use crate::{Error, ErrorKind, Errors, Inputs, Options, Report};
+
+/// What `--version` prints. Configure scripts and libtool look for "GNU"; Go takes a line that
+/// starts with `GNU ld` for an old one, so it does not.
+pub const VERSION: &str =
+    concat!("scold ld.scold ", env!("CARGO_PKG_VERSION"), " (compatible with GNU linkers)");
+
 /// Runs the linker as a program: `args` without the program's name. Gives the exit code.
 pub fn run(args: Vec<String>) -> u8 {
-    let _ = args;
-    eprintln!("ld.scold: error: not written yet");
-    1
+    let mut out = Messages { limit: Options::default().error_limit, silent: false };
+    let options = match Options::parse(&args, &DiskFiles) {
+        Ok(options) => options,
+        Err(errors) => return out.errors(&errors),
+    };
+    match options.action {
+        Action::Version => return print(&format!("{VERSION}\n")),
+        Action::Help => return print(&Options::help()),
+        Action::Link => {}
+    }
+    if options.show_version {
+        print(&format!("{VERSION}\n  Supported emulations:\n   elf_x86_64\n"));
+        if options.inputs.is_empty() {
+            return 0;
+        }
+    }
+    out = Messages { limit: options.error_limit, silent: options.no_warnings };
+    let result = match options.threads {
+        None => perform(&options, &out),
+        Some(n) => match rayon::ThreadPoolBuilder::new().num_threads(n).build() {
+            Ok(pool) => pool.install(|| perform(&options, &out)),
+            Err(error) => Err(Error::new(ErrorKind::Io, error.to_string()).into()),
+        },
+    };
+    match result {
+        Ok(()) => 0,
+        Err(errors) => out.errors(&errors),
+    }
+}
+
+/// Links onto the disk.
+fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
+    let inputs = Inputs::load(options, &DiskFiles)?;
+    if options.trace {
+        let names = inputs.list.iter().filter(|input| !input.lazy).map(|input| &input.name);
+        print(&names.fold(String::new(), |text, name| text + name + "\n"));
+    }
+    let mode = if options.kind.is_executable() { 0o777 } else { 0o666 };
+    let mut sink = FileSink::new(&options.output, mode);
+    let report = crate::link(&inputs, options, &mut sink)?;
+    let warnings = options.warnings.iter().chain(&inputs.warnings).chain(&report.warnings);
+    let warned = warnings.inspect(|text| out.warning(text)).count() > 0;
+    if warned && options.fatal_warnings {
+        return Err(Error::new(ErrorKind::Usage, "warnings are errors: --fatal-warnings").into());
+    }
+    sink.commit().map_err(|error| cannot_write(&error, &options.output))?;
+    side_files(options, &inputs, &report)?;
+    // The process ends here; unmapping hundreds of megabytes first would only take time.
+    std::mem::forget(inputs);
+    Ok(())
+}
+
+/// Writes the map and the dependency file.
+fn side_files(options: &Options, inputs: &Inputs, report: &Report) -> Result<(), Errors> {
+    if let Some(path) = &options.map {
+        let text = report.map.as_deref().unwrap_or_default();
+        if path == Path::new("-") {
+            print(text);
+        } else {
+            std::fs::write(path, text).map_err(|error| cannot_write(&error, path))?;
+        }
+    }
+    if let Some(path) = &options.dependency_file {
+        let text = dependencies(&options.output, inputs);
+        std::fs::write(path, text).map_err(|error| cannot_write(&error, path))?;
+    }
+    Ok(())
+}
+
+/// A Makefile rule: the output needs every file read; the files need nothing.
+fn dependencies(output: &Path, inputs: &Inputs) -> String {
+    let escape = |path: &Path| path.display().to_string().replace('$', "$$").replace(' ', "\\ ");
+    let files: Vec<_> = inputs.opened.iter().map(|path| escape(path)).collect();
+    let mut text = format!("{}:", escape(output));
+    for file in &files {
+        let _ = write!(text, " \\\n  {file}");
+    }
+    text.push('\n');
+    for file in &files {
+        let _ = write!(text, "\n{file}:\n");
+    }
+    text
+}
+
+fn cannot_write(error: &io::Error, path: &Path) -> Errors {
+    let text = format!("cannot write: {error}");
+    Error::new(ErrorKind::Io, text).in_file(path.display().to_string()).into()
+}
+
+/// Prints on the standard output; a reader that went away is no error.
+fn print(text: &str) -> u8 {
+    let _ = io::stdout().write_all(text.as_bytes());
+    0
+}
+
+/// Prints on the standard error.
+struct Messages {
+    /// Errors printed at most; 0 is all.
+    limit: usize,
+    /// No warnings.
+    silent: bool,
+}
+
+impl Messages {
+    /// Prints all errors up to the limit. Gives the exit code.
+    fn errors(&self, errors: &Errors) -> u8 {
+        let mut err = io::stderr().lock();
+        let limit = if self.limit == 0 { usize::MAX } else { self.limit };
+        for error in errors.iter().take(limit) {
+            let _ = writeln!(err, "ld.scold: error: {error}");
+        }
+        let rest = errors.iter().count().saturating_sub(limit);
+        if rest > 0 {
+            let _ = writeln!(err, "ld.scold: error: {rest} more, see --error-limit");
+        }
+        1
+    }
+
+    fn warning(&self, text: &str) {
+        if !self.silent {
+            let _ = writeln!(io::stderr(), "ld.scold: warning: {text}");
+        }
+    }
 }

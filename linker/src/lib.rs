@@ -4,8 +4,8 @@
 
 #![warn(missing_docs)]
 
-pub mod eh_frame;
 pub mod command;
+pub mod eh_frame;
 pub mod error;
 pub mod input;
 pub mod merge;

@@ -1,6 +1,11 @@
-//! Outputs: where the image goes. A file appears whole or not at all.
+//! Outputs: where the image goes. A file appears whole or not at all. It must not know what an
+//! image holds.
+
+mod file;
 
 use std::io;
+
+pub use file::FileSink;
 
 /// Takes the image: told its size once, it lends the buffer that threads fill in place.
 pub trait Sink {
