@@ -8,6 +8,7 @@
 pub mod adapter;
 pub mod expectation;
 pub mod model;
+pub mod real;
 pub mod request;
 pub mod run;
 

@@ -1,0 +1,225 @@
+//! Real links: arguments as one would give `ld` → a [`Request`] with every file in it.
+//!
+//! Files are read once, so that each linker gets the same bytes; what only a linker's own search can
+//! find (libc's scripts, default folders) stays an argument. It must not know who asks.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{File, Mode, Request, Target};
+
+/// The request that `args` describe, paths relative to `dir`. `-o FILE` is dropped.
+///
+/// Errors: a file that can't be read; an option whose argument is missing.
+pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Request> {
+    let mut reader = Reader {
+        dir,
+        folders: Vec::new(),
+        request: Request { target, mode: Mode::Exe, args: Vec::new(), files: Vec::new() },
+        prefer_static: false,
+    };
+    // Folders count for libraries named before them too.
+    reader.folders = folders(args, dir);
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || {
+            args.next().cloned().ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidInput, format!("{arg} needs an argument"))
+            })
+        };
+        match arg.as_str() {
+            "-o" | "--output" | "-m" => {
+                value()?;
+            }
+            "-shared" | "--shared" | "-Bshareable" => reader.request.mode = Mode::Shared,
+            "-pie" | "--pie" | "-pic-executable" => reader.request.mode = Mode::Pie,
+            "-no-pie" | "--no-pie" => reader.request.mode = Mode::Exe,
+            "-l" | "--library" => {
+                let name = value()?;
+                reader.library(&name)?;
+            }
+            "-L" | "--library-path" => {
+                let folder = value()?;
+                reader.request.args.push(format!("-L{}", dir.join(folder).display()));
+            }
+            "-z" | "-e" | "-u" | "-h" | "-soname" | "--soname" | "-rpath" | "--rpath" | "-y"
+            | "-init" | "-fini" | "--defsym" | "--wrap" | "-dynamic-linker"
+            | "--dynamic-linker" => {
+                let value = value()?;
+                reader.request.args.extend([arg.clone(), value]);
+            }
+            _ => reader.other(arg)?,
+        }
+    }
+    Ok(reader.request)
+}
+
+fn folders(args: &[String], dir: &Path) -> Vec<PathBuf> {
+    let mut list = Vec::new();
+    for (i, arg) in args.iter().enumerate() {
+        let folder = match arg.strip_prefix("-L") {
+            Some("") => args.get(i + 1).map(String::as_str),
+            attached => attached.or_else(|| arg.strip_prefix("--library-path=")),
+        };
+        list.extend(folder.map(|folder| dir.join(folder)));
+    }
+    list
+}
+
+struct Reader<'a> {
+    dir: &'a Path,
+    folders: Vec<PathBuf>,
+    request: Request,
+    prefer_static: bool,
+}
+
+impl Reader<'_> {
+    /// An argument that takes no second word.
+    fn other(&mut self, arg: &str) -> io::Result<()> {
+        match arg {
+            "-Bstatic" | "-static" | "-dn" | "-non_shared" => self.prefer_static = true,
+            "-Bdynamic" | "-dy" | "-call_shared" => self.prefer_static = false,
+            _ => {}
+        }
+        if let Some(name) = arg.strip_prefix("-l").filter(|_| !arg.starts_with("--")) {
+            return self.library(name);
+        }
+        if let Some(folder) = arg.strip_prefix("-L") {
+            self.request.args.push(format!("-L{}", self.dir.join(folder).display()));
+            return Ok(());
+        }
+        if arg.starts_with("-o") && !arg.starts_with("--") && arg.len() > 2 {
+            return Ok(());
+        }
+        match arg.split_once('=') {
+            // A version script, a dynamic list, a response file by another name.
+            Some((option, path)) if option.starts_with('-') && self.dir.join(path).is_file() => {
+                let name = self.file(&self.dir.join(path), path)?;
+                self.request.args.push(format!("{option}={name}"));
+            }
+            _ if arg.starts_with('-') => self.request.args.push(arg.into()),
+            _ => {
+                let name = self.file(&self.dir.join(arg), arg)?;
+                self.request.args.push(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// `-lNAME`: the file where a `-L` folder has it, else the linker's own search.
+    fn library(&mut self, name: &str) -> io::Result<()> {
+        let names = match name.strip_prefix(':') {
+            Some(exact) => vec![exact.to_owned()],
+            None if self.prefer_static => vec![format!("lib{name}.a")],
+            None => vec![format!("lib{name}.so"), format!("lib{name}.a")],
+        };
+        let found = self
+            .folders
+            .iter()
+            .flat_map(|folder| names.iter().map(|name| folder.join(name)))
+            .find(|path| path.is_file());
+        match found {
+            Some(path) if is_binary(&path)? => {
+                let shown = path.display().to_string();
+                let name = self.file(&path, &shown)?;
+                self.request.args.push(name);
+            }
+            _ => self.request.args.push(format!("-l{name}")),
+        }
+        Ok(())
+    }
+
+    /// Reads `path` and gives the name under which it is in the request.
+    fn file(&mut self, path: &Path, shown: &str) -> io::Result<String> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{shown}: {error}")))?;
+        let base =
+            path.file_name().map_or_else(|| "input".into(), |n| n.to_string_lossy().into_owned());
+        let taken = |name: &str| self.request.file(name).is_some_and(|f| *f.bytes != bytes[..]);
+        // The same name in two folders: keep both, and the extension.
+        let name = (0..)
+            .map(|n| if n == 0 { base.clone() } else { format!("{n}-{base}") })
+            .find(|name| !taken(name))
+            .unwrap_or(base);
+        if self.request.file(&name).is_none() {
+            self.request.files.push(File { name: name.clone(), bytes: bytes.into() });
+        }
+        Ok(name)
+    }
+}
+
+/// Whether a library is one, and not a linker script that names others by their paths.
+fn is_binary(path: &Path) -> io::Result<bool> {
+    use io::Read as _;
+    let mut head = [0; 4];
+    let n = std::fs::File::open(path)?.read(&mut head)?;
+    Ok(head[..n].starts_with(b"\x7fELF") || head[..n].starts_with(b"!<"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str], dir: &Path) -> io::Result<Request> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        request(Target::AMD64_ELF, &args, dir)
+    }
+
+    #[test]
+    fn files_get_short_names_and_options_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        at("x/a.o", b"1");
+        at("y/a.o", b"2");
+        at("v.map", b"{};");
+        at("lib/libz.so", b"\x7fELF");
+        at("lib/libs.so", b"GROUP(libz.so)");
+        let args = [
+            "-shared",
+            "-o",
+            "out",
+            "x/a.o",
+            "y/a.o",
+            "x/a.o",
+            "--version-script=v.map",
+            "-lz",
+            "-ls",
+            "-lnone",
+            "-z",
+            "now",
+            "-Llib",
+            "--hash-style=gnu",
+        ];
+        let request = parse(&args, dir.path()).unwrap();
+        assert_eq!(request.mode, Mode::Shared);
+        let folder = format!("-L{}", dir.path().join("lib").display());
+        let args = [
+            "a.o",
+            "1-a.o",
+            "a.o",
+            "--version-script=v.map",
+            "libz.so",
+            "-ls",
+            "-lnone",
+            "-z",
+            "now",
+            &folder,
+            "--hash-style=gnu",
+        ];
+        assert_eq!(request.args, args);
+        let names: Vec<&str> = request.files.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["a.o", "1-a.o", "v.map", "libz.so"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = parse(&["gone.o"], dir.path()).unwrap_err();
+        assert!(error.to_string().starts_with("gone.o: "), "{error}");
+        assert!(parse(&["-o"], dir.path()).is_err());
+    }
+}
