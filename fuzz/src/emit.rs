@@ -7,6 +7,8 @@ pub mod archive;
 mod bytes;
 pub mod elf;
 pub mod library;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write;
 use std::sync::Arc;

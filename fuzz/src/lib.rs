@@ -9,5 +9,7 @@ pub mod case;
 pub mod emit;
 pub mod expect;
 pub mod reduce;
+pub mod relocs;
+pub mod text;
 
 pub use case::Case;

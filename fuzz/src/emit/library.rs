@@ -467,7 +467,7 @@ fn gnu_hash(name: &str) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::case::Visibility;
     use object::read::elf::ElfFile64;

@@ -1,0 +1,142 @@
+//! What the emitters write, taken by the linkers of this machine and by its dynamic loader.
+
+use std::time::Duration;
+
+use scold_diff::adapter::{self, Outcome};
+use scold_diff::run::{self, End, Limits, Scratch};
+use scold_diff::{Mode, Target};
+
+use super::*;
+use crate::case::*;
+
+fn named(name: &str, kind: SymbolKind, definition: Definition) -> Symbol {
+    let binding = Binding::Global;
+    let (name, visibility) = (name.to_owned(), Visibility::Default);
+    Symbol { name, binding, kind, visibility, size: 8, definition }
+}
+
+fn section(name: &str, flags: SectionFlags, data: Vec<u8>, relocs: Vec<Reloc>) -> Section {
+    Section {
+        name: name.into(),
+        kind: SectionKind::Progbits,
+        flags,
+        align: 16,
+        entsize: 0,
+        marker: true,
+        data: Data::Bytes(data),
+        relocs,
+        link_order: None,
+    }
+}
+
+const TEXT: SectionFlags = SectionFlags {
+    alloc: true,
+    exec: true,
+    write: false,
+    tls: false,
+    merge: false,
+    strings: false,
+    retain: false,
+    exclude: false,
+};
+
+/// A function that calls one of the library's, reads its data, and a pointer to each.
+fn object_using_library() -> Object {
+    let call = |offset, symbol, r_type| Reloc {
+        offset,
+        r_type,
+        symbol: SymbolRef::Named(symbol),
+        addend: -4,
+    };
+    // call v; mov d@GOTPCREL(%rip), %rax; ret
+    let code = vec![0xe8, 0, 0, 0, 0, 0x48, 0x8b, 0x05, 0, 0, 0, 0, 0xc3];
+    let data = SectionFlags { write: true, exec: false, ..TEXT };
+    let pointers = (0..3)
+        .map(|i| Reloc {
+            offset: 16 + 8 * i,
+            r_type: 1,
+            symbol: SymbolRef::Named(1 + i as usize),
+            addend: 0,
+        })
+        .collect();
+    let place = |section, offset| Definition::Section { section, offset };
+    Object {
+        name: "a.o".into(),
+        sections: vec![
+            section(".text", TEXT, code, vec![call(17, 1, 4), call(24, 2, 42)]),
+            section(".data", data, vec![0; 24], pointers),
+            section(".text.g", TEXT, vec![0xc3], vec![]),
+        ],
+        symbols: vec![
+            named("probe", SymbolKind::Func, place(0, 16)),
+            named("v", SymbolKind::Notype, Definition::Undefined),
+            named("d", SymbolKind::Notype, Definition::Undefined),
+            named("f", SymbolKind::Notype, Definition::Undefined),
+            named("g", SymbolKind::Func, place(2, 16)),
+        ],
+        groups: vec![Group { signature: "g".into(), comdat: true, members: vec![2] }],
+    }
+}
+
+fn case(mode: Mode, inputs: Vec<Input>) -> Case {
+    Case {
+        target: Target::AMD64_ELF,
+        mode,
+        validity: Validity::Defined,
+        options: vec![Opt::Soname("out.so".into()), Opt::DynamicList(vec!["pro*".into()])],
+        inputs,
+        versions: None,
+    }
+}
+
+#[test]
+fn every_linker_takes_objects_archives_and_libraries() {
+    let mut other = object_using_library();
+    other.name = "m_with_a_long_name.o".into();
+    other.symbols[0].name = "other".into();
+    let archive = |name: &str, thin| Archive {
+        name: name.into(),
+        members: vec![other.clone()],
+        whole: true,
+        thin,
+    };
+    for thin in [false, true] {
+        let inputs = vec![
+            Input::Object(object_using_library()),
+            Input::Archive(archive("l.a", thin)),
+            Input::Library(library::tests::sample()),
+        ];
+        let request = request(&case(Mode::Shared, inputs));
+        for linker in adapter::select(&["all".into()], &[]).unwrap() {
+            if linker.name() == adapter::REFERENCE {
+                continue;
+            }
+            let outcome = linker.link(&request, Duration::from_secs(10));
+            let name = linker.name();
+            assert!(matches!(outcome, Outcome::Linked(_)), "{name}, thin {thin}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn the_loader_takes_a_library() {
+    let Some(python) = run::find("python3").pop() else {
+        eprintln!("skipped: no python3 here (apt-get install python3)");
+        assert!(std::env::var("SCOLD_REQUIRE").as_deref() != Ok("all"));
+        return;
+    };
+    let scratch = Scratch::new().unwrap();
+    let library = library::tests::sample();
+    scratch.write(&library.name, &library::library(&library)).unwrap();
+    let script = "import ctypes as c\n\
+         l = c.CDLL('./libx.so')\n\
+         for n in 'fvi': f = l[n]; f.restype = c.c_uint64; print(f())\n\
+         print(c.c_uint64.in_dll(l, 'd').value, c.c_uint64.in_dll(l, 't').value)";
+    let limits = Limits::default();
+    let run = run::run(&python, &["-c", script], scratch.path(), &[], limits).unwrap();
+    assert_eq!(run.end, End::Exit(0), "{}", run.err());
+    let number = |alias| library::number("libx.so", alias);
+    let expected =
+        format!("{}\n{}\n{}\n{} {}\n", number(1), number(6), number(4), number(2), number(3));
+    assert_eq!(run.out(), expected);
+}

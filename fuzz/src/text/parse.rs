@@ -1,0 +1,608 @@
+//! Text → case. Errors name the line; nothing in a text must make it panic or allocate without bound.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{BINDINGS, FLAGS, HASH_STYLES, KINDS, PLAIN_OPTIONS, SYMBOL_KINDS, VALIDITIES};
+use super::{VISIBILITIES, flag, value};
+use crate::case::*;
+use crate::relocs;
+
+/// No section of a case is larger: a typo must not fill the memory.
+const LARGEST: u64 = 1 << 30;
+
+/// What is wrong with a text, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub text: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.text)
+    }
+}
+
+impl std::error::Error for Error {}
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// Reads a case from its text form.
+///
+/// Errors: the first line that is not understood.
+pub fn parse(text: &str) -> Result<Case> {
+    let mut parser = Parser { lines: text.lines().enumerate(), line: 0 };
+    let mut head = parser.next()?.ok_or_else(|| parser.error("no `case` line"))?;
+    parser.expect(&mut head, "case")?;
+    let target = parser.from_str(&mut head)?;
+    let mode = parser.from_str(&mut head)?;
+    let validity = match head.peek() {
+        Some(_) => parser.value(&mut head, VALIDITIES)?,
+        None => Validity::Defined,
+    };
+    parser.end(head)?;
+    let (options, inputs) = (Vec::new(), Vec::new());
+    let mut case = Case { target, mode, validity, options, inputs, versions: None };
+    while let Some(mut words) = parser.next()? {
+        match parser.word(&mut words)?.as_str() {
+            "option" => case.options.push(parser.option(words)?),
+            "versions" => case.versions = Some(parser.versions(words)?),
+            "object" => case.inputs.push(Input::Object(parser.object(words)?)),
+            "archive" => case.inputs.push(Input::Archive(parser.archive(words)?)),
+            "library" => case.inputs.push(Input::Library(parser.library(words)?)),
+            "group" => {
+                let mut archives = Vec::new();
+                parser.open(words)?;
+                while let Some(mut words) = parser.inside()? {
+                    parser.expect(&mut words, "archive")?;
+                    archives.push(parser.archive(words)?);
+                }
+                case.inputs.push(Input::Group(archives));
+            }
+            other => return Err(parser.error(&format!("no directive `{other}`"))),
+        }
+    }
+    Ok(case)
+}
+
+/// A word and whether it was quoted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Word {
+    text: String,
+    bytes: Vec<u8>,
+    quoted: bool,
+}
+
+type Words = std::iter::Peekable<std::vec::IntoIter<Word>>;
+
+struct Parser<'a> {
+    lines: std::iter::Enumerate<std::str::Lines<'a>>,
+    line: usize,
+}
+
+impl Parser<'_> {
+    fn error(&self, text: &str) -> Error {
+        Error { line: self.line, text: text.to_owned() }
+    }
+
+    /// The words of the next line that has any.
+    fn next(&mut self) -> Result<Option<Words>> {
+        for (i, line) in self.lines.by_ref() {
+            self.line = i + 1;
+            let words = split(line).map_err(|text| Error { line: i + 1, text: text.into() })?;
+            if !words.is_empty() {
+                return Ok(Some(words.into_iter().peekable()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next line of a block; none at its `}`.
+    fn inside(&mut self) -> Result<Option<Words>> {
+        let mut words = self.next()?.ok_or_else(|| self.error("a block is not closed"))?;
+        if !is(&mut words, "}") {
+            return Ok(Some(words));
+        }
+        words.next();
+        self.end(words)?;
+        Ok(None)
+    }
+
+    fn open(&self, mut words: Words) -> Result<()> {
+        self.expect(&mut words, "{")?;
+        self.end(words)
+    }
+
+    fn end(&self, mut words: Words) -> Result<()> {
+        match words.next() {
+            Some(word) => Err(self.error(&format!("`{}` is too much", word.text))),
+            None => Ok(()),
+        }
+    }
+
+    fn raw(&self, words: &mut Words) -> Result<Word> {
+        words.next().ok_or_else(|| self.error("the line ends early"))
+    }
+
+    fn word(&self, words: &mut Words) -> Result<String> {
+        Ok(self.raw(words)?.text)
+    }
+
+    fn expect(&self, words: &mut Words, expected: &str) -> Result<()> {
+        match self.word(words)? {
+            word if word == expected => Ok(()),
+            word => Err(self.error(&format!("expected `{expected}`, found `{word}`"))),
+        }
+    }
+
+    fn from_str<T: FromStr<Err = String>>(&self, words: &mut Words) -> Result<T> {
+        self.word(words)?.parse().map_err(|text: String| self.error(&text))
+    }
+
+    fn value<T: Copy>(&self, words: &mut Words, known: super::Words<T>) -> Result<T> {
+        let word = self.word(words)?;
+        value(known, &word).ok_or_else(|| {
+            let list: Vec<_> = known.iter().map(|(word, _)| *word).collect();
+            self.error(&format!("`{word}` is none of {}", list.join(", ")))
+        })
+    }
+
+    fn number(&self, words: &mut Words) -> Result<u64> {
+        let word = self.word(words)?;
+        self.parse_number(&word)
+    }
+
+    fn parse_number(&self, word: &str) -> Result<u64> {
+        let parsed = match word.strip_prefix("0x") {
+            Some(hex) => u64::from_str_radix(hex, 16),
+            None => word.parse(),
+        };
+        parsed.map_err(|_| self.error(&format!("`{word}` is no number")))
+    }
+
+    fn option(&self, mut words: Words) -> Result<Opt> {
+        let word = self.word(&mut words)?;
+        let option = match word.as_str() {
+            "hash-style" => Opt::HashStyle(self.value(&mut words, HASH_STYLES)?),
+            "wrap" => Opt::Wrap(self.word(&mut words)?),
+            "soname" => Opt::Soname(self.word(&mut words)?),
+            "entry" => Opt::Entry(self.word(&mut words)?),
+            "undefined" => Opt::Undefined(self.word(&mut words)?),
+            "dynamic-list" => Opt::DynamicList(words.by_ref().map(|word| word.text).collect()),
+            "defsym" => {
+                let name = self.word(&mut words)?;
+                let value = self.raw(&mut words)?;
+                let digit = value.text.starts_with(|c: char| c.is_ascii_digit());
+                Opt::Defsym(
+                    name,
+                    if digit && !value.quoted {
+                        DefsymValue::Number(self.parse_number(&value.text)?)
+                    } else {
+                        DefsymValue::Symbol(value.text)
+                    },
+                )
+            }
+            plain => PLAIN_OPTIONS
+                .iter()
+                .find(|(known, _)| *known == plain)
+                .map(|(_, option)| option.clone())
+                .ok_or_else(|| self.error(&format!("no option `{plain}`")))?,
+        };
+        self.end(words)?;
+        Ok(option)
+    }
+
+    fn versions(&mut self, words: Words) -> Result<VersionScript> {
+        self.open(words)?;
+        let mut nodes = Vec::new();
+        while let Some(mut words) = self.inside()? {
+            self.expect(&mut words, "node")?;
+            let name = self.word(&mut words)?;
+            let mut parent = None;
+            if is(&mut words, "parent") {
+                words.next();
+                parent = Some(self.word(&mut words)?);
+            }
+            self.open(words)?;
+            let mut node = VersionNode { name, global: vec![], local: vec![], parent };
+            while let Some(mut words) = self.inside()? {
+                let scope = match self.word(&mut words)?.as_str() {
+                    "global" => &mut node.global,
+                    "local" => &mut node.local,
+                    other => return Err(self.error(&format!("no scope `{other}`"))),
+                };
+                scope.push(self.word(&mut words)?);
+                self.end(words)?;
+            }
+            nodes.push(node);
+        }
+        Ok(VersionScript { nodes })
+    }
+
+    fn archive(&mut self, mut words: Words) -> Result<Archive> {
+        let name = self.word(&mut words)?;
+        let mut archive = Archive { name, members: vec![], whole: false, thin: false };
+        loop {
+            match self.word(&mut words)?.as_str() {
+                "whole" => archive.whole = true,
+                "thin" => archive.thin = true,
+                "{" => break,
+                other => return Err(self.error(&format!("no archive property `{other}`"))),
+            }
+        }
+        self.end(words)?;
+        while let Some(mut words) = self.inside()? {
+            self.expect(&mut words, "object")?;
+            archive.members.push(self.object(words)?);
+        }
+        Ok(archive)
+    }
+
+    fn library(&mut self, mut words: Words) -> Result<Library> {
+        let name = self.word(&mut words)?;
+        let mut library = Library { name, soname: None, as_needed: false, symbols: vec![] };
+        loop {
+            match self.word(&mut words)?.as_str() {
+                "soname" => library.soname = Some(self.word(&mut words)?),
+                "as-needed" => library.as_needed = true,
+                "{" => break,
+                other => return Err(self.error(&format!("no library property `{other}`"))),
+            }
+        }
+        self.end(words)?;
+        while let Some(mut words) = self.inside()? {
+            self.expect(&mut words, "symbol")?;
+            library.symbols.push(self.library_symbol(words)?);
+        }
+        Ok(library)
+    }
+
+    fn library_symbol(&self, mut words: Words) -> Result<LibrarySymbol> {
+        let name = self.word(&mut words)?;
+        let mut version = None;
+        for (sign, default) in [("@", false), ("@@", true)] {
+            if version.is_none() && is(&mut words, sign) {
+                words.next();
+                version = Some((self.word(&mut words)?, default));
+            }
+        }
+        let binding = self.value(&mut words, BINDINGS)?;
+        let kind = self.value(&mut words, SYMBOL_KINDS)?;
+        let visibility = self.visibility(&mut words);
+        let defined = match self.word(&mut words)?.as_str() {
+            "undefined" => LibraryDefinition::Undefined,
+            "absolute" => LibraryDefinition::Absolute(self.number(&mut words)?),
+            "alias" => {
+                let alias = u32::try_from(self.number(&mut words)?)
+                    .map_err(|_| self.error("an alias number has 32 bits"))?;
+                let readonly = is(&mut words, "readonly");
+                if readonly {
+                    words.next();
+                }
+                LibraryDefinition::Defined { alias, readonly }
+            }
+            other => return Err(self.error(&format!("no definition `{other}`"))),
+        };
+        let size = self.size(words)?;
+        Ok(LibrarySymbol { name, version, binding, kind, visibility, size, defined })
+    }
+
+    fn visibility(&self, words: &mut Words) -> Visibility {
+        match words.peek().and_then(|word| value(VISIBILITIES, &word.text)) {
+            Some(visibility) => {
+                words.next();
+                visibility
+            }
+            None => Visibility::Default,
+        }
+    }
+
+    fn size(&self, mut words: Words) -> Result<u64> {
+        if words.peek().is_none() {
+            return Ok(0);
+        }
+        self.expect(&mut words, "size")?;
+        let size = self.number(&mut words)?;
+        self.end(words)?;
+        Ok(size)
+    }
+
+    fn object(&mut self, mut words: Words) -> Result<Object> {
+        let name = self.word(&mut words)?;
+        self.open(words)?;
+        let mut object = Object { name, sections: vec![], symbols: vec![], groups: vec![] };
+        let mut later = Later::default();
+        while let Some(mut words) = self.inside()? {
+            match self.word(&mut words)?.as_str() {
+                "section" => {
+                    let section = self.section(words, object.sections.len(), &mut later)?;
+                    object.sections.push(section);
+                }
+                "symbol" => {
+                    let symbol = self.symbol(words, object.symbols.len(), &mut later)?;
+                    object.symbols.push(symbol);
+                }
+                "group" => {
+                    let signature = self.word(&mut words)?;
+                    let comdat = match self.word(&mut words)?.as_str() {
+                        "comdat" => true,
+                        "plain" => false,
+                        other => return Err(self.error(&format!("no group kind `{other}`"))),
+                    };
+                    for word in words {
+                        later.push(self.line, Slot::Member(object.groups.len()), word);
+                    }
+                    object.groups.push(Group { signature, comdat, members: vec![] });
+                }
+                other => return Err(self.error(&format!("no directive `{other}`"))),
+            }
+        }
+        later.resolve(&mut object)?;
+        Ok(object)
+    }
+
+    fn section(&mut self, mut words: Words, index: usize, later: &mut Later) -> Result<Section> {
+        let name = self.word(&mut words)?;
+        let kind = self.value(&mut words, KINDS)?;
+        let mut flags = SectionFlags::default();
+        for letter in self.word(&mut words)?.chars().filter(|letter| *letter != '-') {
+            let slot = flag(&mut flags, letter)
+                .ok_or_else(|| self.error(&format!("no flag `{letter}` among {FLAGS}")))?;
+            *slot = true;
+        }
+        let (align, entsize, marker, link_order) = (1, 0, false, None);
+        let (data, relocs) = (Data::Bytes(vec![]), vec![]);
+        let mut section =
+            Section { name, kind, flags, align, entsize, marker, data, relocs, link_order };
+        loop {
+            let mut word = self.raw(&mut words)?;
+            match word.text.split_once('=') {
+                Some(("align", number)) => section.align = self.parse_number(number)?,
+                Some(("entsize", number)) => section.entsize = self.parse_number(number)?,
+                Some(("link", other)) => {
+                    word.text = other.to_owned();
+                    later.push(self.line, Slot::Link(index), word);
+                }
+                None if word.text == "marker" => section.marker = true,
+                None if word.text == "{" => break,
+                _ => return Err(self.error(&format!("no section property `{}`", word.text))),
+            }
+        }
+        self.end(words)?;
+        while let Some(words) = self.inside()? {
+            self.content(words, index, &mut section, later)?;
+        }
+        Ok(section)
+    }
+
+    fn content(
+        &self,
+        mut words: Words,
+        index: usize,
+        section: &mut Section,
+        later: &mut Later,
+    ) -> Result<()> {
+        let directive = self.word(&mut words)?;
+        if directive == "reloc" {
+            let offset = self.number(&mut words)?;
+            let kind = self.word(&mut words)?;
+            let r_type = match relocs::number(&kind) {
+                Some(number) => number,
+                None => {
+                    kind.parse().map_err(|_| self.error(&format!("no relocation type `{kind}`")))?
+                }
+            };
+            let symbol = self.raw(&mut words)?;
+            later.push(self.line, Slot::Target(index, section.relocs.len()), symbol);
+            let addend = match words.next() {
+                None => 0,
+                Some(word) => word
+                    .text
+                    .parse()
+                    .map_err(|_| self.error(&format!("`{}` is no addend", word.text)))?,
+            };
+            section.relocs.push(Reloc { offset, r_type, symbol: SymbolRef::Null, addend });
+            return self.end(words);
+        }
+        if directive == "zeros" {
+            let len = self.number(&mut words)?;
+            if len > LARGEST || !section.data.is_empty() {
+                return Err(self.error("zeros stand alone and are at most 1 GiB"));
+            }
+            section.data = Data::Zeros(len);
+            return self.end(words);
+        }
+        let Data::Bytes(bytes) = &mut section.data else {
+            return Err(self.error("zeros stand alone"));
+        };
+        match directive.as_str() {
+            "hex" => {
+                for word in words.by_ref() {
+                    let byte = u8::from_str_radix(&word.text, 16).ok();
+                    let byte = byte.filter(|_| word.text.len() == 2);
+                    bytes.push(
+                        byte.ok_or_else(|| self.error(&format!("`{}` is no hex byte", word.text)))?,
+                    );
+                }
+            }
+            "text" => bytes.extend(self.raw(&mut words)?.bytes),
+            "fill" => {
+                let byte = self.number(&mut words)? as u8;
+                let len = self.number(&mut words)?;
+                if len > LARGEST - bytes.len() as u64 {
+                    return Err(self.error("a section is at most 1 GiB"));
+                }
+                bytes.resize(bytes.len() + len as usize, byte);
+            }
+            other => return Err(self.error(&format!("no directive `{other}`"))),
+        }
+        self.end(words)
+    }
+
+    fn symbol(&self, mut words: Words, index: usize, later: &mut Later) -> Result<Symbol> {
+        let name = self.word(&mut words)?;
+        let binding = self.value(&mut words, BINDINGS)?;
+        let kind = self.value(&mut words, SYMBOL_KINDS)?;
+        let visibility = self.visibility(&mut words);
+        let definition = match self.word(&mut words)?.as_str() {
+            "undefined" => Definition::Undefined,
+            "absolute" => Definition::Absolute(self.number(&mut words)?),
+            "common" => Definition::Common { align: self.number(&mut words)? },
+            "at" => {
+                let mut place = self.raw(&mut words)?;
+                let (section, offset) = place
+                    .text
+                    .rsplit_once('+')
+                    .ok_or_else(|| self.error("a place is SECTION+OFFSET"))?;
+                let offset = self.parse_number(offset)?;
+                place.text = section.to_owned();
+                later.push(self.line, Slot::Place(index), place);
+                Definition::Section { section: 0, offset }
+            }
+            other => return Err(self.error(&format!("no definition `{other}`"))),
+        };
+        let size = self.size(words)?;
+        Ok(Symbol { name, binding, kind, visibility, size, definition })
+    }
+}
+
+/// References that wait for the end of their object.
+#[derive(Default)]
+struct Later(Vec<(usize, Slot, Word)>);
+
+enum Slot {
+    Link(usize),
+    Place(usize),
+    Member(usize),
+    Target(usize, usize),
+}
+
+impl Later {
+    fn push(&mut self, line: usize, slot: Slot, word: Word) {
+        self.0.push((line, slot, word));
+    }
+
+    fn resolve(self, object: &mut Object) -> Result<()> {
+        for (line, slot, word) in self.0 {
+            let error = |text: String| Error { line, text };
+            match slot {
+                Slot::Link(i) => {
+                    object.sections[i].link_order =
+                        Some(section(object, &word.text).map_err(error)?);
+                }
+                Slot::Member(i) => {
+                    let member = section(object, &word.text).map_err(error)?;
+                    object.groups[i].members.push(member);
+                }
+                Slot::Place(i) => {
+                    let found = section(object, &word.text).map_err(error)?;
+                    if let Definition::Section { section, .. } = &mut object.symbols[i].definition {
+                        *section = found;
+                    }
+                }
+                Slot::Target(i, j) => {
+                    let found = target(object, &word).map_err(error)?;
+                    object.sections[i].relocs[j].symbol = found;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn section(object: &Object, name: &str) -> std::result::Result<usize, String> {
+    find(object.sections.iter().map(|section| &*section.name), name, "section")
+}
+
+fn target(object: &Object, word: &Word) -> std::result::Result<SymbolRef, String> {
+    let inner = word.text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if word.text == "-" && !word.quoted {
+        Ok(SymbolRef::Null)
+    } else if let (Some(inner), false) = (inner, word.quoted) {
+        section(object, inner).map(SymbolRef::Section)
+    } else {
+        let names = object.symbols.iter().map(|symbol| &*symbol.name);
+        find(names, &word.text, "symbol").map(SymbolRef::Named)
+    }
+}
+
+/// `#INDEX`, or a name that occurs once.
+fn find<'a>(
+    names: impl ExactSizeIterator<Item = &'a str>,
+    name: &str,
+    what: &str,
+) -> std::result::Result<usize, String> {
+    if let Some(index) = name.strip_prefix('#').and_then(|index| index.parse().ok()) {
+        return if index < names.len() { Ok(index) } else { Err(format!("no {what} {name}")) };
+    }
+    let mut found = names.enumerate().filter(|(_, known)| *known == name).map(|(i, _)| i);
+    match (found.next(), found.next()) {
+        (Some(index), None) => Ok(index),
+        (None, _) => Err(format!("no {what} `{name}`")),
+        (Some(_), Some(_)) => Err(format!("more than one {what} `{name}`: say #INDEX")),
+    }
+}
+
+fn is(words: &mut Words, expected: &str) -> bool {
+    words.peek().is_some_and(|word| word.text == expected && !word.quoted)
+}
+
+/// Splits a line at blanks, outside of quotes, up to a `;`.
+fn split(line: &str) -> std::result::Result<Vec<Word>, &'static str> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() && !rest.starts_with(';') {
+        if let Some(inner) = rest.strip_prefix('"') {
+            let (bytes, len) = unquote(inner)?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            words.push(Word { text, bytes, quoted: true });
+            rest = inner[len..].trim_start();
+        } else {
+            let end = rest.find(|c: char| c.is_whitespace() || c == ';').unwrap_or(rest.len());
+            let text = rest[..end].to_owned();
+            words.push(Word { bytes: text.clone().into_bytes(), text, quoted: false });
+            rest = rest[end..].trim_start();
+        }
+    }
+    Ok(words)
+}
+
+/// The bytes up to the closing quote, and how much of the text that was, quote included.
+fn unquote(text: &str) -> std::result::Result<(Vec<u8>, usize), &'static str> {
+    let mut bytes = Vec::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Ok((bytes, at + 1)),
+            '\\' => {
+                let (at, escape) = chars.next().ok_or("a quote is not closed")?;
+                match escape {
+                    'n' => bytes.push(b'\n'),
+                    't' => bytes.push(b'\t'),
+                    'r' => bytes.push(b'\r'),
+                    '0' => bytes.push(0),
+                    'x' => {
+                        let hex = text.get(at + 1..at + 3).ok_or("\\x takes two digits")?;
+                        bytes
+                            .push(u8::from_str_radix(hex, 16).map_err(|_| "\\x takes two digits")?);
+                        chars.nth(1);
+                    }
+                    'u' => {
+                        let rest = text[at + 1..].strip_prefix('{').ok_or("\\u takes {HEX}")?;
+                        let end = rest.find('}').ok_or("\\u takes {HEX}")?;
+                        let code = u32::from_str_radix(&rest[..end], 16).ok();
+                        let c = code.and_then(char::from_u32).ok_or("\\u takes {HEX}")?;
+                        bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                        chars.nth(rest[..end].chars().count() + 1);
+                    }
+                    other => bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+                }
+            }
+            c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    Err("a quote is not closed")
+}
