@@ -5,8 +5,10 @@
 #![warn(missing_docs)]
 
 pub mod command;
+pub mod compress;
 pub mod eh_frame;
 pub mod error;
+pub mod init_order;
 pub mod input;
 pub mod merge;
 pub mod options;

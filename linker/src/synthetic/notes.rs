@@ -1,0 +1,223 @@
+//! `.note.gnu.property`: the properties of all objects → those of the output; and PT_NOTE grouping.
+//!
+//! Must not know objects: it sees one list of properties for each, empty where an object has no
+//! note. An object without a property clears those that all must have (IBT, SHSTK, BTI, PAC).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use object::elf;
+
+use crate::Malformed;
+
+/// One property.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Property {
+    /// `pr_type`.
+    pub kind: u32,
+    /// `pr_data`, unpadded.
+    pub data: Vec<u8>,
+}
+
+/// How the values of one property in several objects make that of the output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rule {
+    /// Bitwise and; an object without it counts as 0; a result of 0 is left out.
+    And,
+    /// Bitwise or; a result of 0 is left out.
+    Or,
+    /// Bitwise or, but only if every object has it.
+    OrAnd,
+    /// The largest.
+    Max,
+    /// There if any object has it; no value.
+    Any,
+}
+
+/// Spec: gABI "Program Property", x86-64 psABI §5.1 "Program Property", AAELF64 §6.2.
+fn rule(machine: u16, kind: u32) -> Option<Rule> {
+    let x86 = machine == elf::EM_X86_64.0 || machine == elf::EM_386.0;
+    Some(match kind {
+        1 => Rule::Max,
+        2 => Rule::Any,
+        0xb000_0000..=0xb000_7fff => Rule::And,
+        0xb000_8000..=0xb000_ffff => Rule::Or,
+        // GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI, PAC, GCS.
+        0xc000_0000 if machine == elf::EM_AARCH64.0 => Rule::And,
+        // GNU_PROPERTY_X86_FEATURE_1_AND and its kind: IBT, SHSTK, LAM.
+        0xc000_0002..=0xc000_7fff if x86 => Rule::And,
+        // ..._FEATURE_2_NEEDED, ..._ISA_1_NEEDED.
+        0xc000_8000..=0xc000_ffff if x86 => Rule::Or,
+        // ..._FEATURE_2_USED, ..._ISA_1_USED: unknown for one object is unknown for all.
+        0xc001_0000..=0xc001_7fff if x86 => Rule::OrAnd,
+        _ => return None,
+    })
+}
+
+/// Reads a `.note.gnu.property` section; `word` is 8 for ELF64, 4 for ELF32. Other notes in it are
+/// passed over.
+///
+/// Errors: `bad-input` with the offset of a note or property that overruns, or whose value has
+/// another size than its rule needs (only for known properties).
+pub fn parse(section: &[u8], machine: u16, word: usize) -> Result<Vec<Property>, Malformed> {
+    let mut list = Vec::new();
+    let mut at = 0;
+    while at < section.len() {
+        let bad = |text| Malformed { offset: at as u64, text };
+        let header = section.get(at..at + 12).ok_or(bad("note header is cut off"))?;
+        let field = |i: usize| u32_at(header, 4 * i) as usize;
+        let (name, desc) = (field(0), field(1));
+        let start = name.checked_next_multiple_of(4).and_then(|n| n.checked_add(at + 12));
+        let start = start.ok_or(bad("note ends past the end of the section"))?;
+        let end = start.checked_add(desc).filter(|&e| e <= section.len());
+        let end = end.ok_or(bad("note ends past the end of the section"))?;
+        if section.get(at + 12..at + 12 + name) == Some(b"GNU\0") && field(2) == 5 {
+            properties(section, start..end, machine, word, &mut list)?;
+        }
+        at = end.next_multiple_of(word);
+    }
+    Ok(list)
+}
+
+fn properties(
+    section: &[u8],
+    range: Range<usize>,
+    machine: u16,
+    word: usize,
+    list: &mut Vec<Property>,
+) -> Result<(), Malformed> {
+    let mut at = range.start;
+    while at < range.end {
+        let bad = |text| Malformed { offset: at as u64, text };
+        let rest = &section[at..range.end];
+        if rest.len() < 8 {
+            return Err(bad("program property is cut off"));
+        }
+        let (kind, size) = (u32_at(rest, 0), u32_at(rest, 4) as usize);
+        let data = rest[8..].get(..size).ok_or(bad("program property is cut off"))?;
+        let right = match rule(machine, kind) {
+            None => true,
+            Some(Rule::Max) => size == word,
+            Some(Rule::Any) => size == 0,
+            Some(_) => size == 4,
+        };
+        if !right {
+            return Err(bad("program property of a wrong size"));
+        }
+        list.push(Property { kind, data: data.to_vec() });
+        at += (8 + size).next_multiple_of(word);
+    }
+    Ok(())
+}
+
+/// Merges the properties of all objects, in a fixed order; unknown ones are left out.
+///
+/// `forced` are bits to set whatever the objects say, as `-z ibt` or `-z force-bti` ask.
+pub fn merge<'a>(
+    objects: impl IntoIterator<Item = &'a [Property]>,
+    machine: u16,
+    forced: &[(u32, u32)],
+) -> Vec<Property> {
+    let mut merged: BTreeMap<u32, Seen> = BTreeMap::new();
+    let mut count = 0;
+    for object in objects {
+        count += 1;
+        for p in object {
+            let Some(rule) = rule(machine, p.kind) else { continue };
+            let new = Seen { rule, bits: value(p), size: p.data.len(), objects: 0, last: 0 };
+            let seen = merged.entry(p.kind).or_insert(new);
+            if seen.last == count {
+                // An object that says it twice counts once.
+                continue;
+            }
+            seen.bits = match rule {
+                Rule::And => seen.bits & value(p),
+                Rule::Max => seen.bits.max(value(p)),
+                _ => seen.bits | value(p),
+            };
+            seen.objects += 1;
+            seen.last = count;
+        }
+    }
+    for seen in merged.values_mut().filter(|s| s.rule == Rule::And && s.objects < count) {
+        seen.bits = 0;
+    }
+    for &(kind, bits) in forced {
+        let new = Seen { rule: Rule::And, bits: 0, size: 4, objects: 0, last: 0 };
+        merged.entry(kind).or_insert(new).bits |= u64::from(bits);
+    }
+    let keep = |s: &Seen| match s.rule {
+        Rule::And | Rule::Or => s.bits != 0,
+        Rule::OrAnd => s.objects == count,
+        Rule::Max | Rule::Any => true,
+    };
+    let list = merged.into_iter().filter(|(_, s)| keep(s));
+    list.map(|(kind, s)| Property { kind, data: s.bits.to_le_bytes()[..s.size].to_vec() }).collect()
+}
+
+/// What the objects so far say of one property.
+struct Seen {
+    rule: Rule,
+    bits: u64,
+    size: usize,
+    /// How many objects have it.
+    objects: usize,
+    /// The last of them, counted from 1.
+    last: usize,
+}
+
+fn value(p: &Property) -> u64 {
+    let mut raw = [0; 8];
+    let size = p.data.len().min(8);
+    raw[..size].copy_from_slice(&p.data[..size]);
+    u64::from_le_bytes(raw)
+}
+
+/// The size of the output's `.note.gnu.property`, 0 for an empty list.
+pub fn size(list: &[Property], word: usize) -> usize {
+    if list.is_empty() { 0 } else { 16 + desc_size(list, word) }
+}
+
+fn desc_size(list: &[Property], word: usize) -> usize {
+    list.iter().map(|p| (8 + p.data.len()).next_multiple_of(word)).sum()
+}
+
+/// Writes the output's `.note.gnu.property`.
+pub fn write(list: &[Property], word: usize, out: &mut [u8]) {
+    out.fill(0);
+    let put = |out: &mut [u8], at: usize, value: u32| {
+        out[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    };
+    put(out, 0, 4);
+    put(out, 4, desc_size(list, word) as u32);
+    put(out, 8, 5);
+    out[12..16].copy_from_slice(b"GNU\0");
+    let mut at = 16;
+    for p in list {
+        put(out, at, p.kind);
+        put(out, at + 4, p.data.len() as u32);
+        out[at + 8..][..p.data.len()].copy_from_slice(&p.data);
+        at += (8 + p.data.len()).next_multiple_of(word);
+    }
+}
+
+/// Groups adjacent note sections into PT_NOTE segments: a reader steps through a segment by its
+/// alignment (8 means 8, anything else 4), so one of each alignment can't hold both.
+pub fn segments(aligns: &[u64]) -> Vec<Range<usize>> {
+    let mut list: Vec<Range<usize>> = Vec::new();
+    for (i, &align) in aligns.iter().enumerate() {
+        match list.last_mut() {
+            Some(last) if (aligns[last.start] == 8) == (align == 8) => last.end = i + 1,
+            _ => list.push(i..i + 1),
+        }
+    }
+    list
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[cfg(test)]
+#[path = "notes/tests.rs"]
+mod tests;
