@@ -6,9 +6,11 @@
 //! `scold_linker`: the judge reads every output with its own decoders.
 
 pub mod adapter;
+pub mod divergence;
 pub mod expectation;
 pub mod model;
 pub mod real;
+pub mod oracle;
 pub mod request;
 pub mod run;
 

@@ -37,7 +37,7 @@ const CLASSES: &[(&str, E)] = &[
     ("undefined version", E::UndefinedVersion),
     ("unknown command line option", E::UnknownOption),
     ("unknown linker script token", E::BadScript),
-    ("expected*but got", E::BadScript),
+    ("expected '*but got", E::BadScript),
     ("unknown -m argument", E::Usage),
     ("missing", E::Usage),
     ("incompatible file type", E::WrongMachine),

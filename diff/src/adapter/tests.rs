@@ -49,7 +49,7 @@ const MESSAGES: &[(&str, &str, E)] = &[
     (
         "gnu_ld",
         "ld.bfd:bad.o: file format not recognized; treating as linker script\nld.bfd:bad.o:0: syntax error",
-        E::BadScript,
+        E::BadInput,
     ),
     ("gnu_ld", "trunc.o: file not recognized: file format not recognized", E::BadInput),
     (

@@ -1,0 +1,298 @@
+//! Divergences and known bugs: a difference in, the entry that explains it out.
+//!
+//! `divergences.toml` lists what linkers may do differently, each with its reason and source;
+//! `corpus/known/` lists bugs that are reported already. Both are compiled in. An entry that nothing
+//! matched in a full campaign is stale: [`Rules::unmatched`]. DIVERGENCES.md is made by [`markdown`].
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Deserialize;
+
+use crate::adapter::Adapter;
+use crate::oracle::Relocations;
+use crate::{Key, Request, Value};
+
+/// Known bugs, a file per linker.
+const KNOWN: &[&str] = &[
+    include_str!("../../corpus/known/gnu_ld.toml"),
+    include_str!("../../corpus/known/gold.toml"),
+    include_str!("../../corpus/known/lld.toml"),
+    include_str!("../../corpus/known/mold.toml"),
+    include_str!("../../corpus/known/wild.toml"),
+];
+
+/// What a divergence does to the comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The two values count as equal.
+    #[default]
+    Equal,
+    /// The linker answered another question: its comparison ends, and is counted as poisoned.
+    Poison,
+}
+
+/// A legitimate divergence.
+#[derive(Clone, Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Divergence {
+    /// A short name.
+    pub id: String,
+    /// Keys it is about, a glob: `site.*`.
+    pub key: String,
+    /// Relocation types (psABI names) of sites it is about; all if empty.
+    #[serde(default)]
+    pub relocations: Vec<String>,
+    /// Relocation types of which the request must have one anywhere.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// Values of which both sides must have one, globs; `absent` for none. Any if empty.
+    #[serde(default)]
+    pub values: Vec<String>,
+    /// Linkers that do it, globs over the adapter's family; `*` for any.
+    pub linkers: Vec<String>,
+    /// Their versions, such as `>=14, <20`; all if empty.
+    #[serde(default)]
+    pub versions: String,
+    /// Arguments the request must have, globs, one of each.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Modes it is about; all if empty.
+    #[serde(default)]
+    pub modes: Vec<String>,
+    /// What it does to the comparison.
+    #[serde(default)]
+    pub effect: Effect,
+    /// Why both are right.
+    pub reason: String,
+    /// A spec, an issue, a manual.
+    pub source: String,
+}
+
+impl Divergence {
+    /// Whether it ends the comparison.
+    pub fn poisons(&self) -> bool {
+        self.effect == Effect::Poison
+    }
+
+    fn matches(&self, question: &Question<'_>) -> bool {
+        let value = |value: Option<&Value>| {
+            let text = value.map_or("absent".into(), ToString::to_string);
+            self.values.is_empty() || self.values.iter().any(|pattern| glob(pattern, &text))
+        };
+        let relocation =
+            || self.relocations.iter().any(|name| Some(&**name) == question.relocation);
+        let mode = || self.modes.iter().any(|mode| mode == question.request.mode.name());
+        let arg = |pattern: &String| question.request.args.iter().any(|arg| glob(pattern, arg));
+        by(&self.linkers, &self.versions, question.linker)
+            && glob(&self.key, &question.key.to_string())
+            && (self.relocations.is_empty() || relocation())
+            && (self.modes.is_empty() || mode())
+            && self.args.iter().all(arg)
+            && value(question.found)
+            && value(question.wanted)
+            && (self.with.is_empty() || question.relocations.have(&self.with))
+    }
+}
+
+/// A bug that is reported already.
+#[derive(Clone, Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// Adapter families that have it, globs.
+    pub linkers: Vec<String>,
+    /// Their versions; all if empty.
+    #[serde(default)]
+    pub versions: String,
+    /// Signatures of its findings, globs.
+    pub signatures: Vec<String>,
+    /// The upstream issue, or a row of BUGS.md.
+    pub link: String,
+    /// What it is, in a line.
+    pub title: String,
+}
+
+/// One difference that wants an explanation.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The link.
+    pub request: &'a Request,
+    /// Whose output has `found`.
+    pub linker: &'a dyn Adapter,
+    /// The fact.
+    pub key: &'a Key,
+    /// The relocation's type, if the fact is a site.
+    pub relocation: Option<&'a str>,
+    /// All relocations of the request.
+    pub relocations: &'a Relocations,
+    /// The value of this linker.
+    pub found: Option<&'a Value>,
+    /// The value of the others, or what is demanded.
+    pub wanted: Option<&'a Value>,
+}
+
+/// Everything that explains differences, and how often each entry did.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// Legitimate divergences, the first that matches counts.
+    pub divergences: Vec<Divergence>,
+    /// Known bugs.
+    pub known: Vec<Known>,
+    matched: Vec<AtomicU64>,
+    seen: Vec<AtomicU64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    divergence: Vec<Divergence>,
+    #[serde(default)]
+    known: Vec<Known>,
+}
+
+impl Rules {
+    /// The project's own, compiled in.
+    pub fn standard() -> &'static Self {
+        static RULES: OnceLock<Rules> = OnceLock::new();
+        RULES.get_or_init(|| {
+            let mut texts = vec![include_str!("../../divergences.toml")];
+            texts.extend(KNOWN);
+            // A test reads the same text: it can't be malformed here.
+            Self::parse(&texts).unwrap_or_default()
+        })
+    }
+
+    /// Reads TOML texts with `[[divergence]]` and `[[known]]` entries.
+    ///
+    /// Errors: malformed text, unknown or missing fields, a version range nobody can read.
+    pub fn parse(texts: &[&str]) -> Result<Self, String> {
+        let mut rules = Self::default();
+        for text in texts {
+            let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+            rules.divergences.extend(file.divergence);
+            rules.known.extend(file.known);
+        }
+        let ranges = rules.divergences.iter().map(|entry| &entry.versions);
+        for range in ranges.chain(rules.known.iter().map(|entry| &entry.versions)) {
+            bounds(range).ok_or_else(|| format!("`{range}` is no range of versions"))?;
+        }
+        rules.matched.resize_with(rules.divergences.len(), AtomicU64::default);
+        rules.seen.resize_with(rules.known.len(), AtomicU64::default);
+        Ok(rules)
+    }
+
+    /// The divergence that explains a difference; counts it.
+    pub fn explain(&self, question: &Question<'_>) -> Option<&Divergence> {
+        let at = self.divergences.iter().position(|entry| entry.matches(question))?;
+        self.matched[at].fetch_add(1, Ordering::Relaxed);
+        Some(&self.divergences[at])
+    }
+
+    /// The known bug of `linker` with this signature; counts it.
+    pub fn known(&self, linker: Option<&dyn Adapter>, signature: &str) -> Option<&Known> {
+        let linker = linker?;
+        let at = self.known.iter().position(|bug| {
+            by(&bug.linkers, &bug.versions, linker)
+                && bug.signatures.iter().any(|pattern| glob(pattern, signature))
+        })?;
+        self.seen[at].fetch_add(1, Ordering::Relaxed);
+        Some(&self.known[at])
+    }
+
+    /// Divergences that have matched nothing so far: after a full campaign they are stale.
+    pub fn unmatched(&self) -> Vec<&Divergence> {
+        let counts = self.divergences.iter().zip(&self.matched);
+        counts.filter(|(_, n)| n.load(Ordering::Relaxed) == 0).map(|(entry, _)| entry).collect()
+    }
+
+    /// How often each known bug was seen: link and count.
+    pub fn sightings(&self) -> Vec<(&Known, u64)> {
+        let counts = self.known.iter().zip(&self.seen);
+        counts.map(|(bug, n)| (bug, n.load(Ordering::Relaxed))).filter(|(_, n)| *n > 0).collect()
+    }
+}
+
+/// Whether an entry with these linkers and versions is about `linker`.
+fn by(linkers: &[String], versions: &str, linker: &dyn Adapter) -> bool {
+    linkers.iter().any(|pattern| glob(pattern, linker.family())) && in_range(versions, linker)
+}
+
+fn in_range(versions: &str, linker: &dyn Adapter) -> bool {
+    let release = linker.release();
+    bounds(versions).is_some_and(|bounds| {
+        bounds.iter().all(|(relation, bound)| match *relation {
+            ">=" => release >= *bound,
+            "<=" => release <= *bound || release.starts_with(bound),
+            "<" => release < *bound,
+            ">" => release > *bound && !release.starts_with(bound),
+            _ => release.starts_with(bound),
+        })
+    })
+}
+
+/// `>=14, <20` as relations and versions.
+fn bounds(versions: &str) -> Option<Vec<(&str, Vec<u32>)>> {
+    let parts = versions.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let split = part.find(|c: char| c.is_ascii_digit())?;
+            let (relation, number) = part.split_at(split);
+            let numbers: Result<Vec<u32>, _> = number.split('.').map(str::parse).collect();
+            let known = [">=", "<=", "<", ">", "="].contains(&relation.trim());
+            known.then_some(())?;
+            Some((relation.trim(), numbers.ok()?))
+        })
+        .collect()
+}
+
+/// Whether `text` is what `pattern` describes, `*` standing for anything.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(last) = pattern.contains('*').then(|| parts.next_back()).flatten() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// DIVERGENCES.md.
+pub fn markdown(rules: &Rules) -> String {
+    let mut text = String::from(
+        "# Divergences\n\n\
+         What linkers do differently without being wrong. Made from `divergences.toml`; don't edit\n\
+         (`BLESS=1 cargo test -p scold-diff divergence` writes it).\n\n\
+         What never shows in Facts — addresses, order, padding, PLT shape, hash style, the packing of\n\
+         dynamic relocations — needs no entry.\n",
+    );
+    for entry in &rules.divergences {
+        let versions = if entry.versions.is_empty() { "all" } else { &entry.versions };
+        let effect = match entry.effect {
+            Effect::Equal => "the values count as equal",
+            Effect::Poison => "the comparison ends",
+        };
+        let _ = write!(
+            text,
+            "\n## {}\n\n{}\n\n- keys: `{}`\n- linkers: {}; versions: {versions}\n- effect: {effect}\n- source: {}\n",
+            entry.id,
+            entry.reason,
+            entry.key,
+            entry.linkers.join(", "),
+            entry.source,
+        );
+        if !entry.values.is_empty() {
+            let values: Vec<String> = entry.values.iter().map(|v| format!("`{v}`")).collect();
+            let _ = writeln!(text, "- values: {}", values.join(" ~ "));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Globs, ranges, entries; DIVERGENCES.md is current.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::adapter::Outcome;
+use crate::model::Meaning;
+use crate::{Family, Mode, Target};
+
+struct Fake(&'static str, &'static str);
+
+impl Adapter for Fake {
+    fn name(&self) -> &str {
+        self.0
+    }
+    fn version(&self) -> &str {
+        self.1
+    }
+    fn link(&self, _: &Request, _: Duration) -> Outcome {
+        Outcome::Hung
+    }
+}
+
+#[test]
+fn globs() {
+    for (pattern, text, is) in [
+        ("site.*", "site.a.o:.text+0x1", true),
+        ("site.*", "export.site.", false),
+        ("*", "", true),
+        ("a*b*c", "a__b__c", true),
+        ("a*b*c", "a__c__b", false),
+        ("a*a", "a", false),
+        ("exact", "exact", true),
+        ("exact", "exactly", false),
+        ("* absolute *", "Object Global size=4 absolute 0x0", true),
+    ] {
+        assert_eq!(glob(pattern, text), is, "{pattern} {text}");
+    }
+}
+
+#[test]
+fn ranges() {
+    let gold = Fake("gold", "GNU gold (GNU Binutils for Debian 2.40) 1.16");
+    for (range, is) in [
+        ("", true),
+        (">=2.40", true),
+        (">=2.41", false),
+        ("<2.41", true),
+        (">2.40", false),
+        ("<=2.40", true),
+        ("=2", true),
+        (">=2.30, <2.40", false),
+    ] {
+        assert_eq!(in_range(range, &gold), is, "{range}");
+    }
+    assert!(bounds("~2").is_none() && bounds("2.x").is_none());
+}
+
+#[test]
+fn entries_match_both_values_and_count() {
+    let text = r#"
+        [[divergence]]
+        id = "weak"
+        key = "site.*"
+        values = ["absolute 0x0", "dynamic *"]
+        linkers = ["gold"]
+        modes = ["pie"]
+        reason = "r"
+        source = "s"
+        [[known]]
+        linkers = ["gold"]
+        versions = "<2.41"
+        signatures = ["agree/site R_X86_64_32 */gold/*"]
+        link = "BUGS.md 1"
+        title = "t"
+    "#;
+    let rules = Rules::parse(&[text]).unwrap();
+    let gold = Fake("gold", "2.40");
+    let mut request =
+        Request { target: Target::AMD64_ELF, mode: Mode::Pie, args: vec![], files: vec![] };
+    let key = Key::new(Family::Site, "a.o:.text+0x1");
+    let null = Value::Ref(Meaning::Absolute(0));
+    let dynamic = Value::Ref(Meaning::Dynamic("x".into()));
+    let other = Value::Ref(Meaning::Absolute(7));
+    let relocations = Relocations::of(&request);
+    let ask = |request: &Request, found, wanted| {
+        let question = Question {
+            request,
+            linker: &gold,
+            key: &key,
+            relocation: None,
+            relocations: &relocations,
+            found,
+            wanted,
+        };
+        rules.explain(&question).is_some()
+    };
+    assert_eq!(rules.unmatched().len(), 1);
+    assert!(ask(&request, Some(&null), Some(&dynamic)));
+    assert!(ask(&request, Some(&dynamic), Some(&null)));
+    assert!(!ask(&request, Some(&other), Some(&dynamic)));
+    assert!(!ask(&request, None, Some(&dynamic)));
+    request.mode = Mode::Shared;
+    assert!(!ask(&request, Some(&null), Some(&dynamic)));
+    assert!(rules.unmatched().is_empty());
+    assert!(
+        rules.known(Some(&gold), "agree/site R_X86_64_32 other place/gold/amd64-elf").is_some()
+    );
+    assert!(
+        rules.known(Some(&gold), "agree/site R_X86_64_64 other place/gold/amd64-elf").is_none()
+    );
+    assert!(rules.known(Some(&Fake("gold", "2.41")), "agree/site R_X86_64_32 x/gold/y").is_none());
+    assert_eq!(rules.sightings()[0].1, 1);
+}
+
+#[test]
+fn malformed_entries_are_refused() {
+    assert!(Rules::parse(&["[[divergence]]\nid = \"x\""]).is_err());
+    assert!(Rules::parse(&["[[divergences]]"]).is_err());
+    assert!(
+        Rules::parse(&[
+            "[[known]]\nlinkers=[]\nversions=\"~1\"\nsignatures=[]\nlink=\"\"\ntitle=\"\""
+        ])
+        .is_err()
+    );
+}
+
+#[test]
+fn the_projects_own_entries_parse_and_have_reasons() {
+    let mut texts = vec![include_str!("../../../divergences.toml")];
+    texts.extend(KNOWN);
+    let rules = Rules::parse(&texts).unwrap();
+    let mut ids: Vec<&str> = rules.divergences.iter().map(|entry| &*entry.id).collect();
+    assert!(!ids.is_empty());
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), rules.divergences.len(), "ids are unique");
+    for entry in &rules.divergences {
+        assert!(entry.reason.len() > 20 && entry.source.len() > 5, "{}", entry.id);
+        assert!(Family::ALL.iter().any(|f| entry.key.starts_with(f.name())), "{}", entry.id);
+        for mode in &entry.modes {
+            assert!(mode.parse::<Mode>().is_ok(), "{}: {mode}", entry.id);
+        }
+    }
+}
+
+#[test]
+fn divergences_md_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../DIVERGENCES.md");
+    let text = markdown(Rules::standard());
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == text, "DIVERGENCES.md is stale: BLESS=1 cargo test -p scold-diff divergence");
+}

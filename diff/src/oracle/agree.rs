@@ -1,0 +1,162 @@
+//! The agree oracle: the linkers among themselves.
+//!
+//! Each fact is put to the vote; the odd one out is named. Where an expectation says what is right
+//! there is nothing to vote about: that is the `expected` oracle's to say. Majority isn't truth, and
+//! without one the complaint names everybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::expected::strictness;
+use super::{Cost, Differing, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
+use crate::expectation::Refusal;
+use crate::model::ErrorClass;
+use crate::{Family, Key, Value};
+
+/// The vote.
+pub(super) struct Agree;
+
+impl Oracle for Agree {
+    fn name(&self) -> &'static str {
+        "agree"
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Facts
+    }
+
+    fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
+        let voters: Vec<&Trial> = evidence.trials.iter().filter(|trial| trial.counts()).collect();
+        if voters.len() < 2 {
+            return;
+        }
+        let error = Key::new(Family::Error, "");
+        if !judged(evidence, &voters, &error) {
+            vote(evidence, ruling, &voters, &error);
+        }
+        let linked: Vec<&Trial> =
+            voters.into_iter().filter(|trial| trial.facts.error().is_none()).collect();
+        let keys: BTreeSet<&Key> =
+            linked.iter().flat_map(|trial| trial.facts.iter().map(|(key, _)| key)).collect();
+        for key in keys {
+            let first = linked[0].facts.get(key);
+            if linked.iter().any(|trial| trial.facts.get(key) != first)
+                && !judged(evidence, &linked, key)
+            {
+                vote(evidence, ruling, &linked, key);
+            }
+        }
+    }
+}
+
+/// Whether the expectation decides this key, or leaves it open: no vote either way.
+fn judged(evidence: &Evidence<'_>, voters: &[&Trial], key: &Key) -> bool {
+    let Some(expected) = evidence.expected else { return false };
+    if key.family == Family::Error {
+        return true;
+    }
+    // Judged unless the link had to fail: then there are no facts to hold outputs against.
+    !matches!(expected.refusal, Refusal::Must(_))
+        || voters.iter().any(|trial| expected.open_reason(key, strictness(trial)).is_some())
+}
+
+/// Puts one key to the vote.
+fn vote(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &Key) {
+    let mut parties: BTreeMap<Option<&Value>, Vec<&Trial>> = BTreeMap::new();
+    for trial in voters {
+        parties.entry(trial.facts.get(key)).or_default().push(trial);
+    }
+    settle(evidence, key, &mut parties, ruling);
+    if parties.len() < 2 {
+        return;
+    }
+    let detail = parties
+        .iter()
+        .map(|(value, trials)| format!("{}: {}", names(trials).join(", "), text(*value)))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let majority =
+        parties.iter().find(|(_, trials)| trials.len() * 2 > voters.len()).map(|(value, _)| *value);
+    if let Some(wanted) = majority {
+        for (found, trials) in parties.iter().filter(|(value, _)| **value != wanted) {
+            for trial in trials {
+                if !ruling.complained(trial.linker.name(), &key.to_string()) {
+                    let differing = Differing { trial, key, found: *found, wanted };
+                    ruling.differ(evidence, "agree", &differing, &detail);
+                }
+            }
+        }
+        return;
+    }
+    let mut list = parties.iter();
+    if let (Some((found, _)), Some((wanted, _))) = (list.next(), list.next()) {
+        let relocations =
+            ruling.relocations.get_or_insert_with(|| shape::Relocations::of(evidence.request));
+        let shape = shape(relocations.at(key).as_deref(), key, *found, *wanted);
+        let mismatch =
+            Mismatch { key: key.to_string(), found: text(*found), wanted: text(*wanted) };
+        let everybody = names(voters).join("|");
+        ruling.complain("agree", &everybody, &format!("no majority: {shape}"), mismatch, &detail);
+    }
+}
+
+/// Joins parties whose difference a divergence explains, and refusals in words that nobody knows.
+fn settle<'a>(
+    evidence: &Evidence<'_>,
+    key: &Key,
+    parties: &mut BTreeMap<Option<&'a Value>, Vec<&'a Trial>>,
+    ruling: &mut Ruling,
+) {
+    if key.family == Family::Error
+        && let Some(unclear) = parties.remove(&Some(&Value::Error(ErrorClass::Other)))
+    {
+        let clear = parties.iter_mut().find(|(value, _)| value.is_some());
+        match clear {
+            Some((_, trials)) => trials.extend(unclear),
+            None => {
+                parties.insert(Some(&Value::Error(ErrorClass::Other)), unclear);
+            }
+        }
+    }
+    // The largest party is the measure; the others join it where a divergence says so.
+    let Some(measure) = parties.iter().max_by_key(|(_, trials)| trials.len()).map(|(v, _)| *v)
+    else {
+        return;
+    };
+    let Ruling { relocations, explained: reasons, poisoned, .. } = ruling;
+    let relocations = &*relocations.get_or_insert_with(|| shape::Relocations::of(evidence.request));
+    let relocation = relocations.at(key);
+    let others: Vec<Option<&Value>> =
+        parties.keys().copied().filter(|value| *value != measure).collect();
+    for found in others {
+        let trials = parties.remove(&found).unwrap_or_default();
+        let (explained, rest): (Vec<&Trial>, Vec<&Trial>) = trials.into_iter().partition(|trial| {
+            let question = crate::divergence::Question {
+                request: evidence.request,
+                linker: &*trial.linker,
+                key,
+                relocation: relocation.as_deref(),
+                relocations,
+                found,
+                wanted: measure,
+            };
+            let Some(divergence) = evidence.rules.explain(&question) else { return false };
+            reasons.push(divergence.id.clone());
+            if divergence.poisons() {
+                poisoned.push((trial.linker.name().into(), divergence.id.clone()));
+            }
+            true
+        });
+        if !rest.is_empty() {
+            parties.insert(found, rest);
+        }
+        parties.entry(measure).or_default().extend(explained);
+    }
+}
+
+fn names(trials: &[&Trial]) -> Vec<String> {
+    trials.iter().map(|trial| trial.linker.name().to_owned()).collect()
+}
+
+fn text(value: Option<&Value>) -> String {
+    value.map_or("absent".into(), ToString::to_string)
+}

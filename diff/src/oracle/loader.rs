@@ -1,0 +1,86 @@
+//! The loader oracle: what the abstract loader finds impossible or contradictory in one module.
+//!
+//! It needs no other linker and no expectation: a reference that means nothing ([`Meaning::Bad`]), a
+//! definition that the module's own hash tables don't find, a name that they find twice over.
+
+use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
+use crate::model::Meaning;
+use crate::{Family, Key, Value};
+
+/// The abstract loader.
+pub(super) struct Loader;
+
+impl Oracle for Loader {
+    fn name(&self) -> &'static str {
+        "loader"
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Facts
+    }
+
+    fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
+        for trial in evidence.trials {
+            for (key, value) in trial.facts.iter() {
+                if !ruling.complained(trial.linker.name(), &key.to_string()) {
+                    look(trial, key, value, ruling);
+                }
+            }
+        }
+    }
+}
+
+fn look(trial: &Trial, key: &Key, value: &Value, ruling: &mut Ruling) {
+    let mut complain = |shape: &str, wanted: String| {
+        let mismatch = Mismatch { key: key.to_string(), found: value.to_string(), wanted };
+        ruling.complain("loader", trial.linker.name(), shape, mismatch, "");
+    };
+    if let Some(text) = bad(value) {
+        complain(&format!("{} bad {}", key.family.name(), words(text)), "a meaning".into());
+    }
+    match (key.family, value) {
+        (Family::Lookup, Value::Found(found)) => {
+            let export = export(trial, &key.rest);
+            match (found, export) {
+                (None, Some(value)) => complain("lookup misses a definition", value.to_string()),
+                (Some(_), _) if key.rest.starts_with("scold.absent.") => {
+                    complain("lookup finds an absent name", "absent".into());
+                }
+                _ => {}
+            }
+        }
+        (Family::Init | Family::Fini, Value::Ref(Meaning::Absolute(number))) if *number != 0 => {
+            complain("init entry is a plain number", "a function".into());
+        }
+        _ => {}
+    }
+}
+
+/// The export that a lookup of `name` without a version has to find.
+fn export<'a>(trial: &'a Trial, name: &str) -> Option<&'a Value> {
+    let plain = trial.facts.get(&Key::new(Family::Export, name));
+    plain.or_else(|| {
+        let head = format!("{name}@@");
+        let mut all = trial.facts.iter();
+        let is = |key: &Key| key.family == Family::Export && key.rest.starts_with(&*head);
+        all.find(|(key, _)| is(key)).map(|(_, value)| value)
+    })
+}
+
+/// The text of a meaning that no correct link can give.
+fn bad(value: &Value) -> Option<&str> {
+    let mut meaning = match value {
+        Value::Ref(meaning) | Value::Found(Some(meaning)) | Value::Export { meaning, .. } => {
+            meaning
+        }
+        Value::Text(text) => return text.strip_prefix("bad: "),
+        _ => return None,
+    };
+    while let Meaning::Tls(inner) = meaning {
+        meaning = inner;
+    }
+    match meaning {
+        Meaning::Bad(text) => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,219 @@
+//! Shapes: differences in, what kind of difference out, without names and numbers.
+//!
+//! Two findings of one shape by one linker are one bug until somebody shows otherwise. It must not
+//! know which oracle asks.
+
+use std::collections::HashMap;
+
+use object::elf::RelocationType;
+use object::read::archive::ArchiveFile;
+use object::read::elf::ElfFile64;
+use object::{Object as _, ObjectSection as _, RelocationFlags};
+
+use crate::model::Meaning;
+use crate::{Arch, Family, Key, Request, Target, Value};
+
+/// The relocation types at the sites of a request's inputs.
+#[derive(Clone, Debug)]
+pub struct Relocations {
+    types: HashMap<Box<str>, u32>,
+    target: Target,
+}
+
+impl Relocations {
+    /// Reads the objects and archives of `request`; what can't be read has none.
+    pub fn of(request: &Request) -> Self {
+        let mut map = HashMap::new();
+        for file in &request.files {
+            if let Ok(archive) = ArchiveFile::parse(&*file.bytes) {
+                for member in archive.members().flatten() {
+                    let name = String::from_utf8_lossy(member.name());
+                    if let Ok(bytes) = member.data(&*file.bytes) {
+                        read(&format!("{}({name})", file.name), bytes, &mut map);
+                    }
+                }
+            } else {
+                read(&file.name, &file.bytes, &mut map);
+            }
+        }
+        Self { types: map, target: request.target }
+    }
+
+    /// The type of the relocation that a `site` key speaks of.
+    pub fn at(&self, key: &Key) -> Option<String> {
+        let r_type = (key.family == Family::Site).then(|| self.types.get(&key.rest)).flatten()?;
+        Some(relocation_name(self.target, *r_type))
+    }
+
+    /// Whether any relocation has one of these types.
+    pub fn have(&self, names: &[String]) -> bool {
+        self.types.values().any(|r_type| names.contains(&relocation_name(self.target, *r_type)))
+    }
+}
+
+fn read(file: &str, bytes: &[u8], map: &mut HashMap<Box<str>, u32>) {
+    let Ok(elf) = ElfFile64::<object::Endianness>::parse(bytes) else { return };
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for section in elf.sections() {
+        let name = section.name().unwrap_or_default();
+        let count = seen.entry(name).or_default();
+        let prefix = match *count {
+            0 => format!("{file}:{name}"),
+            k => format!("{file}:{name}#{k}"),
+        };
+        *count += 1;
+        for (offset, relocation) in section.relocations() {
+            if let RelocationFlags::Elf { r_type } = relocation.flags() {
+                map.insert(format!("{prefix}+{offset:#x}").into(), r_type.0);
+            }
+        }
+    }
+}
+
+/// The psABI's name of a relocation type of `request`'s machine, or its number.
+pub fn relocation_name(target: Target, r_type: u32) -> String {
+    let machine = match target.arch {
+        Arch::Amd64 => object::elf::EM_X86_64,
+        Arch::Arm64 => object::elf::EM_AARCH64,
+        Arch::Arm => object::elf::EM_ARM,
+    };
+    let name = object::elf::machine_names(machine).r.name(RelocationType(r_type));
+    name.map_or_else(|| format!("r{r_type}"), str::to_owned)
+}
+
+/// What kind of difference `found` instead of `wanted` is.
+pub fn shape(
+    relocation: Option<&str>,
+    key: &Key,
+    found: Option<&Value>,
+    wanted: Option<&Value>,
+) -> String {
+    let relocation = relocation.map(|r| format!(" {r}")).unwrap_or_default();
+    let subject = format!("{}{relocation}", key.family.name());
+    let change = match (found, wanted) {
+        (Some(found), Some(wanted)) => change(found, wanted),
+        // Links with and without an error differ in this one key.
+        (Some(Value::Error(class)), None) => format!("refused {}", class.code()),
+        (None, Some(Value::Error(class))) => format!("accepted {}", class.code()),
+        (None, _) => "missing".into(),
+        (_, None) => "extra".into(),
+    };
+    format!("{subject} {change}")
+}
+
+fn change(found: &Value, wanted: &Value) -> String {
+    match (found, wanted) {
+        (Value::Ref(found), Value::Ref(wanted)) => meanings(found, wanted),
+        (Value::Found(Some(found)), Value::Found(Some(wanted))) => meanings(found, wanted),
+        (
+            Value::Export { kind, binding, protected, size, meaning },
+            Value::Export { kind: k, binding: b, protected: p, size: s, meaning: m },
+        ) => {
+            let mut list = Vec::new();
+            if meaning != m {
+                list.push(meanings(meaning, m));
+            }
+            if kind != k {
+                list.push(format!("{kind:?} for {k:?}"));
+            }
+            if binding != b {
+                list.push(format!("{binding:?} for {b:?}"));
+            }
+            if protected != p {
+                list.push("protected".into());
+            }
+            if size != s {
+                list.push("size".into());
+            }
+            list.join(", ")
+        }
+        (Value::Import { weak }, Value::Import { .. }) => {
+            if *weak {
+                "weak for strong".into()
+            } else {
+                "strong for weak".into()
+            }
+        }
+        (Value::Error(found), Value::Error(wanted)) => {
+            format!("{} for {}", found.code(), wanted.code())
+        }
+        (Value::Found(found), Value::Found(_)) => {
+            (if found.is_some() { "found" } else { "not found" }).into()
+        }
+        (Value::Text(found), Value::Text(wanted)) => {
+            format!("{} for {}", words(found), words(wanted))
+        }
+        _ => "other value".into(),
+    }
+}
+
+fn meanings(found: &Meaning, wanted: &Meaning) -> String {
+    match (found, wanted) {
+        (Meaning::Place(found), Meaning::Place(wanted)) if found.section == wanted.section => {
+            "other offset".into()
+        }
+        (Meaning::Tls(found), Meaning::Tls(wanted)) => format!("tls {}", meanings(found, wanted)),
+        (found, wanted) if kind(found) == kind(wanted) => format!("other {}", kind(found)),
+        (found, wanted) => format!("{} for {}", kind(found), kind(wanted)),
+    }
+}
+
+fn kind(meaning: &Meaning) -> String {
+    match meaning {
+        Meaning::Place(_) => "place".into(),
+        Meaning::Dynamic(_) => "dynamic".into(),
+        Meaning::Absolute(0) => "null".into(),
+        Meaning::Absolute(_) => "absolute".into(),
+        Meaning::Tls(inner) => format!("tls {}", kind(inner)),
+        Meaning::TlsModule => "tls-module".into(),
+        Meaning::Ifunc(_) => "ifunc".into(),
+        Meaning::GotBase => "got-base".into(),
+        Meaning::Size(_) => "size".into(),
+        Meaning::Merged(_) => "merged".into(),
+        Meaning::Linker(_) => "linker".into(),
+        Meaning::Discarded => "discarded".into(),
+        Meaning::Bad(text) => format!("bad({})", words(text)),
+    }
+}
+
+/// `text` without what varies from case to case: numbers, paths, quoted and dotted names.
+pub(crate) fn words(text: &str) -> String {
+    let plain = |word: &&str| {
+        let word = word.trim_matches(|c: char| ".,;:()'`\"".contains(c));
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic() || c == '-' || c == '\'')
+    };
+    let mut list: Vec<&str> = text.split_whitespace().filter(plain).collect();
+    list.truncate(10);
+    list.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ErrorClass, Place};
+
+    fn place(section: &str, offset: i64) -> Value {
+        Value::Ref(Meaning::Place(Place { section: section.into(), offset }))
+    }
+
+    #[test]
+    fn shapes_have_no_names_and_no_numbers() {
+        let key = Key::new(Family::Site, "a.o:.text+0x12");
+        let other = Key::new(Family::Site, "b.o:.data+0x7");
+        let one = shape(Some("R_X86_64_PC32"), &key, Some(&place("x", 1)), Some(&place("y", 1)));
+        assert_eq!(
+            one,
+            shape(Some("R_X86_64_PC32"), &other, Some(&place("z", 4)), Some(&place("q", 9)))
+        );
+        assert_eq!(one, "site R_X86_64_PC32 other place");
+        let offset = shape(Some("R_X86_64_PC32"), &key, Some(&place("x", 1)), Some(&place("x", 2)));
+        assert_eq!(offset, "site R_X86_64_PC32 other offset");
+        let null = Value::Ref(Meaning::Absolute(0));
+        assert_eq!(shape(None, &key, Some(&null), Some(&place("x", 0))), "site null for place");
+        assert_eq!(shape(None, &key, None, Some(&null)), "site missing");
+        let error = Key::new(Family::Error, "");
+        let overflow = Value::Error(ErrorClass::RelocOverflow);
+        assert_eq!(shape(None, &error, None, Some(&overflow)), "error accepted reloc-overflow");
+        assert_eq!(words("opcode 0x8b at .text+0x10 is not a mov"), "opcode at is not a mov");
+    }
+}

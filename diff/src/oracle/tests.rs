@@ -1,0 +1,198 @@
+//! Each oracle sees the fault planted for it.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::expectation::{Open, Refusal};
+use crate::model::{ErrorClass, Meaning, Place};
+use crate::{Family, Mode, Target};
+
+/// A linker that only has a name.
+pub(crate) struct Named(pub(crate) &'static str);
+
+impl Adapter for Named {
+    fn name(&self) -> &str {
+        self.0
+    }
+    fn version(&self) -> &str {
+        "named 1.0"
+    }
+    fn link(&self, _: &Request, _: Duration) -> Outcome {
+        Outcome::Hung
+    }
+}
+
+pub(crate) fn request() -> Request {
+    Request { target: Target::AMD64_ELF, mode: Mode::Shared, args: vec![], files: vec![] }
+}
+
+fn place(section: &str) -> Value {
+    Value::Ref(Meaning::Place(Place { section: section.into(), offset: 0 }))
+}
+
+fn trial(name: &'static str, facts: &[(Family, &str, Value)]) -> Trial {
+    let mut all = Facts::default();
+    for (family, rest, value) in facts {
+        all.add(*family, *rest, value.clone());
+    }
+    let outcome = match all.error() {
+        Some(class) => Outcome::Refused(class, String::new()),
+        None => Outcome::Linked(vec![]),
+    };
+    Trial { linker: Arc::new(Named(name)), outcome, facts: all }
+}
+
+fn rule(trials: &[Trial], expected: Option<&Expectation>) -> Ruling {
+    let request = request();
+    let rules = Rules::default();
+    let limit = Duration::from_secs(1);
+    let evidence = Evidence { request: &request, trials, expected, rules: &rules, limit };
+    judge(&evidence, &up_to(Cost::Facts))
+}
+
+fn site(section: &str) -> Vec<(Family, &'static str, Value)> {
+    vec![(Family::Site, "a.o:.text+0x1", place(section))]
+}
+
+#[test]
+fn agreement_is_agreement() {
+    let trials = [trial("a", &site("x")), trial("b", &site("x"))];
+    let ruling = rule(&trials, None);
+    assert!(ruling.complaints.is_empty(), "{ruling:?}");
+    assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Agree]);
+}
+
+#[test]
+fn agree_names_the_odd_one_out() {
+    let trials = [trial("a", &site("x")), trial("b", &site("y")), trial("c", &site("x"))];
+    let ruling = rule(&trials, None);
+    assert_eq!(ruling.complaints.len(), 1);
+    let complaint = &ruling.complaints[0];
+    assert_eq!((complaint.oracle, &*complaint.linker), ("agree", "b"));
+    assert_eq!(complaint.signature(&request()), "agree/site other place/b/amd64-elf");
+    assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Divergent, Verdict::Agree]);
+}
+
+#[test]
+fn without_a_majority_nobody_is_blamed_alone() {
+    let trials = [trial("a", &site("x")), trial("b", &site("y"))];
+    let ruling = rule(&trials, None);
+    assert_eq!(ruling.complaints[0].linker, "a|b");
+    assert!(ruling.complaints[0].shape.starts_with("no majority"), "{ruling:?}");
+    assert_eq!(ruling.verdicts, [Verdict::Divergent, Verdict::Divergent]);
+}
+
+#[test]
+fn the_expectation_decides_against_the_majority() {
+    let mut facts = Facts::default();
+    facts.add(Family::Site, "a.o:.text+0x1", place("x"));
+    let expected = Expectation { facts, ..Expectation::default() };
+    let trials = [trial("a", &site("x")), trial("b", &site("y")), trial("c", &site("y"))];
+    let ruling = rule(&trials, Some(&expected));
+    let blamed: Vec<_> = ruling.complaints.iter().map(|c| (c.oracle, &*c.linker)).collect();
+    assert_eq!(blamed, [("expected", "b"), ("expected", "c")]);
+}
+
+#[test]
+fn what_is_open_poisons_and_is_counted() {
+    let mut facts = Facts::default();
+    facts.add(Family::Site, "a.o:.text+0x1", place("x"));
+    let open = Open {
+        family: Some(Family::Site),
+        rest: "*".into(),
+        reason: "the specs are silent",
+        policy: false,
+    };
+    let expected = Expectation { facts, open: vec![open], ..Expectation::default() };
+    let trials = [trial("a", &site("x")), trial("b", &site("y"))];
+    let ruling = rule(&trials, Some(&expected));
+    assert!(ruling.complaints.is_empty(), "{ruling:?}");
+    assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Poisoned]);
+}
+
+#[test]
+fn refusals_compare_by_class_and_unclear_words_pass() {
+    let refused = |class| vec![(Family::Error, "", Value::Error(class))];
+    let trials = [
+        trial("a", &refused(ErrorClass::RelocOverflow)),
+        trial("b", &refused(ErrorClass::RelocOverflow)),
+        trial("c", &refused(ErrorClass::Other)),
+        trial("d", &site("x")),
+    ];
+    let ruling = rule(&trials, None);
+    assert_eq!(ruling.complaints.len(), 1, "{ruling:?}");
+    let signature = ruling.complaints[0].signature(&request());
+    assert_eq!(signature, "agree/error accepted reloc-overflow/d/amd64-elf");
+    assert_eq!(ruling.verdicts[2], Verdict::Refused);
+    let must = Expectation {
+        refusal: Refusal::Must(vec![ErrorClass::RelocOverflow]),
+        ..Expectation::refused(vec![ErrorClass::RelocOverflow])
+    };
+    let ruling = rule(&trials, Some(&must));
+    assert_eq!(ruling.complaints.len(), 1, "{ruling:?}");
+    assert_eq!((ruling.complaints[0].oracle, &*ruling.complaints[0].linker), ("expected", "d"));
+}
+
+#[test]
+fn the_loader_sees_bad_meanings_and_lying_tables() {
+    let bad = Value::Ref(Meaning::Tls(Box::new(Meaning::Bad("module id 7 of nothing".into()))));
+    let export = Value::Export {
+        kind: model::SymbolKind::Func,
+        binding: model::Binding::Global,
+        protected: false,
+        size: 1,
+        meaning: Meaning::Absolute(1),
+    };
+    let trials = [trial(
+        "a",
+        &[
+            (Family::Site, "a.o:.text+0x1", bad),
+            (Family::Export, "f@@V1", export),
+            (Family::Lookup, "f", Value::Found(None)),
+            (Family::Lookup, "scold.absent.1", Value::Found(Some(Meaning::Absolute(1)))),
+        ],
+    )];
+    let shapes: Vec<String> = rule(&trials, None).complaints.into_iter().map(|c| c.shape).collect();
+    assert_eq!(
+        shapes,
+        [
+            "site bad module id of nothing",
+            "lookup misses a definition",
+            "lookup finds an absent name"
+        ]
+    );
+}
+
+#[test]
+fn crashes_and_hangs_are_findings() {
+    let mut crashed = trial("a", &[]);
+    crashed.outcome = Outcome::Crashed("signal 11: blah\nassertion 17 failed in x.c:12".into());
+    let mut hung = trial("b", &[]);
+    hung.outcome = Outcome::Hung;
+    let ruling = rule(&[crashed, hung], None);
+    assert_eq!(ruling.verdicts, [Verdict::Crashed, Verdict::Hung]);
+    let shapes: Vec<&str> = ruling.complaints.iter().map(|c| &*c.shape).collect();
+    assert_eq!(shapes, ["crash signal blah", "hang"]);
+}
+
+#[test]
+fn divergences_explain_and_poison() {
+    let text = r#"
+        [[divergence]]
+        id = "d"
+        key = "site.*"
+        linkers = ["b"]
+        effect = "poison"
+        reason = "r"
+        source = "s"
+    "#;
+    let rules = Rules::parse(&[text]).unwrap();
+    let request = request();
+    let trials = [trial("a", &site("x")), trial("b", &site("y")), trial("c", &site("x"))];
+    let limit = Duration::from_secs(1);
+    let evidence =
+        Evidence { request: &request, trials: &trials, expected: None, rules: &rules, limit };
+    let ruling = judge(&evidence, ORACLES);
+    assert!(ruling.complaints.is_empty(), "{ruling:?}");
+    assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Poisoned, Verdict::Agree]);
+}
