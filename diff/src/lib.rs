@@ -9,8 +9,8 @@ pub mod adapter;
 pub mod divergence;
 pub mod expectation;
 pub mod model;
-pub mod real;
 pub mod oracle;
+pub mod real;
 pub mod request;
 pub mod run;
 

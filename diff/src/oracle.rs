@@ -125,6 +125,18 @@ pub struct Complaint {
 }
 
 impl Complaint {
+    /// How it shows: `silent` (wrong output), `refused`, `accepted`, `crash`, `hang`.
+    pub fn class(&self) -> &'static str {
+        let shape = self.shape.trim_start_matches("no majority: ");
+        match shape.split(' ').take(2).collect::<Vec<_>>().as_slice() {
+            ["crash", ..] => "crash",
+            ["hang", ..] => "hang",
+            ["error", "accepted"] => "accepted",
+            ["error", ..] => "refused",
+            _ => "silent",
+        }
+    }
+
     /// What folds duplicates: oracle, shape, linker, architecture.
     pub fn signature(&self, request: &Request) -> String {
         format!("{}/{}/{}/{}", self.oracle, self.shape, self.linker, request.target)

@@ -39,7 +39,7 @@ const CLASSES: &[(&str, E)] = &[
     ("unknown linker script token", E::BadScript),
     ("expected '*but got", E::BadScript),
     ("unknown -m argument", E::Usage),
-    ("missing", E::Usage),
+    ("missing argument", E::Usage),
     ("incompatible file type", E::WrongMachine),
     ("unsupported", E::WrongMachine),
     ("library not found", E::MissingFile),
