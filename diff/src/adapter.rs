@@ -182,6 +182,8 @@ const RANK: &[ErrorClass] = &[
     ErrorClass::RelocDynamic,
     ErrorClass::RelocMisaligned,
     ErrorClass::RelocOverflow,
+    ErrorClass::WrongMachine,
+    ErrorClass::MissingFile,
 ];
 
 /// The place of `class` in [`RANK`]; behind it if it has none.
