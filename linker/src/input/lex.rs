@@ -96,6 +96,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Where `token` is.
+    pub(super) fn site(&self, token: Token<'_>) -> Site {
+        Site { file: self.file.into(), section: None, offset: Some(token.offset as u64) }
+    }
+
     /// An error at `token`.
     pub(super) fn error(&self, token: Token<'_>, text: String) -> Error {
         bad(self.file, token.offset, text)

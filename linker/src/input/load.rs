@@ -8,7 +8,7 @@ use object::elf;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::script::Script;
+use super::script::{NOT_RECOGNIZED, Script};
 use super::{Archive, Data, Files, Input, InputKind, Inputs, archive};
 use crate::options::{EMULATIONS, Emulation, InputArg, Named, State};
 use crate::{Error, ErrorKind, Errors, Options, Result};
@@ -202,9 +202,13 @@ impl Loader<'_> {
             }
             Named::Library(name) => self.library(name, arg.state, 0, found),
             Named::Exact(name) => {
-                let (path, data) = self.search(&[name.clone()], found).ok_or_else(|| {
-                    Error::new(ErrorKind::MissingFile, format!("unable to find library -l:{name}"))
-                })?;
+                let (path, data) =
+                    self.search(std::slice::from_ref(name), found).ok_or_else(|| {
+                        Error::new(
+                            ErrorKind::MissingFile,
+                            format!("unable to find library -l:{name}"),
+                        )
+                    })?;
                 self.file(path, data, arg.state, Some(name), 0, found)
             }
         }
@@ -288,6 +292,10 @@ impl Loader<'_> {
         depth: usize,
         found: &mut Found,
     ) -> Result<()> {
+        let binary = |b: &u8| (*b < b' ' && !b.is_ascii_whitespace()) || *b == 0x7f;
+        if data.iter().take(4096).any(binary) {
+            return Err(bad_input(name, NOT_RECOGNIZED));
+        }
         let script = Script::parse(data, name)?;
         if depth == MAX_SCRIPTS {
             let text = "linker scripts are nested too deeply";

@@ -2,7 +2,11 @@
 //! `SEARCH_DIR`. Scripts that place sections are refused with a clear error.
 
 use super::lex::{Dialect, Lexer, Token};
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
+
+/// What is said about a file of no known kind.
+pub(super) const NOT_RECOGNIZED: &str =
+    "file format not recognized: neither ELF, an archive nor a linker script";
 
 /// A file a script names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,12 +78,14 @@ fn skip_arguments(lexer: &mut Lexer<'_>) -> Result<()> {
     Ok(())
 }
 
-fn unknown(lexer: &Lexer<'_>, command: Token<'_>) -> crate::Error {
-    let text = match command.text {
+/// A word that is no command of ours: a script that wants more, or no script at all.
+fn unknown(lexer: &Lexer<'_>, command: Token<'_>) -> Error {
+    let error = match command.text {
         "SECTIONS" | "PHDRS" | "MEMORY" | "ENTRY" | "VERSION" | "PROVIDE" | "ASSERT" => {
-            format!("linker script command {} is not supported", command.text)
+            let text = format!("linker script command {} is not supported", command.text);
+            return lexer.error(command, text);
         }
-        _ => "file format not recognized: neither ELF, an archive nor a linker script".into(),
+        _ => Error::new(ErrorKind::BadInput, NOT_RECOGNIZED),
     };
-    lexer.error(command, text)
+    error.at(lexer.site(command))
 }

@@ -295,7 +295,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(&["apply-dynamic-relocs"], No, "Store addends in place too (default)", set!(apply_dynamic_relocs = true)),
     row(&["no-apply-dynamic-relocs"], No, "Store them in the relocations only", set!(apply_dynamic_relocs = false)),
-    row(&["z"], Needed("KEYWORD"), "See below", |p, v| super::zkeyword::apply(p, v)),
+    row(&["z"], Needed("KEYWORD"), "See below", super::zkeyword::apply),
 
     // Sections and addresses.
     row(&["gc-sections"], No, "Drop sections nothing refers to", set!(gc_sections = true)),
@@ -470,7 +470,7 @@ fn build_id(style: &str) -> Result<BuildId> {
             // GNU ld allows dashes and colons between the bytes.
             let digits: Vec<u8> =
                 digits.ok_or_else(bad)?.bytes().filter(|b| !b"-:".contains(b)).collect();
-            if digits.is_empty() || digits.len() % 2 != 0 {
+            if digits.is_empty() || !digits.len().is_multiple_of(2) {
                 return Err(bad());
             }
             let nibble = |b: u8| char::from(b).to_digit(16).map(|d| d as u8).ok_or_else(bad);
