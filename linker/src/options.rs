@@ -13,6 +13,7 @@ mod zkeyword;
 use std::path::PathBuf;
 
 pub(crate) use table::EMULATIONS;
+pub use zkeyword::Z;
 
 pub use crate::input::{Pattern, VersionNode, VersionScript};
 use crate::{Errors, Files};
@@ -357,106 +358,6 @@ pub enum CompressDebug {
     Zlib,
     /// ELFCOMPRESS_ZSTD.
     Zstd,
-}
-
-/// `-z` keywords that change the output.
-#[derive(Clone, Debug)]
-pub struct Z {
-    /// `now`: DF_BIND_NOW, DF_1_NOW.
-    pub now: bool,
-    /// `relro` (the default).
-    pub relro: bool,
-    /// `separate-code` (the default): code shares no page with data.
-    pub separate_code: bool,
-    /// `nodelete`: DF_1_NODELETE.
-    pub nodelete: bool,
-    /// `nodlopen`: DF_1_NOOPEN.
-    pub nodlopen: bool,
-    /// `nodump`: DF_1_NODUMP.
-    pub nodump: bool,
-    /// `nodefaultlib`: DF_1_NODEFLIB.
-    pub nodefaultlib: bool,
-    /// `initfirst`: DF_1_INITFIRST.
-    pub initfirst: bool,
-    /// `interpose`: DF_1_INTERPOSE.
-    pub interpose: bool,
-    /// `origin`: DF_ORIGIN, DF_1_ORIGIN.
-    pub origin: bool,
-    /// `global`: DF_1_GLOBAL.
-    pub global: bool,
-    /// `copyreloc` (the default).
-    pub copyreloc: bool,
-    /// `combreloc` (the default): dynamic relocations are sorted.
-    pub combreloc: bool,
-    /// `text`: a dynamic relocation against read-only memory is an error; `notext` allows it.
-    /// `None`: the default, an error.
-    pub text: Option<bool>,
-    /// `execstack`/`noexecstack`; `None`: the inputs' `.note.GNU-stack` say.
-    pub execstack: Option<bool>,
-    /// `nognustack`: no PT_GNU_STACK.
-    pub nognustack: bool,
-    /// `stack-size=`.
-    pub stack_size: u64,
-    /// `max-page-size=`; `None`: the machine's.
-    pub max_page_size: Option<u64>,
-    /// `common-page-size=`; `None`: the machine's.
-    pub common_page_size: Option<u64>,
-    /// `ibt`: mark the output for IBT.
-    pub ibt: bool,
-    /// `ibtplt`: PLT entries with ENDBR.
-    pub ibtplt: bool,
-    /// `shstk`: mark the output for shadow stacks.
-    pub shstk: bool,
-    /// `x86-64-v2` … `v4` as 2 … 4; 0 is none.
-    pub isa_level: u8,
-    /// `nostart-stop-gc` (the default): `__start_X` keeps all sections `X`.
-    pub start_stop_gc: bool,
-    /// `start-stop-visibility=`, as STV_*; the default is protected.
-    pub start_stop_visibility: object::elf::SymbolVisibility,
-    /// `dynamic-undefined-weak`/`nodynamic-undefined-weak`; `None`: the default.
-    pub dynamic_undefined_weak: Option<bool>,
-    /// `rodynamic`: `.dynamic` is read-only.
-    pub rodynamic: bool,
-    /// `keep-text-section-prefix`: `.text.hot` and its like stay apart.
-    pub keep_text_section_prefix: bool,
-    /// `nosectionheader`.
-    pub no_section_header: bool,
-}
-
-impl Default for Z {
-    fn default() -> Self {
-        Self {
-            now: false,
-            relro: true,
-            separate_code: true,
-            nodelete: false,
-            nodlopen: false,
-            nodump: false,
-            nodefaultlib: false,
-            initfirst: false,
-            interpose: false,
-            origin: false,
-            global: false,
-            copyreloc: true,
-            combreloc: true,
-            text: None,
-            execstack: None,
-            nognustack: false,
-            stack_size: 0,
-            max_page_size: None,
-            common_page_size: None,
-            ibt: false,
-            ibtplt: false,
-            shstk: false,
-            isa_level: 0,
-            start_stop_gc: false,
-            start_stop_visibility: object::elf::STV_PROTECTED,
-            dynamic_undefined_weak: None,
-            rodynamic: false,
-            keep_text_section_prefix: false,
-            no_section_header: false,
-        }
-    }
 }
 
 impl Default for Options {
