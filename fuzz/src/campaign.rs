@@ -15,42 +15,9 @@ use std::time::{Duration, Instant};
 
 pub use schedule::{Engine, Schedule, Source};
 
+use scold_diff::oracle::{Complaint, Verdict};
+
 use crate::Case;
-
-/// What one linker's part in one case came to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Verdict {
-    /// Nothing differs.
-    Agree,
-    /// Something differs and nothing explains it.
-    Divergent,
-    /// A legitimate divergence, or what the specs leave open, ended the comparison.
-    Poisoned,
-    /// The link was refused, as it must or may be.
-    Refused,
-    /// The linker died.
-    Crashed,
-    /// The linker ran into a limit.
-    Hung,
-}
-
-impl Verdict {
-    /// Every verdict, in the order in which they are printed.
-    pub const ALL: &[Self] =
-        &[Self::Agree, Self::Divergent, Self::Poisoned, Self::Refused, Self::Crashed, Self::Hung];
-
-    /// The name used in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Agree => "agree",
-            Self::Divergent => "divergent",
-            Self::Poisoned => "poisoned",
-            Self::Refused => "refused",
-            Self::Crashed => "crashed",
-            Self::Hung => "hung",
-        }
-    }
-}
 
 /// How often each verdict was given.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -73,12 +40,20 @@ impl Tally {
 pub struct Sighting {
     /// What folds duplicates: oracle, key shape, linker, architecture.
     pub signature: String,
-    /// `silent`, `refused`, `accepted`, `crash`, `hang`.
-    pub class: String,
+    /// What an oracle said.
+    pub complaint: Complaint,
+}
+
+impl Sighting {
+    /// How it shows: `silent`, `refused`, `accepted`, `crash`, `hang`; `panic` is scold's own.
+    pub fn class(&self) -> &'static str {
+        if self.complaint.oracle == "scold" { "panic" } else { self.complaint.class() }
+    }
+
     /// Who is blamed.
-    pub linkers: Vec<String>,
-    /// The differences, for people: several lines.
-    pub evidence: String,
+    pub fn linkers(&self) -> impl Iterator<Item = &str> {
+        self.complaint.linker.split('|')
+    }
 }
 
 /// What examining one case gave.
@@ -232,14 +207,14 @@ impl State {
             match self.found.get_mut(&sighting.signature) {
                 Some(found) => {
                     found.count += u64::from(first);
-                    found.linkers.extend(sighting.linkers.iter().cloned());
+                    found.linkers.extend(sighting.linkers().map(str::to_owned));
                     if number < found.number {
                         (found.number, found.case, found.sighting) =
                             (number, case.clone(), sighting);
                     }
                 }
                 None => {
-                    let linkers = sighting.linkers.iter().cloned().collect();
+                    let linkers = sighting.linkers().map(str::to_owned).collect();
                     let signature = sighting.signature.clone();
                     let found = Found { case: case.clone(), number, sighting, linkers, count: 1 };
                     self.totals.findings += 1;

@@ -7,7 +7,9 @@
 pub mod campaign;
 pub mod case;
 pub mod emit;
+pub mod examine;
 pub mod expect;
+pub mod finding;
 pub mod reduce;
 pub mod relocs;
 pub mod text;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use scold_diff::oracle::{Complaint, Verdict};
 use scold_diff::{Mode, Target};
 
 use super::schedule::Source;
-use super::{
-    Bounds, Case, Engine, Examination, Examine, Outcome, Schedule, Sighting, Verdict, run,
-};
+use super::{Bounds, Case, Engine, Examination, Examine, Outcome, Schedule, Sighting, run};
 use crate::case::{Opt, Validity};
 
 /// A case that carries its number.
@@ -40,9 +39,14 @@ impl Examine for Fake {
         std::thread::sleep(std::time::Duration::from_micros(n * 37 % 50));
         let sightings = (n % 7 == 3).then(|| Sighting {
             signature: format!("s{}", n % 3),
-            class: "silent".into(),
-            linkers: vec![format!("linker-{}", n % 2)],
-            evidence: n.to_string(),
+            complaint: Complaint {
+                oracle: "expected",
+                linker: format!("linker-{}", n % 2),
+                shape: "site missing".into(),
+                keys: Vec::new(),
+                detail: n.to_string(),
+                known: None,
+            },
         });
         let verdict = if sightings.is_some() { Verdict::Divergent } else { Verdict::Agree };
         Examination {

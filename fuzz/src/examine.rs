@@ -1,0 +1,141 @@
+//! Examining a case: Case → request → every linker → Facts → oracles → verdicts and sightings.
+//!
+//! It must not know how cases are made, nor which linkers there are.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use scold_diff::adapter::Shared;
+use scold_diff::divergence::Rules;
+use scold_diff::oracle::{
+    self, Complaint, Cost, Evidence, Mismatch, Oracle, Ruling, Trial, Verdict,
+};
+use scold_diff::{Expectation, Request};
+
+use crate::campaign::{Examination, Examine, Sighting};
+use crate::{Case, emit, expect};
+
+/// Linkers, oracles and limits: everything a case is examined with.
+#[derive(Clone)]
+pub struct Bench {
+    /// Who links.
+    pub linkers: Vec<Shared>,
+    /// Who judges.
+    pub oracles: Vec<&'static dyn Oracle>,
+    /// What explains differences.
+    pub rules: &'static Rules,
+    /// How long one link or run may take.
+    pub limit: Duration,
+}
+
+/// A case with everything that came of it.
+pub struct Examined {
+    /// The link.
+    pub request: Request,
+    /// What the specs demand, if anybody knows.
+    pub expected: Option<Expectation>,
+    /// What came of it, by linker.
+    pub trials: Vec<Trial>,
+    /// What the oracles say.
+    pub ruling: Ruling,
+}
+
+impl Bench {
+    /// These linkers with every oracle that costs at most `cost`.
+    pub fn new(linkers: Vec<Shared>, cost: Cost, limit: Duration) -> Self {
+        Self { linkers, oracles: oracle::up_to(cost), rules: Rules::standard(), limit }
+    }
+
+    /// The same with only the linkers that `keep` says.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let linkers = self.linkers.iter().filter(|linker| keep(linker.name())).cloned().collect();
+        Self { linkers, ..self.clone() }
+    }
+
+    /// Links and judges `case`. Panics of the project's own code are the caller's.
+    pub fn examined(&self, case: &Case) -> Examined {
+        self.judged(emit::request(case), Some(expect::expect(case)))
+    }
+
+    /// Links and judges `request`, of which the specs demand `expected` if anybody knows.
+    pub fn judged(&self, request: Request, expected: Option<Expectation>) -> Examined {
+        let trials: Vec<Trial> =
+            self.linkers.iter().map(|linker| Trial::run(linker, &request, self.limit)).collect();
+        let evidence = Evidence {
+            request: &request,
+            trials: &trials,
+            expected: expected.as_ref(),
+            rules: self.rules,
+            limit: self.limit,
+        };
+        let ruling = oracle::judge(&evidence, &self.oracles);
+        Examined { request, expected, trials, ruling }
+    }
+}
+
+impl Examined {
+    /// The verdicts and the complaints that are news.
+    pub fn examination(&self) -> Examination {
+        let names = self.trials.iter().map(|trial| trial.linker.name().to_owned());
+        Examination {
+            links: self.trials.len() as u64,
+            verdicts: names.zip(self.ruling.verdicts.iter().copied()).collect(),
+            sightings: self
+                .ruling
+                .news()
+                .map(|complaint| Sighting {
+                    signature: complaint.signature(&self.request),
+                    complaint: complaint.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Examine for Bench {
+    fn examine(&self, case: &Case) -> Examination {
+        match catch_unwind(AssertUnwindSafe(|| self.examined(case).examination())) {
+            Ok(examination) => examination,
+            Err(_) => own_panic(case, &self.linkers),
+        }
+    }
+}
+
+/// A panic of the project's own code is a finding too: against scold itself.
+fn own_panic(case: &Case, linkers: &[Shared]) -> Examination {
+    let said = LAST_PANIC.take();
+    let place = said.lines().next().unwrap_or("somewhere").to_owned();
+    let complaint = Complaint {
+        oracle: "scold",
+        linker: "scold".into(),
+        shape: format!("panic {place}"),
+        keys: vec![Mismatch {
+            key: "panic".into(),
+            found: said.clone(),
+            wanted: "an answer".into(),
+        }],
+        detail: said,
+        known: None,
+    };
+    let signature = format!("scold/{}/scold/{}", complaint.shape, case.target);
+    Examination {
+        links: 0,
+        verdicts: linkers.iter().map(|l| (l.name().to_owned(), Verdict::Poisoned)).collect(),
+        sightings: vec![Sighting { signature, complaint }],
+    }
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Has panics remembered (place, then message) instead of printed: a hunt reports them as findings.
+pub fn remember_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "somewhere".into(), ToString::to_string);
+        let message = info.payload_as_str().unwrap_or("no message");
+        LAST_PANIC.set(format!("{place}\n{message}"));
+    }));
+}

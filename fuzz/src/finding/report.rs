@@ -1,0 +1,117 @@
+//! `report.md`: a finding → text ready to paste into a tracker.
+//!
+//! It answers what maintainers ask: is the input valid, who does what, which is right and why, what
+//! is the smallest input, how do I see it.
+
+use std::fmt::Write as _;
+
+use super::{Finding, outcome_words, repro};
+use crate::case::Validity;
+use crate::text;
+
+/// The report.
+pub(super) fn markdown(finding: &Finding<'_>) -> String {
+    let sighting = finding.sighting;
+    let complaint = &sighting.complaint;
+    let case = finding.case;
+    let linkers: Vec<&str> = sighting.linkers().collect();
+    let mut text = format!("# {}: {}\n\n", linkers.join(" or "), title(finding));
+    let _ = writeln!(
+        text,
+        "Target {}, mode {} (`{}`). Class: {}. {}\n",
+        case.target,
+        case.mode,
+        case.mode.args().join(" "),
+        sighting.class(),
+        validity(case.validity)
+    );
+    table(&mut text, finding);
+    which_is_right(&mut text, finding);
+    text.push_str("\n## Input\n\n```text\n");
+    text.push_str(&text::print(case));
+    text.push_str("```\n");
+    if let Some(trial) = finding.examined.trials.iter().find(|t| linkers.contains(&t.linker.name()))
+    {
+        let args = trial.linker.command(&finding.examined.request);
+        let args: Vec<String> = args.iter().map(|arg| repro::quoted(arg)).collect();
+        let program = trial.linker.program().map(|path| path.display().to_string());
+        let program = program.unwrap_or_else(|| "ld-scold".into());
+        let _ = writeln!(text, "\nLinked with\n\n```sh\n{program} {} -o out\n```", args.join(" "));
+    }
+    let _ = write!(
+        text,
+        "\n## How to see it\n\n\
+         `sh repro.sh` writes the objects, links them and exits 0 when the bug shows; `LD=PROGRAM sh repro.sh`\n\
+         tries another build. With scold: `scold replay .`\n\n\
+         Found by scold ({}), signature `{}`.\n",
+        finding.origin, sighting.signature
+    );
+    if !complaint.detail.is_empty() {
+        let _ =
+            write!(text, "\n## What was said\n\n```text\n{}\n```\n", complaint.detail.trim_end());
+    }
+    text
+}
+
+/// The bug in a line.
+fn title(finding: &Finding<'_>) -> String {
+    let complaint = &finding.sighting.complaint;
+    match complaint.keys.first() {
+        Some(key) if key.key != "outcome" => {
+            format!("{} — `{}` is {}, not {}", complaint.shape, key.key, key.found, key.wanted)
+        }
+        _ => complaint.shape.clone(),
+    }
+}
+
+fn validity(validity: Validity) -> &'static str {
+    match validity {
+        Validity::Defined => "The input is valid: gABI and psABI decide what must come out.",
+        Validity::ImplementationDefined => {
+            "The input is accepted by common practice; the specs leave room."
+        }
+        Validity::Invalid => "The input is invalid on purpose: a linker must refuse it.",
+    }
+}
+
+fn table(text: &mut String, finding: &Finding<'_>) {
+    text.push_str("| linker | version | what it did | verdict |\n|---|---|---|---|\n");
+    let verdicts = &finding.examined.ruling.verdicts;
+    for (trial, verdict) in finding.examined.trials.iter().zip(verdicts) {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            trial.linker.name(),
+            trial.linker.version().replace('|', "/"),
+            outcome_words(&trial.outcome).replace('|', "/"),
+            verdict
+        );
+    }
+}
+
+fn which_is_right(text: &mut String, finding: &Finding<'_>) {
+    let complaint = &finding.sighting.complaint;
+    let why = match complaint.oracle {
+        "expected" => {
+            "What must come out was computed from the input alone, by the gABI and the psABI; no \
+             linker was asked."
+        }
+        "agree" => {
+            "The linkers disagree. A majority is evidence, not proof: what the spec says decides."
+        }
+        "invariants" => "No spec allows this in any output, whatever the input.",
+        "loader" => "What the output's own dynamic relocations and hash tables say is impossible.",
+        "execute" => "Seen when the module was loaded and run with the platform's own loader.",
+        "metamorphic" => {
+            "The same link, written another way that may not matter, comes out otherwise."
+        }
+        "outcome" => "A linker must answer any input with an output or an error.",
+        _ => "This is scold's own mistake.",
+    };
+    let _ =
+        write!(text, "\n## What is wrong\n\n{why}\n\n| fact | wanted | found |\n|---|---|---|\n");
+    for key in &complaint.keys {
+        let cell = |value: &str| value.replace('|', "\\|").replace('\n', " ");
+        let _ = writeln!(text, "| `{}` | {} | {} |", key.key, cell(&key.wanted), cell(&key.found));
+    }
+}

@@ -1,0 +1,184 @@
+//! `repro.sh`: a finding → one POSIX shell script that shows it with nothing but the linker.
+//!
+//! Inputs are in the script byte for byte, because assemblers fold what linkers must decide (absolute
+//! symbols, local branches); the report has them as text.
+
+use std::fmt::Write as _;
+
+use scold_diff::oracle::Trial;
+
+use super::Finding;
+
+/// The script.
+pub(super) fn script(finding: &Finding<'_>) -> String {
+    let sighting = finding.sighting;
+    let blamed = sighting.linkers().next().unwrap_or_default();
+    let trial = finding.examined.trials.iter().find(|trial| trial.linker.name() == blamed);
+    let mut text = format!(
+        "#!/bin/sh\n\
+         # {}\n\
+         # Exits 0 when the bug shows, 1 when it does not, 2 when this script can't tell.\n\
+         # LD=PROGRAM tries another build of the linker.\n\
+         set -u\n",
+        sighting.signature
+    );
+    let Some(trial) = trial else {
+        text.push_str("echo 'no linker to blame: see report.md' >&2\nexit 2\n");
+        return text;
+    };
+    let _ = writeln!(text, "# Seen with: {}", trial.linker.version());
+    for key in &sighting.complaint.keys {
+        let line = format!("# {}: wanted {}, found {}", key.key, key.wanted, key.found);
+        let _ = writeln!(text, "{}", line.replace(['\n', '\r'], " "));
+    }
+    let program = trial.linker.program().map(|path| path.display().to_string());
+    let _ = write!(
+        text,
+        "LD=${{LD:-{}}}\n\
+         command -v \"$LD\" >/dev/null 2>&1 || {{ echo \"no $LD here\" >&2; exit 2; }}\n\
+         dir=$(mktemp -d) || exit 2\n\
+         trap 'rm -rf \"$dir\"' EXIT\n\
+         cd \"$dir\" || exit 2\n\
+         zeros() {{ dd if=/dev/zero bs=\"$1\" count=1 2>/dev/null; }}\n\n",
+        program.as_deref().unwrap_or("ld-scold"),
+    );
+    for file in &finding.examined.request.files {
+        write_file(&mut text, &file.name, &file.bytes);
+    }
+    let args = trial.linker.command(&finding.examined.request);
+    let args: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
+    let run = if sighting.class() == "hang" { "timeout 20 \"$LD\"" } else { "\"$LD\"" };
+    let _ = write!(
+        text,
+        "\nstatus=0\n{run} {} -o scold.out 2>stderr.txt || status=$?\ncat stderr.txt >&2\n\n",
+        args.join(" ")
+    );
+    text.push_str(&check(sighting.class(), trial));
+    text
+}
+
+/// The lines that tell whether the bug shows.
+fn check(class: &str, trial: &Trial) -> String {
+    match class {
+        "crash" => "\
+if [ \"$status\" -ge 126 ] || grep -q -i -e 'internal error' -e assert -e 'submit a bug' -e panicked stderr.txt
+then echo 'the bug shows: the linker died'; exit 0; fi
+echo 'the bug does not show'; exit 1
+"
+        .into(),
+        "hang" => "\
+if [ \"$status\" -eq 124 ]; then echo 'the bug shows: no end in 20 s'; exit 0; fi
+echo 'the bug does not show'; exit 1
+"
+        .into(),
+        "refused" => "\
+if [ \"$status\" -ne 0 ]; then echo 'the bug shows: refused'; exit 0; fi
+echo 'the bug does not show: linked'; exit 1
+"
+        .into(),
+        "accepted" => "\
+if [ \"$status\" -eq 0 ]; then echo 'the bug shows: linked without a word'; exit 0; fi
+echo 'the bug does not show: refused'; exit 1
+"
+        .into(),
+        _ => silent(trial),
+    }
+}
+
+/// A wrong output is the recorded one, byte for byte; any other output needs eyes.
+fn silent(trial: &Trial) -> String {
+    let Some(image) = trial.outcome.image() else {
+        return "exit 2\n".into();
+    };
+    format!(
+        "\
+[ \"$status\" -eq 0 ] || {{ echo 'the bug does not show: refused'; exit 1; }}
+if [ \"$(cksum <scold.out)\" = '{} {}' ]
+then echo 'the bug shows: the output is the recorded wrong one, see the comments above'; exit 0; fi
+echo 'another output than the recorded one; what it says:'
+readelf -W -l --dyn-syms -r -d scold.out 2>/dev/null
+exit 2
+",
+        cksum(image),
+        image.len()
+    )
+}
+
+/// The checksum of POSIX `cksum`.
+fn cksum(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, byte: u8| {
+        (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| {
+            (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+        })
+    };
+    let crc = bytes.iter().fold(0, |crc, byte| step(crc, *byte));
+    let mut len = bytes.len();
+    let mut crc = crc;
+    while len != 0 {
+        crc = step(crc, (len & 0xff) as u8);
+        len >>= 8;
+    }
+    !crc
+}
+
+/// `arg` as one shell word.
+pub(super) fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        arg.into()
+    } else {
+        format!("'{}'", arg.replace('\'', "'\\''"))
+    }
+}
+
+/// Lines that write `bytes` into the file `name`.
+fn write_file(text: &mut String, name: &str, bytes: &[u8]) {
+    /// Zeros in a row from which on they are not spelled out.
+    const RUN: usize = 24;
+    const LINE: usize = 48;
+    let name = quoted(name);
+    let _ = writeln!(text, "{{ # {name}");
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        if zeros >= RUN {
+            let _ = writeln!(text, "zeros {zeros}");
+            rest = &rest[zeros..];
+            continue;
+        }
+        let next_run = rest.windows(RUN).position(|window| window.iter().all(|b| *b == 0));
+        let (line, after) =
+            rest.split_at(next_run.unwrap_or(rest.len()).clamp(1, LINE).min(rest.len()));
+        text.push_str("printf '");
+        for byte in line {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'.' | b'_' | b' ' => text.push(char::from(*byte)),
+                byte => {
+                    let _ = write!(text, "\\{byte:03o}");
+                }
+            }
+        }
+        text.push_str("'\n");
+        rest = after;
+    }
+    let _ = writeln!(text, "}} >{name}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cksum_is_posix() {
+        // `printf 123456789 | cksum` and `printf '' | cksum`.
+        assert_eq!(cksum(b"123456789"), 930_766_865);
+        assert_eq!(cksum(b""), 4_294_967_295);
+    }
+
+    #[test]
+    fn words_survive_the_shell() {
+        assert_eq!(quoted("-z"), "-z");
+        assert_eq!(quoted("--defsym=a b'c"), "'--defsym=a b'\\''c'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,113 @@
+//! What a folder holds, and that its script tells the truth, with GNU ld where it is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use scold_diff::adapter;
+use scold_diff::oracle::{Complaint, Cost, Mismatch};
+use scold_diff::run::{self, End, Limits};
+
+use super::*;
+use crate::emit;
+use crate::examine::Bench;
+
+const CASE: &str = "\
+case amd64-elf shared
+object a.o {
+  section .data progbits aw align=8 marker {
+    hex 00 00 00 00 00 00 00 00
+    reloc 0x10 R_X86_64_64 f 0
+  }
+  symbol f global notype undefined
+  symbol d global object at .data+0x10 size 8
+}
+";
+
+fn sighting(shape: &str) -> Sighting {
+    let key =
+        Mismatch { key: "site.a.o:.data+0x10".into(), found: "x".into(), wanted: "y|z".into() };
+    Sighting {
+        signature: format!("expected/{shape}/gnu_ld/amd64-elf"),
+        complaint: Complaint {
+            oracle: "expected",
+            linker: "gnu_ld".into(),
+            shape: shape.into(),
+            keys: vec![key],
+            detail: "it said so".into(),
+            known: None,
+        },
+    }
+}
+
+/// The folder for CASE as if it showed `shape`, or nothing where there is no GNU ld.
+fn written(root: &Path, case: &str, shape: &str) -> Option<PathBuf> {
+    let linkers = match adapter::select(&["gnu_ld".to_owned()], &[]) {
+        Ok(linkers) => linkers,
+        Err(why) => {
+            assert!(std::env::var("SCOLD_REQUIRE").is_err(), "{why}");
+            eprintln!("skipped: {why}");
+            return None;
+        }
+    };
+    let case = text::parse(case).expect("the case parses");
+    let mut bench = Bench::new(linkers, Cost::Facts, Duration::from_secs(10));
+    bench.oracles.clear();
+    let examined = bench.judged(emit::request(&case), None);
+    let sighting = sighting(shape);
+    let finding =
+        Finding { case: &case, sighting: &sighting, examined: &examined, origin: "a test" };
+    Some(write(root, &finding).expect("a folder"))
+}
+
+fn sh(folder: &Path, env: &[(&str, &str)]) -> run::Run {
+    let limits = Limits::wall(Duration::from_secs(30));
+    run::run(Path::new("/bin/sh"), &["repro.sh"], folder, env, limits).expect("a shell")
+}
+
+#[test]
+fn a_wrong_output_is_shown_again() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(folder) = written(root.path(), CASE, "site other place") else { return };
+    for name in
+        ["case", "objects/a.o", "outputs/gnu_ld.out", "facts.diff", "report.md", "verdict.json"]
+    {
+        assert!(folder.join(name).is_file(), "{name}");
+    }
+    let run = sh(&folder, &[]);
+    assert_eq!(run.end, End::Exit(0), "{}{}", run.out(), run.err());
+    // The script needs nothing beside it.
+    let alone = tempfile::tempdir().unwrap();
+    fs::copy(folder.join("repro.sh"), alone.path().join("repro.sh")).unwrap();
+    assert_eq!(sh(alone.path(), &[]).end, End::Exit(0));
+    assert_eq!(sh(&folder, &[("LD", "/nonexistent")]).end, End::Exit(2));
+    let report = fs::read_to_string(folder.join("report.md")).unwrap();
+    assert!(report.contains("| `site.a.o:.data+0x10` | y\\|z | x |"), "{report}");
+    assert!(report.contains("reloc 0x10 R_X86_64_64 f") && report.contains("GNU ld"), "{report}");
+    // A recorded output that is not what comes out: the script says that it can't tell.
+    let script = fs::read_to_string(folder.join("repro.sh")).unwrap();
+    let other = script.replace("= '", "= '1");
+    fs::write(alone.path().join("repro.sh"), other).unwrap();
+    assert_eq!(sh(alone.path(), &[]).end, End::Exit(2));
+}
+
+#[test]
+fn a_refusal_is_shown_again() {
+    let root = tempfile::tempdir().unwrap();
+    let defs = CASE.replace("shared\n", "shared\noption defs\n");
+    let Some(folder) = written(root.path(), &defs, "error undefined-symbol for none") else {
+        return;
+    };
+    assert_eq!(sh(&folder, &[]).end, End::Exit(0));
+    let Some(folder) = written(root.path(), &defs, "error accepted undefined-symbol") else {
+        return;
+    };
+    assert_eq!(sh(&folder, &[]).end, End::Exit(1));
+}
+
+#[test]
+fn folders_are_named_after_signatures() {
+    let one = folder_name("agree/site r2 other place/lld|gold/amd64-elf");
+    assert!(one.starts_with("agree-site-r2-other-place-lld-gold-amd64-elf-"), "{one}");
+    assert_ne!(folder_name("a/b"), folder_name("a b"));
+    assert!(folder_name(&"x".repeat(500)).len() < 100);
+}
