@@ -6,8 +6,10 @@
 //! `scold_linker`: the judge reads every output with its own decoders.
 
 pub mod adapter;
+mod bytes;
 pub mod divergence;
 pub mod expectation;
+pub mod loader;
 pub mod model;
 pub mod oracle;
 pub mod real;

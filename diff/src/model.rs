@@ -360,6 +360,11 @@ impl Facts {
         }
     }
 
+    /// Adds one fact read from bytes that may be anything: a key's first value stays.
+    pub(crate) fn put(&mut self, family: Family, rest: impl Into<Box<str>>, value: Value) {
+        self.map.entry(Key::new(family, rest)).or_insert(value);
+    }
+
     /// The Facts of a refused link.
     pub fn refused(class: ErrorClass) -> Self {
         let mut facts = Self::default();

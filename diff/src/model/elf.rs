@@ -1,13 +1,58 @@
 //! ELF modules → Facts.
+//!
+//! The reader's table of contents: the inputs are read ([`inputs`]), found in the output ([`places`]),
+//! every relocation site is decoded and followed ([`sites`], [`judge`]), and what the dynamic tables say is
+//! told in terms of places ([`dynamic`], [`unwind`]). What is particular to a machine is in its own
+//! module ([`amd64`]). It must not know the linker that wrote the output.
 
+mod amd64;
+mod dynamic;
+mod inputs;
+mod judge;
+mod match_bytes;
+mod names;
+mod object;
+mod places;
+mod sites;
+mod unwind;
+
+use std::cell::{Cell, RefCell};
+
+use rustc_hash::FxHashMap;
+
+use super::{Family, Value};
+use crate::loader::Module;
 use crate::{Facts, Request};
 
 /// Reads the output of `request` as a loader would.
 ///
 /// Never panics on any bytes: what can't be read becomes a `Bad` meaning or a missing fact.
 pub fn facts(request: &Request, output: &[u8]) -> Facts {
-    let _ = (request, output);
-    Facts::default()
+    let mut facts = Facts::default();
+    let mut module = match Module::load(output) {
+        Ok(module) => module,
+        Err(text) => {
+            facts.put(Family::Dynamic, "broken", Value::Text(text.into()));
+            return facts;
+        }
+    };
+    module.executable = !request.mode.is_library();
+    let inputs = inputs::Inputs::read(request);
+    let places = places::Places::locate(&inputs, &module);
+    let plt_got = module.dynamic.as_ref().and_then(|dynamic| dynamic.plt_got);
+    let got = places.symbol("_GLOBAL_OFFSET_TABLE_").or(plt_got);
+    let judge = judge::Judge {
+        request,
+        inputs: &inputs,
+        places: &places,
+        module: &module,
+        got: Cell::new(got),
+        ifuncs: RefCell::new(FxHashMap::default()),
+    };
+    dynamic::facts(&judge, &mut facts);
+    unwind::facts(&judge, &mut facts);
+    sites::facts(&judge, &mut facts);
+    facts
 }
 
 /// The bytes around a relocation's place that a linker may rewrite: (before, after) in bytes, where
@@ -15,6 +60,5 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
 ///
 /// Spec: x86-64 psABI §4.4 and appendix B (optional relaxations).
 pub fn mask(r_type: u32) -> (u64, u64) {
-    let _ = r_type;
-    (0, 8)
+    amd64::mask(r_type)
 }

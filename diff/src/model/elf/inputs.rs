@@ -1,0 +1,273 @@
+//! A request's files and arguments → every object that may be in the link, and who defines each name.
+//!
+//! It must not know the output. Which archive members take part isn't decided here: their sections are
+//! in the output or they aren't.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::object::{self, Object, Symbol, Where};
+use crate::bytes::{slice, str_at, u16_at, u32_at};
+use crate::loader::{Module, Symbols};
+use crate::{File, Request};
+
+/// A section of some object: index into [`Inputs::owner`].
+pub(super) type SecId = u32;
+
+/// What an input says a name is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Spot {
+    /// So many bytes from the start of a section.
+    Section(SecId, u64),
+    /// A number.
+    Absolute(u64),
+    /// Common storage: index into [`Inputs::commons`].
+    Common(u32),
+}
+
+/// One definition of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Def {
+    pub(super) spot: Spot,
+    /// STT_*.
+    pub(super) kind: u8,
+}
+
+/// The common storage a name may get.
+#[derive(Clone, Debug)]
+pub(super) struct Common<'a> {
+    pub(super) name: &'a str,
+    /// Whose common is the largest; the first of equals.
+    pub(super) object: u32,
+    pub(super) size: u64,
+    pub(super) tls: bool,
+}
+
+/// A list that is mostly one long.
+pub(super) type Defs = Vec<Def>;
+
+/// The inputs of a link.
+#[derive(Debug, Default)]
+pub(super) struct Inputs<'a> {
+    pub(super) objects: Vec<Object<'a>>,
+    /// The first section id of each object.
+    pub(super) first: Vec<SecId>,
+    /// The object of each section id.
+    pub(super) owner: Vec<u32>,
+    /// Global definitions in objects, by name.
+    pub(super) defs: FxHashMap<&'a str, Defs>,
+    /// Names that objects mention as globals.
+    pub(super) mentioned: FxHashSet<&'a str>,
+    /// Names that libraries define.
+    pub(super) library: FxHashMap<&'a str, u64>,
+    pub(super) commons: Vec<Common<'a>>,
+    pub(super) wrapped: Vec<&'a str>,
+    /// `--defsym` names and values.
+    pub(super) defsyms: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Inputs<'a> {
+    /// Reads all files of `request`.
+    pub(super) fn read(request: &'a Request) -> Self {
+        let mut inputs = Self::default();
+        for file in &request.files {
+            let bytes = &file.bytes[..];
+            let named = || request.args.contains(&file.name);
+            match bytes.get(..8) {
+                Some(b"!<arch>\n" | b"!<thin>\n") => inputs.archive(request, file),
+                Some([0x7f, b'E', b'L', b'F', 2, 1, 1, _]) => match u16_at(bytes, 16) {
+                    Some(1) if named() => inputs.object(file.name.clone(), true, bytes),
+                    Some(3) => inputs.library(bytes),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        inputs.options(&request.args);
+        for index in 0..inputs.objects.len() {
+            inputs.define(index);
+        }
+        inputs
+    }
+
+    fn object(&mut self, file: String, plain: bool, bytes: &'a [u8]) {
+        let Some(object) = object::read(file, plain, bytes) else { return };
+        let index = self.objects.len() as u32;
+        self.first.push(self.owner.len() as u32);
+        self.owner.resize(self.owner.len() + object.sections.len(), index);
+        self.objects.push(object);
+    }
+
+    fn library(&mut self, bytes: &'a [u8]) {
+        let Ok(Module { symbols: Symbols { list, .. }, .. }) = Module::load(bytes) else { return };
+        for symbol in list {
+            if !symbol.undefined() && symbol.version & 0x8000 == 0 {
+                self.library.entry(symbol.name).or_insert(symbol.value);
+            }
+        }
+    }
+
+    /// Reads an archive's members: GNU, BSD and thin.
+    fn archive(&mut self, request: &'a Request, file: &'a File) {
+        let bytes = &file.bytes[..];
+        let thin = bytes.starts_with(b"!<thin>");
+        let mut long: &[u8] = &[];
+        let mut at = 8;
+        while let Some(header) = slice(bytes, at, 60) {
+            let text = |range: std::ops::Range<usize>| {
+                std::str::from_utf8(&header[range]).unwrap_or_default().trim_end()
+            };
+            let (name, Ok(mut size)) = (text(0..16), text(48..58).parse::<u64>()) else { return };
+            let mut start = at + 60;
+            let special = matches!(name, "/" | "//" | "/SYM64/") || name.starts_with("__.SYMDEF");
+            let stored = if thin && !special { 0 } else { size };
+            at = (start + stored).next_multiple_of(2);
+            if name == "//" {
+                long = slice(bytes, start, size).unwrap_or_default();
+            }
+            if special {
+                continue;
+            }
+            let mut member = name.strip_suffix('/').unwrap_or(name);
+            if let Some(offset) = name.strip_prefix('/').and_then(|n| n.parse::<usize>().ok()) {
+                let tail = long.get(offset..).unwrap_or_default();
+                let end = memchr::memchr(b'\n', tail).unwrap_or(tail.len());
+                let text = std::str::from_utf8(&tail[..end]).unwrap_or_default();
+                member = text.strip_suffix('/').unwrap_or(text);
+            } else if let Some(len) = name.strip_prefix("#1/").and_then(|n| n.parse::<u64>().ok()) {
+                let raw = slice(bytes, start, len).unwrap_or_default();
+                let text = std::str::from_utf8(raw).unwrap_or_default();
+                member = text.trim_end_matches('\0');
+                start += len;
+                size = size.saturating_sub(len);
+            }
+            let content = match thin {
+                true => request.file(member).map(|file| &file.bytes[..]),
+                false => slice(bytes, start, size),
+            };
+            if let Some(content) = content.filter(|c| c.starts_with(b"\x7fELF\x02\x01\x01")) {
+                self.object(format!("{}({member})", file.name), false, content);
+            }
+        }
+    }
+
+    fn options(&mut self, args: &'a [String]) {
+        for (i, arg) in args.iter().enumerate() {
+            let bare = arg.trim_start_matches('-');
+            if let Some(name) = bare.strip_prefix("wrap=") {
+                self.wrapped.push(name);
+            } else if bare == "wrap" && arg.starts_with('-') {
+                self.wrapped.extend(args.get(i + 1).map(|name| &**name));
+            } else if let Some((name, value)) =
+                bare.strip_prefix("defsym=").and_then(|text| text.split_once('='))
+            {
+                self.defsyms.push((name, value));
+            }
+        }
+    }
+
+    fn define(&mut self, index: usize) {
+        let (object, first) = (&self.objects[index], self.first[index]);
+        for symbol in object.symbols.iter().skip(1).filter(|symbol| symbol.binding != 0) {
+            self.mentioned.insert(symbol.name);
+            let spot = match symbol.place {
+                Where::Undefined => continue,
+                Where::Absolute => Spot::Absolute(symbol.value),
+                Where::Section(section) => Spot::Section(first + section, symbol.value),
+                Where::Common => {
+                    let tls = symbol.kind == 6;
+                    let list = self.defs.entry(symbol.name).or_default();
+                    let old = list.iter().find_map(|def| match def.spot {
+                        Spot::Common(common) => Some(common),
+                        _ => None,
+                    });
+                    let new =
+                        Common { name: symbol.name, object: index as u32, size: symbol.size, tls };
+                    match old {
+                        Some(old) => {
+                            let old = &mut self.commons[old as usize];
+                            if old.size < symbol.size {
+                                *old = new;
+                            }
+                        }
+                        None => {
+                            let spot = Spot::Common(self.commons.len() as u32);
+                            list.push(Def { spot, kind: symbol.kind });
+                            self.commons.push(new);
+                        }
+                    }
+                    continue;
+                }
+            };
+            self.defs.entry(symbol.name).or_default().push(Def { spot, kind: symbol.kind });
+        }
+    }
+
+    /// The definition that a symbol of `object` is itself.
+    pub(super) fn own(&self, object: u32, symbol: &Symbol<'_>) -> Option<Def> {
+        let spot = match symbol.place {
+            Where::Absolute => Spot::Absolute(symbol.value),
+            Where::Section(section) => {
+                Spot::Section(self.first[object as usize] + section, symbol.value)
+            }
+            Where::Undefined | Where::Common => return None,
+        };
+        Some(Def { spot, kind: symbol.kind })
+    }
+
+    /// The section with this id.
+    pub(super) fn section(&self, id: SecId) -> Option<&object::Section<'a>> {
+        let object = *self.owner.get(id as usize)? as usize;
+        self.objects[object].sections.get((id - self.first[object]) as usize)
+    }
+
+    /// `FILE:NAME`, the name of a section in facts.
+    pub(super) fn section_name(&self, id: SecId) -> String {
+        let Some(section) = self.section(id) else { return "?".into() };
+        let file = &self.objects[self.owner[id as usize] as usize].file;
+        let mut text = String::with_capacity(file.len() + section.name.len() + 12);
+        text.push_str(file);
+        text.push(':');
+        text.push_str(section.name);
+        if section.nth > 0 {
+            text.push_str(&format!("#{}", section.nth));
+        }
+        text
+    }
+
+    /// The name that a reference to `name` is bound to under `--wrap`.
+    pub(super) fn wrap<'n>(&self, name: &'n str) -> std::borrow::Cow<'n, str> {
+        if self.wrapped.is_empty() {
+            return name.into();
+        }
+        if self.wrapped.contains(&name) {
+            return format!("__wrap_{name}").into();
+        }
+        match name.strip_prefix("__real_") {
+            Some(real) if self.wrapped.contains(&real) => real.into(),
+            _ => name.into(),
+        }
+    }
+}
+
+/// The symbols of an output's .symtab that are defined: (name, value, st_shndx, STT_*).
+pub(super) fn static_symbols<'a>(
+    module: &Module<'a>,
+) -> impl Iterator<Item = (&'a str, u64, u16, u8)> {
+    let image = &module.image;
+    let header = image.headers.iter().find(|header| header.kind == 2);
+    let content = |offset, size| slice(image.bytes, offset, size);
+    let table = header.and_then(|header| content(header.offset, header.size)).unwrap_or_default();
+    let strings = header
+        .and_then(|header| image.headers.get(header.link as usize))
+        .and_then(|header| content(header.offset, header.size))
+        .unwrap_or_default();
+    table.chunks_exact(24).filter_map(move |raw| {
+        let section = u16_at(raw, 6)?;
+        let name = u32_at(raw, 0)?;
+        if section == 0 || name == 0 {
+            return None;
+        }
+        let value = crate::bytes::number(&raw[8..16]);
+        Some((str_at(strings, name.into()), value, section, raw[4] & 15))
+    })
+}

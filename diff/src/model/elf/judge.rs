@@ -1,0 +1,402 @@
+//! What a field, slot or address of the output leads to → the [`Meaning`] it has for its symbol.
+//!
+//! It must not know instructions or relocation types: those are decoded in `sites.rs` and the
+//! architecture's module. Addresses never get into texts: they differ between linkers.
+
+use std::cell::{Cell, RefCell};
+
+use rustc_hash::FxHashMap;
+
+use super::inputs::{Def, Inputs, Spot};
+use super::object::{MERGE, STRINGS};
+use super::places::{Places, copy_at};
+use super::{amd64, names};
+use crate::Request;
+use crate::loader::{DynReloc, Kind, Module, Symbol};
+use crate::model::{Meaning, Place};
+
+/// Everything known of one link.
+pub(super) struct Judge<'j, 'a> {
+    pub(super) request: &'a Request,
+    pub(super) inputs: &'j Inputs<'a>,
+    pub(super) places: &'j Places,
+    pub(super) module: &'j Module<'a>,
+    /// `_GLOBAL_OFFSET_TABLE_`, once known.
+    pub(super) got: Cell<Option<u64>>,
+    /// How the address of each IFUNC was taken: true if always by a resolved slot, false by a PLT entry.
+    pub(super) ifuncs: RefCell<FxHashMap<Place, (bool, bool)>>,
+}
+
+/// What the bits at a reference lead to, addend included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    /// An address of this module.
+    Address(u64),
+    /// A number that doesn't move.
+    Number(u64),
+    /// What looking up this dynamic symbol gives, plus an addend.
+    Symbol(u32, u64),
+    /// What the resolver at this address returns.
+    Ifunc(u64),
+    /// A TLS variable of this module, by its address in the template.
+    Tls(u64),
+    /// The TLS variable that looking up this dynamic symbol gives, plus an addend.
+    TlsSymbol(u32, u64),
+    /// Nothing good.
+    Bad(String),
+}
+
+/// Why the address is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Use {
+    /// To go there: any way is as good as another.
+    Call,
+    /// To have it: it must be the same wherever it is taken.
+    Address,
+}
+
+/// The symbol that a reference names, as the inputs define it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reference<'r> {
+    pub(super) name: &'r str,
+    pub(super) defs: &'r [Def],
+    /// A section symbol: the addend selects the piece of a mergeable section.
+    pub(super) section: bool,
+    pub(super) addend: i64,
+}
+
+impl Reference<'_> {
+    /// No symbol: what is there by itself.
+    pub(super) const NONE: Reference<'static> =
+        Reference { name: "", defs: &[], section: false, addend: 0 };
+}
+
+fn bad(text: impl Into<String>) -> Meaning {
+    Meaning::Bad(text.into())
+}
+
+impl<'a> Judge<'_, 'a> {
+    /// Whether addresses are numbers.
+    fn fixed(&self) -> bool {
+        !self.module.image.moves
+    }
+
+    /// What a reference means whose bits, with `addend` in them, lead to `found`.
+    pub(super) fn settle(
+        &self,
+        found: Found,
+        addend: u64,
+        to: Reference<'_>,
+        usage: Use,
+    ) -> Meaning {
+        match found {
+            Found::Bad(text) => bad(text),
+            Found::Address(value) => self.address(value.wrapping_sub(addend), to, usage),
+            Found::Number(value) => self.number(value.wrapping_sub(addend), to),
+            Found::Symbol(index, value) => {
+                self.symbolic(index, value.wrapping_sub(addend), to, usage)
+            }
+            Found::Ifunc(resolver) if addend == 0 => self.ifunc(resolver, Some(usage), true),
+            Found::Ifunc(_) => bad("an addend on an ifunc"),
+            Found::Tls(value) => self.tls(value.wrapping_sub(addend), to),
+            Found::TlsSymbol(index, value) => {
+                self.tls_symbolic(index, value.wrapping_sub(addend), to)
+            }
+        }
+    }
+
+    /// A number. Where addresses don't move it may be one.
+    fn number(&self, value: u64, to: Reference<'_>) -> Meaning {
+        let is_def = |def: &Def| def.spot == Spot::Absolute(value);
+        if to.defs.iter().any(is_def) {
+            return Meaning::Absolute(value);
+        }
+        if self.discarded(to) && value <= 1 {
+            return Meaning::Discarded;
+        }
+        if self.fixed() && value != 0 {
+            return self.address(value, to, Use::Address);
+        }
+        Meaning::Absolute(value)
+    }
+
+    /// Whether the symbol is only defined in a section that is not in the output.
+    fn discarded(&self, to: Reference<'_>) -> bool {
+        let gone = |def: &Def| match def.spot {
+            Spot::Section(id, _) => {
+                self.places.base(id).is_none()
+                    && self.inputs.section(id).is_some_and(|section| section.told())
+            }
+            _ => false,
+        };
+        !to.defs.is_empty() && to.defs.iter().all(gone)
+    }
+
+    /// An address of this module, the addend taken off.
+    pub(super) fn address(&self, value: u64, to: Reference<'_>, usage: Use) -> Meaning {
+        for def in to.defs {
+            if self.fixed() && def.spot == Spot::Absolute(value) {
+                return Meaning::Absolute(value);
+            }
+            if self.places.address(self.inputs, def.spot) != Some(value) {
+                continue;
+            }
+            if def.kind == 10 {
+                return bad("the ifunc's resolver instead of what it returns");
+            }
+            if let Some(place) = self.places.place(self.inputs, def.spot) {
+                return Meaning::Place(place);
+            }
+        }
+        if let Some(piece) = self.merged(value, to) {
+            return piece;
+        }
+        if to.defs.is_empty() {
+            if let Some(meaning) = names::meaning(self, to.name, value) {
+                return meaning;
+            }
+        }
+        if let Some((copy, offset)) = copy_at(self.module, value) {
+            return self.copied(copy, offset, value, to.name);
+        }
+        if !self.places.occupied(value)
+            && self.module.image.segment(value).is_some_and(|segment| segment.executable())
+            && let Ok(stub) = amd64::stubs::at(&self.module.image, value)
+        {
+            return self.stub(stub, value, to, usage);
+        }
+        if let Some(place) = self.places.at(self.inputs, value) {
+            return Meaning::Place(place);
+        }
+        if value == 0 && (self.fixed() || usage == Use::Call) {
+            return Meaning::Absolute(0);
+        }
+        match self.module.image.segment(value) {
+            Some(_) if value == 0 => bad("the image base"),
+            Some(segment) => {
+                let kind = if segment.executable() { "code" } else { "data" };
+                bad(format!("{kind} outside any input section"))
+            }
+            None if self.fixed() => Meaning::Absolute(value),
+            None => bad("an address outside the image"),
+        }
+    }
+
+    /// Storage that a copy relocation fills is what looking the symbol up gives.
+    fn copied(&self, copy: u32, offset: u64, value: u64, name: &str) -> Meaning {
+        let symbols = &self.module.symbols;
+        let here = |symbol: &&Symbol<'_>| symbol.value == value && !symbol.undefined();
+        let alias = symbols.list.iter().filter(here).find(|symbol| symbol.name == name);
+        let first = symbols.list.get(copy as usize).filter(|_| offset == 0);
+        match alias.or(first) {
+            Some(symbol) => Meaning::Dynamic(symbols.asked(symbol).into()),
+            None => bad("the middle of a copied variable"),
+        }
+    }
+
+    /// A PLT entry: for calls whatever its slot holds, as an address only if it is canonical.
+    fn stub(
+        &self,
+        stub: amd64::stubs::Stub,
+        address: u64,
+        to: Reference<'_>,
+        usage: Use,
+    ) -> Meaning {
+        let reloc = self.module.reloc_at(stub.slot);
+        let found = self.slot(stub.slot);
+        let lazy = reloc.filter(|reloc| reloc.kind == Kind::JumpSlot && !self.now());
+        if let Some(DynReloc { plt_index, .. }) = lazy {
+            let got = self.module.dynamic.as_ref().and_then(|dynamic| dynamic.plt_got);
+            let checked = match (got, plt_index) {
+                (Some(got), Some(index)) => stub.lazy(&self.module.image, got, *index),
+                _ => Err("a lazy slot that no table lists".into()),
+            };
+            if let Err(text) = checked {
+                return bad(text);
+            }
+        }
+        match (found, usage) {
+            (Found::Ifunc(resolver), usage) => self.ifunc(resolver, Some(usage), false),
+            (Found::Symbol(index, addend), Use::Address) => {
+                let Some(symbol) = self.module.symbol(index) else { return bad("no such symbol") };
+                let canonical = self.module.executable && symbol.value == address && addend == 0;
+                if !canonical {
+                    return bad(format!("a PLT entry of {}, not its address", symbol.name));
+                }
+                Meaning::Dynamic(self.module.symbols.asked(symbol).into())
+            }
+            (found @ (Found::Symbol(..) | Found::Address(_)), Use::Call) => {
+                self.settle(found, 0, Reference { addend: 0, ..to }, Use::Call)
+            }
+            (Found::Number(0), Use::Call) => Meaning::Absolute(0),
+            (Found::Bad(text), _) => bad(text),
+            _ => bad("a PLT entry, not an address"),
+        }
+    }
+
+    fn now(&self) -> bool {
+        self.module.dynamic.as_ref().is_some_and(|dynamic| dynamic.now)
+    }
+
+    /// What the 8 bytes at `address` hold once the module is loaded.
+    pub(super) fn slot(&self, address: u64) -> Found {
+        let Some(end) = address.checked_add(8) else {
+            return Found::Bad("an unmapped slot".into());
+        };
+        if let Some(reloc) = self.module.reloc_at(address) {
+            if self.module.relocs_in(address, end).count() != 1 {
+                return Found::Bad("a slot that several dynamic relocations write".into());
+            }
+            return self.relocated(reloc);
+        }
+        if self.module.relocs_in(address, end).next().is_some() {
+            return Found::Bad("a slot that a dynamic relocation writes in part".into());
+        }
+        match self.module.image.u64(address) {
+            None => Found::Bad("an unmapped slot".into()),
+            Some(value) => Found::Number(value),
+        }
+    }
+
+    /// What a dynamic relocation puts into its slot.
+    pub(super) fn relocated(&self, reloc: &DynReloc) -> Found {
+        let writable = self.module.image.segment(reloc.address).map(|segment| segment.writable());
+        let textrel = self.module.dynamic.as_ref().is_some_and(|dynamic| dynamic.textrel);
+        match writable {
+            None => return Found::Bad("a dynamic relocation outside the image".into()),
+            Some(false) if !textrel => {
+                return Found::Bad("a dynamic relocation into read-only memory".into());
+            }
+            _ => {}
+        }
+        match reloc.kind {
+            Kind::Relative => Found::Address(reloc.addend),
+            Kind::Symbol | Kind::GlobDat | Kind::JumpSlot => {
+                Found::Symbol(reloc.symbol, reloc.addend)
+            }
+            Kind::Irelative => Found::Ifunc(reloc.addend),
+            Kind::TpOff | Kind::DtpOff | Kind::TlsDesc if reloc.symbol == 0 => {
+                let template = self.module.image.tls.map_or(0, |tls| tls.address);
+                Found::Tls(template.wrapping_add(reloc.addend))
+            }
+            Kind::TpOff | Kind::DtpOff | Kind::TlsDesc => {
+                Found::TlsSymbol(reloc.symbol, reloc.addend)
+            }
+            kind => Found::Bad(format!("a dynamic relocation of kind {kind:?}").to_lowercase()),
+        }
+    }
+
+    /// A dynamic symbol plus what is left of the addend.
+    fn symbolic(&self, index: u32, rest: u64, to: Reference<'_>, usage: Use) -> Meaning {
+        let Some(symbol) = self.module.symbol(index).filter(|_| index > 0) else {
+            return bad("a dynamic relocation without a symbol");
+        };
+        if symbol.tls() {
+            return bad("a TLS symbol used as an address");
+        }
+        if self.module.binds_locally(symbol) {
+            let value = symbol.value.wrapping_add(rest);
+            return match (symbol.absolute(), symbol.ifunc()) {
+                (true, _) => self.number(value, to),
+                (_, true) if rest == 0 => self.ifunc(value, Some(usage), true),
+                _ => self.address(value, to, usage),
+            };
+        }
+        let asked = self.module.symbols.asked(symbol);
+        if rest != 0 {
+            return bad(format!("{asked} with {:#x} too much", rest));
+        }
+        Meaning::Dynamic(asked.into())
+    }
+
+    /// An IFUNC by its resolver's address; `direct` if what the resolver returns is what is used, not
+    /// a PLT entry.
+    pub(super) fn ifunc(&self, resolver: u64, usage: Option<Use>, direct: bool) -> Meaning {
+        let Some(place) = self.places.at(self.inputs, resolver) else {
+            return bad("an ifunc resolver outside any input section");
+        };
+        if usage == Some(Use::Address) {
+            let mut ifuncs = self.ifuncs.borrow_mut();
+            let ways = ifuncs.entry(place.clone()).or_default();
+            if direct { ways.0 = true } else { ways.1 = true }
+        }
+        Meaning::Ifunc(place)
+    }
+
+    /// A TLS variable by its template address, the addend taken off.
+    pub(super) fn tls(&self, value: u64, to: Reference<'_>) -> Meaning {
+        for def in to.defs {
+            if def.kind != 6 && !to.section {
+                continue;
+            }
+            if self.places.address(self.inputs, def.spot) == Some(value)
+                && let Some(place) = self.places.place(self.inputs, def.spot)
+            {
+                return Meaning::Tls(Box::new(Meaning::Place(place)));
+            }
+        }
+        match self.places.tls_at(self.inputs, value) {
+            Some(place) => Meaning::Tls(Box::new(Meaning::Place(place))),
+            None if self.module.image.tls.is_none() => bad("TLS in a module without PT_TLS"),
+            None => bad("TLS outside any input section"),
+        }
+    }
+
+    fn tls_symbolic(&self, index: u32, rest: u64, to: Reference<'_>) -> Meaning {
+        let Some(symbol) = self.module.symbol(index) else { return bad("no such symbol") };
+        if !symbol.tls() && !symbol.undefined() {
+            return bad(format!("{} is not TLS", symbol.name));
+        }
+        if self.module.binds_locally(symbol) {
+            let template = self.module.image.tls.map_or(0, |tls| tls.address);
+            return self.tls(symbol.value.wrapping_add(template).wrapping_add(rest), to);
+        }
+        let asked = self.module.symbols.asked(symbol);
+        if rest != 0 {
+            return bad(format!("tls {asked} with {rest:#x} too much"));
+        }
+        Meaning::Tls(Box::new(Meaning::Dynamic(asked.into())))
+    }
+
+    /// The piece of a mergeable section, if that is what the symbol is defined in.
+    ///
+    /// `value` is S. For a section symbol the piece is at S + A, for a named one at S.
+    fn merged(&self, value: u64, to: Reference<'_>) -> Option<Meaning> {
+        let section = to.defs.iter().find_map(|def| match def.spot {
+            Spot::Section(id, offset) => {
+                let section = self.inputs.section(id)?;
+                section.merged().then_some((section, offset))
+            }
+            _ => None,
+        });
+        let (section, mut offset) = section?;
+        if self.places.occupied(value) && !to.section {
+            return None;
+        }
+        let mut at = value;
+        if to.section {
+            at = at.wrapping_add_signed(to.addend);
+            offset = offset.wrapping_add_signed(to.addend);
+        }
+        let step = section.entsize;
+        let into = offset % step;
+        let tail = self.module.image.tail(at.wrapping_sub(into));
+        if offset % section.align == 0 && at % section.align != 0 {
+            return Some(bad("a merged piece that is misaligned"));
+        }
+        if section.flags & (MERGE | STRINGS) == MERGE {
+            return Some(match tail.get(..step as usize) {
+                Some(piece) => Meaning::Merged(piece.to_vec()),
+                None => bad("a merged constant outside the image"),
+            });
+        }
+        let mut piece = Vec::new();
+        for unit in tail.chunks_exact(usize::try_from(step).ok()?).take(4096) {
+            if unit.iter().all(|byte| *byte == 0) {
+                return Some(Meaning::Merged(piece));
+            }
+            piece.extend_from_slice(unit);
+        }
+        Some(bad("a merged string without an end"))
+    }
+}

@@ -1,0 +1,118 @@
+//! Unmarked sections of real inputs → addresses, by their bytes with the relocation holes masked.
+//!
+//! A section is first looked for where the one before it of the same name ended (linkers keep input
+//! order), then anywhere. It must not know what a relocation means beyond its mask.
+
+use memchr::memmem::Finder;
+
+use super::amd64;
+use super::inputs::Inputs;
+use super::object::{EXEC, Section, TLS};
+use crate::loader::Module;
+
+const NOWHERE: u64 = u64::MAX;
+
+/// Finds what is still nowhere.
+pub(super) fn locate(inputs: &Inputs<'_>, module: &Module<'_>, base: &mut [u64]) {
+    // Forwards: the previous section of the same name; backwards: the next one.
+    for _ in 0..2 {
+        let mut ends: rustc_hash::FxHashMap<&str, u64> = rustc_hash::FxHashMap::default();
+        let mut id = 0;
+        for section in inputs.objects.iter().flat_map(|object| &object.sections) {
+            if wanted(section) {
+                let name = output_name(section.name);
+                let guess = ends.get(name).map(|end| end.next_multiple_of(section.align.max(1)));
+                if base[id] == NOWHERE {
+                    if let Some(guess) = guess.filter(|guess| fits(module, section, *guess)) {
+                        base[id] = guess;
+                    } else if let Some(found) = search(module, section) {
+                        base[id] = found;
+                    }
+                }
+                if base[id] != NOWHERE {
+                    ends.insert(name, base[id].saturating_add(section.size));
+                }
+            }
+            id += 1;
+        }
+    }
+}
+
+fn wanted(section: &Section<'_>) -> bool {
+    section.placeable() && section.marker().is_none() && section.size > 0 && !section.has(TLS)
+}
+
+/// `.text.f` and `.text` end up together.
+fn output_name(name: &str) -> &str {
+    let end = name.get(1..).and_then(|tail| tail.find('.')).map_or(name.len(), |at| at + 1);
+    &name[..end]
+}
+
+/// Whether the section's bytes are at `address`, as far as relocations leave them.
+fn fits(module: &Module<'_>, section: &Section<'_>, address: u64) -> bool {
+    if section.nobits() || section.is_array() {
+        return false;
+    }
+    let Some(found) = module.image.slice(address, section.size) else { return false };
+    if masked_bytes(section) * 2 > section.size {
+        return false;
+    }
+    let mut at = 0_usize;
+    for reloc in section.relocs() {
+        let (before, after) = amd64::mask(reloc.r_type);
+        let start = usize::try_from(reloc.offset.saturating_sub(before)).unwrap_or(usize::MAX);
+        let start = start.min(section.data.len());
+        if at < start && section.data[at..start] != found[at..start] {
+            return false;
+        }
+        let end = usize::try_from(reloc.offset.saturating_add(after)).unwrap_or(usize::MAX);
+        at = at.max(end.min(section.data.len()));
+    }
+    section.data[at..] == found[at..]
+}
+
+fn masked_bytes(section: &Section<'_>) -> u64 {
+    let width = |(before, after): (u64, u64)| before + after;
+    section.relocs().map(|reloc| width(amd64::mask(reloc.r_type))).sum()
+}
+
+/// The only address at which the section's bytes are, by its longest run without holes.
+fn search(module: &Module<'_>, section: &Section<'_>) -> Option<u64> {
+    if section.nobits() || section.is_array() {
+        return None;
+    }
+    let (mut from, mut best) = (0_u64, 0..0_u64);
+    let ends = section.relocs().map(|reloc| (reloc.offset, amd64::mask(reloc.r_type)));
+    for (offset, (before, after)) in ends.chain([(section.size, (0, 0))]) {
+        let start = offset.saturating_sub(before).min(section.size);
+        if start > from && start - from > best.end - best.start {
+            best = from..start;
+        }
+        from = from.max(offset.saturating_add(after));
+    }
+    // Short runs are everywhere; and a long search for each of many sections is not worth it.
+    if best.end - best.start < 12 {
+        return None;
+    }
+    let best_end = best.end.min(best.start + 64);
+    let run = section.data.get(best.start as usize..best_end as usize)?;
+    if run.iter().all(|byte| *byte == run[0]) {
+        return None;
+    }
+    let finder = Finder::new(run);
+    let mut found = None;
+    for segment in module.image.loads.iter().filter(|s| s.executable() || !section.has(EXEC)) {
+        let bytes = crate::bytes::slice(module.image.bytes, segment.offset, segment.file_size)?;
+        for at in finder.find_iter(bytes) {
+            let address = (segment.address + at as u64).wrapping_sub(best.start);
+            if !address.is_multiple_of(section.align) || !fits(module, section, address) {
+                continue;
+            }
+            if found.is_some() {
+                return None;
+            }
+            found = Some(address);
+        }
+    }
+    found
+}

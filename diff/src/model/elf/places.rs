@@ -1,0 +1,288 @@
+//! Inputs beside an output → where each input section is, and which place an address is.
+//!
+//! Sections are found by their markers, then by symbols whose name is unique, then beside a neighbour
+//! of the same name or alone by their bytes with relocation holes masked. It must not know what any
+//! relocation means.
+
+use rustc_hash::FxHashMap;
+
+use super::inputs::{Inputs, SecId, Spot, static_symbols};
+use super::object::{Section, TLS, Where};
+use crate::loader::Module;
+use crate::model::{MARKER_MAGIC, Place};
+
+/// No place.
+const NOWHERE: u64 = u64::MAX;
+
+/// A placed section or common, as an interval of addresses.
+#[derive(Clone, Copy, Debug)]
+struct Interval {
+    start: u64,
+    end: u64,
+    /// A section id, or `inputs.owner.len() +` a common's index.
+    id: u32,
+}
+
+/// Where everything is.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// By section id, then by common: the address (for TLS: in the template).
+    base: Vec<u64>,
+    loads: Vec<Interval>,
+    tls: Vec<Interval>,
+    /// Sections whose marker is in the output twice.
+    pub(super) twice: Vec<SecId>,
+    /// Symbols of the output's .symtab whose name occurs once: value, section index.
+    pub(super) symbols: FxHashMap<String, Option<u64>>,
+}
+
+impl Places {
+    /// Finds every section of `inputs` in the output.
+    pub(super) fn locate(inputs: &Inputs<'_>, module: &Module<'_>) -> Self {
+        let total = inputs.owner.len() + inputs.commons.len();
+        let mut places = Self {
+            base: vec![NOWHERE; total],
+            loads: Vec::new(),
+            tls: Vec::new(),
+            twice: Vec::new(),
+            symbols: FxHashMap::default(),
+        };
+        let marked = places.by_markers(inputs, module);
+        places.read_symbols(module);
+        if marked < placeable(inputs).count() {
+            places.by_symbols(inputs, module);
+            super::match_bytes::locate(inputs, module, &mut places.base);
+        }
+        places.index(inputs);
+        places.commons(inputs, module);
+        places
+    }
+
+    fn by_markers(&mut self, inputs: &Inputs<'_>, module: &Module<'_>) -> usize {
+        let mut markers = FxHashMap::default();
+        for (id, section) in placeable(inputs) {
+            if let Some(marker) = section.marker() {
+                markers.insert(marker, id);
+            }
+        }
+        if markers.is_empty() {
+            return 0;
+        }
+        let finder = memchr::memmem::Finder::new(&MARKER_MAGIC);
+        for segment in &module.image.loads {
+            let bytes = module.image.tail(segment.address);
+            let bytes = &bytes[..bytes.len().min(segment.file_size as usize)];
+            for at in finder.find_iter(bytes) {
+                let Some(Ok(marker)) = bytes.get(at + 8..at + 16).map(<[u8; 8]>::try_from) else {
+                    continue;
+                };
+                let Some(&id) = markers.get(&marker) else { continue };
+                let address = segment.address + at as u64;
+                let base = &mut self.base[id as usize];
+                if *base == NOWHERE {
+                    *base = address;
+                } else if *base != address {
+                    self.twice.push(id);
+                }
+            }
+        }
+        markers.len()
+    }
+
+    /// Reads the output's .symtab: names that occur once there.
+    fn read_symbols(&mut self, module: &Module<'_>) {
+        let bias = module.image.tls.map_or(0, |tls| tls.address);
+        let mut add = |name: &str, value: u64, kind: u8| {
+            let value = if kind == 6 { value.wrapping_add(bias) } else { value };
+            match self.symbols.get_mut(name) {
+                Some(old) if *old == Some(value) => {}
+                Some(old) => *old = None,
+                None => _ = self.symbols.insert(name.to_owned(), Some(value)),
+            }
+        };
+        let mut any = false;
+        for (name, value, _, kind) in static_symbols(module) {
+            any = true;
+            add(name, value, kind);
+        }
+        if !any {
+            for symbol in module.symbols.list.iter().filter(|symbol| !symbol.undefined()) {
+                add(symbol.name, symbol.value, symbol.kind);
+            }
+        }
+    }
+
+    /// The value of the output's only symbol called `name`.
+    pub(super) fn symbol(&self, name: &str) -> Option<u64> {
+        self.symbols.get(name).copied().flatten()
+    }
+
+    fn by_symbols(&mut self, inputs: &Inputs<'_>, module: &Module<'_>) {
+        // Names that one section of all inputs defines, once.
+        let mut unique: FxHashMap<&str, Option<(SecId, u64)>> = FxHashMap::default();
+        for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+            for symbol in object.symbols.iter().skip(1).filter(|symbol| !symbol.name.is_empty()) {
+                let here = match symbol.place {
+                    Where::Section(section) => Some((first + section, symbol.value)),
+                    Where::Undefined => continue,
+                    Where::Absolute | Where::Common => None,
+                };
+                unique.entry(symbol.name).and_modify(|old| *old = None).or_insert(here);
+            }
+        }
+        for (name, here) in unique {
+            let Some((id, offset)) = here else { continue };
+            let Some(section) = inputs.section(id).filter(|section| section.placeable()) else {
+                continue;
+            };
+            if section.marker().is_some() || self.base[id as usize] != NOWHERE {
+                continue;
+            }
+            let Some(value) = self.symbol(name) else { continue };
+            let base = value.wrapping_sub(offset);
+            let mapped = section.has(TLS)
+                || section.size == 0
+                || module
+                    .image
+                    .segment(base)
+                    .is_some_and(|s| base - s.address + section.size <= s.size);
+            if mapped {
+                self.base[id as usize] = base;
+            }
+        }
+    }
+
+    fn index(&mut self, inputs: &Inputs<'_>) {
+        for (id, section) in placeable(inputs) {
+            let start = self.base[id as usize];
+            if start != NOWHERE {
+                let interval = Interval { start, end: start.saturating_add(section.size), id };
+                if section.has(TLS) { &mut self.tls } else { &mut self.loads }.push(interval);
+            }
+        }
+        self.loads.sort_by_key(|interval| (interval.start, interval.end));
+        self.tls.sort_by_key(|interval| (interval.start, interval.end));
+    }
+
+    /// A common is where the output's symbol of its name is, unless a section is there.
+    fn commons(&mut self, inputs: &Inputs<'_>, module: &Module<'_>) {
+        let sections = inputs.owner.len();
+        let mut found = Vec::new();
+        for (i, common) in inputs.commons.iter().enumerate() {
+            let Some(value) = self.symbol(common.name) else { continue };
+            let list = if common.tls { &self.tls } else { &self.loads };
+            if inside(list, value).is_some() || (!common.tls && copied(module, value)) {
+                continue;
+            }
+            self.base[sections + i] = value;
+            let id = (sections + i) as u32;
+            found.push((common.tls, Interval { start: value, end: value + common.size, id }));
+        }
+        if found.is_empty() {
+            return;
+        }
+        for (tls, interval) in found {
+            if tls { &mut self.tls } else { &mut self.loads }.push(interval);
+        }
+        self.loads.sort_by_key(|interval| (interval.start, interval.end));
+        self.tls.sort_by_key(|interval| (interval.start, interval.end));
+    }
+
+    /// The address of a section that is in the output.
+    pub(super) fn base(&self, id: SecId) -> Option<u64> {
+        self.base.get(id as usize).copied().filter(|base| *base != NOWHERE)
+    }
+
+    /// The address of what a definition defines, if it is in the output; numbers have none.
+    pub(super) fn address(&self, inputs: &Inputs<'_>, spot: Spot) -> Option<u64> {
+        match spot {
+            Spot::Section(id, offset) => Some(self.base(id)?.wrapping_add(offset)),
+            Spot::Common(common) => self.base((inputs.owner.len() + common as usize) as u32),
+            Spot::Absolute(_) => None,
+        }
+    }
+
+    /// The place a definition defines.
+    pub(super) fn place(&self, inputs: &Inputs<'_>, spot: Spot) -> Option<Place> {
+        let (id, offset) = match spot {
+            Spot::Section(id, offset) => (id, offset),
+            Spot::Common(common) => ((inputs.owner.len() + common as usize) as u32, 0),
+            Spot::Absolute(_) => return None,
+        };
+        Some(Place { section: name(inputs, id).into(), offset: offset as i64 })
+    }
+
+    /// The place that `address` is, in a section or at its end.
+    pub(super) fn at(&self, inputs: &Inputs<'_>, address: u64) -> Option<Place> {
+        interval(&self.loads, address).map(|found| found.place(inputs, address))
+    }
+
+    /// Whether `address` is in a section (not at its end).
+    pub(super) fn occupied(&self, address: u64) -> bool {
+        inside(&self.loads, address).is_some()
+    }
+
+    /// The place of a template address.
+    pub(super) fn tls_at(&self, inputs: &Inputs<'_>, address: u64) -> Option<Place> {
+        interval(&self.tls, address).map(|found| found.place(inputs, address))
+    }
+
+    /// Every placed section: id and address.
+    pub(super) fn sections(&self) -> impl Iterator<Item = (SecId, u64)> {
+        let filled = |(id, base): (usize, &u64)| (*base != NOWHERE).then_some((id as u32, *base));
+        self.base.iter().enumerate().filter_map(filled)
+    }
+}
+
+impl Interval {
+    fn place(&self, inputs: &Inputs<'_>, address: u64) -> Place {
+        let offset = address.wrapping_sub(self.start) as i64;
+        Place { section: name(inputs, self.id).into(), offset }
+    }
+}
+
+fn name(inputs: &Inputs<'_>, id: u32) -> String {
+    let sections = inputs.owner.len() as u32;
+    match id.checked_sub(sections) {
+        None => inputs.section_name(id),
+        Some(common) => {
+            let common = &inputs.commons[common as usize];
+            format!("{}:COMMON.{}", inputs.objects[common.object as usize].file, common.name)
+        }
+    }
+}
+
+/// Sections that can be in the output as a piece of their own.
+fn placeable<'i, 'a>(inputs: &'i Inputs<'a>) -> impl Iterator<Item = (SecId, &'i Section<'a>)> {
+    let sections = inputs.objects.iter().flat_map(|object| &object.sections);
+    (0..).zip(sections).filter(|(_, section)| section.placeable())
+}
+
+fn inside(list: &[Interval], address: u64) -> Option<&Interval> {
+    let at = list.partition_point(|interval| interval.start <= address);
+    list[..at].iter().rev().take(8).find(|interval| address < interval.end)
+}
+
+fn interval(list: &[Interval], address: u64) -> Option<&Interval> {
+    inside(list, address).or_else(|| {
+        let at = list.partition_point(|interval| interval.start <= address);
+        list[..at].iter().rev().take(8).find(|interval| address == interval.end)
+    })
+}
+
+/// Whether `address` is storage that a copy relocation fills.
+pub(super) fn copied(module: &Module<'_>, address: u64) -> bool {
+    copy_at(module, address).is_some()
+}
+
+/// The copy relocation whose storage has `address`: its symbol's index, and the offset in it.
+pub(super) fn copy_at(module: &Module<'_>, address: u64) -> Option<(u32, u64)> {
+    let copies = module.relocs.iter().filter(|reloc| reloc.kind == crate::loader::Kind::Copy);
+    for copy in copies {
+        let size = module.symbol(copy.symbol).map_or(0, |symbol| symbol.size.max(1));
+        if address.wrapping_sub(copy.address) < size {
+            return Some((copy.symbol, address - copy.address));
+        }
+    }
+    None
+}

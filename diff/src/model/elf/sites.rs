@@ -1,0 +1,619 @@
+//! Relocations of placed input sections → `site`, `bytes` and `perm` facts.
+//!
+//! One pass over each section: every relocation's field and the instruction around it is decoded by
+//! the judge's own rows, followed through GOT, PLT and dynamic relocations, and given its meaning.
+
+use super::amd64::relax::{self, Site};
+use super::amd64::{Form, Row, row, tls};
+use super::inputs::{Def, SecId};
+use super::judge::{Found, Judge, Reference, Use};
+use super::names;
+use super::object::{EXEC, Reloc, Section, Symbol, TLS};
+use crate::bytes::{number, sign_extend};
+use crate::loader::{Kind, Tls};
+use crate::model::{Facts, Family, Meaning, Value};
+
+/// One section in the output.
+struct Pass<'p, 'j, 'a> {
+    judge: &'p Judge<'j, 'a>,
+    section: &'p Section<'a>,
+    object: u32,
+    output: &'p [u8],
+    base: u64,
+    /// What the last local-dynamic sequence made: a thread pointer offset if it was rewritten.
+    local_dynamic: Option<u64>,
+    /// The last TLSDESC site: its index in `sites`, its symbol, whether it was kept.
+    descriptor: Option<(usize, u32, bool)>,
+    /// The relocation of the call that ends a TLS sequence: which site, and at what offset.
+    tls_call: Option<(usize, u64)>,
+    sites: Vec<(u64, Meaning)>,
+}
+
+/// Adds the facts of every placed section.
+pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
+    let mut all = Vec::new();
+    for (id, base) in judge.places.sections() {
+        let Some(section) = judge.inputs.section(id).filter(|section| section.told()) else {
+            continue;
+        };
+        let name = judge.inputs.section_name(id);
+        facts.put(Family::Perm, name.clone(), Value::Text(perm(judge, section, base).into()));
+        if judge.places.twice.contains(&id) {
+            facts.put(Family::Perm, format!("{name} twice"), Value::Flag(true));
+        }
+        if let Some(sites) = contents(judge, id, section, base, &name, facts) {
+            all.push((name, sites));
+        }
+    }
+    for (name, sites) in all {
+        let mut last = None;
+        for (offset, mut meaning) in sites {
+            one_ifunc_address(judge, &mut meaning);
+            let key = if last == Some(offset) {
+                format!("{name}+{offset:#x} again")
+            } else {
+                format!("{name}+{offset:#x}")
+            };
+            last = Some(offset);
+            facts.put(Family::Site, key, Value::Ref(meaning));
+        }
+    }
+}
+
+/// An IFUNC's address must be one: what its resolver returns, or its PLT entry.
+fn one_ifunc_address(judge: &Judge<'_, '_>, meaning: &mut Meaning) {
+    if let Meaning::Ifunc(place) = meaning
+        && judge.ifuncs.borrow().get(place) == Some(&(true, true))
+    {
+        *meaning = Meaning::Bad(format!("ifunc {place} with more than one address"));
+    }
+}
+
+/// `r`, `rx`, `rw`, `relro` or `tls`.
+fn perm(judge: &Judge<'_, '_>, section: &Section<'_>, base: u64) -> &'static str {
+    let image = &judge.module.image;
+    let end = base.saturating_add(section.size);
+    if section.has(TLS) {
+        let tls = image.tls.filter(|tls| base >= tls.address);
+        let size = |tls: Tls| if section.nobits() { tls.size } else { tls.file_size };
+        let inside = tls.is_some_and(|tls| end <= tls.address.saturating_add(size(tls)));
+        return if inside { "tls" } else { "outside PT_TLS" };
+    }
+    let Some(segment) = image.segment(base) else { return "unmapped" };
+    if end > segment.address + segment.size {
+        return "cut off";
+    }
+    let relro = image.relro.is_some_and(|(from, to)| base >= from && end <= to);
+    match segment.flags & 7 {
+        6 if relro => "relro",
+        4 => "r",
+        5 => "rx",
+        6 => "rw",
+        7 => "rwx",
+        1 => "x",
+        _ => "not readable",
+    }
+}
+
+/// Adds the digest and gives the sites, if the section's bytes are all there.
+fn contents(
+    judge: &Judge<'_, '_>,
+    id: SecId,
+    section: &Section<'_>,
+    base: u64,
+    name: &str,
+    facts: &mut Facts,
+) -> Option<Vec<(u64, Meaning)>> {
+    if section.nobits() {
+        zeros(judge, section, base, name, facts);
+        return None;
+    }
+    let Some(output) = judge.module.image.slice(base, section.size) else {
+        facts.put(Family::Bytes, name, Value::Text("not in the file".into()));
+        return None;
+    };
+    let mut pass = Pass {
+        judge,
+        section,
+        object: judge.inputs.owner[id as usize],
+        output,
+        base,
+        local_dynamic: None,
+        descriptor: None,
+        tls_call: None,
+        sites: Vec::new(),
+    };
+    let mut bytes = output.to_vec();
+    let mut holes = Vec::new();
+    for reloc in section.relocs() {
+        let (before, after) = super::mask(reloc.r_type);
+        let start = reloc.offset.saturating_sub(before).min(section.size);
+        let end = reloc.offset.saturating_add(after).min(section.size);
+        if start < end {
+            bytes[start as usize..end as usize].fill(0);
+            holes.push(start..end);
+        }
+        pass.reloc(reloc);
+    }
+    let mut digest = crate::model::digest(&bytes);
+    for reloc in judge.module.relocs_in(base, base.saturating_add(section.size)) {
+        // A dynamic relocation where there is no reference changes bytes that nothing may touch.
+        let at = reloc.address.wrapping_sub(base);
+        if !holes.iter().any(|hole| hole.contains(&at)) {
+            digest = digest.wrapping_add(0x9e37_79b9_7f4a_7c15 ^ at);
+        }
+    }
+    facts.put(Family::Bytes, name, Value::Digest(digest));
+    Some(pass.sites)
+}
+
+/// NOBITS have no `bytes` fact, unless something is there.
+fn zeros(judge: &Judge<'_, '_>, section: &Section<'_>, base: u64, name: &str, facts: &mut Facts) {
+    if section.has(TLS) {
+        return;
+    }
+    let tail = judge.module.image.tail(base);
+    let there = &tail[..tail.len().min(usize::try_from(section.size).unwrap_or(usize::MAX))];
+    let end = base.saturating_add(section.size);
+    let written = judge.module.relocs_in(base, end).any(|reloc| reloc.kind != Kind::Copy);
+    if written || there.iter().any(|byte| *byte != 0) {
+        facts.put(Family::Bytes, name, Value::Text("not zero".into()));
+    }
+}
+
+impl Pass<'_, '_, '_> {
+    fn reloc(&mut self, reloc: Reloc) {
+        let Some(row) = row(reloc.r_type) else {
+            let text = format!("relocation {} in an input", reloc.r_type);
+            self.sites.push((reloc.offset, Meaning::Bad(text)));
+            return;
+        };
+        let judge = self.judge;
+        let object = &judge.inputs.objects[self.object as usize];
+        let Some(symbol) = object.symbols.get(reloc.symbol as usize) else { return };
+        let wrapped = match symbol.place {
+            super::object::Where::Undefined => judge.inputs.wrap(symbol.name),
+            _ => symbol.name.into(),
+        };
+        let own;
+        let defs: &[Def] = if symbol.binding == 0 {
+            own = judge.inputs.own(self.object, symbol);
+            own.as_slice()
+        } else {
+            judge.inputs.defs.get(&*wrapped).map_or(&[], |defs| defs)
+        };
+        let section = symbol.kind == 3;
+        let to = Reference { name: &wrapped, defs, section, addend: reloc.addend };
+        if self.ends_tls_sequence(reloc, row, to) {
+            return;
+        }
+        if let Some(meaning) = self.meaning(reloc, row, symbol, to) {
+            self.sites.push((reloc.offset, meaning));
+        }
+    }
+
+    /// The call of a kept TLS sequence has no site of its own, but must go where it should; that of a
+    /// rewritten one is gone.
+    fn ends_tls_sequence(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> bool {
+        let Some((index, from)) = self.tls_call.take() else { return false };
+        if reloc.offset <= from || reloc.offset > from + 8 {
+            return false;
+        }
+        if index >= self.sites.len() || self.rewritten(index) {
+            return true;
+        }
+        let called = self.plain(reloc, row, to);
+        let good = match &called {
+            Meaning::Dynamic(name) => name.starts_with("__tls_get_addr"),
+            Meaning::Place(_) => !to.defs.is_empty(),
+            _ => false,
+        };
+        if !good {
+            self.sites[index].1 = Meaning::Bad(format!("a TLS sequence that calls {called}"));
+        }
+        true
+    }
+
+    /// Whether the sequence of that site was rewritten, so that its call is gone.
+    fn rewritten(&self, index: usize) -> bool {
+        let offset = self.sites[index].0 as usize;
+        let changed =
+            |from: usize| self.section.data.get(from..offset) != self.output.get(from..offset);
+        changed(offset.saturating_sub(3))
+    }
+
+    fn site(&self, reloc: Reloc) -> Site<'_> {
+        let at = usize::try_from(reloc.offset).unwrap_or(usize::MAX);
+        let place = self.base.wrapping_add(reloc.offset);
+        Site { input: self.section.data, output: self.output, at, place }
+    }
+
+    fn meaning(
+        &mut self,
+        reloc: Reloc,
+        row: Row,
+        symbol: &Symbol<'_>,
+        to: Reference<'_>,
+    ) -> Option<Meaning> {
+        let index = self.sites.len();
+        match row.form {
+            Form::None => None,
+            Form::TlsDescCall => {
+                self.descriptor_call(reloc);
+                None
+            }
+            Form::TlsGd | Form::TlsLd => {
+                self.tls_call = Some((index, reloc.offset));
+                Some(self.dynamic_tls(reloc, row, to))
+            }
+            Form::GotTpOff => {
+                let access = tls::initial_exec(self.site(reloc), row.before.into());
+                Some(self.tls_access(access, reloc, to))
+            }
+            Form::TlsDesc => {
+                let access = tls::descriptor(self.site(reloc), row.before.into());
+                let kept = matches!(access, Ok(tls::Access::Descriptor(_)));
+                self.descriptor = Some((index, reloc.symbol, kept));
+                if symbol.name == "_TLS_MODULE_BASE_" {
+                    return Some(self.module_base(access, reloc));
+                }
+                Some(self.tls_access(access, reloc, to))
+            }
+            _ => Some(self.plain(reloc, row, to)),
+        }
+    }
+
+    /// TLSGD, TLSLD.
+    fn dynamic_tls(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> Meaning {
+        let indirect = self.section.data.get(reloc.offset as usize + 4..reloc.offset as usize + 6)
+            == Some(&[0xff, 0x15]);
+        let after = usize::from(row.after) + usize::from(row.form == Form::TlsLd && indirect);
+        let access = tls::dynamic(self.site(reloc), row.before.into(), after);
+        if row.form == Form::TlsGd {
+            return self.tls_access(access, reloc, to);
+        }
+        match access {
+            Err(text) => Meaning::Bad(text),
+            Ok(tls::Access::Pair(points)) => {
+                self.local_dynamic = None;
+                let slot = points.wrapping_sub((reloc.addend + 4) as u64);
+                match self.pair(slot, true) {
+                    Ok(_) => Meaning::TlsModule,
+                    Err(text) => Meaning::Bad(text),
+                }
+            }
+            Ok(tls::Access::Thread(offset)) => {
+                self.local_dynamic = Some(offset);
+                match self.judge.module.executable {
+                    true => Meaning::TlsModule,
+                    false => Meaning::Bad("local exec in a library".into()),
+                }
+            }
+            Ok(_) => Meaning::Bad("a module's TLS block through one slot".into()),
+        }
+    }
+
+    /// TLSDESC of `_TLS_MODULE_BASE_`.
+    fn module_base(&mut self, access: Result<tls::Access, String>, reloc: Reloc) -> Meaning {
+        let rest = (reloc.addend + 4) as u64;
+        let template = self.judge.module.image.tls.map_or(0, |tls| tls.address);
+        match access {
+            Ok(tls::Access::Descriptor(points)) => {
+                self.local_dynamic = None;
+                match self.descriptor_slot(points.wrapping_sub(rest)) {
+                    Found::Tls(address) if address == template => Meaning::TlsModule,
+                    _ => Meaning::Bad("a descriptor of something else".into()),
+                }
+            }
+            Ok(tls::Access::Thread(offset)) if self.judge.module.executable => {
+                self.local_dynamic = Some(offset);
+                Meaning::TlsModule
+            }
+            Ok(_) => Meaning::Bad("a module's TLS block through one slot".into()),
+            Err(text) => Meaning::Bad(text),
+        }
+    }
+
+    /// TLSDESC_CALL: kept or gone like the `lea` before it.
+    fn descriptor_call(&mut self, reloc: Reloc) {
+        let found = tls::call_kept(self.site(reloc));
+        let Some((index, symbol, kept)) = self.descriptor else { return };
+        if symbol != reloc.symbol || found == Ok(kept) {
+            return;
+        }
+        if let Some((_, meaning)) = self.sites.get_mut(index) {
+            let text = found.err().unwrap_or_else(|| "a descriptor without its call".into());
+            *meaning = Meaning::Bad(text);
+        }
+    }
+
+    /// The variable that a TLS sequence reaches. Immediates and kept displacements have A + 4 in them.
+    fn tls_access(
+        &self,
+        access: Result<tls::Access, String>,
+        reloc: Reloc,
+        to: Reference<'_>,
+    ) -> Meaning {
+        let rest = (reloc.addend.wrapping_add(4)) as u64;
+        let (found, addend) = match access {
+            Err(text) => (Found::Bad(text), 0),
+            Ok(tls::Access::Pair(points)) => {
+                (self.pair(points.wrapping_sub(rest), false).unwrap_or_else(Found::Bad), 0)
+            }
+            Ok(tls::Access::Descriptor(points)) => {
+                (self.descriptor_slot(points.wrapping_sub(rest)), 0)
+            }
+            Ok(tls::Access::ThreadSlot(points)) => (self.thread_slot(points.wrapping_sub(rest)), 0),
+            Ok(tls::Access::Thread(offset)) => (self.thread(offset), rest),
+        };
+        self.judge.settle(found, addend, to, Use::Address)
+    }
+
+    /// A number of bytes from the thread pointer.
+    fn thread(&self, offset: u64) -> Found {
+        match self.judge.module.image.tls {
+            _ if !self.judge.module.executable => Found::Bad("local exec in a library".into()),
+            None => Found::Bad("TLS in a module without PT_TLS".into()),
+            Some(tls) => Found::Tls(offset.wrapping_sub(tls.tp_bias())),
+        }
+    }
+
+    /// A GOT slot with an offset from the thread pointer.
+    fn thread_slot(&self, slot: u64) -> Found {
+        match self.judge.module.reloc_at(slot) {
+            Some(reloc) if reloc.kind == Kind::TpOff => self.judge.slot(slot),
+            Some(_) => Found::Bad("a thread offset slot with another relocation".into()),
+            None => match self.judge.slot(slot) {
+                Found::Number(offset) => self.thread(offset),
+                found => found,
+            },
+        }
+    }
+
+    fn descriptor_slot(&self, slot: u64) -> Found {
+        match self.judge.module.reloc_at(slot) {
+            Some(reloc) if reloc.kind == Kind::TlsDesc => self.judge.slot(slot),
+            _ => Found::Bad("no descriptor where one is used".into()),
+        }
+    }
+
+    /// A pair of GOT slots: module id and offset; for local dynamic the offset must be 0.
+    fn pair(&self, slot: u64, block: bool) -> Result<Found, String> {
+        let judge = self.judge;
+        let template = judge.module.image.tls.map_or(0, |tls| tls.address);
+        let second = slot.wrapping_add(8);
+        let own = |module: u32| {
+            module == 0
+                || judge.module.symbol(module).is_some_and(|s| judge.module.binds_locally(s))
+        };
+        let module = match judge.module.reloc_at(slot) {
+            Some(reloc) if reloc.kind == Kind::DtpMod => reloc.symbol,
+            Some(_) => return Err("a module id slot with another relocation".into()),
+            // The executable's module id is 1.
+            None if judge.module.executable && judge.slot(slot) == Found::Number(1) => 0,
+            None => return Err("a module id slot without a relocation".into()),
+        };
+        if judge.module.relocs_in(slot, second).count() > 1 {
+            return Err("a slot that several dynamic relocations write".into());
+        }
+        let found = match judge.module.reloc_at(second) {
+            Some(reloc) if reloc.kind == Kind::DtpOff => judge.slot(second),
+            Some(_) => return Err("a TLS offset slot with another relocation".into()),
+            None => match judge.slot(second) {
+                Found::Number(offset) => Found::Tls(template.wrapping_add(offset)),
+                Found::Bad(text) => return Err(text),
+                _ => return Err("a TLS offset slot with another relocation".into()),
+            },
+        };
+        match found {
+            Found::Tls(address) if block && address != template => {
+                Err("a local dynamic pair with an offset".into())
+            }
+            Found::TlsSymbol(..) if block => Err("a local dynamic pair of a symbol".into()),
+            Found::TlsSymbol(symbol, _) if symbol != module && !(own(symbol) && own(module)) => {
+                Err("module id and offset of different symbols".into())
+            }
+            Found::Tls(_) if !own(module) => {
+                Err("another module's id with an offset of this one".into())
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Everything without a sequence.
+    fn plain(&self, reloc: Reloc, row: Row, to: Reference<'_>) -> Meaning {
+        let site = self.site(reloc);
+        let addend = reloc.addend as u64;
+        let size = usize::from(row.size);
+        let Some((_, bytes)) = site.both(0, size) else {
+            return Meaning::Bad("a relocation outside its section".into());
+        };
+        let field = number(bytes);
+        if row.form == Form::GotPcRel {
+            return self.got_access(site, row, field, addend, to);
+        }
+        if let Some(meaning) = self.dynamic_field(site.place, row, addend, to) {
+            return meaning;
+        }
+        let signed = sign_extend(field, row.size);
+        match row.form {
+            Form::Abs | Form::AbsSigned => self.absolute(row, field, addend, to),
+            Form::Pc | Form::Plt => {
+                let usage = if row.form == Form::Plt || self.branches(reloc.offset, row.size) {
+                    Use::Call
+                } else {
+                    Use::Address
+                };
+                let target = site.place.wrapping_add(signed);
+                self.judge.settle(Found::Address(target), addend, to, usage)
+            }
+            Form::Size => Meaning::Size(sized(field, row.size, addend)),
+            Form::DtpOff => self.module_offset(signed, addend, to),
+            Form::TpOff => self.judge.settle(self.thread(signed), addend, to, Use::Address),
+            Form::DtpMod => Meaning::Bad("a module id without a relocation".into()),
+            Form::GotPc => {
+                names::got(self.judge, site.place.wrapping_add(signed).wrapping_sub(addend))
+            }
+            Form::Got | Form::GotOff | Form::PltOff => {
+                let Some(got) = self.judge.got.get() else {
+                    return Meaning::Bad("an offset from a GOT base that nobody knows".into());
+                };
+                let target = got.wrapping_add(signed);
+                match row.form {
+                    Form::Got => self.got_slot(target.wrapping_sub(addend), Use::Address, to),
+                    Form::PltOff => {
+                        self.judge.settle(Found::Address(target), addend, to, Use::Call)
+                    }
+                    _ => self.judge.settle(Found::Address(target), addend, to, Use::Address),
+                }
+            }
+            _ => Meaning::Bad("a relocation without a decoder".into()),
+        }
+    }
+
+    /// A field that a dynamic relocation writes; `None` if none does.
+    fn dynamic_field(
+        &self,
+        place: u64,
+        row: Row,
+        addend: u64,
+        to: Reference<'_>,
+    ) -> Option<Meaning> {
+        let module = self.judge.module;
+        let mut touching = module.relocs_in(place, place.checked_add(row.size.into())?);
+        let reloc = touching.next()?;
+        if touching.next().is_some() || reloc.address != place || reloc.size != row.size {
+            return Some(Meaning::Bad("a field that a dynamic relocation writes in part".into()));
+        }
+        let found = self.judge.relocated(reloc);
+        let fits = match (row.form, reloc.kind) {
+            (Form::Abs, Kind::Relative | Kind::Symbol | Kind::Irelative) => row.size == 8,
+            (Form::Abs, Kind::GlobDat | Kind::JumpSlot) => row.size == 8,
+            (Form::Abs, Kind::Symbol32) => row.r_type == 10,
+            (Form::Pc, Kind::Pc32) => row.size == 4,
+            (Form::TpOff, Kind::TpOff) => true,
+            (Form::DtpOff, Kind::DtpOff) => true,
+            (Form::DtpMod, Kind::DtpMod) => return Some(self.module_id(reloc.symbol)),
+            (Form::Size, Kind::Size) => {
+                let symbol = module.symbol(reloc.symbol).filter(|_| reloc.addend == addend);
+                let text = || Meaning::Bad("the size of something else".into());
+                return Some(symbol.map_or_else(text, |symbol| Meaning::Size(symbol.size)));
+            }
+            _ => false,
+        };
+        let found = match (fits, reloc.kind) {
+            (true, Kind::Symbol32 | Kind::Pc32) => Found::Symbol(reloc.symbol, reloc.addend),
+            (true, _) => found,
+            (false, kind) => {
+                let text = format!("{} with a dynamic relocation of kind {kind:?}", row.name);
+                Found::Bad(text.to_lowercase())
+            }
+        };
+        Some(self.judge.settle(found, addend, to, Use::Address))
+    }
+
+    fn module_id(&self, symbol: u32) -> Meaning {
+        let module = self.judge.module;
+        match module.symbol(symbol).filter(|s| symbol != 0 && !module.binds_locally(s)) {
+            Some(symbol) => {
+                Meaning::Tls(Box::new(Meaning::Dynamic(module.symbols.asked(symbol).into())))
+            }
+            None => Meaning::TlsModule,
+        }
+    }
+
+    /// S + A in the field itself.
+    fn absolute(&self, row: Row, field: u64, addend: u64, to: Reference<'_>) -> Meaning {
+        let value = if row.form == Form::AbsSigned { sign_extend(field, row.size) } else { field };
+        if row.size >= 4 {
+            return self.judge.settle(Found::Number(value), addend, to, Use::Address);
+        }
+        let mask = (1 << (8 * u32::from(row.size))) - 1;
+        Meaning::Absolute(value.wrapping_sub(addend) & mask)
+    }
+
+    /// An offset in the module's TLS block; from the thread pointer if the sequence before was rewritten.
+    fn module_offset(&self, offset: u64, addend: u64, to: Reference<'_>) -> Meaning {
+        let found = match self.local_dynamic {
+            Some(base) => self.thread(base.wrapping_add(offset)),
+            None => {
+                let template = self.judge.module.image.tls.map_or(0, |tls| tls.address);
+                Found::Tls(template.wrapping_add(offset))
+            }
+        };
+        self.judge.settle(found, addend, to, Use::Address)
+    }
+
+    /// GOTPCREL and its relatives.
+    fn got_access(
+        &self,
+        site: Site<'_>,
+        row: Row,
+        field: u64,
+        addend: u64,
+        to: Reference<'_>,
+    ) -> Meaning {
+        if row.size == 8 {
+            let slot = site.place.wrapping_add(field).wrapping_sub(addend);
+            return self.got_slot(slot, Use::Address, to);
+        }
+        let rest = addend.wrapping_add(4);
+        let usage = |call| if call { Use::Call } else { Use::Address };
+        match relax::got(site, row) {
+            Err(text) => Meaning::Bad(text),
+            Ok(relax::Access::Slot(points, call)) => {
+                self.got_slot(points.wrapping_sub(rest), usage(call), to)
+            }
+            Ok(relax::Access::Address(points, call)) => {
+                self.judge.settle(Found::Address(points), rest, to, usage(call))
+            }
+            Ok(relax::Access::Number(value, size)) => {
+                let value = if size == 4 { value & 0xffff_ffff } else { value };
+                self.judge.settle(Found::Number(value), rest, to, Use::Address)
+            }
+        }
+    }
+
+    /// What a GOT slot holds; an unbound lazy slot is no address.
+    fn got_slot(&self, slot: u64, usage: Use, to: Reference<'_>) -> Meaning {
+        let judge = self.judge;
+        if judge.places.occupied(slot) {
+            return Meaning::Bad("a GOT slot inside an input section".into());
+        }
+        let now = judge.module.dynamic.as_ref().is_some_and(|dynamic| dynamic.now);
+        let reloc = judge.module.reloc_at(slot);
+        if usage == Use::Address && !now && reloc.is_some_and(|r| r.kind == Kind::JumpSlot) {
+            return Meaning::Bad("an address read from a slot that is bound lazily".into());
+        }
+        let mut found = judge.slot(slot);
+        if let Found::Number(value) = found
+            && !judge.module.image.moves
+            && value != 0
+        {
+            found = Found::Address(value);
+        }
+        judge.settle(found, 0, Reference { addend: 0, ..to }, usage)
+    }
+
+    /// Whether the field is the displacement of a direct call or jump.
+    fn branches(&self, offset: u64, size: u8) -> bool {
+        if !self.section.has(EXEC) {
+            return false;
+        }
+        let at = offset as usize;
+        let before = |n: usize| at.checked_sub(n).and_then(|at| self.section.data.get(at).copied());
+        match size {
+            4 => {
+                matches!(before(1), Some(0xe8 | 0xe9))
+                    || (before(2) == Some(0x0f) && before(1).is_some_and(|op| op & 0xf0 == 0x80))
+            }
+            1 => before(1).is_some_and(|op| op == 0xeb || op & 0xf0 == 0x70),
+            _ => false,
+        }
+    }
+}
+
+fn sized(field: u64, size: u8, addend: u64) -> u64 {
+    let value = field.wrapping_sub(addend);
+    if size == 4 { value & 0xffff_ffff } else { value }
+}

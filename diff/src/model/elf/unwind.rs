@@ -1,0 +1,204 @@
+//! `.eh_frame` of inputs and output → `unwind` facts: what an unwinder finds for each function.
+//!
+//! It must not know where records are in the output beyond what `.eh_frame_hdr` says.
+
+use super::judge::Judge;
+use super::object::{Reloc, Where};
+use crate::bytes::{number, sign_extend, str_at, u32_at};
+use crate::loader::Image;
+use crate::model::{Facts, Family, Value};
+
+/// What a CIE says that matters for reading its FDEs.
+#[derive(Clone, Debug, Default)]
+struct Cie {
+    augmentation: String,
+    /// DW_EH_PE_* of addresses in FDEs.
+    pointers: u8,
+    /// DW_EH_PE_* of the LSDA pointer, if there is one.
+    lsda: Option<u8>,
+}
+
+/// Adds the facts of every input FDE whose function is in the output.
+pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
+    let asked = judge.request.args.iter().any(|arg| arg == "--eh-frame-hdr");
+    let header = judge.module.image.unwind;
+    if header.is_none() && !asked {
+        return;
+    }
+    for (index, object) in judge.inputs.objects.iter().enumerate() {
+        for section in object.sections.iter().filter(|section| section.is_unwind()) {
+            let relocs: Vec<Reloc> = section.relocs().collect();
+            for at in records(section.data) {
+                let Some(address) = function(judge, index, &relocs, at) else { continue };
+                let Some(place) = judge.places.at(judge.inputs, address) else { continue };
+                let text = match header
+                    .and_then(|(header, _)| find(&judge.module.image, header, address))
+                {
+                    Some(fde) => tell(judge, fde, address),
+                    None => "missing".to_owned(),
+                };
+                facts.put(Family::Unwind, place.to_string(), Value::Text(text.into()));
+            }
+        }
+    }
+}
+
+/// Offsets of the FDEs of an input section.
+fn records(data: &[u8]) -> Vec<u64> {
+    let mut list = Vec::new();
+    let mut at = 0_u64;
+    while let Some(length) = u32_at(data, at).filter(|length| *length != u32::MAX) {
+        if length >= 4 && u32_at(data, at + 4).is_some_and(|id| id != 0) {
+            list.push(at);
+        }
+        at += 4 + u64::from(length);
+    }
+    list
+}
+
+/// The address of the function that the input FDE at `at` is for.
+fn function(judge: &Judge<'_, '_>, object: usize, relocs: &[Reloc], at: u64) -> Option<u64> {
+    let first = relocs.binary_search_by_key(&(at + 8), |reloc| reloc.offset).ok()?;
+    let reloc = relocs[first];
+    let symbol = judge.inputs.objects[object].symbols.get(reloc.symbol as usize)?;
+    let Where::Section(section) = symbol.place else { return None };
+    let base = judge.places.base(judge.inputs.first[object] + section)?;
+    Some(base.wrapping_add(symbol.value).wrapping_add_signed(reloc.addend))
+}
+
+/// The FDE that the sorted table of `.eh_frame_hdr` gives for `address`.
+///
+/// Spec: LSB 5, "The .eh_frame_hdr section".
+fn find(image: &Image<'_>, header: u64, address: u64) -> Option<u64> {
+    let head: [u8; 4] = image.memory(header)?;
+    if head[0] != 1 || head[2] != 0x03 || head[3] != 0x3b {
+        return None;
+    }
+    // The pointer to .eh_frame.
+    let skip = match head[1] & 0xf {
+        0x3 | 0xb => 4,
+        0x4 | 0xc => 8,
+        _ => return None,
+    };
+    let count = u64::from(image.u32(header.wrapping_add(4 + skip))?);
+    let table = image.slice(header.wrapping_add(8 + skip), count.checked_mul(8)?)?;
+    let entry = |i: u64| {
+        let word =
+            |k| sign_extend(u32_at(table, 8 * i + k).unwrap_or(0).into(), 4).wrapping_add(header);
+        (word(0), word(4))
+    };
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if entry(middle).0 <= address { low = middle + 1 } else { high = middle }
+    }
+    let (start, fde) = entry(low.checked_sub(1)?);
+    (start == address).then_some(fde)
+}
+
+/// `len=N aug=zR lsda=PLACE|none` of the output's FDE at `fde`, which must be for `address`.
+fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
+    let image = &judge.module.image;
+    let told = || {
+        let record = record(image, fde)?;
+        let back = u64::from(u32_at(record, 0)?);
+        let cie = cie(self::record(image, fde.wrapping_add(4).wrapping_sub(back))?)?;
+        let mut at = 4;
+        let here = |at: u64| fde.wrapping_add(4).wrapping_add(at);
+        let start = pointer(record, &mut at, cie.pointers, here(4))?;
+        let length = pointer(record, &mut at, cie.pointers & 0x0f, 0)?;
+        if start != address {
+            return Some("for another function".to_owned());
+        }
+        let mut lsda = "none".to_owned();
+        if cie.augmentation.starts_with('z') {
+            leb(record, &mut at)?;
+        }
+        if let Some(encoding) = cie.lsda {
+            let place = here(at);
+            let raw = pointer(record, &mut at.clone(), encoding & 0x0f, 0)?;
+            if raw != 0 {
+                let target = pointer(record, &mut at, encoding, place)?;
+                lsda = match judge.places.at(judge.inputs, target) {
+                    Some(place) => place.to_string(),
+                    None => "outside any input section".to_owned(),
+                };
+            }
+        }
+        Some(format!("len={length} aug={} lsda={lsda}", cie.augmentation))
+    };
+    told().unwrap_or_else(|| "unreadable".to_owned())
+}
+
+/// The bytes of the record at `address`, after its length.
+fn record<'a>(image: &Image<'a>, address: u64) -> Option<&'a [u8]> {
+    let length = image.u32(address).filter(|length| (4..u32::MAX).contains(length))?;
+    image.slice(address.wrapping_add(4), length.into())
+}
+
+fn cie(record: &[u8]) -> Option<Cie> {
+    if u32_at(record, 0)? != 0 || !matches!(record.get(4), Some(1 | 3)) {
+        return None;
+    }
+    let augmentation = str_at(record, 5);
+    let mut cie = Cie { augmentation: augmentation.to_owned(), ..Cie::default() };
+    let mut at = 6 + augmentation.len() as u64;
+    leb(record, &mut at)?;
+    leb(record, &mut at)?;
+    leb(record, &mut at)?;
+    for letter in augmentation.bytes() {
+        match letter {
+            b'z' => _ = leb(record, &mut at)?,
+            b'R' => {
+                cie.pointers = *record.get(at as usize)?;
+                at += 1;
+            }
+            b'L' => {
+                cie.lsda = Some(*record.get(at as usize)?);
+                at += 1;
+            }
+            b'P' => {
+                let encoding = *record.get(at as usize)?;
+                at += 1;
+                pointer(record, &mut at, encoding & 0x0f, 0)?;
+            }
+            b'S' | b'B' => {}
+            _ => return None,
+        }
+    }
+    Some(cie)
+}
+
+fn leb(bytes: &[u8], at: &mut u64) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..63).step_by(7) {
+        let byte = *bytes.get(usize::try_from(*at).ok()?)?;
+        *at += 1;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// A pointer of a DW_EH_PE_* encoding; `place` is the address it is at.
+fn pointer(bytes: &[u8], at: &mut u64, encoding: u8, place: u64) -> Option<u64> {
+    let (size, signed) = match encoding & 0x0f {
+        0x00 | 0x04 => (8, false),
+        0x02 => (2, false),
+        0x03 => (4, false),
+        0x0a => (2, true),
+        0x0b => (4, true),
+        0x0c => (8, true),
+        _ => return None,
+    };
+    let raw = number(crate::bytes::slice(bytes, *at, size.into())?);
+    *at += u64::from(size);
+    let value = if signed { sign_extend(raw, size) } else { raw };
+    match encoding & 0xf0 {
+        0x00 => Some(value),
+        0x10 => Some(value.wrapping_add(place)),
+        _ => None,
+    }
+}
