@@ -1,0 +1,203 @@
+//! Liveness under `--gc-sections`: what can be reached from the roots.
+//!
+//! Spec: GNU ld's manual (--gc-sections), gABI on SHF_LINK_ORDER, SHF_GNU_RETAIN, groups.
+//! It must not know what relocations mean, only what they name.
+
+use super::binding::Bound;
+use super::resolve::{Fate, LOCAL, Link, Target, Winner, is_identifier};
+use super::unwind;
+use crate::case::{Definition, SectionKind, SymbolRef};
+
+/// Marks sections that nothing needs as dead.
+pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
+    let mut marker = Marker {
+        live: link.world.files.iter().map(|f| vec![false; f.object.sections.len()]).collect(),
+        queue: Vec::new(),
+        bounded: false,
+    };
+    marker.roots(link, bounds, entry);
+    marker.run(link);
+    if marker.bounded {
+        // bfd keeps what __start_ names, lld's -z start-stop-gc does not.
+        link.findings.everything("--gc-sections and __start_/__stop_ names", true);
+    }
+    for (fates, live) in link.fates.iter_mut().zip(&marker.live) {
+        for (fate, live) in fates.iter_mut().zip(live) {
+            if *fate == Fate::Live && !live {
+                *fate = Fate::Dead;
+            }
+        }
+    }
+}
+
+struct Marker {
+    live: Vec<Vec<bool>>,
+    queue: Vec<(usize, usize)>,
+    bounded: bool,
+}
+
+impl Marker {
+    fn mark(&mut self, link: &Link<'_>, file: usize, section: usize) {
+        if link.fates[file][section] == Fate::Live && !self.live[file][section] {
+            self.live[file][section] = true;
+            self.queue.push((file, section));
+        }
+    }
+
+    fn mark_sym(&mut self, link: &Link<'_>, id: usize) {
+        let sym = &link.syms[link.follow(id)];
+        match sym.winner {
+            Winner::Object { file, symbol } => {
+                if let Definition::Section { section, .. } = link.symbol(file, symbol).definition {
+                    self.mark(link, file, section);
+                }
+            }
+            Winner::Linker => {
+                let name = sym.name.as_ref();
+                let bounded = name.strip_prefix("__start_").or(name.strip_prefix("__stop_"));
+                if let Some(bounded) = bounded.filter(|name| is_identifier(name)) {
+                    self.bounded = true;
+                    for file in link.loaded() {
+                        for section in 0..self.live[file].len() {
+                            if link.section(file, section).name == bounded {
+                                self.mark(link, file, section);
+                            }
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn mark_ref(&mut self, link: &Link<'_>, file: usize, symbol: SymbolRef) {
+        match link.target(file, symbol) {
+            Target::Null => {}
+            Target::Section { file, section } => self.mark(link, file, section),
+            Target::Local { file, symbol } => {
+                if let Definition::Section { section, .. } = link.symbol(file, symbol).definition {
+                    self.mark(link, file, section);
+                }
+            }
+            Target::Global(id) => self.mark_sym(link, id),
+        }
+    }
+
+    fn roots(&mut self, link: &Link<'_>, bounds: &[Bound], entry: &str) {
+        for (id, bound) in bounds.iter().enumerate() {
+            if bound.exported {
+                self.mark_sym(link, id);
+            }
+        }
+        let named = link.world.on.undefined.iter().copied().chain([entry, "_init", "_fini"]);
+        for name in named {
+            if let Some(id) = link.find(name) {
+                self.mark_sym(link, id);
+            }
+        }
+        for file in link.loaded() {
+            for section in 0..self.live[file].len() {
+                let it = link.section(file, section);
+                let kept = it.flags.retain
+                    || !it.flags.alloc
+                    || matches!(
+                        it.kind,
+                        SectionKind::InitArray
+                            | SectionKind::FiniArray
+                            | SectionKind::PreinitArray
+                            | SectionKind::Note
+                            | SectionKind::EhFrame
+                    )
+                    || [".init", ".fini", ".ctors", ".dtors", ".jcr", ".eh_frame"]
+                        .contains(&&*it.name)
+                    || it.name.starts_with(".ctors.")
+                    || it.name.starts_with(".dtors.");
+                if kept {
+                    self.mark(link, file, section);
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, link: &Link<'_>) {
+        loop {
+            while let Some((file, section)) = self.queue.pop() {
+                self.visit(link, file, section);
+            }
+            self.unwind(link);
+            if self.queue.is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn visit(&mut self, link: &Link<'_>, file: usize, section: usize) {
+        let object = link.world.files[file].object;
+        let it = &object.sections[section];
+        if it.flags.alloc && it.kind != SectionKind::EhFrame {
+            for reloc in &it.relocs {
+                self.mark_ref(link, file, reloc.symbol);
+            }
+        }
+        if !it.flags.alloc {
+            return;
+        }
+        for group in object.groups.iter().filter(|g| g.members.contains(&section)) {
+            for &member in &group.members {
+                self.mark(link, file, member);
+            }
+        }
+        for (other, dependent) in object.sections.iter().enumerate() {
+            if dependent.link_order == Some(section) {
+                self.mark(link, file, other);
+            }
+        }
+    }
+
+    /// The LSDAs and personality routines of live functions are live.
+    fn unwind(&mut self, link: &Link<'_>) {
+        for file in link.loaded() {
+            for section in &link.world.files[file].object.sections {
+                if section.kind != SectionKind::EhFrame {
+                    continue;
+                }
+                for fde in unwind::fdes(section).unwrap_or_default() {
+                    if !self.is_live(link, file, fde.begin.symbol) {
+                        continue;
+                    }
+                    if let Some(lsda) = fde.lsda {
+                        self.mark_ref(link, file, lsda.symbol);
+                    }
+                    for reloc in &section.relocs {
+                        if (fde.cie.0..fde.cie.1).contains(&reloc.offset) {
+                            self.mark_ref(link, file, reloc.symbol);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_live(&self, link: &Link<'_>, file: usize, symbol: SymbolRef) -> bool {
+        let (file, section) = match symbol {
+            SymbolRef::Section(section) => (file, section),
+            SymbolRef::Named(symbol) if link.ids[file][symbol] == LOCAL => {
+                match link.symbol(file, symbol).definition {
+                    Definition::Section { section, .. } => (file, section),
+                    _ => return false,
+                }
+            }
+            SymbolRef::Named(symbol) => {
+                match link.syms[link.follow(link.ids[file][symbol])].winner {
+                    Winner::Object { file, symbol } => match link.symbol(file, symbol).definition {
+                        Definition::Section { section, .. } => (file, section),
+                        _ => return false,
+                    },
+                    _ => return false,
+                }
+            }
+            SymbolRef::Null => return false,
+        };
+        self.live[file][section]
+    }
+}
