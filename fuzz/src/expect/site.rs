@@ -259,7 +259,7 @@ impl<'l, 'c> Sites<'l, 'c> {
             Form::Relative => self.relative(at, key, thing),
             Form::Call => self.call(at, key, thing),
             Form::Got => self.got(at, key, thing),
-            Form::FromGot => self.from_got(at, key, thing),
+            Form::FromGot => self.off_got(at, key, thing),
         }
     }
 
@@ -451,7 +451,7 @@ impl<'l, 'c> Sites<'l, 'c> {
     }
 
     /// `S + A - GOT`, `L + A - GOT`.
-    fn from_got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+    fn off_got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
         let pltoff = at.reloc.r_type == 31;
         match thing {
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {}
