@@ -6,6 +6,7 @@
 //! It must not know how a case is judged ([`Examine`] does), nor who watches ([`Watch`] does): it
 //! prints nothing.
 
+mod engines;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use engines::sources;
 pub use schedule::{Engine, Schedule, Source};
 
 use scold_diff::oracle::{Complaint, Verdict};

@@ -12,6 +12,7 @@ pub mod expect;
 pub mod finding;
 pub mod reduce;
 pub mod relocs;
+pub mod settle;
 pub mod text;
 
 pub use case::Case;

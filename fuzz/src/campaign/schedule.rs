@@ -106,6 +106,14 @@ impl Schedule {
         }
     }
 
+    /// The case at `number`, if there is one.
+    pub fn get(&self, number: u64) -> Option<Case> {
+        match self.case(number) {
+            Slot::Case(case) => Some(*case),
+            Slot::Empty | Slot::End => None,
+        }
+    }
+
     /// Whose turn `number` is, and how many turns that source had before.
     ///
     /// Sources that have an end drop out when they reach it; the others go on in turns.

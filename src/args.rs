@@ -1,0 +1,147 @@
+//! Arguments that several subcommands share.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use scold_diff::adapter::{self, ADAPTERS, Shared};
+use scold_diff::oracle::Cost;
+use scold_diff::{Mode, Target};
+use scold_fuzz::campaign::{self, Engine, Schedule};
+use scold_fuzz::{Case, text};
+
+use crate::exit::Failure;
+
+/// Which linkers take part.
+#[derive(Args, Clone)]
+pub(crate) struct Linkers {
+    /// Linkers: reference, gnu_ld, gold, lld, mold, wild, rust-lld; a version suffix picks one
+    /// (lld-19); `all` is the newest of each that is here, `every` all of them
+    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
+    pub(crate) linkers: Vec<String>,
+    /// Another linker, called as GNU ld is
+    #[arg(long = "linker", value_name = "NAME=PATH")]
+    extra: Vec<String>,
+    /// Seconds that one link may take
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    link_limit: u64,
+}
+
+impl Linkers {
+    /// The adapters; at least one.
+    pub(crate) fn adapters(&self) -> Result<Vec<Shared>, Failure> {
+        let known = |name: &&String| {
+            let family = name.split('-').next().unwrap_or(name);
+            let others = ["all", "every", "rust", adapter::REFERENCE];
+            others.contains(&family) || ADAPTERS.iter().any(|linker| linker.name == family)
+        };
+        if let Some(name) = self.linkers.iter().find(|name| !known(name)) {
+            return Err(Failure::Usage(format!("no linker `{name}`")));
+        }
+        if let Some(extra) = self.extra.iter().find(|extra| !extra.contains('=')) {
+            return Err(Failure::Usage(format!("`{extra}` is not NAME=PATH")));
+        }
+        let list = adapter::select(&self.linkers, &self.extra).map_err(Failure::Environment)?;
+        if list.is_empty() {
+            return Err(Failure::Environment("no linker here; `scold doctor` says more".into()));
+        }
+        Ok(list)
+    }
+
+    /// How long one link may take.
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_secs(self.link_limit)
+    }
+}
+
+/// Reads a case: a file, or a finding's folder.
+pub(crate) fn read_case(path: &Path) -> Result<Case, Failure> {
+    let file = if path.is_dir() { path.join("case") } else { PathBuf::from(path) };
+    let text =
+        std::fs::read_to_string(&file).map_err(|error| Failure::usage(file.display(), error))?;
+    text::parse(&text).map_err(|error| Failure::usage(file.display(), error))
+}
+
+/// The number of threads to use when none is given.
+pub(crate) fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The signature that a finding's folder records.
+pub(crate) fn recorded_signature(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path.join("verdict.json")).ok()?;
+    let verdict: serde_json::Value = serde_json::from_str(&text).ok()?;
+    verdict["signature"].as_str().map(str::to_owned)
+}
+
+/// Which cases: the same plan has the same cases.
+#[derive(Args, Clone)]
+pub(crate) struct Plan {
+    /// Where cases come from: matrix, sweep, random, all
+    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
+    engine: Vec<String>,
+    /// Modes: c-shared, plugin, shared, pie, exe, all
+    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
+    mode: Vec<String>,
+    /// Targets, or all
+    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
+    target: Vec<String>,
+    /// Seed of the random cases, and where the others start
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+impl Plan {
+    /// The cases, in order.
+    pub(crate) fn schedule(&self, seed: u64) -> Result<Schedule, Failure> {
+        let engines = listed(&self.engine, Engine::ALL)?;
+        let modes = listed(&self.mode, Mode::ALL)?;
+        let targets = listed(&self.target, Target::ALL)?;
+        let sources =
+            targets.iter().flat_map(|target| campaign::sources(&engines, *target, seed)).collect();
+        Ok(Schedule::new(sources, &modes, seed))
+    }
+
+    /// The arguments that give this plan again.
+    pub(crate) fn spelled(&self, seed: u64) -> String {
+        format!(
+            "--engine {} --mode {} --target {} --seed {seed}",
+            self.engine.join(","),
+            self.mode.join(","),
+            self.target.join(",")
+        )
+    }
+}
+
+/// `names` parsed; `all` is every one of `all`.
+fn listed<T: FromStr<Err = String> + Copy>(names: &[String], all: &[T]) -> Result<Vec<T>, Failure> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(all.to_vec());
+    }
+    names.iter().map(|name| name.parse().map_err(Failure::Usage)).collect()
+}
+
+/// How much oracles may cost.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Depth {
+    /// Facts only
+    Facts,
+    /// Walk output bytes too
+    Bytes,
+    /// Run the outputs too
+    Runs,
+    /// Link again in other ways too
+    Links,
+}
+
+impl Depth {
+    pub(crate) fn cost(self) -> Cost {
+        match self {
+            Self::Facts => Cost::Facts,
+            Self::Bytes => Cost::Bytes,
+            Self::Runs => Cost::Runs,
+            Self::Links => Cost::Links,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `scold diff`: real inputs, several linkers, one judgement.
+
+use clap::Args;
+use scold_diff::{Target, real};
+use scold_fuzz::examine::Bench;
+use serde_json::json;
+
+use crate::args::{Depth, Linkers};
+use crate::exit::{Answer, Done, Failure};
+use crate::print;
+
+/// Link real inputs with several linkers and judge the outputs.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  scold diff -- -shared a.o b.o -lm
+  scold diff --linkers gnu_ld,lld-14,lld-22 -- -shared -z now a.o --version-script=v.map
+  scold diff --linker mine=./ld --json -- -pie crt1.o main.o")]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    linkers: Linkers,
+    /// The machine and format
+    #[arg(long, default_value = "amd64-elf")]
+    target: Target,
+    /// Oracles that cost at most this
+    #[arg(long, value_enum, default_value_t = Depth::Bytes)]
+    depth: Depth,
+    /// One JSON object for machines
+    #[arg(long)]
+    json: bool,
+    /// Arguments as one would give `ld`; `-o` is ignored
+    #[arg(last = true, required = true, value_name = "LD-ARGS")]
+    args: Vec<String>,
+}
+
+impl Diff {
+    pub(crate) fn run(self) -> Answer {
+        let here = std::env::current_dir().map_err(|e| Failure::environment("here", e))?;
+        let request = real::request(self.target, &self.args, &here)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        let bench = Bench::new(self.linkers.adapters()?, self.depth.cost(), self.linkers.limit());
+        let examined = bench.judged(request, None);
+        let news = if self.json {
+            let examination = examined.examination();
+            let verdicts: serde_json::Map<_, _> = examination
+                .verdicts
+                .iter()
+                .map(|(linker, verdict)| (linker.clone(), json!(verdict.name())))
+                .collect();
+            let complaints: Vec<_> = examination
+                .sightings
+                .iter()
+                .map(|s| {
+                    let keys = s.complaint.keys.iter();
+                    let keys: Vec<_> = keys
+                        .map(|k| json!({ "key": k.key, "wanted": k.wanted, "found": k.found }))
+                        .collect();
+                    json!({ "signature": s.signature, "class": s.class(), "keys": keys })
+                })
+                .collect();
+            println!("{}", json!({ "verdicts": verdicts, "findings": complaints }));
+            !complaints.is_empty()
+        } else {
+            print::examined(&examined)
+        };
+        Ok(if news { Done::Findings } else { Done::Clean })
+    }
+}

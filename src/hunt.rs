@@ -1,0 +1,209 @@
+//! `scold hunt`: generate, link with everyone, judge, reduce, write folders.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use scold_diff::adapter::Shared;
+use scold_diff::oracle::Verdict;
+use scold_fuzz::campaign::{self, Bounds, Outcome, Tally};
+use scold_fuzz::examine::{Bench, remember_panics};
+use scold_fuzz::reduce::Budget;
+use scold_fuzz::settle::{Settle, Settled};
+use serde::Serialize;
+
+use crate::args::{Depth, Linkers, Plan, default_jobs};
+use crate::exit::{Answer, Done, Failure};
+use crate::progress::Progress;
+
+/// Generate cases, link them with every linker, report what can't be explained.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  scold hunt --time 60                           a minute with every linker here
+  scold hunt --engine matrix --linkers lld,mold  every pair of symbol kinds with two of them
+  scold hunt --linkers reference --cases 100000  in process: the reference against the specs
+  scold hunt --linker mine=./ld --time 600       your own linker against the rest
+  scold hunt --seed 7 --cases 5000 --json        the same findings every time, for machines
+
+Each finding is a folder with the case, the objects, a script that shows the bug, and a report.")]
+pub(crate) struct Hunt {
+    #[command(flatten)]
+    linkers: Linkers,
+    #[command(flatten)]
+    plan: Plan,
+    /// Stop after this many cases
+    #[arg(long, value_name = "N")]
+    cases: Option<u64>,
+    /// Stop after this many seconds (reducing what was found comes after)
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<u64>,
+    /// Threads
+    #[arg(long, short, default_value_t = default_jobs(), value_name = "N")]
+    jobs: usize,
+    /// Oracles that cost at most this
+    #[arg(long, value_enum, default_value_t = Depth::Runs)]
+    depth: Depth,
+    /// Where findings go, a folder each
+    #[arg(long, default_value = "findings", value_name = "DIR")]
+    out: PathBuf,
+    /// Write findings as they were found
+    #[arg(long)]
+    no_reduce: bool,
+    /// Seconds that reducing one finding may take
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    reduce_time: u64,
+    /// JSON lines for machines; the last one is the summary
+    #[arg(long)]
+    json: bool,
+    /// No progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Hunt {
+    pub(crate) fn run(self) -> Answer {
+        let adapters = self.linkers.adapters()?;
+        let seed = self.plan.seed.unwrap_or_else(clock);
+        let schedule = self.plan.schedule(seed)?;
+        let bench = Bench::new(adapters.clone(), self.depth.cost(), self.linkers.limit());
+        let cancel = on_interrupt()?;
+        remember_panics();
+
+        let progress = Progress::new(self.cases, self.quiet, self.json);
+        if !self.json {
+            let names: Vec<&str> = adapters.iter().map(|linker| linker.name()).collect();
+            progress.say(&format!("hunting with seed {seed}: {}", names.join(", ")));
+        }
+        let time = self.time.map(Duration::from_secs);
+        let bounds = Bounds { jobs: self.jobs, cases: self.cases, time };
+        let outcome = campaign::run(&schedule, bounds, &bench, &cancel, &progress);
+        if !outcome.found.is_empty() && !self.no_reduce {
+            progress.say(&format!("reducing {} findings", outcome.found.len()));
+        }
+        let budget = Budget { time: Duration::from_secs(self.reduce_time), ..Budget::default() };
+        let settle = Settle {
+            bench: &bench,
+            budget: (!self.no_reduce && !outcome.cancelled).then_some(budget),
+            root: &self.out,
+            origin: &format!("hunt {}", self.plan.spelled(seed)),
+            jobs: self.jobs,
+        };
+        let settled = settle
+            .all(&outcome.found, &cancel)
+            .map_err(|error| Failure::environment(self.out.display(), error))?;
+        progress.finish();
+        if self.json {
+            let line = summary(&outcome, &settled);
+            println!("{}", line.map_err(|error| Failure::environment("json", error))?);
+        } else {
+            report(seed, &adapters, &outcome, &settled);
+        }
+        Ok(if settled.is_empty() { Done::Clean } else { Done::Findings })
+    }
+}
+
+/// A seed for those who gave none.
+fn clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(1, |now| now.as_secs() ^ u64::from(now.subsec_micros()))
+}
+
+/// Becomes true at the first Ctrl-C; the second one ends the program at once.
+fn on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let seen = cancel.clone();
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("\nfinishing; what was found is kept (Ctrl-C again: stop at once)");
+    })
+    .map_err(|error| Failure::environment("Ctrl-C", error))?;
+    Ok(cancel)
+}
+
+/// The one line that machines read last, its fields in this order.
+#[derive(Serialize)]
+struct Summary<'a> {
+    cases: u64,
+    links: u64,
+    seconds: f64,
+    verdicts: BTreeMap<&'a str, Counts>,
+    findings: Vec<Line<'a>>,
+}
+
+/// How often each verdict was given to a linker.
+#[derive(Serialize)]
+struct Counts {
+    agree: u64,
+    divergent: u64,
+    poisoned: u64,
+    refused: u64,
+    crashed: u64,
+    hung: u64,
+}
+
+/// A finding.
+#[derive(Serialize)]
+struct Line<'a> {
+    signature: &'a str,
+    linkers: &'a [String],
+    class: &'a str,
+    path: &'a Path,
+}
+
+fn summary(outcome: &Outcome, settled: &[Settled]) -> serde_json::Result<String> {
+    let counts = |tally: &Tally| Counts {
+        agree: tally.get(Verdict::Agree),
+        divergent: tally.get(Verdict::Divergent),
+        poisoned: tally.get(Verdict::Poisoned),
+        refused: tally.get(Verdict::Refused),
+        crashed: tally.get(Verdict::Crashed),
+        hung: tally.get(Verdict::Hung),
+    };
+    let verdicts = &outcome.totals.verdicts;
+    serde_json::to_string(&Summary {
+        cases: outcome.totals.cases,
+        links: outcome.totals.links,
+        seconds: (outcome.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
+        verdicts: verdicts.iter().map(|(linker, tally)| (&**linker, counts(tally))).collect(),
+        findings: settled
+            .iter()
+            .map(|finding| Line {
+                signature: &finding.signature,
+                linkers: &finding.linkers,
+                class: finding.class,
+                path: &finding.path,
+            })
+            .collect(),
+    })
+}
+
+fn report(seed: u64, adapters: &[Shared], outcome: &Outcome, settled: &[Settled]) {
+    let seconds = outcome.elapsed.as_secs_f64().max(0.001);
+    let (cases, links) = (outcome.totals.cases, outcome.totals.links);
+    anstream::println!(
+        "seed {seed} · {cases} cases · {links} links · {seconds:.1} s · {:.0} cases/s · {:.0} links/s\n",
+        cases as f64 / seconds,
+        links as f64 / seconds
+    );
+    crate::print::tallies(adapters, &outcome.totals.verdicts);
+    let bold = anstyle::Style::new().bold();
+    anstream::println!("\n{bold}{} findings{bold:#}", settled.len());
+    for finding in settled {
+        let red = anstyle::AnsiColor::Red.on_default();
+        let plural = if finding.count == 1 { "case" } else { "cases" };
+        anstream::println!(
+            "  {red}{:<9}{red:#} {}  ({} {plural})\n            {}\n            {}",
+            finding.class,
+            finding.signature,
+            finding.count,
+            finding.summary,
+            finding.path.display()
+        );
+    }
+}

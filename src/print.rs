@@ -1,0 +1,62 @@
+//! Printing verdicts and complaints for people.
+
+use std::collections::BTreeMap;
+
+use scold_diff::adapter::Shared;
+use scold_diff::oracle::Verdict;
+use scold_fuzz::campaign::Tally;
+use scold_fuzz::examine::Examined;
+
+/// A table of verdict counts, a line per linker.
+pub(crate) fn tallies(linkers: &[Shared], verdicts: &BTreeMap<String, Tally>) {
+    let bold = anstyle::Style::new().bold();
+    let width = linkers.iter().map(|l| l.name().len()).max().unwrap_or(0).max(6);
+    let heads = Verdict::ALL.iter().map(|v| format!("{:>10}", v.name())).collect::<String>();
+    anstream::println!("{bold}{:<width$}{heads}  version{bold:#}", "linker");
+    for linker in linkers {
+        let tally = verdicts.get(linker.name()).copied().unwrap_or_default();
+        let row = Verdict::ALL.iter().map(|v| format!("{:>10}", tally.get(*v))).collect::<String>();
+        anstream::println!("{:<width$}{row}  {}", linker.name(), linker.version());
+    }
+}
+
+/// What came of one link: each linker's verdict, then every complaint with its keys.
+///
+/// Gives whether there is news.
+pub(crate) fn examined(examined: &Examined) -> bool {
+    let bold = anstyle::Style::new().bold();
+    for (trial, verdict) in examined.trials.iter().zip(&examined.ruling.verdicts) {
+        use scold_diff::adapter::Outcome;
+        let did = match &trial.outcome {
+            Outcome::Linked(bytes) => format!("linked, {} bytes", bytes.len()),
+            Outcome::Refused(class, said) => {
+                format!("refused: {} ({})", class.code(), said.lines().next().unwrap_or_default())
+            }
+            Outcome::Crashed(said) => {
+                format!("crashed: {}", said.lines().next().unwrap_or_default())
+            }
+            Outcome::Hung => "hung".into(),
+            Outcome::Unsupported(reason) => format!("not asked: {reason}"),
+        };
+        anstream::println!("{bold}{:<10}{bold:#} {:<9} {did}", trial.linker.name(), verdict.name());
+    }
+    for complaint in &examined.ruling.complaints {
+        let known = complaint.known.as_ref().map(|link| format!("  known: {link}"));
+        anstream::println!(
+            "\n{bold}{}{bold:#}  {}{}",
+            complaint.class(),
+            complaint.signature(&examined.request),
+            known.unwrap_or_default()
+        );
+        for key in &complaint.keys {
+            println!("  {}\n    wanted {}\n    found  {}", key.key, key.wanted, key.found);
+        }
+    }
+    if !examined.ruling.explained.is_empty() {
+        let mut explained = examined.ruling.explained.clone();
+        explained.sort();
+        explained.dedup();
+        println!("\nexplained: {}", explained.join(", "));
+    }
+    examined.ruling.news().next().is_some()
+}

@@ -1,0 +1,93 @@
+//! `scold show`: a case, as people want to see it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use scold_fuzz::{Case, emit, expect, text};
+
+use crate::args::{Plan, read_case};
+use crate::exit::{Answer, Done, Failure};
+
+/// Print a case as text, assembler text, or what must come out of it.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  scold show findings/expected-… --as asm       assembler text and the ld command
+  scold show x.case --as expected               the facts that the specs demand
+  scold show --engine matrix --seed 1 --number 17
+  scold show x.case --as objects --out /tmp/x   the link's files")]
+pub(crate) struct Show {
+    /// A case, or a finding's folder
+    path: Option<PathBuf>,
+    /// How
+    #[arg(long = "as", value_enum, default_value_t = As::Text)]
+    form: As,
+    /// A case of a hunt with this plan, by its number
+    #[arg(long, conflicts_with = "path", value_name = "N")]
+    number: Option<u64>,
+    #[command(flatten)]
+    plan: Plan,
+    /// Where the files of `--as objects` go
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum As {
+    /// The case's own text form
+    Text,
+    /// GNU as text for each object, and the ld command
+    Asm,
+    /// The facts that the specs demand, and what they leave open
+    Expected,
+    /// The arguments for ld
+    Args,
+    /// The link's files, written into --out
+    Objects,
+}
+
+impl Show {
+    pub(crate) fn run(self) -> Answer {
+        let case = self.case()?;
+        match self.form {
+            As::Text => print!("{}", text::print(&case)),
+            As::Asm => return Err(Failure::Environment("no assembler text yet".into())),
+            As::Expected => {
+                let expected = expect::expect(&case);
+                print!("{}", expected.facts);
+                println!("; refusal: {:?}", expected.refusal);
+                for open in &expected.open {
+                    let family = open.family.map_or("*", |family| family.name());
+                    println!("; open: {family}.{} ({})", open.rest, open.reason);
+                }
+            }
+            As::Args => {
+                let request = emit::request(&case);
+                println!("{} {}", case.mode.args().join(" "), request.args.join(" "));
+            }
+            As::Objects => {
+                std::fs::create_dir_all(&self.out)
+                    .map_err(|error| Failure::environment(self.out.display(), error))?;
+                for file in &emit::request(&case).files {
+                    let path = self.out.join(&file.name);
+                    std::fs::write(&path, &file.bytes)
+                        .map_err(|error| Failure::environment(path.display(), error))?;
+                    println!("{}", path.display());
+                }
+            }
+        }
+        Ok(Done::Clean)
+    }
+
+    fn case(&self) -> Result<Case, Failure> {
+        match (&self.path, self.number) {
+            (Some(path), _) => read_case(path),
+            (None, Some(number)) => {
+                let schedule = self.plan.schedule(self.plan.seed.unwrap_or(1))?;
+                let none = || Failure::Usage(format!("the plan has no case {number}"));
+                schedule.get(number).ok_or_else(none)
+            }
+            (None, None) => Err(Failure::Usage("give a case, or --number".into())),
+        }
+    }
+}
