@@ -28,6 +28,16 @@
 //! - A lookup is named `NAME@VER` when it asks for a version: imports of versioned symbols, and
 //!   preemptible definitions that have one.
 //! - A mergeable string is read where S (named symbol) or S + A (section symbol) points.
+//! - NOBITS sections have no `bytes` fact (one that says `not zero` is a fault); empty sections and
+//!   `.note.gnu.property` have no facts.
+//! - A canonical PLT entry of an undefined symbol is no answer to a look-up, and a reference to it is
+//!   [`Meaning::Dynamic`]; as an address, any other PLT entry is a fault. So is an IFUNC whose address
+//!   is taken as what the resolver returns at one place and as a PLT entry at another.
+//! - `export` facts are for names that an object, a library or `--defsym` defines; `__tls_get_addr` is
+//!   never an `import`.
+//! - `dynamic.broken` (text) is what a loader would refuse or fall over; no correct module has it.
+//! - `relro` counts up to the last whole page of PT_GNU_RELRO, as ld.so protects it.
+//! - `unwind` facts exist if there is a PT_GNU_EH_FRAME or `--eh-frame-hdr` is asked for.
 //! - `lookup` facts exist only if the module has a dynamic symbol table.
 //!
 //! # Families

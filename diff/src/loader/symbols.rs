@@ -205,7 +205,7 @@ impl<'a> Symbols<'a> {
     fn answers(&self, symbol: &Symbol<'_>, name: &str) -> bool {
         symbol.name == name
             && symbol.version & 0x8000 == 0
-            && (symbol.value != 0 || symbol.absolute() || symbol.tls())
+            && (symbol.value != 0 || symbol.absolute() || symbol.tls() && !symbol.undefined())
             && matches!(symbol.binding, 1 | 2 | 10)
     }
 

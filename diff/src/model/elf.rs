@@ -14,6 +14,8 @@ mod names;
 mod object;
 mod places;
 mod sites;
+#[cfg(test)]
+mod tests;
 mod unwind;
 
 use std::cell::{Cell, RefCell};

@@ -161,11 +161,12 @@ fn lookups(judge: &Judge<'_, '_>, facts: &mut Facts) {
         let found = match judge.module.lookup(name) {
             Err(text) => Some(Meaning::Bad(text.into())),
             Ok(None) => None,
-            Ok(Some(index)) => judge.module.symbol(index).map(|symbol| match symbol.undefined() {
-                // A canonical PLT entry.
-                true => Meaning::Dynamic(judge.module.symbols.asked(symbol).into()),
-                false => defined(judge, symbol).0,
-            }),
+            // A canonical PLT entry answers for an import: what is found is the same without it.
+            Ok(Some(index)) => judge
+                .module
+                .symbol(index)
+                .filter(|symbol| !symbol.undefined())
+                .map(|symbol| defined(judge, symbol).0),
         };
         facts.put(Family::Lookup, name, Value::Found(found));
     }

@@ -75,7 +75,7 @@ impl<'a> Inputs<'a> {
             match bytes.get(..8) {
                 Some(b"!<arch>\n" | b"!<thin>\n") => inputs.archive(request, file),
                 Some([0x7f, b'E', b'L', b'F', 2, 1, 1, _]) => match u16_at(bytes, 16) {
-                    Some(1) if named() => inputs.object(file.name.clone(), true, bytes),
+                    Some(1) if named() => inputs.object(file.name.clone(), bytes),
                     Some(3) => inputs.library(bytes),
                     _ => {}
                 },
@@ -89,8 +89,8 @@ impl<'a> Inputs<'a> {
         inputs
     }
 
-    fn object(&mut self, file: String, plain: bool, bytes: &'a [u8]) {
-        let Some(object) = object::read(file, plain, bytes) else { return };
+    fn object(&mut self, file: String, bytes: &'a [u8]) {
+        let Some(object) = object::read(file, bytes) else { return };
         let index = self.objects.len() as u32;
         self.first.push(self.owner.len() as u32);
         self.owner.resize(self.owner.len() + object.sections.len(), index);
@@ -145,7 +145,7 @@ impl<'a> Inputs<'a> {
                 false => slice(bytes, start, size),
             };
             if let Some(content) = content.filter(|c| c.starts_with(b"\x7fELF\x02\x01\x01")) {
-                self.object(format!("{}({member})", file.name), false, content);
+                self.object(format!("{}({member})", file.name), content);
             }
         }
     }

@@ -219,7 +219,11 @@ impl<'a> Judge<'_, 'a> {
             (Found::Ifunc(resolver), usage) => self.ifunc(resolver, Some(usage), false),
             (Found::Symbol(index, addend), Use::Address) => {
                 let Some(symbol) = self.module.symbol(index) else { return bad("no such symbol") };
-                let canonical = self.module.executable && symbol.value == address && addend == 0;
+                // Others must find it too, by its name.
+                let canonical = self.module.executable
+                    && symbol.value == address
+                    && addend == 0
+                    && self.module.lookup(symbol.name) == Ok(Some(index));
                 if !canonical {
                     return bad(format!("a PLT entry of {}, not its address", symbol.name));
                 }

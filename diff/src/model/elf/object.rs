@@ -65,8 +65,6 @@ pub(super) struct Symbol<'a> {
 pub(super) struct Object<'a> {
     /// `a.o` or `lib.a(m.o)`.
     pub(super) file: String,
-    /// Named by the arguments, not an archive's.
-    pub(super) plain: bool,
     pub(super) sections: Vec<Section<'a>>,
     pub(super) symbols: Vec<Symbol<'a>>,
 }
@@ -132,7 +130,7 @@ impl<'a> Section<'a> {
 }
 
 /// Reads a 64-bit ET_REL.
-pub(super) fn read<'a>(file: String, plain: bool, bytes: &'a [u8]) -> Option<Object<'a>> {
+pub(super) fn read(file: String, bytes: &[u8]) -> Option<Object<'_>> {
     let table = u64_at(bytes, 40)?;
     let mut count = u64::from(u16_at(bytes, 60)?);
     let mut names = u32::from(u16_at(bytes, 62)?);
@@ -146,7 +144,7 @@ pub(super) fn read<'a>(file: String, plain: bool, bytes: &'a [u8]) -> Option<Obj
     let raw = |i: u32| slice(table, u64::from(i) * 64, 64);
     let content = |raw: &[u8]| slice(bytes, u64_at(raw, 24)?, u64_at(raw, 32)?);
     let names = raw(names).and_then(content).unwrap_or_default();
-    let mut object = Object { file, plain, sections: Vec::new(), symbols: Vec::new() };
+    let mut object = Object { file, sections: Vec::new(), symbols: Vec::new() };
     object.sections.reserve_exact(count as usize);
     let mut symbols = None;
     for header in table.chunks_exact(64) {

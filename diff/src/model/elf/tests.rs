@@ -1,0 +1,285 @@
+//! The reader against real linkers: equal facts from all, and no planted fault goes unseen.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapter::{self, Outcome, Shared};
+use crate::model::{Family, Meaning, Value};
+use crate::run::{self, End, Limits, Scratch};
+use crate::{Facts, File, Mode, Request, Target};
+
+/// What all the assembler texts start with: a marker of their own for each section.
+const MACROS: &str = "
+.macro mark n
+ .ascii \"\\xf1SCOLD\\x1b\\xf2\"
+ .quad 0x1122334455000000+\\n
+.endm
+";
+
+/// One object with every usual way of reaching things.
+const BODY: &str = "
+ .section .text.f,\"ax\",@progbits
+ mark 1
+ .globl f
+ .type f,@function
+f: call g@PLT
+ call h@PLT
+ call imp@PLT
+ movq imp@GOTPCREL(%rip), %rax
+ movq g@GOTPCREL(%rip), %r9
+ addq d@GOTPCREL(%rip), %r10
+ cmpl $3, hid(%rip)
+ call *imp2@GOTPCREL(%rip)
+ call *h@GOTPCREL(%rip)
+ jmp *hid_f@GOTPCREL(%rip)
+ leaq .Lstr(%rip), %rdi
+ leaq loc+5(%rip), %rsi
+ movq weak_undef@GOTPCREL(%rip), %rdx
+ jne h
+ ret
+ .size f,.-f
+ .globl h
+ .hidden h
+h: ret
+ .globl hid_f
+ .hidden hid_f
+hid_f: ret
+ .weak weak_undef
+ .section .text.g,\"ax\",@progbits
+ mark 2
+ .globl g
+ .type g,@function
+g: ret
+ .section .text.tls,\"ax\",@progbits
+ mark 3
+tlsf:
+ .byte 0x66
+ leaq t1@tlsgd(%rip), %rdi
+ .word 0x6666
+ rex64
+ call __tls_get_addr@PLT
+ .byte 0x66
+ leaq t_imp@tlsgd(%rip), %rdi
+ .word 0x6666
+ rex64
+ call __tls_get_addr@PLT
+ leaq t2@tlsld(%rip), %rdi
+ call __tls_get_addr@PLT
+ leaq t2@dtpoff(%rax), %rcx
+ leaq t3@dtpoff(%rax), %rdx
+ movq t1@gottpoff(%rip), %r11
+ addq t_imp@gottpoff(%rip), %rax
+ movq t2@gottpoff(%rip), %rax
+ leaq t1@tlsdesc(%rip), %rax
+ call *t1@tlscall(%rax)
+ leaq t_imp@tlsdesc(%rip), %rax
+ call *t_imp@tlscall(%rax)
+ ret
+ .section .text.ifunc,\"ax\",@progbits
+ mark 4
+ .type ifn,@gnu_indirect_function
+ifn: leaq h(%rip), %rax
+ ret
+use_ifn: call ifn@PLT
+ movq ifn@GOTPCREL(%rip), %rax
+ ret
+ .section .data.d,\"aw\",@progbits
+ mark 5
+ .globl d
+ .type d,@object
+ .size d, 64
+d: .quad f
+ .quad h
+ .quad g+8
+ .quad imp
+ .quad loc+2
+ .quad absolute
+ .long h-.
+ .long 0
+ .quad ifn
+ .quad weak_undef
+ .quad .Lstr2
+ .quad com+4
+ .quad pdata
+ .globl pdata
+ .protected pdata
+ .type pdata,@object
+ .size pdata,8
+pdata: .quad 1
+ .globl hid
+ .hidden hid
+hid: .long 3
+ .section .data.loc,\"aw\",@progbits
+ mark 6
+loc: .quad loc
+ .quad d
+ .section .bss.b,\"aw\",@nobits
+ .globl bss_sym
+bss_sym: .zero 32
+ .section .rodata.str1.1,\"aMS\",@progbits,1
+.Lstr: .string \"hello\"
+.Lstr2: .string \"world\"
+ .section .rodata.ro,\"a\",@progbits
+ mark 7
+ .long h-.
+ .long hid-.
+ .long 7
+ .section .data.rel.ro.x,\"aw\",@progbits
+ mark 8
+ .quad f
+ .quad imp2
+ .section .init_array,\"aw\"
+ .quad f
+ .section .fini_array,\"aw\"
+ .quad g
+ .section .tdata.t,\"awT\",@progbits
+ mark 9
+ .globl t1
+ .type t1,@tls_object
+ .size t1,8
+t1: .quad 7
+t2: .quad 8
+ .section .tbss.t,\"awT\",@nobits
+ .globl t3
+ .hidden t3
+ .type t3,@tls_object
+t3: .zero 16
+ .comm com,24,16
+ .globl absolute
+ absolute = 0x1234
+";
+
+/// What executables reach directly.
+const DIRECT: &str = "
+ .section .text._start,\"ax\",@progbits
+ mark 20
+ .globl _start
+_start: call f
+ leaq t1@tpoff(%rax), %rcx
+ movq %fs:t3@tpoff, %rax
+ leaq imp_data(%rip), %rax
+ movl imp_data(%rip), %eax
+ leaq imp(%rip), %rcx
+ ret
+";
+
+/// Only for fixed addresses.
+const FIXED: &str = "
+ movl $f, %eax
+ movq $loc, %rax
+ movl $absolute, %ecx
+ movl $imp, %ecx
+ ret
+";
+
+const LIBRARY: &str = "
+ .text
+ .globl imp, imp2
+ .type imp,@function
+ .type imp2,@function
+imp: ret
+imp2: ret
+ .data
+ .globl imp_data
+ .type imp_data,@object
+ .size imp_data,8
+imp_data: .quad 5
+ .section .tdata,\"awT\",@progbits
+ .globl t_imp
+ .type t_imp,@tls_object
+ .size t_imp,8
+t_imp: .quad 6
+";
+
+fn linkers() -> Vec<Shared> {
+    adapter::select(&["every".into()], &[]).unwrap_or_default().into_iter().collect()
+}
+
+fn assemble(text: &str) -> Option<Arc<[u8]>> {
+    let scratch = Scratch::new().ok()?;
+    scratch.write("a.s", format!("{MACROS}{text}").as_bytes()).ok()?;
+    let tool = run::find("as").into_iter().next()?;
+    let args = ["-o", "a.o", "a.s"];
+    let run = run::run(&tool, &args, scratch.path(), &[], Limits::default()).ok()?;
+    assert_eq!(run.end, End::Exit(0), "{}", run.err());
+    Some(std::fs::read(scratch.path().join("a.o")).ok()?.into())
+}
+
+/// A library made by GNU ld.
+fn library(text: &str) -> Option<Arc<[u8]>> {
+    let scratch = Scratch::new().ok()?;
+    scratch.write("a.o", &assemble(text)?).ok()?;
+    let tool = run::find("ld").into_iter().next()?;
+    let args = ["-shared", "-soname", "libx.so.1", "-o", "x", "a.o"];
+    let run = run::run(&tool, &args, scratch.path(), &[], Limits::default()).ok()?;
+    assert_eq!(run.end, End::Exit(0), "{}", run.err());
+    Some(std::fs::read(scratch.path().join("x")).ok()?.into())
+}
+
+fn file(name: &str, bytes: Arc<[u8]>) -> File {
+    File { name: name.into(), bytes }
+}
+
+/// The usual link, or nothing where there is no assembler.
+fn request(mode: Mode, more: &[&str]) -> Option<Request> {
+    let text = match mode {
+        Mode::Exe => format!("{BODY}{DIRECT}{FIXED}"),
+        Mode::Pie => format!("{BODY}{DIRECT}"),
+        _ => BODY.to_owned(),
+    };
+    let files = vec![file("a.o", assemble(&text)?), file("libx.so", library(LIBRARY)?)];
+    let mut args: Vec<String> = vec!["a.o".into(), "libx.so".into()];
+    args.extend(more.iter().map(|arg| (*arg).to_owned()));
+    if !mode.is_library() {
+        args.extend(["--dynamic-linker".into(), "/lib64/ld-linux-x86-64.so.2".into()]);
+    }
+    Some(Request { target: Target::AMD64_ELF, mode, args, files })
+}
+
+fn link(request: &Request) -> Vec<(String, Vec<u8>)> {
+    let mut list = Vec::new();
+    for linker in linkers() {
+        match linker.link(request, Duration::from_secs(20)) {
+            Outcome::Linked(bytes) => list.push((linker.name().to_owned(), bytes)),
+            other => eprintln!("{}: {other:?}", linker.name()),
+        }
+    }
+    list
+}
+
+#[test]
+#[ignore]
+fn show() {
+    let mode: Mode = std::env::var("MODE").unwrap_or("shared".into()).parse().unwrap();
+    let more = std::env::var("MORE").unwrap_or_default();
+    let more: Vec<&str> = more.split_whitespace().collect();
+    let request = request(mode, &more).unwrap();
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let mut first: Option<Facts> = None;
+    for (name, bytes) in link(&request) {
+        if !only.is_empty() && !only.split(',').any(|o| o == name) {
+            continue;
+        }
+        std::fs::write(Path::new("/tmp").join(format!("d1-{mode}-{name}")), &bytes).unwrap();
+        let facts = super::facts(&request, &bytes);
+        let start = std::time::Instant::now();
+        for _ in 0..200 {
+            std::hint::black_box(super::facts(&request, &bytes));
+        }
+        println!("=== {name} {:?}", start.elapsed() / 200);
+        match &first {
+            None => {
+                println!("{facts}");
+                first = Some(facts);
+            }
+            Some(first) => {
+                for d in first.differences(&facts) {
+                    let text = |v: Option<&Value>| v.map_or("-".into(), |v| v.to_string());
+                    println!("  {}: {} | {}", d.key, text(d.left), text(d.right));
+                }
+            }
+        }
+    }
+    let _ = (Family::Site, Meaning::GotBase);
+}
