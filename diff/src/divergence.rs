@@ -48,7 +48,8 @@ pub struct Divergence {
     /// Relocation types of which the request must have one anywhere.
     #[serde(default)]
     pub with: Vec<String>,
-    /// Values of which both sides must have one, globs; `absent` for none. Any if empty.
+    /// Values of which the two sides must have two different ones (or both the only one), globs;
+    /// `absent` for none. Any if empty.
     #[serde(default)]
     pub values: Vec<String>,
     /// Linkers that do it, globs over the adapter's family; `*` for any.
@@ -77,11 +78,23 @@ impl Divergence {
         self.effect == Effect::Poison
     }
 
-    fn matches(&self, question: &Question<'_>) -> bool {
-        let value = |value: Option<&Value>| {
-            let text = value.map_or("absent".into(), ToString::to_string);
-            self.values.is_empty() || self.values.iter().any(|pattern| glob(pattern, &text))
+    /// Whether the two values are of two different kinds among `values` (or of the only one).
+    fn pairs(&self, question: &Question<'_>) -> bool {
+        let text = |value: Option<&Value>| value.map_or("absent".into(), ToString::to_string);
+        let (found, wanted) = (text(question.found), text(question.wanted));
+        let kinds = |text: &str| {
+            let all = self.values.iter().enumerate();
+            all.filter(|(_, pattern)| glob(pattern, text)).map(|(i, _)| i).collect::<Vec<_>>()
         };
+        let (found, wanted) = (kinds(&found), kinds(&wanted));
+        match self.values.len() {
+            0 => true,
+            1 => !found.is_empty() && !wanted.is_empty(),
+            _ => found.iter().any(|kind| wanted.iter().any(|other| other != kind)),
+        }
+    }
+
+    fn matches(&self, question: &Question<'_>) -> bool {
         let relocation =
             || self.relocations.iter().any(|name| Some(&**name) == question.relocation);
         let mode = || self.modes.iter().any(|mode| mode == question.request.mode.name());
@@ -91,8 +104,7 @@ impl Divergence {
             && (self.relocations.is_empty() || relocation())
             && (self.modes.is_empty() || mode())
             && self.args.iter().all(arg)
-            && value(question.found)
-            && value(question.wanted)
+            && self.pairs(question)
             && (self.with.is_empty() || question.relocations.have(&self.with))
     }
 }

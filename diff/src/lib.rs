@@ -15,6 +15,7 @@ pub mod oracle;
 pub mod real;
 pub mod request;
 pub mod run;
+pub mod selftest;
 
 pub use expectation::Expectation;
 pub use model::{Facts, Family, Key, Place, Value};

@@ -6,21 +6,24 @@
 
 mod agree;
 mod expected;
+mod invariants;
 mod loader;
 mod shape;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use invariants::{Flaw, flaws};
 pub use shape::{Relocations, relocation_name, shape};
 
-use crate::adapter::{Adapter, Outcome, Shared};
+use crate::adapter::{Outcome, Shared};
 use crate::divergence::{Question, Rules};
 use crate::expectation::Expectation;
 use crate::{Facts, Key, Request, Value, model};
 
 /// Every oracle, one line each.
-pub static ORACLES: &[&dyn Oracle] = &[&expected::Expected, &agree::Agree, &loader::Loader];
+pub static ORACLES: &[&dyn Oracle] =
+    &[&expected::Expected, &agree::Agree, &loader::Loader, &invariants::Invariants];
 
 /// One link that was made: by whom, what came of it, and what a loader would see.
 #[derive(Clone)]

@@ -100,6 +100,9 @@ fn entries_match_both_values_and_count() {
     assert!(ask(&request, Some(&null), Some(&dynamic)));
     assert!(ask(&request, Some(&dynamic), Some(&null)));
     assert!(!ask(&request, Some(&other), Some(&dynamic)));
+    // Two values of one kind are no divergence.
+    let another = Value::Ref(Meaning::Dynamic("y".into()));
+    assert!(!ask(&request, Some(&another), Some(&dynamic)));
     assert!(!ask(&request, None, Some(&dynamic)));
     request.mode = Mode::Shared;
     assert!(!ask(&request, Some(&null), Some(&dynamic)));

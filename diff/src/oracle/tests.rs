@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::adapter::Adapter;
 use crate::expectation::{Open, Refusal};
 use crate::model::{ErrorClass, Meaning, Place};
 use crate::{Family, Mode, Target};

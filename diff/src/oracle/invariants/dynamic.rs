@@ -1,0 +1,272 @@
+//! The dynamic section against the sections it speaks of; versions.
+
+use object::elf;
+
+use super::Flaws;
+use super::image::{Image, half, quad};
+
+/// Tag, its name, the type of the section whose address it has.
+const ADDRESSES: &[(i64, &str, elf::SectionType)] = &[
+    (4, "DT_HASH", elf::SHT_HASH),
+    (6, "DT_SYMTAB", elf::SHT_DYNSYM),
+    (0x6fff_fef5, "DT_GNU_HASH", elf::SHT_GNU_HASH),
+    (0x6fff_fff0, "DT_VERSYM", elf::SHT_GNU_VERSYM),
+    (0x6fff_fffc, "DT_VERDEF", elf::SHT_GNU_VERDEF),
+    (0x6fff_fffe, "DT_VERNEED", elf::SHT_GNU_VERNEED),
+    (25, "DT_INIT_ARRAY", elf::SHT_INIT_ARRAY),
+    (26, "DT_FINI_ARRAY", elf::SHT_FINI_ARRAY),
+    (36, "DT_RELR", elf::SHT_RELR),
+];
+
+/// Tag, its name, its address tag, the size of an entry.
+const SIZES: &[(i64, &str, i64, u64)] = &[
+    (8, "DT_RELASZ", 7, 24),
+    (2, "DT_PLTRELSZ", 23, 24),
+    (27, "DT_INIT_ARRAYSZ", 25, 8),
+    (28, "DT_FINI_ARRAYSZ", 26, 8),
+    (35, "DT_RELRSZ", 36, 8),
+    (10, "DT_STRSZ", 5, 1),
+];
+
+/// Tag, its name, its only value.
+const CONSTANTS: &[(i64, &str, u64)] =
+    &[(9, "DT_RELAENT", 24), (11, "DT_SYMENT", 24), (20, "DT_PLTREL", 7), (37, "DT_RELRENT", 8)];
+
+pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
+    let Some(list) = &image.dynamic else { return };
+    flaws.check(image.terminated, "dynamic section without an end", "PT_DYNAMIC", 0, "DT_NULL");
+    for (i, (tag, _)) in list.iter().enumerate() {
+        let many =
+            [1, 0x6fff_fffd_u64 as i64, 0x7fff_fffd, 0x7fff_ffff, 22].contains(&(*tag as i64));
+        let twice = !many && list[..i].iter().any(|(other, _)| other == tag);
+        flaws.check(!twice, "dynamic tag twice", format!("tag {tag:#x}"), *tag, "once");
+    }
+    for (tag, name, kind) in ADDRESSES {
+        let section = image.sections.iter().find(|s| s.kind == kind.0 && s.size > 0);
+        match (image.tag(*tag), section) {
+            (Some(value), Some(section)) => {
+                flaws.check(
+                    value == section.addr,
+                    "dynamic tag and section differ",
+                    name,
+                    value,
+                    "sh_addr",
+                );
+            }
+            (None, Some(section)) if *tag != 4 => {
+                flaws.check(
+                    false,
+                    "section without its dynamic tag",
+                    name,
+                    section.addr,
+                    "the tag",
+                );
+            }
+            _ => {}
+        }
+    }
+    for (tag, name, address, entry) in SIZES {
+        let (size, start) = (image.tag(*tag), image.tag(*address));
+        let pair = size.is_some() == start.is_some() || size == Some(0);
+        flaws.check(pair, "dynamic tag without its pair", name, size.unwrap_or(0), "both");
+        let (Some(size), Some(start)) = (size, start) else { continue };
+        flaws.check(size % entry == 0, "table of broken entries", name, size, "whole entries");
+        let there = size == 0 || image.range(start, size).is_some();
+        flaws.check(there, "table outside of the image", name, start, "inside a PT_LOAD");
+    }
+    for (tag, name, value) in CONSTANTS {
+        let found = image.tag(*tag).unwrap_or(*value);
+        flaws.check(
+            found == *value,
+            "wrong constant in the dynamic section",
+            name,
+            found,
+            "the ABI's",
+        );
+    }
+    sizes_of_sections(image, flaws);
+    strings(image, flaws);
+    versions(image, flaws);
+}
+
+/// Where one section is the whole table the sizes must be equal.
+fn sizes_of_sections(image: &Image<'_>, flaws: &mut Flaws) {
+    for (name, tag, size_tag) in [
+        (".init_array", 25, 27),
+        (".fini_array", 26, 28),
+        (".relr.dyn", 36, 35),
+        (".dynstr", 5, 10),
+    ] {
+        let (Some(section), Some(addr), Some(size)) =
+            (image.named(name), image.tag(tag), image.tag(size_tag))
+        else {
+            continue;
+        };
+        let same = section.addr == addr && section.size == size;
+        flaws.check(same, "table and section differ in size", name, size, "sh_size");
+    }
+    // Every stored dynamic relocation is in a table that the loader reads.
+    let mut tables: Vec<(u64, u64)> = Vec::new();
+    for (start, size) in [(7, 8), (23, 2)] {
+        tables.extend(image.tag(start).zip(image.tag(size)));
+    }
+    let relas = image
+        .sections
+        .iter()
+        .filter(|s| s.kind == elf::SHT_RELA.0 && s.is(super::image::ALLOC) && s.size > 0);
+    for section in relas {
+        let covered = tables.iter().any(|(start, size)| {
+            section.addr >= *start && section.end() <= start.saturating_add(*size)
+        });
+        flaws.check(
+            covered,
+            "relocations that the loader misses",
+            &section.name,
+            section.addr,
+            "in a table",
+        );
+    }
+}
+
+/// Names in the dynamic section.
+fn strings(image: &Image<'_>, flaws: &mut Flaws) {
+    for (tag, value) in image.dynamic.iter().flatten() {
+        if [1, 14, 15, 29].contains(tag) {
+            let name = u32::try_from(*value).ok().and_then(|at| image.dynstr(at));
+            flaws.check(
+                name.is_some(),
+                "name outside of .dynstr",
+                format!("tag {tag}"),
+                *value,
+                "a string",
+            );
+        }
+    }
+}
+
+/// Every version index has its definition or need, and hashes are those of the names.
+fn versions(image: &Image<'_>, flaws: &mut Flaws) {
+    let Some(dynsym) = image.dynsym() else { return };
+    let count = dynsym.size / 24;
+    let mut known = vec![0_u16, 1];
+    definitions(image, &mut known, flaws);
+    needs(image, &mut known, flaws);
+    let Some(versym) = image.tag(0x6fff_fff0) else {
+        flaws.check(known.len() == 2, "versions without DT_VERSYM", ".gnu.version", 0, "DT_VERSYM");
+        return;
+    };
+    for i in 0..count {
+        let index = image.range(versym, count * 2).and_then(|bytes| half(bytes, i * 2));
+        let Some(index) = index else {
+            flaws.check(false, "version table too short", ".gnu.version", i, "an entry per symbol");
+            return;
+        };
+        let good = known.contains(&(index & 0x7fff));
+        flaws.check(
+            good,
+            "version that nobody defines",
+            format!(".gnu.version[{i}]"),
+            index.into(),
+            "an index of a version",
+        );
+    }
+}
+
+fn definitions(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
+    let (Some(start), Some(number)) = (image.tag(0x6fff_fffc), image.tag(0x6fff_fffd)) else {
+        return;
+    };
+    let mut at = start;
+    for i in 0..number {
+        let Some(bytes) = image.range(at, 20) else {
+            flaws.check(
+                false,
+                "version definitions cut short",
+                "DT_VERDEF",
+                i,
+                "DT_VERDEFNUM of them",
+            );
+            return;
+        };
+        let aux = at.saturating_add(quad(bytes, 12).unwrap_or(0).into());
+        let name = image.at(aux).and_then(|b| quad(b, 0)).and_then(|at| image.dynstr(at));
+        let hash = quad(bytes, 8).unwrap_or(0);
+        let good = name.is_some_and(|name| super::hash::sysv(name) == hash);
+        flaws.check(
+            good,
+            "version definition's hash",
+            format!("verdef {i}"),
+            hash.into(),
+            "its name's",
+        );
+        known.push(half(bytes, 4).unwrap_or(0) & 0x7fff);
+        let next = quad(bytes, 16).unwrap_or(0);
+        let end = (next == 0) == (i + 1 == number);
+        flaws.check(
+            end,
+            "DT_VERDEFNUM",
+            format!("verdef {i}"),
+            number,
+            "the number of definitions",
+        );
+        at = at.saturating_add(next.into());
+        if next == 0 {
+            return;
+        }
+    }
+}
+
+fn needs(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
+    let (Some(start), Some(number)) = (image.tag(0x6fff_fffe), image.tag(0x6fff_ffff)) else {
+        return;
+    };
+    let needed: Vec<&[u8]> = image
+        .dynamic
+        .iter()
+        .flatten()
+        .filter(|(tag, _)| *tag == 1)
+        .filter_map(|(_, value)| image.dynstr(u32::try_from(*value).ok()?))
+        .collect();
+    let mut at = start;
+    for i in 0..number {
+        let Some(bytes) = image.range(at, 16) else {
+            flaws.check(false, "version needs cut short", "DT_VERNEED", i, "DT_VERNEEDNUM of them");
+            return;
+        };
+        let file = quad(bytes, 4).and_then(|at| image.dynstr(at)).unwrap_or_default();
+        let good = needed.contains(&file);
+        flaws.check(
+            good,
+            "versions of a library not needed",
+            format!("verneed {i}"),
+            i,
+            "a DT_NEEDED",
+        );
+        let mut aux = at.saturating_add(quad(bytes, 8).unwrap_or(0).into());
+        for _ in 0..half(bytes, 2).unwrap_or(0) {
+            let Some(bytes) = image.range(aux, 16) else { break };
+            let name = quad(bytes, 8).and_then(|at| image.dynstr(at));
+            let hash = quad(bytes, 0).unwrap_or(0);
+            let good = name.is_some_and(|name| super::hash::sysv(name) == hash);
+            flaws.check(
+                good,
+                "version need's hash",
+                format!("verneed {i}"),
+                hash.into(),
+                "its name's",
+            );
+            let other = half(bytes, 6).unwrap_or(0);
+            let fresh = !known.contains(&other);
+            flaws.check(
+                fresh,
+                "version index twice",
+                format!("verneed {i}"),
+                other.into(),
+                "its own",
+            );
+            known.push(other);
+            aux = aux.saturating_add(quad(bytes, 12).unwrap_or(0).into());
+        }
+        at = at.saturating_add(quad(bytes, 12).unwrap_or(0).into());
+    }
+}

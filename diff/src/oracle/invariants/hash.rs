@@ -1,0 +1,130 @@
+//! Hash tables: every defined dynamic symbol is found, and nothing that is undefined.
+
+use super::Flaws;
+use super::image::{Image, Symbol, quad, word};
+
+/// The gABI's hash of a name.
+pub(super) fn sysv(name: &[u8]) -> u32 {
+    name.iter().fold(0_u32, |hash, byte| {
+        let hash = (hash << 4).wrapping_add((*byte).into());
+        let high = hash & 0xf000_0000;
+        (hash ^ (high >> 24)) & !high
+    })
+}
+
+/// The hash of .gnu.hash.
+pub(super) fn gnu(name: &[u8]) -> u32 {
+    name.iter().fold(5381_u32, |hash, byte| hash.wrapping_mul(33).wrapping_add((*byte).into()))
+}
+
+pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
+    let Some(section) = image.dynsym() else { return };
+    let symbols = image.symbols(section);
+    let (gnu_table, sysv_table) = (image.tag(0x6fff_fef5), image.tag(4));
+    let exports = symbols.iter().any(|symbol| symbol.defined() && !symbol.local());
+    let any = gnu_table.is_some() || sysv_table.is_some() || !exports;
+    flaws.check(any, "dynamic symbols without a hash table", &section.name, 0, "a hash table");
+    for (i, symbol) in symbols.iter().enumerate().skip(1) {
+        let Some(name) = image.dynstr(symbol.name) else { continue };
+        if symbol.local() {
+            continue;
+        }
+        let at = format!("{}[{i}] {}", section.name, String::from_utf8_lossy(name));
+        if let Some(table) = gnu_table {
+            let found = gnu_chain(image, table, name, symbols.len()).contains(&i);
+            flaws.check(
+                found || !symbol.defined(),
+                ".gnu.hash misses a definition",
+                &at,
+                gnu(name).into(),
+                "found",
+            );
+            flaws.check(
+                !found || symbol.defined(),
+                ".gnu.hash finds an undefined symbol",
+                &at,
+                gnu(name).into(),
+                "not found",
+            );
+        }
+        if let Some(table) = sysv_table {
+            let found = sysv_chain(image, table, name, symbols.len()).contains(&i);
+            flaws.check(
+                found || !symbol.defined(),
+                ".hash misses a definition",
+                &at,
+                sysv(name).into(),
+                "found",
+            );
+        }
+    }
+    if let Some(count) = sysv_table.and_then(|t| image.at(t)).and_then(|bytes| quad(bytes, 4)) {
+        let good = count as usize == symbols.len();
+        flaws.check(good, ".hash has another number of symbols", ".hash", count.into(), "nchain");
+    }
+    versioned_twice(image, &symbols, flaws);
+}
+
+/// Symbol indexes of the chain that a lookup of `name` walks; empty if the bloom filter says no.
+fn gnu_chain(image: &Image<'_>, table: u64, name: &[u8], count: usize) -> Vec<usize> {
+    let walk = || {
+        let bytes = image.at(table)?;
+        let (buckets, first) = (quad(bytes, 0)?, quad(bytes, 4)?);
+        let (blooms, shift) = (quad(bytes, 8)?, quad(bytes, 12)?);
+        let hash = gnu(name);
+        let filter = word(bytes, 16 + u64::from((hash / 64).checked_rem(blooms)?) * 8)?;
+        let bits = 1_u64 << (hash % 64) | 1_u64 << (hash.checked_shr(shift)? % 64);
+        if filter & bits != bits {
+            return Some(Vec::new());
+        }
+        let chains = 16 + u64::from(blooms) * 8;
+        let mut at = quad(bytes, chains + u64::from(hash.checked_rem(buckets)?) * 4)?;
+        let mut found = Vec::new();
+        while at >= first && (at as usize) < count {
+            let word = chains + u64::from(buckets) * 4 + u64::from(at - first) * 4;
+            let other = quad(bytes, word)?;
+            if other | 1 == hash | 1 {
+                found.push(at as usize);
+            }
+            if other & 1 != 0 {
+                break;
+            }
+            at += 1;
+        }
+        Some(found)
+    };
+    walk().unwrap_or_default()
+}
+
+fn sysv_chain(image: &Image<'_>, table: u64, name: &[u8], count: usize) -> Vec<usize> {
+    let walk = || {
+        let bytes = image.at(table)?;
+        let buckets = quad(bytes, 0)?;
+        let bucket = sysv(name).checked_rem(buckets)?;
+        let mut at = quad(bytes, 8 + u64::from(bucket) * 4)?;
+        let mut found = Vec::new();
+        // A chain that visits more than every symbol is a loop.
+        while at != 0 && found.len() <= count {
+            found.push(at as usize);
+            at = quad(bytes, 8 + (u64::from(buckets) + u64::from(at)) * 4)?;
+        }
+        Some(found)
+    };
+    walk().unwrap_or_default()
+}
+
+/// Two definitions of one name and version.
+fn versioned_twice(image: &Image<'_>, symbols: &[Symbol], flaws: &mut Flaws) {
+    let mut seen = std::collections::HashSet::new();
+    for (i, symbol) in symbols.iter().enumerate().skip(1) {
+        if !symbol.defined() || symbol.local() {
+            continue;
+        }
+        let versym = image.tag(0x6fff_fff0).and_then(|table| image.at(table));
+        let version = versym.and_then(|bytes| super::image::half(bytes, i as u64 * 2));
+        let name = image.dynstr(symbol.name).unwrap_or_default();
+        let fresh = seen.insert((name, version.unwrap_or(1) & 0x7fff));
+        let at = format!(".dynsym[{i}] {}", String::from_utf8_lossy(name));
+        flaws.check(fresh, "two dynamic definitions of one name", at, symbol.value, "one");
+    }
+}

@@ -1,0 +1,77 @@
+//! Input sections in the output: found by their markers, aligned, whole, apart, and not twice.
+
+use std::collections::HashMap;
+
+use object::read::elf::ElfFile64;
+use object::{Object as _, ObjectSection as _, SectionFlags};
+
+use super::Flaws;
+use super::image::{ALLOC, Image};
+use crate::Request;
+use crate::model::MARKER_MAGIC;
+
+/// An input section that starts with a marker.
+struct Marked {
+    name: String,
+    size: u64,
+    align: u64,
+}
+
+pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
+    let marked = marked(request);
+    if marked.is_empty() {
+        return;
+    }
+    let mut placed: Vec<(u64, &Marked)> = Vec::new();
+    for load in image.loads() {
+        let Some(bytes) = image.range(load.vaddr, load.filesz) else { continue };
+        for at in memchr::memmem::find_iter(bytes, &MARKER_MAGIC) {
+            let Some(key) = bytes.get(at + 8..at + 16) else { continue };
+            let Some(input) = marked.get(key) else { continue };
+            placed.push((load.vaddr.wrapping_add(at as u64), input));
+        }
+    }
+    placed.sort_by_key(|(addr, _)| *addr);
+    for (addr, input) in &placed {
+        let good = input.align < 2 || addr % input.align == 0;
+        flaws.check(
+            good,
+            "input section misaligned",
+            &input.name,
+            *addr,
+            "a multiple of its alignment",
+        );
+    }
+    for pair in placed.windows(2) {
+        let ((addr, input), (next, _)) = (&pair[0], &pair[1]);
+        let apart = addr.saturating_add(input.size) <= *next;
+        flaws.check(apart, "input sections overlap", &input.name, *next, "disjoint");
+    }
+    let mut names: Vec<&str> = placed.iter().map(|(_, input)| &*input.name).collect();
+    names.sort_unstable();
+    for pair in names.windows(2) {
+        flaws.check(pair[0] != pair[1], "input section twice", pair[0], 2, "once");
+    }
+}
+
+/// The marked sections of the request's objects (archive members are skipped), by marker.
+fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
+    let mut map = HashMap::new();
+    for file in request.files.iter().filter(|file| file.name.ends_with(".o")) {
+        let Ok(elf) = ElfFile64::<object::Endianness>::parse(&*file.bytes) else { continue };
+        for section in elf.sections() {
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+            let Ok(data) = section.data() else { continue };
+            let Some(key) = data.strip_prefix(&MARKER_MAGIC).and_then(|rest| rest.get(..8)) else {
+                continue;
+            };
+            if u64::from(sh_flags.0) & ALLOC == 0 {
+                continue;
+            }
+            let name = format!("{}:{}", file.name, section.name().unwrap_or_default());
+            let marked = Marked { name, size: section.size(), align: section.align() };
+            map.insert(key.try_into().unwrap_or_default(), marked);
+        }
+    }
+    map
+}

@@ -1,0 +1,181 @@
+//! Dynamic relocations: where they write, what they name.
+
+use std::collections::BTreeMap;
+
+use super::Flaws;
+use super::image::{Image, Rela, word};
+use crate::Request;
+
+const ABS64: u32 = 1;
+const COPY: u32 = 5;
+const GLOB_DAT: u32 = 6;
+const JUMP_SLOT: u32 = 7;
+const RELATIVE: u32 = 8;
+const DTPMOD64: u32 = 16;
+const DTPOFF64: u32 = 17;
+const TPOFF64: u32 = 18;
+const TLSDESC: u32 = 36;
+const IRELATIVE: u32 = 37;
+
+pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
+    let (table, plt) = tables(image);
+    let symbols = image.dynsym().map(|section| image.symbols(section)).unwrap_or_default();
+    let textrel = image.tag(22).is_some() || image.tag(30).is_some_and(|flags| flags & 4 != 0);
+    let static_tls = image.tag(30).is_some_and(|flags| flags & 16 != 0);
+    let mut written: BTreeMap<u64, u64> = BTreeMap::new();
+    for (name, rela) in
+        table.iter().map(|r| ("DT_RELA", r)).chain(plt.iter().map(|r| ("DT_JMPREL", r)))
+    {
+        let at = format!("{name} {:#x} type {}", rela.offset, rela.kind);
+        let symbol = symbols.get(rela.symbol as usize);
+        flaws.check(
+            rela.symbol == 0 || symbol.is_some(),
+            "relocation with no symbol",
+            &at,
+            rela.symbol.into(),
+            "an index in .dynsym",
+        );
+        let len = match rela.kind {
+            0 => continue,
+            COPY => symbol.map_or(1, |symbol| symbol.size),
+            TLSDESC => 16,
+            // R_X86_64_32 and its kind.
+            10 | 11 | 2 => 4,
+            _ => 8,
+        };
+        place(image, rela.offset, len, &at, textrel, flaws);
+        if written.insert(rela.offset, len).is_some() {
+            flaws.check(false, "two relocations of one place", &at, rela.offset, "one");
+        }
+        target(image, rela, &at, flaws);
+        if rela.kind == TPOFF64 && request.mode.is_library() {
+            flaws.check(
+                static_tls,
+                "static TLS without DF_STATIC_TLS",
+                &at,
+                rela.offset,
+                "the flag",
+            );
+        }
+        if rela.kind == COPY && request.mode.is_library() {
+            flaws.check(false, "copy relocation in a library", &at, rela.offset, "none");
+        }
+        let plain = [
+            ABS64, COPY, GLOB_DAT, JUMP_SLOT, RELATIVE, DTPMOD64, DTPOFF64, TPOFF64, TLSDESC,
+            IRELATIVE,
+        ];
+        let known = plain.contains(&rela.kind) || [10, 2, 24, 33, 32].contains(&rela.kind);
+        flaws.check(
+            known,
+            "relocation that the loader doesn't know",
+            &at,
+            rela.kind.into(),
+            "a dynamic one",
+        );
+    }
+    for slot in relr(image) {
+        let at = format!("DT_RELR {slot:#x}");
+        place(image, slot, 8, &at, textrel, flaws);
+        if written.insert(slot, 8).is_some() {
+            flaws.check(false, "RELR and RELA overlap", &at, slot, "one of them");
+        }
+        let value = image.range(slot, 8).and_then(|bytes| word(bytes, 0)).unwrap_or(0);
+        let inside = inside(image, value);
+        flaws.check(inside, "RELR slot points outside", &at, value, "an address of the image");
+    }
+    let mut last: Option<(u64, u64)> = None;
+    for (start, len) in written {
+        if let Some((before, len)) = last {
+            let apart = before.saturating_add(len) <= start;
+            flaws.check(
+                apart,
+                "relocations overlap",
+                format!("{start:#x}"),
+                before,
+                "disjoint places",
+            );
+        }
+        last = Some((start, len));
+    }
+    counts(image, &table, flaws);
+}
+
+fn tables(image: &Image<'_>) -> (Vec<Rela>, Vec<Rela>) {
+    let read = |start, size| match (image.tag(start), image.tag(size)) {
+        (Some(start), Some(size)) => (start, size),
+        _ => (0, 0),
+    };
+    let ((rela, mut size), (plt, plt_size)) = (read(7, 8), read(23, 2));
+    // The PLT's may be the tail of the whole table.
+    if plt_size > 0 && plt >= rela && plt < rela.saturating_add(size) {
+        size = plt - rela;
+    }
+    (image.relas(rela, size), image.relas(plt, plt_size))
+}
+
+fn place(image: &Image<'_>, at: u64, len: u64, name: &str, textrel: bool, flaws: &mut Flaws) {
+    let Some(load) = image.loads().find(|load| load.has(at, len)) else {
+        flaws.check(false, "relocation outside of the image", name, at, "inside a PT_LOAD");
+        return;
+    };
+    let good = load.flags & 2 != 0 || textrel;
+    flaws.check(good, "relocation in read-only memory", name, at, "writable, or DT_TEXTREL");
+}
+
+fn inside(image: &Image<'_>, addr: u64) -> bool {
+    let (low, high) = image
+        .loads()
+        .fold((u64::MAX, 0), |(low, high), load| (low.min(load.vaddr), high.max(load.end())));
+    // References before or behind a section (S - 1, the end) are legal: be wide, not blind.
+    addr >= low.saturating_sub(1 << 32) && addr <= high.saturating_add(1 << 32)
+}
+
+fn target(image: &Image<'_>, rela: &Rela, at: &str, flaws: &mut Flaws) {
+    match rela.kind {
+        RELATIVE | IRELATIVE => {
+            flaws.check(
+                rela.symbol == 0,
+                "relative relocation with a symbol",
+                at,
+                rela.symbol.into(),
+                "none",
+            );
+        }
+        _ => {}
+    }
+    if rela.kind == IRELATIVE {
+        let addr = rela.addend as u64;
+        let code = image.loads().any(|load| load.flags & 1 != 0 && load.has(addr, 1));
+        flaws.check(code, "IFUNC resolver outside of code", at, addr, "executable");
+    }
+    let needs_name = matches!(rela.kind, COPY | GLOB_DAT | JUMP_SLOT);
+    flaws.check(!needs_name || rela.symbol != 0, "relocation without a name", at, 0, "a symbol");
+}
+
+/// DT_RELACOUNT relative relocations come first.
+fn counts(image: &Image<'_>, table: &[Rela], flaws: &mut Flaws) {
+    if let Some(count) = image.tag(0x6fff_fff9) {
+        let first = usize::try_from(count).ok().and_then(|count| table.get(..count));
+        let good = first.is_some_and(|list| list.iter().all(|rela| rela.kind == RELATIVE));
+        flaws.check(good, "DT_RELACOUNT", "DT_RELACOUNT", count, "relative relocations first");
+    }
+}
+
+/// The addresses in DT_RELR.
+fn relr(image: &Image<'_>) -> Vec<u64> {
+    let (Some(start), Some(size)) = (image.tag(36), image.tag(35)) else { return Vec::new() };
+    let mut list = Vec::new();
+    let mut next = 0_u64;
+    for entry in image.range(start, size).unwrap_or_default().chunks_exact(8) {
+        let entry = word(entry, 0).unwrap_or(0);
+        if entry & 1 == 0 {
+            list.push(entry);
+            next = entry.wrapping_add(8);
+        } else {
+            let bits = (0..63).filter(|bit| entry >> (bit + 1) & 1 != 0);
+            list.extend(bits.map(|bit| next.wrapping_add(bit * 8)));
+            next = next.wrapping_add(63 * 8);
+        }
+    }
+    list
+}

@@ -1,0 +1,123 @@
+//! The link that faults are planted into: an object with a bit of everything, written here so that
+//! no assembler is needed.
+
+use std::sync::Arc;
+
+use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
+use object::{
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
+    SymbolScope, elf,
+};
+
+use crate::model::{MARKER_MAGIC, digest};
+use crate::{File, Mode, Request, Target};
+
+/// The request.
+pub(super) fn request() -> Request {
+    let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    let text = section(&mut object, ".text", SectionKind::Text);
+    let data = section(&mut object, ".data", SectionKind::Data);
+    let rodata = section(&mut object, ".rodata", SectionKind::ReadOnlyData);
+    let relro = section(&mut object, ".data.rel.ro", SectionKind::ReadOnlyDataWithRel);
+    let tdata = section(&mut object, ".tdata", SectionKind::Tls);
+    let init = object.add_section(vec![], b".init_array".to_vec(), SectionKind::Data);
+    object.section_mut(init).flags = object::SectionFlags::Elf {
+        sh_flags: elf::SHF_ALLOC | elf::SHF_WRITE,
+        sh_type: elf::SHT_INIT_ARRAY,
+    };
+    // f: call g@PLT; mov v@GOTPCREL(%rip),%rax; lea table(%rip),%rcx; ret
+    let code = [
+        &[0xe8, 0, 0, 0, 0][..],
+        &[0x48, 0x8b, 0x05, 0, 0, 0, 0],
+        &[0x48, 0x8d, 0x0d, 0, 0, 0, 0],
+        &[0xc3],
+    ]
+    .concat();
+    let f_at = object.append_section_data(text, &code, 16);
+    let probe = [&[0x48, 0xb8][..], &0x5c01_d000_0000_0001_u64.to_le_bytes(), &[0xc3]].concat();
+    let probe_at = object.append_section_data(text, &probe, 16);
+    let v_at = object.append_section_data(data, &[0x11; 16], 8);
+    let slot_at = object.append_section_data(data, &[0; 16], 8);
+    let table_at = object.append_section_data(rodata, b"a table of bytes", 1);
+    let pointer_at = object.append_section_data(relro, &[0; 8], 8);
+    let t_at = object.append_section_data(tdata, &[0x22; 8], 8);
+    let init_at = object.append_section_data(init, &[0; 8], 8);
+
+    let f = define(&mut object, "f", text, f_at, SymbolKind::Text, code.len() as u64);
+    define(&mut object, "scold.probe.1", text, probe_at, SymbolKind::Text, probe.len() as u64);
+    let v = define(&mut object, "v", data, v_at, SymbolKind::Data, 16);
+    let table = define(&mut object, "table", rodata, table_at, SymbolKind::Data, 16);
+    define(&mut object, "t", tdata, t_at, SymbolKind::Tls, 8);
+    let g = undefined(&mut object, "g", true);
+    let w = undefined(&mut object, "w", true);
+    relocate(&mut object, text, f_at + 1, elf::R_X86_64_PLT32, g, -4);
+    relocate(&mut object, text, f_at + 8, elf::R_X86_64_REX_GOTPCRELX, v, -4);
+    let hidden = object.section_symbol(rodata);
+    let into_table = i64::try_from(table_at).unwrap_or(0) - 4;
+    relocate(&mut object, text, f_at + 15, elf::R_X86_64_PC32, hidden, into_table);
+    relocate(&mut object, data, slot_at, elf::R_X86_64_64, f, 0);
+    relocate(&mut object, data, slot_at + 8, elf::R_X86_64_64, w, 0);
+    relocate(&mut object, relro, pointer_at, elf::R_X86_64_64, table, 3);
+    relocate(&mut object, init, init_at, elf::R_X86_64_64, f, 0);
+    let bytes: Arc<[u8]> = object.write().unwrap_or_default().into();
+    Request {
+        target: Target::AMD64_ELF,
+        mode: Mode::Shared,
+        args: vec!["a.o".into()],
+        files: vec![File { name: "a.o".into(), bytes }],
+    }
+}
+
+/// A section that starts with its marker.
+fn section(object: &mut Object<'_>, name: &str, kind: SectionKind) -> SectionId {
+    let id = object.add_section(vec![], name.as_bytes().to_vec(), kind);
+    let marker = [MARKER_MAGIC, digest(name.as_bytes()).to_le_bytes()].concat();
+    object.append_section_data(id, &marker, 16);
+    id
+}
+
+fn define(
+    object: &mut Object<'_>,
+    name: &str,
+    section: SectionId,
+    value: u64,
+    kind: SymbolKind,
+    size: u64,
+) -> SymbolId {
+    object.add_symbol(Symbol {
+        name: name.as_bytes().to_vec(),
+        value,
+        size,
+        kind,
+        scope: SymbolScope::Dynamic,
+        weak: false,
+        section: SymbolSection::Section(section),
+        flags: SymbolFlags::None,
+    })
+}
+
+fn undefined(object: &mut Object<'_>, name: &str, weak: bool) -> SymbolId {
+    object.add_symbol(Symbol {
+        name: name.as_bytes().to_vec(),
+        value: 0,
+        size: 0,
+        kind: SymbolKind::Unknown,
+        scope: SymbolScope::Dynamic,
+        weak,
+        section: SymbolSection::Undefined,
+        flags: SymbolFlags::None,
+    })
+}
+
+fn relocate(
+    object: &mut Object<'_>,
+    section: SectionId,
+    offset: u64,
+    r_type: elf::RelocationType,
+    symbol: SymbolId,
+    addend: i64,
+) {
+    let flags = RelocationFlags::Elf { r_type };
+    // The writer knows every symbol and section used here.
+    let _ = object.add_relocation(section, Relocation { offset, symbol, addend, flags });
+}
