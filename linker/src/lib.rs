@@ -18,7 +18,7 @@ pub mod synthetic;
 pub use error::{Error, ErrorKind, Errors, Malformed, Result, Site};
 pub use input::{Data, DiskFiles, Files, Input, InputKind, Inputs, MemoryFiles};
 pub use options::Options;
-pub use output::{Report, Sink};
+pub use output::{Report, Sink, Stats};
 
 /// Links `inputs` as `options` ask and writes the image into `sink`.
 ///

@@ -28,4 +28,26 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// The text of `-Map`, if asked for.
     pub map: Option<String>,
+    /// How much there was, and how long each phase took: for benches.
+    pub stats: Stats,
+}
+
+/// How much a link had to do, and how long it took over it.
+#[derive(Clone, Default, Debug)]
+pub struct Stats {
+    /// Input sections.
+    pub sections: u64,
+    /// Symbols of all inputs, locals included.
+    pub symbols: u64,
+    /// Relocations of the input sections that are in the output.
+    pub relocations: u64,
+    /// The phases as [`crate::link`] lists them (`resolve`, `scan`, `layout`, `write` …), in order.
+    pub phases: Vec<(&'static str, std::time::Duration)>,
+}
+
+impl Stats {
+    /// How long the phases called `name` took together.
+    pub fn phase(&self, name: &str) -> std::time::Duration {
+        self.phases.iter().filter(|(phase, _)| *phase == name).map(|(_, time)| *time).sum()
+    }
 }
