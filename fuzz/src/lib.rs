@@ -6,10 +6,12 @@
 
 pub mod campaign;
 pub mod case;
+pub mod config;
 pub mod emit;
 pub mod examine;
 pub mod expect;
 pub mod finding;
+pub mod generate;
 pub mod reduce;
 pub mod relocs;
 pub mod settle;

@@ -1,0 +1,60 @@
+//! Drafts → the inputs of a case, in an order that every linker understands alike: objects, then
+//! archives (several in a group), then libraries.
+
+use super::Dice;
+use super::world::World;
+use crate::Case;
+use crate::case::*;
+
+impl World<'_> {
+    pub(super) fn finish(mut self, dice: &mut Dice<'_>) -> Case {
+        let config = self.config;
+        let mut archives: Vec<Archive> = (0..self.archives)
+            .map(|i| Archive {
+                name: format!("lib{i}.a"),
+                members: vec![],
+                whole: config.whole && dice.chance(500),
+                thin: config.thin && dice.chance(500),
+            })
+            .collect();
+        for mut draft in std::mem::take(&mut self.drafts) {
+            for section in &mut draft.object.sections {
+                section.relocs.sort_by_key(|reloc| reloc.offset);
+            }
+            match draft.archive {
+                Some(archive) => archives[archive].members.push(draft.object),
+                None => self.case.inputs.push(Input::Object(draft.object)),
+            }
+        }
+        if archives.len() > 1 {
+            self.case.inputs.push(Input::Group(archives));
+        } else {
+            self.case.inputs.extend(archives.into_iter().map(Input::Archive));
+        }
+        let libraries = std::mem::take(&mut self.libraries);
+        self.case.inputs.extend(libraries.into_iter().map(Input::Library));
+        if self.tls_get_addr {
+            self.case.inputs.push(Input::Library(dynamic_loader()));
+        }
+        self.case
+    }
+}
+
+/// A stand-in for the platform's loader: linked against, while the real one is what is found when a
+/// program runs.
+pub(super) fn dynamic_loader() -> Library {
+    Library {
+        name: "ld.so".into(),
+        soname: Some("ld-linux-x86-64.so.2".into()),
+        as_needed: false,
+        symbols: vec![LibrarySymbol {
+            name: "__tls_get_addr".into(),
+            version: Some(("GLIBC_2.3".into(), true)),
+            binding: Binding::Global,
+            kind: SymbolKind::Func,
+            visibility: Visibility::Default,
+            size: 11,
+            defined: LibraryDefinition::Defined { alias: 1, readonly: false },
+        }],
+    }
+}

@@ -1,0 +1,165 @@
+//! Functions that refer to entities, from the code forms whose targets allow them.
+
+use super::Dice;
+use super::forms::{FORMS, Form, Needs, Who};
+use super::world::{Entity, Kind, Traits, World};
+use crate::case::*;
+use crate::relocs::*;
+
+impl World<'_> {
+    /// Functions in every object: each has one form, and a name that a host can call.
+    pub(super) fn add_code(&mut self, dice: &mut Dice<'_>) {
+        let forms: Vec<&Form> = FORMS.iter().filter(|form| (form.on)(self.config)).collect();
+        for object in 0..self.drafts.len() {
+            let tries = dice.range(1, 9);
+            for _ in 0..tries {
+                let form = *dice.pick(&forms);
+                let targets =
+                    self.reachable(object, |entity, traits| self.suits(form, entity, traits));
+                if form.needs == Needs::Nothing {
+                    self.add_function(dice, object, form, None);
+                } else if !targets.is_empty() {
+                    let target = *dice.pick(&targets);
+                    self.add_function(dice, object, form, Some(target));
+                }
+            }
+        }
+    }
+
+    /// Whether `form` may refer to `entity` whatever a linker decides.
+    fn suits(&self, form: &Form, entity: &Entity, traits: Traits) -> bool {
+        let config = self.config;
+        let exe = !self.is_library();
+        let tls = entity.kind == Kind::Tls;
+        let function = matches!(entity.kind, Kind::Func | Kind::Ifunc);
+        let absolute = matches!(entity.kind, Kind::Absolute(_) | Kind::Alias);
+        let ifunc = entity.kind == Kind::Ifunc;
+        // Copies and canonical PLTs.
+        let copied = exe
+            && traits.imported
+            && config.copies
+            && matches!(entity.kind, Kind::Func | Kind::Object);
+        let direct = (traits.near || copied) && !traits.absent && (!ifunc || config.ifunc_address);
+        match form.needs {
+            Needs::Any => !tls && self.got_reaches(form, entity),
+            Needs::Near => !tls && direct && !absolute,
+            Needs::Placed => traits.near && !tls && !absolute && !ifunc,
+            Needs::Function | Needs::Pointer => function,
+            Needs::Address => self.mode() == scold_diff::Mode::Exe && !tls && direct,
+            Needs::LowAddress => {
+                let low = !matches!(entity.kind, Kind::Absolute(v) if v > 0x7fff_ffff);
+                self.mode() == scold_diff::Mode::Exe && !tls && direct && low
+            }
+            Needs::Sized => traits.near && !tls && !absolute && !ifunc && entity.homes.len() == 1,
+            Needs::Tls => tls,
+            Needs::NearTls => tls && traits.near,
+            Needs::ExeTls => tls && traits.near && exe,
+            Needs::Nothing => false,
+        }
+    }
+
+    /// A 32-bit load of a GOT entry keeps only what fits: not a case for large numbers.
+    fn got_reaches(&self, form: &Form, entity: &Entity) -> bool {
+        let narrow = form.fields[0].1 == R_X86_64_GOTPCRELX;
+        !(narrow && matches!(entity.kind, Kind::Absolute(value) if value > 0x7fff_ffff))
+    }
+
+    fn add_function(
+        &mut self,
+        dice: &mut Dice<'_>,
+        object: usize,
+        form: &Form,
+        target: Option<usize>,
+    ) {
+        let config = self.config;
+        let number = self.next();
+        let own = config.own_sections && dice.chance(400);
+        let name = if own { format!(".text.p{number}") } else { ".text".to_owned() };
+        let mut bytes = form.bytes.to_vec();
+        for (at, kind, _, _) in form.fields {
+            if config.preset_bits && dice.chance(300) {
+                let width = AMD64.iter().find(|row| row.number == *kind).map_or(0, |row| row.width);
+                let junk = dice.bits().to_le_bytes();
+                bytes[usize::from(*at)..][..usize::from(width)]
+                    .copy_from_slice(&junk[..usize::from(width)]);
+            }
+        }
+        let align = if config.odd && dice.chance(200) { 1 } else { 16 };
+        let draft = &mut self.drafts[object];
+        let section = draft.section(&name, SectionKind::Progbits, "ax");
+        let start = draft.append(section, align, &bytes);
+        // One choice for all fields of a sequence: its parts name the same symbol and addend.
+        let exact = target.is_none_or(|target| self.exact(form, target));
+        let beside = if !exact && config.addends && dice.chance(250) {
+            *dice.pick(&[1, 2, 4, -1, 0x10])
+        } else {
+            0
+        };
+        let by_section = !exact && config.section_symbols && dice.chance(400);
+        for (at, r_type, addend, who) in form.fields {
+            let mut addend = i64::from(*addend);
+            let symbol = match (who, target) {
+                (Who::Target, Some(target)) => {
+                    addend += beside;
+                    self.refer(dice, object, target, by_section, &mut addend)
+                }
+                (Who::TlsGetAddr, _) => {
+                    self.tls_get_addr = true;
+                    let name = "__tls_get_addr";
+                    SymbolRef::Named(self.named(object, name, SymbolKind::Notype))
+                }
+                _ => {
+                    let name = "_GLOBAL_OFFSET_TABLE_";
+                    SymbolRef::Named(self.named(object, name, SymbolKind::Notype))
+                }
+            };
+            let offset = start + u64::from(*at);
+            self.drafts[object].reloc(section, Reloc { offset, r_type: *r_type, symbol, addend });
+        }
+        self.name_function(object, section, start, form, number);
+    }
+
+    /// Whether the form takes the symbol as it is: no addend, no section symbol.
+    fn exact(&self, form: &Form, target: usize) -> bool {
+        let entity = &self.entities[target];
+        let moved = matches!(form.needs, Needs::Near | Needs::Placed | Needs::Address);
+        let moved = moved || form.needs == Needs::LowAddress;
+        let data = matches!(entity.kind, Kind::Object | Kind::Common);
+        !(moved && data && self.traits(entity).near)
+    }
+
+    /// A reference to `target`: by name, or as section symbol and addend where that is the same.
+    pub(super) fn refer(
+        &mut self,
+        dice: &mut Dice<'_>,
+        object: usize,
+        target: usize,
+        by_section: bool,
+        addend: &mut i64,
+    ) -> SymbolRef {
+        let symbol = self.mention(dice, object, target);
+        let entity = &self.entities[target];
+        let draft = &self.drafts[object];
+        let placed = draft.object.symbols[symbol].definition;
+        let same = entity.homes.len() == 1 && self.traits(entity).near;
+        if let (Definition::Section { section, offset }, true, true) = (placed, by_section, same)
+            && !draft.is_grouped(section)
+        {
+            *addend += offset as i64;
+            return SymbolRef::Section(section);
+        }
+        SymbolRef::Named(symbol)
+    }
+
+    /// `scold.probe.N` is a function that a host may call; where there is nothing to call it is not.
+    fn name_function(&mut self, object: usize, section: usize, at: u64, form: &Form, number: u64) {
+        let draft = &mut self.drafts[object];
+        let size = form.bytes.len() as u64;
+        let name = format!("scold.probe.{number}");
+        let symbol = draft.local(&name, SymbolKind::Func, section, at, size);
+        draft.object.symbols[symbol].binding = Binding::Global;
+        if draft.archive.is_none() {
+            self.probes.push((object, symbol));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Data that refers: pointers, distances, strings, `__start_` symbols, linker-made symbols.
+
+use super::Dice;
+use super::world::{Kind, World};
+use crate::case::*;
+use crate::relocs::*;
+
+impl World<'_> {
+    /// Fields in every object's data.
+    pub(super) fn add_data(&mut self, dice: &mut Dice<'_>) {
+        for object in 0..self.drafts.len() {
+            for _ in 0..dice.range(0, 5) {
+                self.add_pointer(dice, object);
+            }
+            if self.config.merge {
+                self.add_strings(dice, object);
+            }
+            if self.config.start_stop && dice.chance(500) {
+                self.add_set(dice, object);
+            }
+            if self.config.linker_symbols && dice.chance(500) {
+                self.add_linker_symbol(dice, object);
+            }
+        }
+    }
+
+    /// Room for a field; gives section and offset.
+    fn field(&mut self, dice: &mut Dice<'_>, object: usize, width: usize) -> (usize, u64) {
+        let config = self.config;
+        let own = config.own_sections && dice.chance(300);
+        let number = self.next();
+        let name = if own { format!(".data.p{number}") } else { ".data".to_owned() };
+        let junk = if config.preset_bits && dice.chance(300) { dice.bits() } else { 0 };
+        let odd = config.odd && dice.chance(200);
+        let draft = &mut self.drafts[object];
+        let section = draft.section(&name, SectionKind::Progbits, "aw");
+        if odd {
+            draft.append(section, 1, &[0xaa]);
+        }
+        let align = if odd { 1 } else { width as u64 };
+        let offset = draft.append(section, align, &junk.to_le_bytes()[..width]);
+        (section, offset)
+    }
+
+    fn add_pointer(&mut self, dice: &mut Dice<'_>, object: usize) {
+        let config = self.config;
+        let exe = self.mode() == scold_diff::Mode::Exe;
+        let kinds = [R_X86_64_64, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_32];
+        let r_type = *dice.pick(&kinds);
+        let targets = self.reachable(object, |entity, traits| {
+            let tls = entity.kind == Kind::Tls;
+            let ifunc = entity.kind == Kind::Ifunc && !config.ifunc_address;
+            let absolute = matches!(entity.kind, Kind::Absolute(_));
+            match r_type {
+                R_X86_64_64 => !tls,
+                R_X86_64_32 => {
+                    let high = matches!(entity.kind, Kind::Absolute(v) if v > 0xffff_ffff);
+                    exe && !tls && !ifunc && traits.near && !high
+                }
+                _ => traits.near && !tls && !ifunc && !absolute,
+            }
+        });
+        if targets.is_empty() {
+            return;
+        }
+        let target = *dice.pick(&targets);
+        let traits = self.traits(&self.entities[target]);
+        let plain = traits.absent
+            || traits.imported
+            || matches!(self.entities[target].kind, Kind::Ifunc | Kind::Absolute(_));
+        let mut addend = 0;
+        if !plain && config.addends && dice.chance(400) {
+            addend = *dice.pick(&[1, -1, 2, 8, 0x1000]);
+        }
+        let width = if matches!(r_type, R_X86_64_PC32 | R_X86_64_32) { 4 } else { 8 };
+        let (section, offset) = self.field(dice, object, width);
+        let by_section = !plain && config.section_symbols && dice.chance(400);
+        let symbol = self.refer(dice, object, target, by_section, &mut addend);
+        self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend });
+    }
+
+    /// Mergeable strings or constants, and references into them: by a local symbol, or by the section
+    /// symbol with an addend that selects a piece.
+    fn add_strings(&mut self, dice: &mut Dice<'_>, object: usize) {
+        let words: [&[u8]; 6] =
+            [b"\0", b"scold\0", b"cold\0", b"old\0", b"reference\0", b"linker\0"];
+        let constants = dice.chance(300);
+        let mut pieces = Vec::new();
+        let count = dice.range(1, 4);
+        let draft = &mut self.drafts[object];
+        let section = if constants {
+            draft.section(".rodata.cst8", SectionKind::Progbits, "aM")
+        } else {
+            draft.section(".rodata.str1.1", SectionKind::Progbits, "aMS")
+        };
+        draft.object.sections[section].entsize = if constants { 8 } else { 1 };
+        for _ in 0..count {
+            let offset = if constants {
+                draft.append(section, 8, &(dice.below(3) as u64 + 0x5c01d).to_le_bytes())
+            } else {
+                draft.append(section, 1, *dice.pick(&words))
+            };
+            pieces.push(offset);
+        }
+        for piece in pieces {
+            let (field, offset) = self.field(dice, object, 8);
+            let inner = if constants { 0 } else { self.inside(dice, object, section, piece) };
+            let draft = &mut self.drafts[object];
+            let (symbol, addend) = if self.config.section_symbols && dice.chance(500) {
+                (SymbolRef::Section(section), piece + inner)
+            } else {
+                let name = format!("str.{}.{piece}", draft.object.name);
+                let known = draft.object.symbols.iter().position(|symbol| symbol.name == name);
+                let symbol = known
+                    .unwrap_or_else(|| draft.local(&name, SymbolKind::Object, section, piece, 0));
+                (SymbolRef::Named(symbol), 0)
+            };
+            let (r_type, addend) = (R_X86_64_64, addend as i64);
+            draft.reloc(field, Reloc { offset, r_type, symbol, addend });
+        }
+    }
+
+    /// An offset into the string at `piece`, never past its last character.
+    fn inside(&self, dice: &mut Dice<'_>, object: usize, section: usize, piece: u64) -> u64 {
+        let Data::Bytes(bytes) = &self.drafts[object].object.sections[section].data else {
+            return 0;
+        };
+        let len = bytes[piece as usize..].iter().position(|byte| *byte == 0).unwrap_or(0);
+        if dice.chance(300) { dice.below(len) as u64 } else { 0 }
+    }
+
+    /// A set: a C-identifier section, and pointers to its bounds.
+    fn add_set(&mut self, dice: &mut Dice<'_>, object: usize) {
+        let number = self.next();
+        let draft = &mut self.drafts[object];
+        let section = draft.section("scold_set", SectionKind::Progbits, "aw");
+        draft.append(section, 8, &number.to_le_bytes());
+        for name in ["__start_scold_set", "__stop_scold_set"] {
+            let (section, offset) = self.field(dice, object, 8);
+            let symbol = SymbolRef::Named(self.named(object, name, SymbolKind::Notype));
+            let reloc = Reloc { offset, r_type: R_X86_64_64, symbol, addend: 0 };
+            self.drafts[object].reloc(section, reloc);
+        }
+    }
+
+    fn add_linker_symbol(&mut self, dice: &mut Dice<'_>, object: usize) {
+        let name = *dice.pick(&["_GLOBAL_OFFSET_TABLE_", "_DYNAMIC", "__ehdr_start"]);
+        if name == "_DYNAMIC" && self.mode() == scold_diff::Mode::Exe {
+            // A static executable has none.
+            return;
+        }
+        let (section, offset) = self.field(dice, object, 4);
+        let symbol = SymbolRef::Named(self.named(object, name, SymbolKind::Notype));
+        let r_type = if name.starts_with("_G") { R_X86_64_GOTPC32 } else { R_X86_64_PC32 };
+        self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend: 0 });
+    }
+}

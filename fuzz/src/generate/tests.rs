@@ -1,0 +1,150 @@
+//! The quality of random cases: valid, varied, small, the same for the same seed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use scold_diff::adapter::{self, Outcome, REFERENCE};
+
+use scold_diff::model::ErrorClass;
+
+use super::*;
+use crate::case::{Object, SymbolKind};
+use crate::config::KNOBS;
+use crate::relocs::AMD64;
+use crate::text;
+
+const TARGET: Target = Target::AMD64_ELF;
+
+fn cases(count: u64) -> impl Iterator<Item = Case> {
+    (0..count).map(|i| seeded(7, i, TARGET, Mode::ALL[i as usize % Mode::ALL.len()]))
+}
+
+fn objects(case: &Case) -> Vec<&Object> {
+    let mut list = Vec::new();
+    for input in &case.inputs {
+        match input {
+            Input::Object(object) => list.push(object),
+            Input::Archive(archive) => list.extend(&archive.members),
+            Input::Group(archives) => list.extend(archives.iter().flat_map(|a| &a.members)),
+            Input::Library(_) => {}
+        }
+    }
+    list
+}
+
+#[test]
+fn a_seed_gives_the_same_case_and_its_text_reads_back() {
+    for (i, case) in cases(500).enumerate() {
+        let mode = case.mode;
+        assert_eq!(case, seeded(7, i as u64, TARGET, mode));
+        assert_eq!(text::parse(&text::print(&case)).as_ref(), Ok(&case));
+    }
+}
+
+#[test]
+fn no_bytes_are_a_small_case() {
+    let case = from_bytes(&[], TARGET, None);
+    assert!(text::print(&case).lines().count() < 60, "{case:?}");
+}
+
+#[test]
+fn few_bytes_never_panic() {
+    let bytes = bytes(3, 3);
+    for len in 0..600 {
+        let _ = from_bytes(&bytes[..len], TARGET, None);
+    }
+}
+
+/// Every knob, every relocation that the forms have, every kind of symbol shows up.
+#[test]
+fn everything_appears() {
+    let mut relocs: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut kinds: BTreeMap<SymbolKind, usize> = BTreeMap::new();
+    let (mut lines, mut sections, mut total) = (0, 0, 0);
+    for case in cases(2000) {
+        lines += text::print(&case).lines().count();
+        for object in objects(&case) {
+            sections += object.sections.len();
+            for reloc in object.sections.iter().flat_map(|section| &section.relocs) {
+                *relocs.entry(reloc.r_type).or_default() += 1;
+                total += 1;
+            }
+            object.symbols.iter().for_each(|s| *kinds.entry(s.kind).or_default() += 1);
+        }
+    }
+    eprintln!(
+        "per case: {} lines, {} sections, {} relocations",
+        lines / 2000,
+        sections / 2000,
+        total / 2000
+    );
+    // Made by linkers, sweeps or assemblers for newer machines only.
+    let elsewhere = [
+        "NONE",
+        "GOT32",
+        "COPY",
+        "GLOB_DAT",
+        "JUMP_SLOT",
+        "RELATIVE",
+        "16",
+        "PC16",
+        "8",
+        "PC8",
+        "DTPMOD64",
+        "DTPOFF64",
+        "GOTPLT64",
+        "TLSDESC",
+        "IRELATIVE",
+        "CODE_4_GOTPCRELX",
+        "CODE_4_GOTTPOFF",
+        "CODE_4_GOTPC32_TLSDESC",
+        "CODE_6_GOTTPOFF",
+    ];
+    for row in AMD64.iter().filter(|row| !elsewhere.contains(&&row.name["R_X86_64_".len()..])) {
+        assert!(
+            relocs.get(&row.number).is_some_and(|count| *count > 5),
+            "{}: {relocs:?}",
+            row.name
+        );
+    }
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
+    for knob in KNOBS.iter().filter(|knob| knob.permille > 0) {
+        let on = (0..2000).filter(|i| {
+            let bytes = bytes(7, *i);
+            Config::draw(&mut Dice::new(&bytes[8..])).on().contains(&knob.name)
+        });
+        assert!(on.count() > 3, "{}", knob.name);
+    }
+}
+
+/// At least nine of ten cases are taken, by every linker here.
+#[test]
+fn most_cases_link() {
+    let count = std::env::var("SCOLD_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
+    for linker in adapter::select(&["all".into()], &[]).unwrap() {
+        if linker.name() == REFERENCE {
+            continue;
+        }
+        let (mut refused, mut unsupported) = (BTreeMap::<String, Vec<u64>>::new(), 0);
+        for (i, case) in cases(count).enumerate() {
+            match linker.link(&crate::emit::request(&case), Duration::from_secs(10)) {
+                Outcome::Linked(_) => {}
+                Outcome::Unsupported(_) => unsupported += 1,
+                Outcome::Refused(ErrorClass::RelocUnsupported, _) => unsupported += 1,
+                other => {
+                    let text = format!("{other:?}");
+                    let shown = text.chars().take(300).collect();
+                    refused.entry(shown).or_default().push(i as u64);
+                }
+            }
+        }
+        let failures: usize = refused.values().map(Vec::len).sum();
+        eprintln!("{}: {failures} of {count} refused, {unsupported} unsupported", linker.name());
+        if std::env::var_os("SCOLD_VERBOSE").is_some() {
+            for (text, list) in &refused {
+                eprintln!("  {list:?} {text}");
+            }
+        }
+        assert!(failures as u64 * 10 <= count, "{}: {refused:#?}", linker.name());
+    }
+}
