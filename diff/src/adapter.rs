@@ -92,6 +92,25 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// Links over an output of that length that is there already, full of `junk`; none if the output
+    /// is not a file.
+    fn link_over(
+        &self,
+        request: &Request,
+        limit: Duration,
+        junk: u8,
+        len: usize,
+    ) -> Option<Outcome> {
+        let _ = (request, limit, junk, len);
+        None
+    }
+
+    /// Joins the inputs with `-r`; none if it can't.
+    fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
+        let _ = (request, limit);
+        None
+    }
+
     /// The version's numbers: `[22, 1, 8]`.
     fn release(&self) -> Vec<u32> {
         release(self.version())
@@ -243,10 +262,8 @@ impl Installed {
         Ok(Self { name: name.into(), linker, path: path.into(), version, threads: 1 })
     }
 
-    /// Links the files that are in `scratch` already, the output under another name.
-    fn perform(&self, request: &Request, scratch: &Scratch, limit: Duration) -> Outcome {
-        const OUTPUT: &str = "scold.out";
-        let mut args = self.command(request);
+    /// Runs the linker on the files that are in `scratch` already.
+    fn perform(&self, mut args: Vec<String>, scratch: &Scratch, limit: Duration) -> Outcome {
         args.extend(["-o".into(), OUTPUT.into()]);
         let run = match run::run(&self.path, &args, scratch.path(), &[], Limits::wall(limit)) {
             Ok(run) => run,
@@ -326,11 +343,35 @@ impl Adapter for Installed {
             return Outcome::Unsupported(reason);
         }
         match Scratch::with(&request.files) {
-            Ok(scratch) => self.perform(request, &scratch, limit),
+            Ok(scratch) => self.perform(self.command(request), &scratch, limit),
             Err(error) => Outcome::Refused(ErrorClass::Io, error.to_string()),
         }
     }
+
+    fn link_over(
+        &self,
+        request: &Request,
+        limit: Duration,
+        junk: u8,
+        len: usize,
+    ) -> Option<Outcome> {
+        let scratch = Scratch::with(&request.files).ok()?;
+        scratch.write(OUTPUT, &vec![junk; len]).ok()?;
+        Some(self.perform(self.command(request), &scratch, limit))
+    }
+
+    fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
+        let scratch = Scratch::with(&request.files).ok()?;
+        let mut args = vec!["-r".to_owned()];
+        args.extend(emulation(request.target).map(|name| format!("-m{name}")));
+        args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));
+        args.extend(request.args.iter().cloned());
+        Some(self.perform(args, &scratch, limit))
+    }
 }
+
+/// The output's name; no request has a file of this name.
+const OUTPUT: &str = "scold.out";
 
 /// What every linker is told, so that defaults don't differ; the request's own arguments come later
 /// and win.

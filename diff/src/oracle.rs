@@ -8,6 +8,8 @@ mod agree;
 mod expected;
 mod invariants;
 mod loader;
+pub mod metamorphic;
+mod repeat;
 mod shape;
 
 use std::fmt;
@@ -22,8 +24,14 @@ use crate::expectation::Expectation;
 use crate::{Facts, Key, Request, Value, model};
 
 /// Every oracle, one line each.
-pub static ORACLES: &[&dyn Oracle] =
-    &[&expected::Expected, &agree::Agree, &loader::Loader, &invariants::Invariants];
+pub static ORACLES: &[&dyn Oracle] = &[
+    &expected::Expected,
+    &agree::Agree,
+    &loader::Loader,
+    &invariants::Invariants,
+    &repeat::Repeat,
+    &metamorphic::Metamorphic,
+];
 
 /// One link that was made: by whom, what came of it, and what a loader would see.
 #[derive(Clone)]

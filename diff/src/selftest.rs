@@ -4,7 +4,7 @@
 //! them, and each oracle is asked alone. What nobody catches is listed by name.
 
 mod mutations;
-mod subject;
+pub(crate) mod subject;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -80,21 +80,29 @@ impl Adapter for Reference {
     }
 
     fn link(&self, request: &Request, _limit: Duration) -> Outcome {
-        quiet_hook();
-        let args = self.command(request);
-        let before = CAUGHT.replace(true);
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            scold_linker::link_args(&args, &Memory(&request.files))
-        }));
-        CAUGHT.set(before);
-        match result {
-            Ok(Ok((image, _))) => Outcome::Linked(image),
-            Ok(Err(errors)) => refusal(&errors),
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                Outcome::Crashed(text.unwrap_or_else(|| "panicked".into()))
-            }
+        perform(&self.command(request), request)
+    }
+
+    fn join(&self, request: &Request, _limit: Duration) -> Option<Outcome> {
+        let mut args = vec!["-r".to_owned()];
+        args.extend(request.args.iter().cloned());
+        Some(perform(&args, request))
+    }
+}
+
+fn perform(args: &[String], request: &Request) -> Outcome {
+    quiet_hook();
+    let before = CAUGHT.replace(true);
+    let result =
+        catch_unwind(AssertUnwindSafe(|| scold_linker::link_args(args, &Memory(&request.files))));
+    CAUGHT.set(before);
+    match result {
+        Ok(Ok((image, _))) => Outcome::Linked(image),
+        Ok(Err(errors)) => refusal(&errors),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Outcome::Crashed(text.unwrap_or_else(|| "panicked".into()))
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{MARKER_MAGIC, digest};
 use crate::{File, Mode, Request, Target};
 
 /// The request.
-pub(super) fn request() -> Request {
+pub(crate) fn request() -> Request {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
     let text = section(&mut object, ".text", SectionKind::Text);
     let data = section(&mut object, ".data", SectionKind::Data);

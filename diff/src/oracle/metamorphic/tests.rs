@@ -1,0 +1,76 @@
+//! Relations on the selftest's subject, with every linker of this machine and one that is wrong.
+
+use std::sync::Arc;
+
+use super::super::judge;
+use super::*;
+use crate::adapter::{self, Adapter};
+use crate::divergence::Rules;
+use crate::selftest::subject;
+
+/// A linker that gives another image when it sees an archive.
+struct Partial(Shared);
+
+impl Adapter for Partial {
+    fn name(&self) -> &str {
+        "partial"
+    }
+    fn version(&self) -> &str {
+        "1.0"
+    }
+    fn link(&self, request: &Request, limit: Duration) -> Outcome {
+        let outcome = self.0.link(request, limit);
+        let Outcome::Linked(mut image) = outcome else { return outcome };
+        if request.args.iter().any(|arg| arg.ends_with(".a"))
+            && let Some(at) = memchr::memmem::find(&image, &[0x11; 16])
+        {
+            image[at] = 0x12;
+        }
+        Outcome::Linked(image)
+    }
+}
+
+fn complaints(linker: &Shared) -> Vec<String> {
+    let request = subject::request();
+    let limit = Duration::from_secs(20);
+    let trials = [Trial::run(linker, &request, limit)];
+    let rules = Rules::default();
+    let evidence =
+        Evidence { request: &request, trials: &trials, expected: None, rules: &rules, limit };
+    let ruling = judge(&evidence, &[&Metamorphic]);
+    ruling
+        .complaints
+        .into_iter()
+        .map(|c| format!("{}: {:?} {}", c.shape, c.keys, c.detail))
+        .collect()
+}
+
+#[test]
+fn a_fault_in_one_way_of_linking_shows_and_correct_linkers_have_none() {
+    let linkers = adapter::select(&["all".into()], &[]).unwrap();
+    let mut any = false;
+    for linker in linkers.into_iter().filter(|linker| linker.name() != adapter::REFERENCE) {
+        let list = complaints(&linker);
+        assert!(list.is_empty(), "{}: {list:#?}", linker.name());
+        let wrong: Shared = Arc::new(Partial(linker));
+        let list = complaints(&wrong);
+        assert!(list.iter().any(|text| text.starts_with("archive: bytes")), "{list:?}");
+        any = true;
+    }
+    if !any {
+        assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no linker here");
+        println!("skipped: no linker here; apt-get install binutils");
+    }
+}
+
+#[test]
+fn files_that_depend_on_their_order_stay() {
+    let mut request = subject::request();
+    assert!(independent(&request));
+    let mut again = request.files[0].clone();
+    again.name = "b.o".into();
+    request.files.push(again);
+    request.args.push("b.o".into());
+    assert!(!independent(&request));
+    assert!(reordered(&request).is_none());
+}
