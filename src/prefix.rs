@@ -25,7 +25,10 @@ pub(crate) struct Prefix {
 
 impl Prefix {
     pub(crate) fn run(self) -> Answer {
-        let linker = linker().map_err(|error| Failure::environment("no linker", error))?;
+        // Not `ld-scold` beside it, which may be of another build: called ld, this program is the linker.
+        let linker = std::env::current_exe()
+            .and_then(|this| this.canonicalize())
+            .map_err(|error| Failure::environment("no linker", error))?;
         fs::create_dir_all(&self.dir)
             .map_err(|error| Failure::environment(self.dir.display(), error))?;
         for name in NAMES {
@@ -35,13 +38,6 @@ impl Prefix {
         println!("{} -> {}", self.dir.join("ld").display(), linker.display());
         Ok(Done::Clean)
     }
-}
-
-/// `ld-scold` beside this program; else this program, which is the linker when it is called so.
-fn linker() -> std::io::Result<PathBuf> {
-    let this = std::env::current_exe()?.canonicalize()?;
-    let beside = this.with_file_name("ld-scold");
-    Ok(if beside.is_file() { beside } else { this })
 }
 
 /// Links `path` to `linker`; only ever replaces a link.

@@ -3,4 +3,5 @@
 // Tests call tools and the command under test directly.
 #![allow(clippy::disallowed_methods)]
 
+mod cli;
 mod tidy;
