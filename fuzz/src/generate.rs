@@ -11,9 +11,12 @@ mod data;
 mod dice;
 mod forms;
 mod init;
+pub mod matrix;
 mod options;
+mod parts;
 mod sections;
 mod symbols;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 mod unwind;

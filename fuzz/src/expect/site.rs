@@ -518,7 +518,12 @@ impl<'l, 'c> Sites<'l, 'c> {
             }
             _ => {}
         }
-        if on.library && matches!(at.reloc.r_type, 22 | 44 | 50) {
+        let addend = i128::from(at.reloc.addend);
+        match at.row.form {
+            Form::TpOffset => self.bounded(at, addend - HIGHEST, addend - 1)?,
+            _ => self.bounded(at, addend, addend + HIGHEST)?,
+        }
+        if self.link.world.on.library && matches!(at.reloc.r_type, 22 | 44 | 50) {
             self.static_tls = true;
         }
         if let Thing::Null(_) = thing {
