@@ -4,16 +4,26 @@
 
 #![warn(missing_docs)]
 
+pub mod arch;
 pub mod command;
 pub mod compress;
 pub mod eh_frame;
 pub mod error;
+pub mod format;
 pub mod init_order;
 pub mod input;
+pub mod layout;
+pub mod link;
 pub mod merge;
+pub mod object;
 pub mod options;
 pub mod output;
+pub mod relocate;
+pub mod resolve;
+pub mod scan;
+pub mod symbols;
 pub mod synthetic;
+pub mod write;
 
 pub use error::{Error, ErrorKind, Errors, Malformed, Result, Site};
 pub use input::{Data, DiskFiles, Files, Input, InputKind, Inputs, MemoryFiles};
@@ -24,8 +34,126 @@ pub use output::{Report, Sink, Stats};
 ///
 /// Errors: every error found by the phase that failed, sorted by file, section, offset.
 pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<Report, Errors> {
-    let _ = (inputs, options, sink);
-    Err(Errors::from(Error::new(ErrorKind::Internal, "not written yet")))
+    let mut clock = Clock::default();
+    let arch = machine(inputs, options)?;
+    // Each file is read, its names get ids, the best definition of each name wins.
+    let candidates = candidates(inputs);
+    let wraps = wraps(options);
+    let res = resolve::resolve(&candidates, &wraps, options, arch)?;
+    clock.lap("resolve");
+    // No file joins the link below.
+    let mut link = link::Link::new(options, arch, res);
+    symbols::define_specials(&mut link);
+    // Every section that stays gets its output section; equal pieces are merged.
+    layout::assign::assign(&mut link)?;
+    // Each symbol is imported, exported or neither; no name is added below.
+    symbols::classify(&mut link)?;
+    symbols::choose_entry(&mut link)?;
+    clock.lap("sections");
+    // Unwind records of what is gone go too.
+    synthetic::unwind::plan(&mut link)?;
+    layout::assign::place_members(&mut link);
+    layout::assign::place_commons(&mut link);
+    // Every relocation says what it needs.
+    link.prepare_scan();
+    let totals = scan::scan(&link)?;
+    clock.lap("scan");
+    // What the linker makes is planned once: slots, dynamic symbols, strings, versions, tags.
+    synthetic::plan::plan_slots(&mut link, totals);
+    if link.is_dynamic() {
+        synthetic::plan::plan_dynsyms(&mut link);
+        synthetic::dynamic::plan(&mut link);
+    }
+    synthetic::sections::plan_properties(&mut link)?;
+    synthetic::sections::add_loaded(&mut link);
+    synthetic::symtab::plan(&mut link);
+    synthetic::sections::add_tables(&mut link);
+    // No section is added below.
+    layout::addresses::arrange(&mut link);
+    synthetic::sections::connect(&mut link);
+    layout::addresses::settle(&mut link);
+    layout::addresses::resolve_addresses(&mut link);
+    clock.lap("layout");
+    // No address changes below: everything is written in place, in parallel.
+    let size = usize::try_from(link.shape.size).ok().filter(|&size| size < 1 << 40);
+    let size = size.ok_or_else(|| Error::new(ErrorKind::Usage, "the output is too large"))?;
+    let image = sink.allocate(size).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
+    write::sections(&link, image)?;
+    format::elf::write::headers(&link, image);
+    if let Some(note) = link.out_of(layout::Made::BuildId) {
+        synthetic::build_id::stamp(&options.build_id, image, note.offset as usize);
+    }
+    clock.lap("write");
+    let stats = Stats {
+        sections: link.res.section_count as u64,
+        symbols: link.res.symbol_count as u64,
+        relocations: link.relocation_count(),
+        phases: clock.laps,
+    };
+    let warnings = std::mem::take(&mut link.warnings);
+    // The tables are large and the process is about to end: freeing them page by page costs more
+    // than the kernel's sweep. In-process callers link small cases.
+    if link.res.section_count > 100_000 {
+        std::mem::forget(link);
+    }
+    Ok(Report { warnings, map: None, stats })
+}
+
+/// Time by phase.
+struct Clock {
+    last: std::time::Instant,
+    laps: Vec<(&'static str, std::time::Duration)>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { last: std::time::Instant::now(), laps: Vec::new() }
+    }
+}
+
+impl Clock {
+    fn lap(&mut self, name: &'static str) {
+        let now = std::time::Instant::now();
+        self.laps.push((name, now - self.last));
+        self.last = now;
+    }
+}
+
+/// The machine everything is for.
+fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Errors> {
+    let emulation = inputs.emulation.or(options.emulation);
+    let wanted = emulation.map_or(arch::amd64::AMD64.machine, |e| e.machine);
+    let found = arch::ARCHES.iter().find(|a| a.machine == wanted);
+    found.copied().ok_or_else(|| {
+        let name = emulation.map_or("?", |e| e.name);
+        Error::new(ErrorKind::WrongMachine, format!("machine not supported: {name}")).into()
+    })
+}
+
+fn candidates(inputs: &Inputs) -> Vec<resolve::Candidate<'_>> {
+    let candidate = |input: &'_ Input| resolve::Candidate {
+        name: input.name.clone(),
+        given: input.needed.clone().into_bytes(),
+        data: &[],
+        what: match (input.kind, input.lazy) {
+            (InputKind::Shared, _) => resolve::What::Shared,
+            (_, true) => resolve::What::Lazy,
+            (_, false) => resolve::What::Object,
+        },
+        as_needed: input.state.as_needed,
+        hide: input.hidden,
+    };
+    inputs
+        .list
+        .iter()
+        .map(|input| resolve::Candidate { data: input.bytes(), ..candidate(input) })
+        .collect()
+}
+
+/// Each wrapped name with its `__wrap_` and `__real_` forms.
+fn wraps(options: &Options) -> Vec<[String; 3]> {
+    let forms = |name: &String| [name.clone(), format!("__wrap_{name}"), format!("__real_{name}")];
+    options.wrap.iter().map(forms).collect()
 }
 
 /// Links a command line (without the program's name) whose files come from `files`, in process.

@@ -1,0 +1,113 @@
+//! amd64: one field shape (a little-endian word), everything place-relative reaches ±2 GiB.
+//!
+//! Rows follow x86-64 psABI 1.0 §4.4; the PLT is its lazy form (§5.2). The thread pointer is the
+//! end of the static TLS block (variant II).
+
+mod relax;
+
+use super::{Arch, DynTypes, Plt, rows};
+
+rows! {
+    R_X86_64_NONE = 0             []                Mark,     Any;
+    R_X86_64_64 = 1               [S + A]           Data(8),  Any;
+    R_X86_64_PC32 = 2             [S + A - P]       Data(4),  Signed(32);
+    R_X86_64_GOT32 = 3            [G + A]           Data(4),  Signed(32);
+    R_X86_64_PLT32 = 4            [L + A - P]       Data(4),  Signed(32);
+    R_X86_64_GOTPCREL = 9         [G + GOT + A - P] Data(4),  Signed(32);
+    R_X86_64_32 = 10              [S + A]           Data(4),  Unsigned(32);
+    R_X86_64_32S = 11             [S + A]           Data(4),  Signed(32);
+    R_X86_64_16 = 12              [S + A]           Data(2),  Either(16);
+    R_X86_64_PC16 = 13            [S + A - P]       Data(2),  Signed(16);
+    R_X86_64_8 = 14               [S + A]           Data(1),  Either(8);
+    R_X86_64_PC8 = 15             [S + A - P]       Data(1),  Signed(8);
+    R_X86_64_DTPOFF64 = 17        [DTPOFF + A]      Data(8),  Any;
+    R_X86_64_TPOFF64 = 18         [TPOFF + A]       Data(8),  Any;
+    R_X86_64_TLSGD = 19           [TLSGD + A - P]   Data(4),  Signed(32);
+    R_X86_64_TLSLD = 20           [TLSLD + A - P]   Data(4),  Signed(32);
+    R_X86_64_DTPOFF32 = 21        [DTPOFF + A]      Data(4),  Signed(32);
+    R_X86_64_GOTTPOFF = 22        [GOTTPOFF + A - P] Data(4), Signed(32);
+    R_X86_64_TPOFF32 = 23         [TPOFF + A]       Data(4),  Signed(32);
+    R_X86_64_PC64 = 24            [S + A - P]       Data(8),  Any;
+    R_X86_64_GOTOFF64 = 25        [S + A - GOT]     Data(8),  Any;
+    R_X86_64_GOTPC32 = 26         [GOT + A - P]     Data(4),  Signed(32);
+    R_X86_64_GOT64 = 27           [G + A]           Data(8),  Any;
+    R_X86_64_GOTPCREL64 = 28      [G + GOT + A - P] Data(8),  Any;
+    R_X86_64_GOTPC64 = 29         [GOT + A - P]     Data(8),  Any;
+    R_X86_64_GOTPLT64 = 30        [G + A]           Data(8),  Any;
+    R_X86_64_PLTOFF64 = 31        [L - GOT + A]     Data(8),  Any;
+    R_X86_64_SIZE32 = 32          [Z + A]           Data(4),  Unsigned(32);
+    R_X86_64_SIZE64 = 33          [Z + A]           Data(8),  Any;
+    R_X86_64_GOTPC32_TLSDESC = 34 [TLSDESC + A - P] Data(4),  Signed(32);
+    R_X86_64_TLSDESC_CALL = 35    [TLSCALL]         Mark,     Any;
+    R_X86_64_GOTPCRELX = 41       [G + GOT + A - P] Data(4),  Signed(32), relax;
+    R_X86_64_REX_GOTPCRELX = 42   [G + GOT + A - P] Data(4),  Signed(32), relax;
+    R_X86_64_CODE_4_GOTPCRELX = 43 [G + GOT + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_4_GOTTPOFF = 44 [GOTTPOFF + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_4_GOTPC32_TLSDESC = 45 [TLSDESC + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_5_GOTPCRELX = 46 [G + GOT + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_5_GOTTPOFF = 47 [GOTTPOFF + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_5_GOTPC32_TLSDESC = 48 [TLSDESC + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_6_GOTPCRELX = 49 [G + GOT + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_6_GOTTPOFF = 50 [GOTTPOFF + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_6_GOTPC32_TLSDESC = 51 [TLSDESC + A - P] Data(4), Signed(32);
+}
+
+/// The machine.
+pub const AMD64: Arch = Arch {
+    name: "amd64",
+    machine: crate::format::elf::EM_X86_64,
+    word: 8,
+    page: 0x1000,
+    base: 0x40_0000,
+    dynamic: DynTypes {
+        word: 1,
+        relative: 8,
+        glob_dat: 6,
+        jump_slot: 7,
+        copy: 5,
+        irelative: 37,
+        dtpmod: 16,
+        dtpoff: 17,
+        tpoff: 18,
+        tlsdesc: 36,
+    },
+    plt: Plt { header: 16, entry: 16, reserved: 3 },
+    interp: "/lib64/ld-linux-x86-64.so.2",
+    fill: 0x90,
+    row,
+    plt_header,
+    plt_entry,
+    plt_eager,
+    plt_lazy: |entry| entry + 6,
+    can_relax: relax::can,
+    relax: relax::rewrite,
+};
+
+/// The distance from the end of an instruction's displacement at `place` to `target`.
+fn displacement(target: u64, place: u64) -> [u8; 4] {
+    (target.wrapping_sub(place.wrapping_add(4)) as u32).to_le_bytes()
+}
+
+/// `push got+8(%rip); jmp *got+16(%rip); nop`
+fn plt_header(buf: &mut [u8], at: u64, got: u64) {
+    buf[..16]
+        .copy_from_slice(&[0xff, 0x35, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0, 0x0f, 0x1f, 0x40, 0]);
+    buf[2..6].copy_from_slice(&displacement(got + 8, at + 2));
+    buf[8..12].copy_from_slice(&displacement(got + 16, at + 8));
+}
+
+/// `jmp *slot(%rip); push $index; jmp header`
+fn plt_entry(buf: &mut [u8], at: u64, slot: u64, index: u32, header: u64) {
+    buf[..12].copy_from_slice(&[0xff, 0x25, 0, 0, 0, 0, 0x68, 0, 0, 0, 0, 0xe9]);
+    buf[2..6].copy_from_slice(&displacement(slot, at + 2));
+    buf[7..11].copy_from_slice(&index.to_le_bytes());
+    buf[12..16].copy_from_slice(&displacement(header, at + 12));
+}
+
+/// `endbr64; jmp *slot(%rip); nop`
+fn plt_eager(buf: &mut [u8], at: u64, slot: u64) {
+    buf[..16].copy_from_slice(&[
+        0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0, 0, 0, 0, 0x66, 0x0f, 0x1f, 0x44, 0, 0,
+    ]);
+    buf[6..10].copy_from_slice(&displacement(slot, at + 6));
+}

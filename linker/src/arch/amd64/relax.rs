@@ -1,0 +1,211 @@
+//! amd64's rewrites: loads from the GOT, and the TLS sequences of psABI §11.1 and the TLSDESC
+//! paper. A sequence that is not byte for byte the documented one is left alone.
+
+use crate::arch::Relax;
+
+/// `call` that follows a GD or LD load: (bytes from the load's field end to the call's field end).
+enum Call {
+    Direct,
+    Indirect,
+}
+
+/// Bytes `from..from + N` of `code`, if they are there.
+fn window<const N: usize>(code: &[u8], from: Option<usize>) -> Option<&[u8; N]> {
+    let from = from?;
+    code.get(from..from.checked_add(N)?)?.try_into().ok()
+}
+
+fn is_call(kind: u32) -> bool {
+    // PC32 and PLT32 go with `call f`, GOTPCREL and its relaxable forms with `call *f@GOTPCREL`.
+    matches!(kind, 2 | 4 | 9 | 41 | 42)
+}
+
+/// The form of the general-dynamic sequence whose `lea` displacement is at `at`.
+fn gd_call(code: &[u8], at: usize, next: Option<(u64, u32)>) -> Option<Call> {
+    let (next_at, next_kind) = next?;
+    let lea = window::<4>(code, at.checked_sub(4))?;
+    let call = window::<4>(code, Some(at + 4))?;
+    window::<4>(code, Some(at + 8))?;
+    if lea != &[0x66, 0x48, 0x8d, 0x3d] || next_at != at as u64 + 8 || !is_call(next_kind) {
+        return None;
+    }
+    match call {
+        [0x66, 0x66, 0x48, 0xe8] => Some(Call::Direct),
+        [0x66, 0x48, 0xff, 0x15] => Some(Call::Indirect),
+        _ => None,
+    }
+}
+
+/// The form of the local-dynamic sequence whose `lea` displacement is at `at`.
+fn ld_call(code: &[u8], at: usize, next: Option<(u64, u32)>) -> Option<Call> {
+    let (next_at, next_kind) = next?;
+    let lea = window::<3>(code, at.checked_sub(3))?;
+    if lea != &[0x48, 0x8d, 0x3d] || !is_call(next_kind) {
+        return None;
+    }
+    let call = window::<2>(code, Some(at + 4))?;
+    if call[0] == 0xe8 && next_at == at as u64 + 5 {
+        window::<4>(code, Some(at + 5))?;
+        return Some(Call::Direct);
+    }
+    if call == &[0xff, 0x15] && next_at == at as u64 + 6 {
+        window::<4>(code, Some(at + 6))?;
+        return Some(Call::Indirect);
+    }
+    None
+}
+
+/// Whether `mov`/`add` with a RIP-relative operand and a REX.W prefix (maybe REX.R) is before `at`.
+fn rex_op(code: &[u8], at: usize, ops: &[u8]) -> bool {
+    window::<3>(code, at.checked_sub(3))
+        .is_some_and(|b| matches!(b[0], 0x48 | 0x4c) && ops.contains(&b[1]) && b[2] & 0xc7 == 5)
+}
+
+/// Whether the code around `offset` has the form that `what` rewrites.
+pub(super) fn can(
+    code: &[u8],
+    offset: u64,
+    kind: u32,
+    what: Relax,
+    next: Option<(u64, u32)>,
+) -> bool {
+    let at = offset as usize;
+    match what {
+        Relax::GotToPc if kind == 42 => window::<3>(code, at.checked_sub(3)).is_some_and(|b| {
+            b[0] & 0xf0 == 0x40 && b[1] == 0x8b && b[2] & 0xc7 == 5 && b[0] & 8 != 0
+        }),
+        Relax::GotToPc => window::<2>(code, at.checked_sub(2)).is_some_and(|b| {
+            (b[0] == 0x8b && b[1] & 0xc7 == 5) || b == &[0xff, 0x15] || b == &[0xff, 0x25]
+        }),
+        Relax::GdToLe | Relax::GdToIe => gd_call(code, at, next).is_some(),
+        Relax::LdToLe => ld_call(code, at, next).is_some(),
+        Relax::IeToLe => kind == 22 && rex_op(code, at, &[0x8b, 0x03]),
+        Relax::DescToLe | Relax::DescToIe => kind == 34 && rex_op(code, at, &[0x8d]),
+        Relax::DescCall => window::<2>(code, Some(at)) == Some(&[0xff, 0x10]),
+    }
+}
+
+/// Rewrites the instruction or sequence around `offset`; `value` is what the new field is to hold
+/// before the place is subtracted (addend already freed of its -4); false if it does not fit.
+pub(super) fn rewrite(
+    code: &mut [u8],
+    offset: u64,
+    kind: u32,
+    what: Relax,
+    value: i64,
+    place: u64,
+) -> bool {
+    let at = offset as usize;
+    let relative =
+        |field: u64| value.wrapping_sub(place.wrapping_add(field).wrapping_add(4) as i64);
+    let fits = |code: &mut [u8], at: usize, value: i64| {
+        code[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+        i32::try_from(value).is_ok()
+    };
+    match what {
+        Relax::GotToPc => got_to_pc(code, at, kind, value, place),
+        Relax::GdToLe | Relax::GdToIe => {
+            code[at - 4..at + 5].copy_from_slice(&[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]);
+            if what == Relax::GdToLe {
+                code[at + 5..at + 8].copy_from_slice(&[0x48, 0x8d, 0x80]);
+                fits(code, at + 8, value)
+            } else {
+                code[at + 5..at + 8].copy_from_slice(&[0x48, 0x03, 0x05]);
+                fits(code, at + 8, relative(8))
+            }
+        }
+        Relax::LdToLe => {
+            let direct = code[at + 4] == 0xe8;
+            let from = at - 3;
+            let load: &[u8] = if direct {
+                &[0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
+            } else {
+                &[0x66, 0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
+            };
+            code[from..from + load.len()].copy_from_slice(load);
+            true
+        }
+        Relax::IeToLe => {
+            ie_to_le(&mut code[at - 3..at]);
+            fits(code, at, value)
+        }
+        Relax::DescToLe => {
+            let reg = (code[at - 1] >> 3) & 7;
+            code[at - 3] = 0x48 | (code[at - 3] & 4) >> 2;
+            code[at - 2] = 0xc7;
+            code[at - 1] = 0xc0 | reg;
+            fits(code, at, value)
+        }
+        Relax::DescToIe => {
+            code[at - 2] = 0x8b;
+            fits(code, at, relative(0))
+        }
+        Relax::DescCall => {
+            code[at..at + 2].copy_from_slice(&[0x66, 0x90]);
+            true
+        }
+    }
+}
+
+/// `mov x@gottpoff(%rip), %r` → `mov $x, %r`; `add` → `lea x(%r), %r`, or `add $x` for %rsp, %r12.
+fn ie_to_le(op: &mut [u8]) {
+    let reg = (op[2] >> 3) & 7;
+    let high = op[0] & 4 != 0;
+    match op[1] {
+        0x8b => op.copy_from_slice(&[0x48 | u8::from(high), 0xc7, 0xc0 | reg]),
+        _ if reg == 4 => op.copy_from_slice(&[0x48 | u8::from(high), 0x81, 0xc0 | reg]),
+        _ => op.copy_from_slice(&[if high { 0x4d } else { 0x48 }, 0x8d, 0x80 | reg << 3 | reg]),
+    }
+}
+
+/// `mov x@GOTPCREL(%rip), %r` → `lea x(%rip), %r`; `call *` → `addr32 call`; `jmp *` → `jmp; nop`.
+fn got_to_pc(code: &mut [u8], at: usize, kind: u32, value: i64, place: u64) -> bool {
+    let mut field = at;
+    if code[at - 2] == 0x8b {
+        code[at - 2] = 0x8d;
+    } else if kind == 41 && code[at - 1] == 0x15 {
+        code[at - 2..at].copy_from_slice(&[0x67, 0xe8]);
+    } else {
+        code[at - 2] = 0xe9;
+        code[at + 3] = 0x90;
+        field = at - 1;
+    }
+    let end = place.wrapping_sub(at as u64).wrapping_add(field as u64 + 4);
+    let value = value.wrapping_sub(end as i64);
+    code[field..field + 4].copy_from_slice(&(value as u32).to_le_bytes());
+    i32::try_from(value).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Relax, can, rewrite};
+
+    #[test]
+    fn a_load_becomes_lea() {
+        let mut code = [0x48, 0x8b, 0x05, 0, 0, 0, 0];
+        assert!(can(&code, 3, 42, Relax::GotToPc, None));
+        assert!(rewrite(&mut code, 3, 42, Relax::GotToPc, 0x2000, 0x1003));
+        assert_eq!(code, [0x48, 0x8d, 0x05, 0xf9, 0x0f, 0, 0]);
+    }
+
+    #[test]
+    fn a_jump_ends_in_a_nop() {
+        let mut code = [0xff, 0x25, 0, 0, 0, 0];
+        assert!(can(&code, 2, 41, Relax::GotToPc, None));
+        assert!(rewrite(&mut code, 2, 41, Relax::GotToPc, 0x2000, 0x1002));
+        assert_eq!(code, [0xe9, 0xfb, 0x0f, 0, 0, 0x90]);
+    }
+
+    #[test]
+    fn add_to_r12_stays_an_add() {
+        let mut code = [0x4c, 0x03, 0x25, 0, 0, 0, 0];
+        assert!(rewrite(&mut code, 3, 22, Relax::IeToLe, -16, 0));
+        assert_eq!(code, [0x49, 0x81, 0xc4, 0xf0, 0xff, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn an_unknown_sequence_is_left_alone() {
+        let code = [0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0x90, 0xe8, 0, 0, 0, 0];
+        assert!(!can(&code, 3, 20, Relax::LdToLe, Some((9, 4))));
+    }
+}

@@ -1,0 +1,3 @@
+//! Formats: how bytes become the neutral model and back. One folder per format.
+
+pub mod elf;

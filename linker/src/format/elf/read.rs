@@ -1,0 +1,447 @@
+//! The ELF reader: bytes of a relocatable object → [`Object`].
+//!
+//! Everything a later phase indexes with is checked here, once, so that later phases need not fail.
+//! Must not know of other files of the link.
+
+use super::*;
+use crate::error::{Error, ErrorKind, Result, Site};
+use crate::object::{
+    Group, Home, Object, Reloc, Section, SymVersion, Symbol, bind, hash_name, kind,
+};
+
+/// Section headers in the mapped file.
+#[derive(Clone, Copy, Debug)]
+pub struct SectionTable<'a> {
+    bytes: &'a [u8],
+    count: u32,
+}
+
+/// Symbols in the mapped file.
+#[derive(Clone, Copy, Debug)]
+pub struct SymbolTable<'a> {
+    bytes: &'a [u8],
+    extended: &'a [u8],
+}
+
+/// Relocations in the mapped file.
+#[derive(Clone, Copy, Debug)]
+pub struct RelocTable<'a> {
+    bytes: &'a [u8],
+}
+
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]))
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    match bytes.get(at..at + 8).and_then(|b| b.try_into().ok()) {
+        Some(word) => u64::from_le_bytes(word),
+        None => 0,
+    }
+}
+
+impl<'a> SectionTable<'a> {
+    const STRIDE: usize = 64;
+
+    /// How many headers there are, the null one included.
+    pub fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The header at `index`; all zero if there is none.
+    pub fn get(&self, index: u32) -> Section {
+        let from = index as usize * Self::STRIDE;
+        let raw = self.bytes.get(from..from + Self::STRIDE).unwrap_or(&[0; Self::STRIDE]);
+        Section {
+            name: u32_at(raw, 0),
+            kind: u32_at(raw, 4),
+            flags: u64_at(raw, 8),
+            addr: u64_at(raw, 16),
+            offset: u64_at(raw, 24),
+            size: u64_at(raw, 32),
+            link: u32_at(raw, 40),
+            info: u32_at(raw, 44),
+            align: u64_at(raw, 48).max(1),
+            entsize: u64_at(raw, 56),
+        }
+    }
+
+    /// Every header with its index.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Section)> + 'a {
+        let table = *self;
+        (0..table.count).map(move |i| (i, table.get(i)))
+    }
+}
+
+impl<'a> SymbolTable<'a> {
+    const STRIDE: usize = 24;
+
+    pub(crate) fn new(bytes: &'a [u8], extended: &'a [u8]) -> Self {
+        Self { bytes, extended }
+    }
+
+    /// How many symbols there are, the null one included.
+    pub fn len(&self) -> u32 {
+        (self.bytes.len() / Self::STRIDE) as u32
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The symbol at `index`; all zero if there is none.
+    pub fn get(&self, index: u32) -> Symbol {
+        let from = index as usize * Self::STRIDE;
+        let raw = self.bytes.get(from..from + Self::STRIDE).unwrap_or(&[0; Self::STRIDE]);
+        let home = match u16_at(raw, 6) {
+            SHN_UNDEF => Home::Undefined,
+            SHN_COMMON | SHN_X86_64_LCOMMON => Home::Common,
+            SHN_XINDEX => Home::Section(u32_at(self.extended, index as usize * 4)),
+            at if at >= SHN_LORESERVE => Home::Absolute,
+            at => Home::Section(at.into()),
+        };
+        Symbol {
+            name: u32_at(raw, 0),
+            bind: raw[4] >> 4,
+            kind: raw[4] & 15,
+            vis: raw[5] & 3,
+            home,
+            value: u64_at(raw, 8),
+            size: u64_at(raw, 16),
+        }
+    }
+}
+
+impl<'a> RelocTable<'a> {
+    const STRIDE: usize = 24;
+
+    /// No relocations.
+    pub fn empty() -> Self {
+        Self { bytes: &[] }
+    }
+
+    /// The relocations in `section` of `file`.
+    pub fn new(section: Section, file: &'a [u8]) -> Self {
+        Self { bytes: section.data(file) }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / Self::STRIDE
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The relocation at `index`.
+    pub fn get(&self, index: usize) -> Option<Reloc> {
+        let from = index.checked_mul(Self::STRIDE)?;
+        self.bytes.get(from..from + Self::STRIDE).map(decode)
+    }
+
+    /// Each relocation in file order.
+    pub fn iter(&self) -> impl Iterator<Item = Reloc> + 'a {
+        self.bytes.chunks_exact(Self::STRIDE).map(decode)
+    }
+}
+
+fn decode(raw: &[u8]) -> Reloc {
+    Reloc {
+        offset: u64_at(raw, 0),
+        kind: u32_at(raw, 8),
+        sym: u32_at(raw, 12),
+        addend: u64_at(raw, 16) as i64,
+    }
+}
+
+fn bad(name: &str, section: Option<String>, offset: Option<u64>, text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::BadInput, text).at(Site { file: name.to_owned(), section, offset })
+}
+
+/// Checks the ELF header: class, byte order, machine.
+///
+/// Errors: `bad-input`, `wrong-machine`.
+pub fn check_header(data: &[u8], name: &str, machine: u16) -> Result<u16> {
+    if data.len() < 64 {
+        return Err(bad(name, None, None, "the file ends inside its ELF header"));
+    }
+    let wrong = |text: String| Error::new(ErrorKind::WrongMachine, text).in_file(name);
+    if data[4] != 2 {
+        return Err(wrong("a 32-bit file in a 64-bit link".into()));
+    }
+    if data[5] != 1 {
+        return Err(wrong("a big-endian file".into()));
+    }
+    let found = u16_at(data, 18);
+    if found != machine {
+        return Err(wrong(format!("made for machine {found}, the link is for {machine}")));
+    }
+    Ok(u16_at(data, 16))
+}
+
+/// Finds the section headers and their name table.
+///
+/// Errors: `bad-input` if they reach outside the file.
+pub fn section_table<'a>(data: &'a [u8], name: &str) -> Result<(SectionTable<'a>, u32)> {
+    let from = u64_at(data, 40);
+    let (mut count, mut names) = (u64::from(u16_at(data, 60)), u32::from(u16_at(data, 62)));
+    if from == 0 {
+        return Ok((SectionTable { bytes: &[], count: 0 }, 0));
+    }
+    if u16_at(data, 58) != 64 {
+        return Err(bad(name, None, Some(58), "section headers of an unknown size"));
+    }
+    let first = usize::try_from(from).ok().and_then(|at| data.get(at..at.checked_add(64)?));
+    let Some(first) = first else {
+        return Err(bad(name, None, Some(40), "the section headers are outside the file"));
+    };
+    if count == 0 {
+        count = u64_at(first, 32);
+    }
+    if names == u32::from(SHN_XINDEX) {
+        names = u32_at(first, 40);
+    }
+    let bytes = count
+        .checked_mul(64)
+        .and_then(|len| from.checked_add(len))
+        .and_then(|to| data.get(from as usize..usize::try_from(to).ok()?));
+    let Some(bytes) = bytes else {
+        return Err(bad(name, None, Some(40), "the section headers are outside the file"));
+    };
+    Ok((SectionTable { bytes, count: count as u32 }, names))
+}
+
+/// Reads a relocatable object.
+///
+/// Errors: `bad-input` for the first thing wrong with the file, `wrong-machine`.
+pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'a>> {
+    if check_header(data, &name, machine)? != ET_REL {
+        return Err(bad(&name, None, Some(16), "not a relocatable object"));
+    }
+    let (sections, names_at) = section_table(data, &name)?;
+    let mut object = Object {
+        name,
+        data,
+        sections,
+        section_names: sections.get(names_at).data(data),
+        symbols: SymbolTable::new(&[], &[]),
+        names: &[],
+        first_global: 0,
+        relocs_of: vec![0; sections.len() as usize],
+        groups: Vec::new(),
+        linkonce: Vec::new(),
+        keys: Vec::new(),
+        versions: Vec::new(),
+        commons: Vec::new(),
+        dead: vec![false; sections.len() as usize],
+        seq: 0,
+        globals: Vec::new(),
+        sec_base: 0,
+        local_base: 0,
+        inflated: Vec::new(),
+        exec_stack: None,
+    };
+    let mut groups = Vec::new();
+    let mut symtab = None;
+    let mut extended: &[u8] = &[];
+    for (index, section) in sections.iter().skip(1) {
+        check_section(&object, index, &section)?;
+        match section.kind {
+            SHT_SYMTAB => symtab = Some((index, section)),
+            SHT_SYMTAB_SHNDX => extended = section.data(data),
+            SHT_RELA => object.relocs_of[section.info as usize] = index,
+            SHT_GROUP => groups.push((index, section)),
+            _ => {}
+        }
+    }
+    if let Some((index, section)) = symtab {
+        read_symbols(&mut object, index, section, extended)?;
+    }
+    for (index, section) in groups {
+        let group = read_group(&object, index, section)?;
+        object.groups.push(group);
+    }
+    check_relocs(&object)?;
+    inflate(&mut object)?;
+    Ok(object)
+}
+
+/// Inflates every compressed section.
+fn inflate(object: &mut Object<'_>) -> Result<()> {
+    for (index, section) in object.sections.iter().skip(1) {
+        if section.flags & SHF_COMPRESSED == 0 || section.kind == SHT_NOBITS {
+            continue;
+        }
+        let bytes = section.data(object.data);
+        let data = crate::compress::header(bytes, 8)
+            .and_then(|header| crate::compress::decompress(bytes, &header))
+            .map_err(|m| {
+                let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
+                bad(&object.name, Some(name), Some(m.offset), m.text)
+            })?;
+        object.inflated.push((index, data.into()));
+    }
+    Ok(())
+}
+
+fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<()> {
+    let count = object.sections.len();
+    let fail = |text: &str| {
+        let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
+        Err(bad(&object.name, Some(name), None, text))
+    };
+    if section.name as usize >= object.section_names.len().max(1) {
+        return Err(bad(&object.name, None, None, format!("section {index} has no name")));
+    }
+    if section.kind != SHT_NOBITS
+        && section.kind != SHT_NULL
+        && section.offset.checked_add(section.size).is_none_or(|to| to > object.data.len() as u64)
+    {
+        return fail("the section's bytes are outside the file");
+    }
+    if !section.align.is_power_of_two() || section.align > 1 << 40 {
+        return fail("the alignment is not a power of two");
+    }
+    if section.size > 1 << 46 {
+        return fail("the size is absurd");
+    }
+    match section.kind {
+        SHT_RELA => {
+            if section.info >= count || section.info == 0 {
+                return fail("the relocations are for a section that does not exist");
+            }
+            if section.size % 24 != 0 || section.entsize != 24 {
+                return fail("the relocations are of an unknown size");
+            }
+            if object.relocs_of[section.info as usize] != 0 {
+                return fail("a second relocation section for one section");
+            }
+        }
+        SHT_REL => return fail("REL relocations, which this machine does not have"),
+        SHT_SYMTAB if section.size % 24 != 0 || section.link >= count => {
+            return fail("the symbol table is malformed");
+        }
+        SHT_GROUP if section.size < 4 || section.size % 4 != 0 => {
+            return fail("the section group is malformed");
+        }
+        _ if section.flags & SHF_LINK_ORDER != 0 && section.link >= count => {
+            return fail("sh_link names a section that does not exist");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn read_symbols<'a>(
+    object: &mut Object<'a>,
+    index: u32,
+    section: Section,
+    extended: &'a [u8],
+) -> Result<()> {
+    object.symbols = SymbolTable::new(section.data(object.data), extended);
+    object.names = object.sections.get(section.link).data(object.data);
+    object.first_global = section.info;
+    let file = object.name.clone();
+    let fail = |at: u32, text: &str| {
+        Err(bad(&file, Some(".symtab".into()), Some(u64::from(at) * 24), text))
+    };
+    let count = object.symbols.len();
+    if object.first_global > count || (count > 0 && object.first_global == 0) {
+        return fail(0, "sh_info is not the first global symbol");
+    }
+    let _ = index;
+    object.keys.reserve((count - object.first_global) as usize);
+    for at in 0..count {
+        let symbol = object.symbols.get(at);
+        if let Home::Section(s) = symbol.home
+            && s >= object.sections.len()
+        {
+            return fail(at, "a symbol in a section that does not exist");
+        }
+        if symbol.name != 0 && symbol.name as usize >= object.names.len() {
+            return fail(at, "a symbol's name is outside the string table");
+        }
+        let is_local = at < object.first_global;
+        if is_local != (symbol.bind == bind::LOCAL) {
+            return fail(at, "local and global symbols are mixed");
+        }
+        if is_local {
+            continue;
+        }
+        if symbol.home == Home::Common && !symbol.value.max(1).is_power_of_two() {
+            return fail(at, "a common symbol's alignment is not a power of two");
+        }
+        if symbol.home == Home::Common {
+            object.commons.push(at);
+        }
+        let (key, version) = split_version(object.symbol_name(at), at, symbol.home);
+        object.versions.extend(version);
+        object.keys.push((key, hash_name(key)));
+    }
+    Ok(())
+}
+
+/// Separates `foo@@V` into what names it and its version; `foo@V` keeps its full name.
+fn split_version(name: &[u8], sym: u32, home: Home) -> (&[u8], Option<SymVersion<'_>>) {
+    let Some(at) = memchr::memchr(b'@', name).filter(|&at| at > 0) else {
+        return (name, None);
+    };
+    let tail = &name[at + 1..];
+    let defined = home != Home::Undefined;
+    let (version, default) = match tail {
+        [b'@', b'@', v @ ..] => (v, defined),
+        [b'@', v @ ..] => (v, true),
+        v => (v, false),
+    };
+    let key = if default { &name[..at] } else { name };
+    (key, Some(SymVersion { sym, version, default }))
+}
+
+fn read_group<'a>(object: &Object<'a>, index: u32, section: Section) -> Result<Group<'a>> {
+    let data = section.data(object.data);
+    let fail = |text: &str| Err(bad(&object.name, Some(".group".into()), None, text));
+    if section.info >= object.symbols.len() {
+        return fail("the group's signature does not exist");
+    }
+    let name = match object.symbols.get(section.info).kind {
+        kind::SECTION => object.symbol_name(section.info),
+        _ => crate::object::c_string(object.names, object.symbols.get(section.info).name),
+    };
+    let group = Group {
+        section: index,
+        signature: section.info,
+        name: (name, hash_name(name)),
+        members: &data[4..],
+        comdat: u32_at(data, 0) & 1 != 0,
+    };
+    if group.sections().any(|s| s >= object.sections.len() || s == 0) {
+        return fail("the group has a member that does not exist");
+    }
+    Ok(group)
+}
+
+fn check_relocs(object: &Object<'_>) -> Result<()> {
+    let count = object.symbols.len();
+    for (index, &at) in object.relocs_of.iter().enumerate().filter(|e| *e.1 != 0) {
+        // The null section's table is never used; the cheap check is one compare per relocation.
+        let worst = object.relocs(index as u32).iter().position(|r| r.sym >= count.max(1));
+        if let Some(position) = worst {
+            let name = String::from_utf8_lossy(object.section_name(at)).into_owned();
+            let text = "a relocation against a symbol that does not exist";
+            return Err(bad(&object.name, Some(name), Some(position as u64 * 24), text));
+        }
+    }
+    Ok(())
+}

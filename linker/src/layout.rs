@@ -1,0 +1,130 @@
+//! Layout: sections of the link → output sections → segments → addresses.
+//!
+//! Must not know of relocations or symbols' meaning; it moves bytes' places, never bytes.
+
+pub mod addresses;
+pub mod assign;
+pub mod order;
+
+use crate::object::{FileId, SecId};
+
+/// One input section's place in an output section.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// Whose it is.
+    pub file: FileId,
+    /// Which of its sections.
+    pub index: u32,
+    /// Its id.
+    pub sec: SecId,
+}
+
+/// What the linker itself puts into an output section.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum Made {
+    Interp,
+    Property,
+    BuildId,
+    GnuHash,
+    Hash,
+    Dynsym,
+    Dynstr,
+    Versym,
+    Verdef,
+    Verneed,
+    RelaDyn,
+    Relr,
+    RelaPlt,
+    EhFrameHdr,
+    EhFrame,
+    Plt,
+    Dynamic,
+    Got,
+    GotPlt,
+    CopyRelro,
+    Copy,
+    Symtab,
+    SymtabShndx,
+    Strtab,
+    Shstrtab,
+}
+
+/// One output section.
+#[derive(Clone, Debug)]
+pub struct OutSec {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// `SHT_*`.
+    pub kind: u32,
+    /// `SHF_*`.
+    pub flags: u64,
+    /// A power of two.
+    pub align: u64,
+    /// `sh_entsize`.
+    pub entsize: u64,
+    /// `sh_link` and `sh_info`, once sections have numbers.
+    pub link: u32,
+    /// See `link`.
+    pub info: u32,
+    /// Address, 0 if not loaded.
+    pub addr: u64,
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// Bytes in memory, or in the file if it has no place in memory.
+    pub size: u64,
+    /// Input sections in order.
+    pub members: Vec<Member>,
+    /// What the linker makes of it.
+    pub made: Option<Made>,
+    /// Number in the output's section table, 0 if it is not there.
+    pub shndx: u32,
+    /// Read-only once relocated.
+    pub relro: bool,
+    /// Replacement contents: compressed debug sections.
+    pub packed: Option<Vec<u8>>,
+}
+
+impl OutSec {
+    /// An empty section.
+    pub fn new(name: &[u8], kind: u32, flags: u64) -> Self {
+        Self {
+            name: name.to_vec(),
+            kind,
+            flags,
+            align: 1,
+            entsize: 0,
+            link: 0,
+            info: 0,
+            addr: 0,
+            offset: 0,
+            size: 0,
+            members: Vec::new(),
+            made: None,
+            shndx: 0,
+            relro: false,
+            packed: None,
+        }
+    }
+
+    /// Whether it has bytes in the file.
+    pub fn in_file(&self) -> bool {
+        self.kind != crate::format::elf::SHT_NOBITS
+    }
+
+    /// Whether it is loaded.
+    pub fn is_alloc(&self) -> bool {
+        self.flags & crate::format::elf::SHF_ALLOC != 0
+    }
+
+    /// Whether it takes part in the TLS block.
+    pub fn is_tls(&self) -> bool {
+        self.flags & crate::format::elf::SHF_TLS != 0
+    }
+}
+
+/// `value` rounded up to a multiple of `align`, a power of two.
+pub fn align_up(value: u64, align: u64) -> u64 {
+    let mask = align.max(1) - 1;
+    value.wrapping_add(mask) & !mask
+}

@@ -1,0 +1,323 @@
+//! Input sections → output sections: names, kinds and the order of members.
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+use super::{Made, Member, OutSec, align_up};
+use crate::error::{Error, ErrorKind, Errors, Site};
+use crate::format::elf::*;
+use crate::link::{Link, MERGE_BIT, MergedPart, NOWHERE};
+use crate::merge::{MergeInput, MergeKind, Split};
+use crate::object::{FileId, Object, Section, SymId};
+
+/// What decides which output section an input section goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Key<'a> {
+    name: &'a [u8],
+    kind: u32,
+    flags: u64,
+    /// Entry size and alignment of mergeable contents, (0, 0) for the others.
+    merge: (u64, u64),
+}
+
+/// Flags that keep sections apart.
+const APART: u64 = SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR | SHF_TLS;
+
+/// Prefixes whose sections are gathered under the prefix.
+const GATHERED: &[&[u8]] = &[
+    b".text",
+    b".rodata",
+    b".data.rel.ro",
+    b".data",
+    b".bss.rel.ro",
+    b".bss",
+    b".tdata",
+    b".tbss",
+    b".init_array",
+    b".fini_array",
+    b".preinit_array",
+    b".ctors",
+    b".dtors",
+    b".gcc_except_table",
+    b".ldata",
+    b".lbss",
+    b".lrodata",
+    b".ltext",
+];
+
+/// The output section's name for an input section called `name`.
+pub(crate) fn output_name(name: &[u8]) -> &[u8] {
+    for prefix in GATHERED {
+        if let Some(rest) = name.strip_prefix(*prefix)
+            && (rest.is_empty() || rest[0] == b'.')
+        {
+            // .data.rel.ro.go.type and the like: Go finds them by name only inside .data.rel.ro.
+            return &name[..prefix.len()];
+        }
+    }
+    let linkonce: &[(&[u8], &[u8])] = &[
+        (b".gnu.linkonce.t.", b".text"),
+        (b".gnu.linkonce.r.", b".rodata"),
+        (b".gnu.linkonce.d.", b".data"),
+        (b".gnu.linkonce.b.", b".bss"),
+        (b".gnu.linkonce.td.", b".tdata"),
+        (b".gnu.linkonce.tb.", b".tbss"),
+        (b".gnu.linkonce.d.rel.ro.", b".data.rel.ro"),
+        (b".gnu.linkonce.wi.", b".debug_info"),
+    ];
+    let best = linkonce.iter().filter(|(p, _)| name.starts_with(p)).max_by_key(|(p, _)| p.len());
+    best.map_or(name, |b| b.1)
+}
+
+/// Whether a section of this kind is part of an output at all.
+fn is_content(link: &Link<'_>, object: &Object<'_>, index: u32, section: &Section) -> bool {
+    match section.kind {
+        SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_RELA | SHT_REL | SHT_GROUP | SHT_SYMTAB_SHNDX
+        | SHT_LLVM_ADDRSIG => false,
+        _ if section.flags & SHF_EXCLUDE != 0 => false,
+        _ if section.flags & SHF_ALLOC != 0 => true,
+        _ => {
+            let name = object.section_name(index);
+            let debug = name.starts_with(b".debug")
+                || name.starts_with(b".zdebug")
+                || name.starts_with(b".gnu.debuglto")
+                || name.starts_with(b".stab");
+            let dropped = debug && link.options.strip >= crate::options::Strip::Debug;
+            !dropped && name != b".note.GNU-stack" && !name.starts_with(b".gnu.warning.")
+        }
+    }
+}
+
+fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section) -> Key<'a> {
+    let name = object.section_name(index);
+    let alloc = section.flags & SHF_ALLOC != 0;
+    let name = if alloc { output_name(name) } else { name };
+    let mut kind = section.kind;
+    // Old assemblers give these PROGBITS; the loader goes by DT_INIT_ARRAY, not by the type.
+    match name {
+        b".init_array" => kind = SHT_INIT_ARRAY,
+        b".fini_array" => kind = SHT_FINI_ARRAY,
+        b".preinit_array" => kind = SHT_PREINIT_ARRAY,
+        _ if kind == SHT_X86_64_UNWIND => kind = SHT_PROGBITS,
+        _ => {}
+    }
+    let mergeable = section.flags & SHF_MERGE != 0
+        && section.flags & SHF_WRITE == 0
+        && section.entsize > 0
+        && section.entsize <= 1 << 16
+        && section.kind == SHT_PROGBITS
+        && section.flags & SHF_COMPRESSED == 0
+        && object.relocs_of[index as usize] == 0
+        && object.section_size(index) % section.entsize == 0
+        && object.section_size(index) > 0;
+    let strings = section.flags & SHF_STRINGS;
+    let merge = if mergeable { (section.entsize, section.align | strings << 48) } else { (0, 0) };
+    Key { name, kind, flags: section.flags & APART, merge }
+}
+
+/// Assigns every live section to an output section.
+///
+/// Errors: `bad-input` for mergeable contents that can't be split.
+pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
+    let count = link.res.section_count;
+    let shared = &*link;
+    let objects: Vec<(FileId, &Object<'_>)> = link.res.objects().collect();
+    let per_file: Vec<(Vec<Key<'_>>, Vec<(u32, u32)>)> = objects
+        .par_iter()
+        .map(|&(_, object)| {
+            let mut keys: Vec<Key<'_>> = Vec::new();
+            let mut known: FxHashMap<Key<'_>, u32> = FxHashMap::default();
+            let mut places = Vec::with_capacity(object.sections.len() as usize);
+            for (index, section) in object.sections.iter().skip(1) {
+                if object.dead[index as usize] || !is_content(shared, object, index, &section) {
+                    continue;
+                }
+                let key = key_of(object, index, &section);
+                let place = *known.entry(key).or_insert_with(|| {
+                    keys.push(key);
+                    keys.len() as u32 - 1
+                });
+                places.push((index, place));
+            }
+            (keys, places)
+        })
+        .collect();
+    let mut builder = Builder::default();
+    let mut sec_out = vec![NOWHERE; count];
+    let mut sec_off = vec![0u64; count];
+    for (&(file, object), (keys, places)) in objects.iter().zip(&per_file) {
+        let targets: Vec<Target> = keys.iter().map(|key| builder.target(key)).collect();
+        for &(index, place) in places {
+            let sec = object.sec(index);
+            let member = Member { file, index, sec };
+            match targets[place as usize] {
+                Target::Out(out) => {
+                    sec_out[sec.i()] = out;
+                    builder.outs[out as usize].members.push(member);
+                }
+                Target::Merge(merge) => {
+                    let list = &mut builder.merges[merge as usize].members;
+                    sec_out[sec.i()] = merge | MERGE_BIT;
+                    sec_off[sec.i()] = list.len() as u64;
+                    list.push(member);
+                }
+                Target::EhFrame => builder.eh_frame.push(member),
+                Target::Property => builder.property.push(member),
+            }
+        }
+    }
+    link.sec_out = sec_out;
+    link.sec_off = sec_off;
+    link.outs = builder.outs;
+    link.plan.eh_inputs = builder.eh_frame;
+    link.plan.property_inputs = builder.property;
+    split_all(link, builder.merges)
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Out(u32),
+    Merge(u32),
+    EhFrame,
+    Property,
+}
+
+struct MergeList {
+    out: u32,
+    kind: MergeKind,
+    members: Vec<Member>,
+}
+
+#[derive(Default)]
+struct Builder<'a> {
+    outs: Vec<OutSec>,
+    by_key: FxHashMap<(&'a [u8], u32, u64), u32>,
+    merges: Vec<MergeList>,
+    merge_by_key: FxHashMap<Key<'a>, u32>,
+    eh_frame: Vec<Member>,
+    property: Vec<Member>,
+}
+
+impl<'a> Builder<'a> {
+    fn target(&mut self, key: &Key<'a>) -> Target {
+        match key.name {
+            b".eh_frame" if key.flags & SHF_ALLOC != 0 => return Target::EhFrame,
+            b".note.gnu.property" => return Target::Property,
+            _ => {}
+        }
+        let out = self.out(key);
+        if key.merge == (0, 0) {
+            return Target::Out(out);
+        }
+        let merges = &mut self.merges;
+        let merge = *self.merge_by_key.entry(*key).or_insert_with(|| {
+            let strings = key.merge.1 >> 48 & SHF_STRINGS != 0;
+            let kind = MergeKind { entry: key.merge.0 as u32, strings };
+            merges.push(MergeList { out, kind, members: Vec::new() });
+            merges.len() as u32 - 1
+        });
+        Target::Merge(merge)
+    }
+
+    /// NOBITS and PROGBITS of one name and one set of flags share an output section.
+    fn out(&mut self, key: &Key<'a>) -> u32 {
+        let class = if key.kind == SHT_NOBITS { SHT_PROGBITS } else { key.kind };
+        let outs = &mut self.outs;
+        let at = *self.by_key.entry((key.name, class, key.flags)).or_insert_with(|| {
+            outs.push(OutSec::new(key.name, key.kind, key.flags));
+            outs.len() as u32 - 1
+        });
+        if key.kind != SHT_NOBITS {
+            outs[at as usize].kind = key.kind;
+        }
+        at
+    }
+}
+
+fn split_all<'a>(link: &mut Link<'a>, lists: Vec<MergeList>) -> Result<(), Errors> {
+    for list in lists {
+        let inputs: Vec<MergeInput<'a>> = list
+            .members
+            .iter()
+            .map(|m| {
+                let object = link.object(m.file);
+                let section = object.sections.get(m.index);
+                let bytes = section.data(object.data);
+                MergeInput { bytes, align: section.align }
+            })
+            .collect();
+        let split = Split::new(list.kind, inputs).map_err(|(input, malformed)| {
+            let member = list.members[input];
+            let object = link.object(member.file);
+            let name = String::from_utf8_lossy(object.section_name(member.index)).into_owned();
+            Error::new(ErrorKind::BadInput, malformed.text).at(Site {
+                file: object.name.clone(),
+                section: Some(name),
+                offset: Some(malformed.offset),
+            })
+        })?;
+        let merged = split.merge(link.options.optimize >= 2);
+        link.merges.push(MergedPart { merged, out: list.out, offset: 0 });
+    }
+    Ok(())
+}
+
+/// Gives every member its offset, then merged pieces, then commons; sizes are final.
+pub fn place_members(link: &mut Link<'_>) {
+    let mut outs = std::mem::take(&mut link.outs);
+    let mut sec_off = std::mem::take(&mut link.sec_off);
+    for out in outs.iter_mut().filter(|o| o.made.is_none()) {
+        super::order::sort_members(link, out);
+        let mut size = 0u64;
+        for member in &out.members {
+            let object = link.object(member.file);
+            let align = object.sections.get(member.index).align;
+            size = align_up(size, align);
+            out.align = out.align.max(align);
+            sec_off[member.sec.i()] = size;
+            size = size.saturating_add(object.section_size(member.index));
+        }
+        out.size = size;
+    }
+    for part in &mut link.merges {
+        let out = &mut outs[part.out as usize];
+        part.offset = align_up(out.size, part.merged.align());
+        out.align = out.align.max(part.merged.align());
+        out.size = part.offset + part.merged.size();
+    }
+    link.outs = outs;
+    link.sec_off = sec_off;
+}
+
+/// Makes room for common symbols.
+pub fn place_commons(link: &mut Link<'_>) {
+    let mut commons: Vec<(SymId, (u64, u64))> =
+        link.res.commons.iter().map(|(&id, &c)| (id, c)).collect();
+    commons.sort_unstable_by_key(|&(id, (_, align))| (std::cmp::Reverse(align), id));
+    for (id, (size, align)) in commons {
+        let tls = link.res.winner(id).is_some_and(|s| s.kind == crate::object::kind::TLS);
+        let (name, flags): (&[u8], u64) = match tls {
+            true => (b".tbss", SHF_WRITE | SHF_ALLOC | SHF_TLS),
+            false => (b".bss", SHF_WRITE | SHF_ALLOC),
+        };
+        let found = link.outs.iter().position(|o| o.name == name && o.flags == flags);
+        let at = found.unwrap_or_else(|| {
+            link.outs.push(OutSec::new(name, SHT_NOBITS, flags));
+            link.outs.len() - 1
+        });
+        let out = &mut link.outs[at];
+        let offset = align_up(out.size, align);
+        out.align = out.align.max(align);
+        out.size = offset.saturating_add(size);
+        link.common_at.insert(id, (at as u32, offset));
+    }
+}
+
+/// Adds an output section of the linker's making.
+pub fn add_made(link: &mut Link<'_>, made: Made, name: &str, kind: u32, flags: u64) -> usize {
+    let mut out = OutSec::new(name.as_bytes(), kind, flags);
+    out.made = Some(made);
+    out.align = link.arch.word;
+    link.outs.push(out);
+    link.outs.len() - 1
+}

@@ -1,0 +1,303 @@
+//! The state of one link: what the phases hand on to each other, as dense tables by id.
+//!
+//! Each phase fills its tables once; [`crate::link`] says in which order.
+
+use std::sync::atomic::AtomicU16;
+
+use rustc_hash::FxHashMap;
+
+use crate::arch::Arch;
+use crate::layout::OutSec;
+use crate::merge::Merged;
+use crate::object::{FileId, Object, SecId, SymId};
+use crate::options::{Options, OutputKind};
+use crate::resolve::Resolution;
+use crate::synthetic::plan::Plan;
+
+/// What a symbol is to relocations against it.
+pub mod attr {
+    #![allow(missing_docs)]
+    /// Its value is known only at run time: imported, or exported and preemptible.
+    pub const DYNAMIC: u16 = 1;
+    /// Not defined in this output.
+    pub const IMPORT: u16 = 2;
+    /// A value without a base.
+    pub const ABSOLUTE: u16 = 4;
+    /// A weak reference that nothing defines.
+    pub const WEAK_UNDEF: u16 = 8;
+    /// A function.
+    pub const FUNC: u16 = 16;
+    /// An indirect function of this output.
+    pub const IFUNC: u16 = 32;
+    /// Thread-local.
+    pub const TLS: u16 = 64;
+    /// A section symbol of a merged section: the addend selects the piece.
+    pub const MERGED: u16 = 128;
+    /// Defined in a section that is not part of the output.
+    pub const DISCARDED: u16 = 256;
+    /// In `.dynsym` as a definition.
+    pub const EXPORT: u16 = 512;
+    /// Undefined, and that is an error where it is used.
+    pub const UNDEFINED: u16 = 1024;
+    /// Defined by a library with protected visibility.
+    pub const PROTECTED_IMPORT: u16 = 2048;
+}
+
+/// What the scan found a symbol to need.
+pub mod need {
+    #![allow(missing_docs)]
+    pub const GOT: u16 = 1;
+    pub const PLT: u16 = 2;
+    /// The PLT entry is the function's address.
+    pub const CANONICAL: u16 = 4;
+    pub const COPY: u16 = 8;
+    pub const GOTTP: u16 = 16;
+    pub const TLSGD: u16 = 32;
+    pub const TLSDESC: u16 = 64;
+    /// A dynamic relocation names it.
+    pub const DYNSYM: u16 = 128;
+    /// Referenced at all: an import must be in `.dynsym`.
+    pub const USED: u16 = 256;
+}
+
+/// What the linker defines by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Special {
+    /// The start of the output section of this name.
+    Start(Vec<u8>),
+    /// The end of the output section of this name.
+    Stop(Vec<u8>),
+    /// The base of GOT-relative values.
+    GotBase,
+    /// The image's first byte.
+    Header,
+    /// The end of the image, of code, of initialised data; the start of zeroed data.
+    End,
+    /// See [`Special::End`].
+    CodeEnd,
+    /// See [`Special::End`].
+    DataEnd,
+    /// See [`Special::End`].
+    BssStart,
+    /// Bounds of the IRELATIVE relocations of a static executable.
+    IrelativeStart,
+    /// See [`Special::IrelativeStart`].
+    IrelativeEnd,
+    /// The start of the TLS block, as what module-relative accesses call it.
+    TlsModuleBase,
+    /// `--defsym` with a number.
+    Absolute(u64),
+    /// `--defsym` with another symbol.
+    Alias(SymId, i64),
+}
+
+/// No output section.
+pub const NOWHERE: u32 = u32::MAX;
+/// Bit of [`Link::sec_out`]: the section's pieces are merged; the rest is the merge's number.
+pub const MERGE_BIT: u32 = 1 << 31;
+
+/// One link.
+#[derive(Debug)]
+pub struct Link<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// For which machine.
+    pub arch: &'static Arch,
+    /// Files and winners.
+    pub res: Resolution<'a>,
+    /// [`attr`] by symbol.
+    pub attrs: Vec<u16>,
+    /// What the linker defines, by number.
+    pub specials: Vec<Special>,
+    /// Version index by exported name: 0 local, 1 global, from 2 as in the version script.
+    pub version_of: Vec<u16>,
+    /// [`need`] by symbol.
+    pub needs: Vec<AtomicU16>,
+    /// Output section by section, [`NOWHERE`], or [`MERGE_BIT`].
+    pub sec_out: Vec<u32>,
+    /// Offset in the output section, or the input's number in its merge.
+    pub sec_off: Vec<u64>,
+    /// Output sections.
+    pub outs: Vec<OutSec>,
+    /// Output section by [`crate::layout::Made`].
+    pub made_at: [u32; 32],
+    /// Merged contents, with their output section and offset in it.
+    pub merges: Vec<MergedPart<'a>>,
+    /// Offsets of commons: output section, offset.
+    pub common_at: FxHashMap<SymId, (u32, u64)>,
+    /// Synthetic contents.
+    pub plan: Plan,
+    /// Segments and sizes.
+    pub shape: crate::layout::addresses::Shape,
+    /// Address by symbol.
+    pub addrs: Vec<u64>,
+    /// Warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Merged pieces of one kind.
+#[derive(Debug)]
+pub struct MergedPart<'a> {
+    /// The pieces.
+    pub merged: Merged<'a>,
+    /// The output section.
+    pub out: u32,
+    /// Offset in it.
+    pub offset: u64,
+}
+
+impl<'a> Link<'a> {
+    /// A link about to start.
+    pub fn new(options: &'a Options, arch: &'static Arch, res: Resolution<'a>) -> Self {
+        let libraries = res.libraries().any(|l| l.1.used);
+        let mut plan = Plan::default();
+        plan.dynamic = options.kind.is_pic() || (libraries && !options.is_static);
+        Self {
+            options,
+            arch,
+            res,
+            plan,
+            attrs: Vec::new(),
+            specials: Vec::new(),
+            version_of: Vec::new(),
+            needs: Vec::new(),
+            sec_out: Vec::new(),
+            sec_off: Vec::new(),
+            outs: Vec::new(),
+            made_at: [NOWHERE; 32],
+            merges: Vec::new(),
+            common_at: FxHashMap::default(),
+            shape: crate::layout::addresses::Shape::default(),
+            addrs: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Whether addresses are known only at run time.
+    pub fn is_pic(&self) -> bool {
+        self.options.kind.is_pic()
+    }
+
+    /// Whether the output is a library.
+    pub fn is_shared(&self) -> bool {
+        self.options.kind == OutputKind::Shared
+    }
+
+    /// Whether a loader gets to see the output.
+    pub fn is_dynamic(&self) -> bool {
+        self.plan.dynamic
+    }
+
+    /// Clears the needs and learns how far apart things can be.
+    pub fn prepare_scan(&mut self) {
+        self.needs.resize_with(self.res.symbol_count, || AtomicU16::new(0));
+        let total: u64 = self.outs.iter().filter(|o| o.is_alloc()).map(|o| o.size).sum();
+        self.plan.near = total < 1 << 30;
+    }
+
+    /// How many relocations the objects have.
+    pub fn relocation_count(&self) -> u64 {
+        use rayon::prelude::*;
+        let objects: Vec<_> = self.res.objects().map(|o| o.1).collect();
+        let of = |o: &&Object<'_>| {
+            o.relocs_of
+                .iter()
+                .map(|&at| o.sections.get(at).size / 24 * u64::from(at != 0))
+                .sum::<u64>()
+        };
+        objects.par_iter().map(of).sum()
+    }
+
+    /// The object `file` is. Only for files known to be objects.
+    pub fn object(&self, file: FileId) -> &Object<'a> {
+        match self.res.object(file) {
+            Some(object) => object,
+            None => unreachable!("a section of a file that is no object"),
+        }
+    }
+
+    /// Address of byte `offset` of `section`; `None` if it is not part of the output.
+    pub fn section_address(&self, section: SecId, offset: u64) -> Option<u64> {
+        let out = self.sec_out[section.i()];
+        if out == NOWHERE {
+            return None;
+        }
+        if out & MERGE_BIT != 0 {
+            let part = &self.merges[(out & !MERGE_BIT) as usize];
+            let place = part.merged.place(self.sec_off[section.i()] as usize, offset)?;
+            return Some(self.outs[part.out as usize].addr + part.offset + place);
+        }
+        Some(
+            self.outs[out as usize]
+                .addr
+                .wrapping_add(self.sec_off[section.i()])
+                .wrapping_add(offset),
+        )
+    }
+
+    /// The output section the linker makes as `made`.
+    pub fn out_of(&self, made: crate::layout::Made) -> Option<&OutSec> {
+        self.outs.get(*self.made_at.get(made as usize)? as usize)
+    }
+
+    /// Number of the output section that `address` is in or at the end of; absolute if none is.
+    pub fn section_at(&self, address: u64) -> u32 {
+        let holds = |o: &&OutSec| {
+            o.is_alloc() && o.addr <= address && address <= o.addr.saturating_add(o.size)
+        };
+        let found =
+            self.outs.iter().rfind(holds).or_else(|| self.outs.iter().find(|o| o.is_alloc()));
+        found.map_or(crate::format::elf::SHN_ABS.into(), |o| o.shndx)
+    }
+
+    /// Where GOT-relative values count from.
+    pub fn got_base(&self) -> u64 {
+        use crate::layout::Made;
+        self.out_of(Made::GotPlt).or_else(|| self.out_of(Made::Got)).map_or(0, |o| o.addr)
+    }
+
+    /// Address of word `word` of `.got`.
+    pub fn got_address(&self, word: u32) -> u64 {
+        let got = self.out_of(crate::layout::Made::Got).map_or(0, |o| o.addr);
+        got + u64::from(word) * self.arch.word
+    }
+
+    /// Bytes of the PLT before its first entry.
+    pub fn plt_header(&self) -> u64 {
+        if self.plan.plt.is_empty() { 0 } else { self.arch.plt.header }
+    }
+
+    /// Address of PLT entry `index`.
+    pub fn plt_address(&self, index: u32) -> u64 {
+        let plt = self.out_of(crate::layout::Made::Plt).map_or(0, |o| o.addr);
+        plt + self.plt_header() + u64::from(index) * self.arch.plt.entry
+    }
+
+    /// Address of the slot that PLT entry `index` jumps through.
+    pub fn plt_slot(&self, index: u32) -> u64 {
+        let got = self.out_of(crate::layout::Made::GotPlt).map_or(0, |o| o.addr);
+        got + (self.arch.plt.reserved + u64::from(index)) * self.arch.word
+    }
+
+    /// Start of the TLS block.
+    pub fn tls_start(&self) -> u64 {
+        self.shape.tls.0
+    }
+
+    /// `address` counted from the thread pointer.
+    pub fn tp_offset(&self, address: u64) -> i64 {
+        let (start, size, align) = self.shape.tls;
+        let end = start.wrapping_add(crate::layout::align_up(size, align));
+        address.wrapping_sub(end) as i64
+    }
+
+    /// What the scan found `id` to need.
+    pub fn need(&self, id: SymId) -> u16 {
+        self.needs[id.i()].load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// The name of a global symbol.
+    pub fn name(&self, id: SymId) -> std::borrow::Cow<'a, str> {
+        String::from_utf8_lossy(self.res.names.get(id))
+    }
+}

@@ -1,0 +1,288 @@
+//! Relocation: one section's bytes, already in the output → the same with every field replaced.
+//!
+//! What becomes of each relocation is [`crate::scan::decide`]'s answer, as it was in the scan. Must
+//! not know of files or of the order in which sections are written.
+
+use crate::arch::{Expr, Relax, Row};
+use crate::error::{Error, ErrorKind};
+use crate::format::elf::SHF_ALLOC;
+use crate::layout::Member;
+use crate::link::{Link, attr};
+use crate::object::{Home, Object, Reloc, SymId};
+use crate::scan::{Act, Spot, decide, ld_relaxed, relaxes_tls, site, symbol_text};
+use crate::synthetic::plan::NONE;
+
+/// A dynamic relocation, placed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct DynReloc {
+    /// Relative ones first, the rest by symbol.
+    pub class: u8,
+    /// Index in `.dynsym`.
+    pub sym: u32,
+    /// Address.
+    pub place: u64,
+    /// Type.
+    pub kind: u32,
+    /// Addend.
+    pub addend: i64,
+}
+
+/// What relocating yields beside the bytes.
+#[derive(Default, Debug)]
+pub struct Yield {
+    /// Dynamic relocations.
+    pub dynamic: Vec<DynReloc>,
+    /// Places whose relative relocation is packed.
+    pub packed: Vec<u64>,
+    /// What does not fit.
+    pub errors: Vec<Error>,
+}
+
+/// One section being relocated.
+struct Work<'l, 'a, 'y> {
+    link: &'l Link<'a>,
+    object: &'l Object<'a>,
+    index: u32,
+    /// Address of the section's first byte.
+    base: u64,
+    flags: u64,
+    out: &'y mut Yield,
+}
+
+/// Relocates section `member`, whose bytes in the output are `buf` at address `base`.
+pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out: &mut Yield) {
+    let object = link.object(member.file);
+    let relocs = object.relocs(member.index);
+    if relocs.is_empty() {
+        return;
+    }
+    let header = object.sections.get(member.index);
+    let code = object.section_data(member.index);
+    let mut work = Work { link, object, index: member.index, base, flags: header.flags, out };
+    let tombstone = tombstone(object.section_name(member.index));
+    let may_relax = relaxes_tls(link);
+    let mut known_ld = None;
+    let mut at = 0;
+    while let Some(reloc) = relocs.get(at) {
+        at += 1;
+        let Some(row) = (link.arch.row)(reloc.kind) else {
+            work.unknown(&reloc);
+            continue;
+        };
+        let end = reloc.offset.checked_add(row.field.len());
+        if end.is_none_or(|end| end > buf.len() as u64) {
+            work.outside(&reloc, &row);
+            continue;
+        }
+        let id = object.id(reloc.sym);
+        let bits = link.attrs[id.i()];
+        if work.flags & SHF_ALLOC == 0 && bits & attr::DISCARDED != 0 {
+            row.field.write(&mut buf[reloc.offset as usize..], tombstone);
+            continue;
+        }
+        let mut spot = Spot { code, flags: work.flags, ld_relaxed: false, next: None };
+        match row.expr {
+            Expr::TlsGd | Expr::TlsLd => {
+                spot.next = relocs.get(at).map(|r| (r.offset, r.kind));
+                spot.ld_relaxed =
+                    may_relax && *known_ld.get_or_insert_with(|| ld_relaxed(link, object));
+            }
+            Expr::DtpOff => {
+                spot.ld_relaxed =
+                    may_relax && *known_ld.get_or_insert_with(|| ld_relaxed(link, object));
+            }
+            _ => {}
+        }
+        let decision = decide(link, &row, id, bits, &reloc, &spot);
+        at += usize::from(decision.takes_next);
+        work.apply(&row, id, bits, &reloc, decision.act, spot.ld_relaxed, buf);
+    }
+}
+
+/// What a debug section's reference to something gone becomes: 0 would end a range list early.
+fn tombstone(name: &[u8]) -> i64 {
+    i64::from(name == b".debug_ranges" || name == b".debug_loc")
+}
+
+impl Work<'_, '_, '_> {
+    #[inline]
+    #[allow(clippy::too_many_arguments)]
+    fn apply(
+        &mut self,
+        row: &Row,
+        id: SymId,
+        bits: u16,
+        reloc: &Reloc,
+        act: Act,
+        ld: bool,
+        buf: &mut [u8],
+    ) {
+        let place = self.base.wrapping_add(reloc.offset);
+        let at = reloc.offset as usize;
+        match act {
+            Act::Skip => {}
+            Act::Static => {
+                let value = self.value(row, id, bits, reloc, ld, place);
+                if !row.range.holds(value) {
+                    self.overflow(row, reloc, value);
+                }
+                row.field.write(&mut buf[at..], value);
+            }
+            Act::Relative => {
+                let value = self.target(id, bits, reloc);
+                row.field.write(&mut buf[at..], value);
+                self.relative(place, value, reloc.offset);
+            }
+            Act::Symbolic(kind) => {
+                let types = &self.link.arch.dynamic;
+                let sym = self.link.plan.slots(id).dynsym;
+                let (sym, addend) = match sym {
+                    NONE if kind == types.tpoff => {
+                        let offset = self.link.addrs[id.i()].wrapping_sub(self.link.tls_start());
+                        (0, reloc.addend.wrapping_add(offset as i64))
+                    }
+                    NONE => (0, reloc.addend),
+                    sym => (sym, reloc.addend),
+                };
+                row.field.write(&mut buf[at..], 0);
+                self.out.dynamic.push(DynReloc { class: 1, sym, place, kind, addend });
+            }
+            Act::Relax(what) => self.relax(row, id, reloc, what, place, buf),
+            // The scan has reported it; what it did not see is not loaded.
+            Act::Fail(kind, text) => {
+                let name = symbol_text(self.object, reloc.sym);
+                let text = format!("{} against {name} {text}", row.name);
+                self.fail(kind, text, reloc);
+            }
+        }
+    }
+
+    fn relative(&mut self, place: u64, value: i64, offset: u64) {
+        let even = offset % 2 == 0 && self.object.sections.get(self.index).align >= 2;
+        if self.link.options.pack_relr && even {
+            self.out.packed.push(place);
+        } else {
+            let kind = self.link.arch.dynamic.relative;
+            self.out.dynamic.push(DynReloc { class: 0, sym: 0, place, kind, addend: value });
+        }
+    }
+
+    /// `S + A`; of a merged section's symbol, `A` selects the piece.
+    #[inline]
+    fn target(&self, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
+        if bits & attr::MERGED != 0 {
+            let symbol = self.object.symbols.get(reloc.sym);
+            if let Home::Section(s) = symbol.home {
+                let offset = symbol.value.wrapping_add(reloc.addend as u64);
+                let address = self.link.section_address(self.object.sec(s), offset);
+                // Outside the section: counted from its start, as if nothing were merged.
+                let start = || self.link.section_address(self.object.sec(s), 0).unwrap_or(0);
+                return address.unwrap_or_else(|| start().wrapping_add(offset)) as i64;
+            }
+        }
+        (self.link.addrs[id.i()] as i64).wrapping_add(reloc.addend)
+    }
+
+    #[inline]
+    fn value(&self, row: &Row, id: SymId, bits: u16, reloc: &Reloc, ld: bool, place: u64) -> i64 {
+        let link = self.link;
+        let p = place as i64;
+        let a = reloc.addend;
+        let slots = || link.plan.slots(id);
+        let got = |word: u32| link.got_address(word) as i64;
+        match row.expr {
+            Expr::Abs => self.target(id, bits, reloc),
+            Expr::Pc => self.target(id, bits, reloc).wrapping_sub(p),
+            Expr::Plt => self.plt(id, bits, reloc).wrapping_sub(p),
+            Expr::PltOff => self.plt(id, bits, reloc).wrapping_sub(link.got_base() as i64),
+            Expr::GotPc => got(slots().got).wrapping_add(a).wrapping_sub(p),
+            Expr::Got => got(slots().got).wrapping_sub(link.got_base() as i64).wrapping_add(a),
+            Expr::GotOff => self.target(id, bits, reloc).wrapping_sub(link.got_base() as i64),
+            Expr::GotBase => (link.got_base() as i64).wrapping_add(a).wrapping_sub(p),
+            Expr::Size => self.size(id, reloc).wrapping_add(a),
+            Expr::TlsGd => got(slots().tlsgd).wrapping_add(a).wrapping_sub(p),
+            Expr::TlsLd => got(link.plan.module_slot.unwrap_or(0)).wrapping_add(a).wrapping_sub(p),
+            Expr::DtpOff if ld && self.flags & SHF_ALLOC != 0 => {
+                link.tp_offset(link.addrs[id.i()]).wrapping_add(a)
+            }
+            Expr::DtpOff => {
+                (link.addrs[id.i()].wrapping_sub(link.tls_start()) as i64).wrapping_add(a)
+            }
+            Expr::GotTp => got(slots().gottp).wrapping_add(a).wrapping_sub(p),
+            Expr::TpOff => link.tp_offset(link.addrs[id.i()]).wrapping_add(a),
+            Expr::TlsDesc => got(slots().tlsdesc).wrapping_add(a).wrapping_sub(p),
+            Expr::Nothing | Expr::TlsDescCall => 0,
+        }
+    }
+
+    /// `L + A`, `L` being the symbol itself if it needs no PLT entry.
+    #[inline]
+    fn plt(&self, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
+        if bits & (attr::DYNAMIC | attr::IFUNC) != 0 {
+            let plt = self.link.plan.slots(id).plt;
+            if plt != NONE {
+                return (self.link.plt_address(plt) as i64).wrapping_add(reloc.addend);
+            }
+        }
+        self.target(id, bits, reloc)
+    }
+
+    fn size(&self, id: SymId, reloc: &Reloc) -> i64 {
+        if let Some(&(size, _)) = self.link.res.commons.get(&id) {
+            return size as i64;
+        }
+        let winner = self.link.res.winner(id);
+        winner.unwrap_or_else(|| self.object.symbols.get(reloc.sym)).size as i64
+    }
+
+    fn relax(
+        &mut self,
+        row: &Row,
+        id: SymId,
+        reloc: &Reloc,
+        what: Relax,
+        place: u64,
+        buf: &mut [u8],
+    ) {
+        let link = self.link;
+        let address = link.addrs[id.i()];
+        let value = match what {
+            Relax::GotToPc => address as i64,
+            Relax::GdToLe | Relax::IeToLe | Relax::DescToLe => {
+                link.tp_offset(address).wrapping_add(reloc.addend + 4)
+            }
+            Relax::GdToIe | Relax::DescToIe => link.got_address(link.plan.slots(id).gottp) as i64,
+            Relax::LdToLe | Relax::DescCall => 0,
+        };
+        if !(link.arch.relax)(buf, reloc.offset, reloc.kind, what, value, place) {
+            self.overflow(row, reloc, value);
+        }
+    }
+
+    #[cold]
+    fn overflow(&mut self, row: &Row, reloc: &Reloc, value: i64) {
+        let name = symbol_text(self.object, reloc.sym);
+        let text = format!(
+            "{} against {name}: value {value} ({value:#x}) is outside {}",
+            row.name, row.range
+        );
+        self.fail(ErrorKind::RelocOverflow, text, reloc);
+    }
+
+    #[cold]
+    fn fail(&mut self, kind: ErrorKind, text: String, reloc: &Reloc) {
+        let at = site(self.object, self.index, reloc.offset);
+        self.out.errors.push(Error::new(kind, text).at(at));
+    }
+
+    #[cold]
+    fn unknown(&mut self, reloc: &Reloc) {
+        let text = format!("relocation type {} is unknown", reloc.kind);
+        self.fail(ErrorKind::RelocUnsupported, text, reloc);
+    }
+
+    #[cold]
+    fn outside(&mut self, reloc: &Reloc, row: &Row) {
+        self.fail(ErrorKind::BadInput, format!("{} is outside the section", row.name), reloc);
+    }
+}

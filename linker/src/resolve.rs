@@ -1,0 +1,602 @@
+//! Resolution: candidates (objects, archive members, libraries) → the files of the link and, for
+//! each name, which definition wins.
+//!
+//! A definition is one word, rank first, so that the winner is a minimum: the order in which threads
+//! offer them does not matter. Must not know of sections' places, relocations or the output.
+
+pub mod names;
+pub mod settle;
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+use crate::arch::Arch;
+use crate::error::{Error, ErrorKind, Errors};
+use crate::format::elf::read;
+use crate::format::elf::shared::{Shared, shared};
+use crate::object::{FileId, Home, Object, SymId, Symbol, bind, hash_name, vis};
+use crate::options::Options;
+use names::Names;
+
+/// A file that may become part of the link, in command-line order.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    /// As people know it.
+    pub name: String,
+    /// The name a library without DT_SONAME is needed by.
+    pub given: Vec<u8>,
+    /// Its bytes.
+    pub data: &'a [u8],
+    /// What it is.
+    pub what: What,
+    /// Under `--as-needed`.
+    pub as_needed: bool,
+    /// Its definitions are not exported (`--exclude-libs`).
+    pub hide: bool,
+}
+
+/// What a candidate is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// An object that is always part of the link.
+    Object,
+    /// An archive member: part of the link if a name it defines is wanted.
+    Lazy,
+    /// A shared object.
+    Shared,
+}
+
+/// What became of a candidate.
+#[derive(Debug)]
+pub enum File<'a> {
+    /// Nothing refers to it.
+    Unused,
+    /// An archive member that nothing refers to yet.
+    Lazy(Box<Object<'a>>),
+    /// An archive member that can't be read: an error only if something refers to it.
+    Broken(Error),
+    /// Part of the output.
+    Object(Box<Object<'a>>),
+    /// Needed at run time.
+    Shared(Box<Shared<'a>>),
+}
+
+/// Which file and symbol define a name: rank, file, symbol, best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Def(pub u64);
+
+/// Ranks of definitions, best first.
+pub mod rank {
+    #![allow(missing_docs)]
+    pub const STRONG: u64 = 0;
+    pub const COMMON: u64 = 1;
+    pub const WEAK: u64 = 2;
+    pub const SHARED: u64 = 3;
+}
+
+/// The file number of what the linker itself defines.
+const LINKER: u32 = 0x0fff_ffff;
+
+impl Def {
+    /// No definition.
+    pub const NONE: Self = Self(u64::MAX);
+
+    /// A definition in `file`.
+    pub fn new(rank: u64, file: FileId, sym: u32) -> Self {
+        Self(rank << 60 | u64::from(file.0) << 32 | u64::from(sym))
+    }
+
+    /// The linker's own definition number `index`.
+    pub fn special(index: usize) -> Self {
+        Self::new(rank::STRONG, FileId(LINKER), index as u32)
+    }
+
+    /// One of [`rank`], or more if there is none.
+    pub fn rank(self) -> u64 {
+        self.0 >> 60
+    }
+
+    /// The defining file.
+    pub fn file(self) -> FileId {
+        FileId((self.0 >> 32) as u32 & LINKER)
+    }
+
+    /// The symbol's index in its file.
+    pub fn sym(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether an object (or the linker) of this link defines it.
+    pub fn is_local(self) -> bool {
+        self.rank() < rank::SHARED
+    }
+
+    /// Whether the linker defines it.
+    pub fn as_special(self) -> Option<usize> {
+        (self.is_local() && self.file().0 == LINKER).then_some(self.sym() as usize)
+    }
+
+    /// Whether a library defines it.
+    pub fn is_shared(self) -> bool {
+        self.rank() == rank::SHARED
+    }
+}
+
+/// Who mentions a name.
+pub mod mention {
+    #![allow(missing_docs)]
+    /// A strong reference in an object.
+    pub const STRONG: u8 = 1;
+    /// A weak reference in an object.
+    pub const WEAK: u8 = 2;
+    /// A reference in a library.
+    pub const LIBRARY: u8 = 4;
+    /// A definition in a library, whoever wins.
+    pub const LIBRARY_DEF: u8 = 8;
+    /// A definition with `--exclude-libs`.
+    pub const HIDE: u8 = 16;
+    /// Its type is TLS somewhere in an object.
+    pub const TLS: u8 = 32;
+    /// Its type is a known one that is not TLS somewhere in an object.
+    pub const NOT_TLS: u8 = 64;
+}
+
+/// Visibility by how much it constrains.
+fn constraint(visibility: u8) -> u8 {
+    match visibility {
+        vis::PROTECTED => 1,
+        vis::HIDDEN => 2,
+        vis::INTERNAL => 3,
+        _ => 0,
+    }
+}
+
+/// The symbols of the link, by name.
+#[derive(Debug)]
+pub struct Resolution<'a> {
+    /// Every candidate's fate.
+    pub files: Vec<File<'a>>,
+    /// Every name.
+    pub names: Names<'a>,
+    /// The winner of each name.
+    pub defs: Vec<Def>,
+    /// [`mention`]s of each name.
+    pub mentions: Vec<u8>,
+    /// The most constraining visibility of each name.
+    pub visibility: Vec<u8>,
+    /// Size and alignment of each common symbol that won.
+    pub commons: FxHashMap<SymId, (u64, u64)>,
+    /// Version each name was given in an object, by `@` or `@@`: (name, version, default).
+    pub versions: FxHashMap<SymId, (&'a [u8], bool)>,
+    /// How many symbols there are, objects' local ones included.
+    pub symbol_count: usize,
+    /// How many sections there are.
+    pub section_count: usize,
+}
+
+impl<'a> Resolution<'a> {
+    /// The object `file` is.
+    pub fn object(&self, file: FileId) -> Option<&Object<'a>> {
+        match self.files.get(file.i()) {
+            Some(File::Object(object)) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The library `file` is.
+    pub fn shared(&self, file: FileId) -> Option<&Shared<'a>> {
+        match self.files.get(file.i()) {
+            Some(File::Shared(shared)) => Some(shared),
+            _ => None,
+        }
+    }
+
+    /// Every object, in command-line order.
+    pub fn objects(&self) -> impl Iterator<Item = (FileId, &Object<'a>)> {
+        self.files.iter().enumerate().filter_map(|(i, file)| match file {
+            File::Object(object) => Some((FileId(i as u32), &**object)),
+            _ => None,
+        })
+    }
+
+    /// Every library, in command-line order.
+    pub fn libraries(&self) -> impl Iterator<Item = (FileId, &Shared<'a>)> {
+        self.files.iter().enumerate().filter_map(|(i, file)| match file {
+            File::Shared(shared) => Some((FileId(i as u32), &**shared)),
+            _ => None,
+        })
+    }
+
+    /// The winning symbol of `id`, if a file of the link has it.
+    pub fn winner(&self, id: SymId) -> Option<Symbol> {
+        let def = *self.defs.get(id.i())?;
+        match self.files.get(def.file().i())? {
+            File::Object(object) if def.is_local() => Some(object.symbols.get(def.sym())),
+            File::Shared(shared) if def.is_shared() => Some(shared.symbols.get(def.sym())),
+            _ => None,
+        }
+    }
+
+    /// The id of `name`, if anything mentions it.
+    pub fn find(&self, name: &[u8]) -> Option<SymId> {
+        self.names.find(name, hash_name(name))
+    }
+}
+
+/// Tables that grow with the names.
+pub(crate) struct Resolver<'a, 'o> {
+    options: &'o Options,
+    candidates: &'a [Candidate<'a>],
+    /// Each wrapped name with its `__wrap_` and `__real_` forms.
+    wraps: &'a [[String; 3]],
+    files: Vec<File<'a>>,
+    names: Names<'a>,
+    defs: Vec<AtomicU64>,
+    mentions: Vec<AtomicU8>,
+    visibility: Vec<AtomicU8>,
+    /// Which archive member offers a name, the first one.
+    lazy: Vec<u32>,
+    /// Which COMDAT group of a signature is kept: order of loading, then section.
+    owners: Vec<AtomicU64>,
+    versioned: Vec<(FileId, SymId)>,
+    loaded: u32,
+    errors: Vec<Error>,
+}
+
+/// Decides which files take part and which definitions win.
+///
+/// Errors: `bad-input`, `wrong-machine`, `duplicate-symbol`.
+pub fn resolve<'a>(
+    candidates: &'a [Candidate<'a>],
+    wraps: &'a [[String; 3]],
+    options: &Options,
+    arch: &'static Arch,
+) -> Result<Resolution<'a>, Errors> {
+    let files = read_all(candidates, arch)?;
+    let count = files.iter().map(|file| match file {
+        File::Object(object) => object.keys.len(),
+        File::Shared(shared) => shared.defined.len() + shared.undefined.len(),
+        _ => 0,
+    });
+    let mut resolver = Resolver {
+        options,
+        candidates,
+        wraps,
+        names: Names::with_capacity(count.sum::<usize>() / 2 + 1024),
+        files,
+        defs: Vec::new(),
+        mentions: Vec::new(),
+        visibility: Vec::new(),
+        lazy: Vec::new(),
+        owners: Vec::new(),
+        versioned: Vec::new(),
+        loaded: 0,
+        errors: Vec::new(),
+    };
+    resolver.intern_all();
+    resolver.offer_all();
+    resolver.extract();
+    resolver.finish()
+}
+
+/// Reads every candidate that takes part whatever happens.
+fn read_all<'a>(
+    candidates: &'a [Candidate<'a>],
+    arch: &'static Arch,
+) -> Result<Vec<File<'a>>, Errors> {
+    let results: Vec<Result<File<'a>, Error>> = candidates
+        .par_iter()
+        .map(|candidate| {
+            let name = candidate.name.clone();
+            Ok(match candidate.what {
+                What::Object => {
+                    File::Object(Box::new(read::object(candidate.data, name, arch.machine)?))
+                }
+                What::Lazy => match read::object(candidate.data, name, arch.machine) {
+                    Ok(object) => File::Lazy(Box::new(object)),
+                    Err(error) => File::Broken(error),
+                },
+                What::Shared => {
+                    let given = &candidate.given;
+                    let mut library = shared(candidate.data, name, given, arch.machine)?;
+                    library.as_needed = candidate.as_needed;
+                    File::Shared(Box::new(library))
+                }
+            })
+        })
+        .collect();
+    let mut files = Vec::with_capacity(results.len());
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(file) => files.push(file),
+            Err(error) => errors.push(error),
+        }
+    }
+    match Errors::collect(errors) {
+        Some(errors) => Err(errors),
+        None => Ok(files),
+    }
+}
+
+impl<'a> Resolver<'a, '_> {
+    /// Gives every name its id, files in command-line order.
+    fn intern_all(&mut self) {
+        let mut seen = rustc_hash::FxHashSet::default();
+        for at in 0..self.files.len() {
+            let file = FileId(at as u32);
+            match std::mem::replace(&mut self.files[at], File::Unused) {
+                File::Object(mut object) => {
+                    self.intern_object(file, &mut object);
+                    self.files[at] = File::Object(object);
+                }
+                File::Shared(library) => {
+                    // The same library named twice counts once.
+                    if !seen.insert(library.soname) {
+                        continue;
+                    }
+                    for symbol in &library.defined {
+                        self.names.intern(symbol.name, symbol.hash);
+                    }
+                    for &(name, hash, _) in &library.undefined {
+                        self.names.intern(name, hash);
+                    }
+                    self.files[at] = File::Shared(library);
+                }
+                other => self.files[at] = other,
+            }
+        }
+        let files = std::mem::take(&mut self.files);
+        for (at, file) in files.iter().enumerate() {
+            let File::Lazy(object) = file else { continue };
+            for (key, &(name, hash)) in object.keys.iter().enumerate() {
+                let symbol = object.symbols.get(object.first_global + key as u32);
+                if symbol.home == Home::Undefined {
+                    continue;
+                }
+                let id = self.names.intern(name, hash);
+                if self.lazy.len() <= id.i() {
+                    self.lazy.resize(id.i() + 1, u32::MAX);
+                }
+                let slot = &mut self.lazy[id.i()];
+                *slot = (*slot).min(at as u32);
+            }
+        }
+        self.files = files;
+        self.fit();
+    }
+
+    fn intern_object(&mut self, file: FileId, object: &mut Object<'a>) {
+        object.seq = self.loaded;
+        self.loaded += 1;
+        let keys = std::mem::take(&mut object.keys);
+        object.globals = keys.iter().map(|&(name, hash)| self.names.intern(name, hash)).collect();
+        for &version in &object.versions {
+            self.versioned.push((file, object.id(version.sym)));
+        }
+        for group in &object.groups {
+            self.names.intern(group.name.0, group.name.1);
+        }
+        for index in 1..object.sections.len() {
+            let name = object.section_name(index);
+            if name.starts_with(b".gnu.linkonce.") {
+                object.linkonce.push(index);
+                self.names.intern(name, hash_name(name));
+            }
+        }
+        self.wrap(object);
+    }
+
+    /// Redirects references to wrapped names.
+    fn wrap(&mut self, object: &mut Object<'a>) {
+        for names in self.wraps {
+            let [plain, wrapped, real] = [0, 1, 2]
+                .map(|i| self.names.intern(names[i].as_bytes(), hash_name(names[i].as_bytes())));
+            for at in 0..object.globals.len() {
+                let symbol = object.symbols.get(object.first_global + at as u32);
+                if symbol.home != Home::Undefined {
+                    continue;
+                }
+                if object.globals[at] == plain {
+                    object.globals[at] = wrapped;
+                } else if object.globals[at] == real {
+                    object.globals[at] = plain;
+                }
+            }
+        }
+    }
+
+    /// Grows the tables to the number of names.
+    fn fit(&mut self) {
+        let count = self.names.len();
+        self.defs.resize_with(count, || AtomicU64::new(u64::MAX));
+        self.owners.resize_with(count, || AtomicU64::new(u64::MAX));
+        self.mentions.resize_with(count, || AtomicU8::new(0));
+        self.visibility.resize_with(count, || AtomicU8::new(0));
+        self.lazy.resize(count, u32::MAX);
+    }
+
+    /// Claims the groups and offers the definitions of everything read so far.
+    fn offer_all(&mut self) {
+        let mut files = std::mem::take(&mut self.files);
+        files.par_iter().for_each(|file| {
+            if let File::Object(object) = file {
+                self.claim(object);
+            }
+        });
+        files.par_iter_mut().enumerate().for_each(|(at, file)| match file {
+            File::Object(object) => {
+                self.discard(object);
+                self.offer(FileId(at as u32), object);
+            }
+            File::Shared(library) => self.offer_shared(FileId(at as u32), library),
+            _ => {}
+        });
+        self.files = files;
+    }
+
+    /// Claims the COMDAT groups of `object` for it, unless one loaded earlier has them.
+    fn claim(&self, object: &Object<'a>) {
+        let mark = |name: &[u8], hash: u64, section: u32| {
+            if let Some(id) = self.names.find(name, hash) {
+                let key = u64::from(object.seq) << 32 | u64::from(section);
+                self.owners[id.i()].fetch_min(key, Relaxed);
+            }
+        };
+        for group in object.groups.iter().filter(|g| g.comdat) {
+            mark(group.name.0, group.name.1, group.section);
+        }
+        for &section in &object.linkonce {
+            let name = object.section_name(section);
+            mark(name, hash_name(name), section);
+        }
+    }
+
+    /// Marks the sections of groups that another file keeps.
+    fn discard(&self, object: &mut Object<'a>) {
+        let lost = |name: &[u8], hash: u64, section: u32| {
+            self.names.find(name, hash).is_some_and(|id| {
+                let key = u64::from(object.seq) << 32 | u64::from(section);
+                self.owners[id.i()].load(Relaxed) != key
+            })
+        };
+        let mut dead = Vec::new();
+        for group in object.groups.iter().filter(|g| g.comdat) {
+            if lost(group.name.0, group.name.1, group.section) {
+                dead.extend(group.sections());
+            }
+        }
+        for &section in &object.linkonce {
+            let name = object.section_name(section);
+            if lost(name, hash_name(name), section) {
+                dead.push(section);
+            }
+        }
+        for section in dead {
+            object.dead[section as usize] = true;
+        }
+    }
+
+    fn offer(&self, file: FileId, object: &Object<'a>) {
+        let hide = self.candidates[file.i()].hide;
+        for (at, &id) in object.globals.iter().enumerate() {
+            let index = object.first_global + at as u32;
+            let symbol = object.symbols.get(index);
+            let defined = match symbol.home {
+                Home::Undefined => false,
+                Home::Section(s) => !object.dead[s as usize],
+                _ => true,
+            };
+            self.mention(id, &symbol, defined && hide, defined);
+            if defined {
+                let rank = match symbol.home {
+                    Home::Common => rank::COMMON,
+                    _ if symbol.is_weak() => rank::WEAK,
+                    _ => rank::STRONG,
+                };
+                let def = Def::new(rank, file, index);
+                if self.defs[id.i()].load(Relaxed) > def.0 {
+                    self.defs[id.i()].fetch_min(def.0, Relaxed);
+                }
+            }
+        }
+    }
+
+    fn mention(&self, id: SymId, symbol: &Symbol, hide: bool, defined: bool) {
+        let mut bits = match symbol.kind {
+            crate::object::kind::TLS => mention::TLS,
+            crate::object::kind::NOTYPE => 0,
+            _ => mention::NOT_TLS,
+        };
+        if hide {
+            bits |= mention::HIDE;
+        }
+        if !defined {
+            bits |= if symbol.is_weak() { mention::WEAK } else { mention::STRONG };
+        }
+        if self.mentions[id.i()].load(Relaxed) & bits != bits {
+            self.mentions[id.i()].fetch_or(bits, Relaxed);
+        }
+        if symbol.vis != vis::DEFAULT {
+            self.visibility[id.i()].fetch_max(constraint(symbol.vis), Relaxed);
+        }
+    }
+
+    fn offer_shared(&self, file: FileId, library: &Shared<'a>) {
+        for symbol in &library.defined {
+            let Some(id) = self.names.find(symbol.name, symbol.hash) else { continue };
+            self.mentions[id.i()].fetch_or(mention::LIBRARY_DEF, Relaxed);
+            if !symbol.hidden {
+                let def = Def::new(rank::SHARED, file, symbol.index);
+                self.defs[id.i()].fetch_min(def.0, Relaxed);
+            }
+        }
+        for &(name, hash, _) in &library.undefined {
+            if let Some(id) = self.names.find(name, hash) {
+                self.mentions[id.i()].fetch_or(mention::LIBRARY, Relaxed);
+            }
+        }
+    }
+
+    /// Extracts archive members until no wanted name is left that one of them offers.
+    fn extract(&mut self) {
+        let mut queue = std::collections::VecDeque::new();
+        for (at, file) in self.files.iter().enumerate() {
+            match file {
+                File::Object(object) => queue_wanted(object, &mut queue),
+                File::Shared(library) if at < self.files.len() => {
+                    for &(name, hash, weak) in &library.undefined {
+                        queue.extend(self.names.find(name, hash).filter(|_| !weak));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let roots = self.options.undefined.iter().chain(&self.options.require_defined);
+        for name in roots.map(String::as_str).chain(self.options.entry.as_deref()) {
+            queue.extend(self.names.find(name.as_bytes(), hash_name(name.as_bytes())));
+        }
+        while let Some(id) = queue.pop_front() {
+            let file = FileId(self.lazy[id.i()]);
+            let def = Def(self.defs[id.i()].load(Relaxed));
+            let wanted = match def.rank() {
+                rank::SHARED => file < def.file(),
+                rank => rank > rank::SHARED,
+            };
+            if file.0 == u32::MAX || !wanted {
+                continue;
+            }
+            self.lazy[id.i()] = u32::MAX;
+            match std::mem::replace(&mut self.files[file.i()], File::Unused) {
+                File::Lazy(mut object) => {
+                    self.intern_object(file, &mut object);
+                    self.fit();
+                    self.claim(&object);
+                    self.discard(&mut object);
+                    self.offer(file, &object);
+                    queue_wanted(&object, &mut queue);
+                    self.files[file.i()] = File::Object(object);
+                }
+                File::Broken(error) => self.errors.push(error),
+                other => self.files[file.i()] = other,
+            }
+        }
+    }
+}
+
+/// Queues what `object` wants from others.
+fn queue_wanted(object: &Object<'_>, queue: &mut std::collections::VecDeque<SymId>) {
+    for (at, &id) in object.globals.iter().enumerate() {
+        let symbol = object.symbols.get(object.first_global + at as u32);
+        if symbol.home == Home::Undefined && symbol.bind != bind::WEAK {
+            queue.push_back(id);
+        }
+    }
+}
+
+/// An error that names a symbol.
+pub(crate) fn symbol_error(kind: ErrorKind, text: &str, name: &[u8]) -> Error {
+    Error::new(kind, format!("{text}: {}", String::from_utf8_lossy(name)))
+}

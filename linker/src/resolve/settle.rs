@@ -1,0 +1,224 @@
+//! The end of resolution: atomics become plain tables; commons, versions, duplicates, needed
+//! libraries and dense ids are settled. No file joins the link below.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+use super::{Def, File, Resolution, Resolver, mention, rank};
+use crate::error::{Error, ErrorKind, Errors, Site};
+use crate::object::{FileId, Home, Object, SymId, hash_name};
+
+impl<'a> Resolver<'a, '_> {
+    pub(super) fn finish(mut self) -> Result<Resolution<'a>, Errors> {
+        self.fit();
+        let mut resolution = Resolution {
+            defs: self.defs.into_iter().map(|d| Def(d.into_inner())).collect(),
+            mentions: self.mentions.into_iter().map(|m| m.load(Relaxed)).collect(),
+            visibility: self.visibility.into_iter().map(|v| plain(v.load(Relaxed))).collect(),
+            files: self.files,
+            names: self.names,
+            commons: FxHashMap::default(),
+            versions: FxHashMap::default(),
+            symbol_count: 0,
+            section_count: 0,
+        };
+        resolution.commons = commons(&resolution);
+        bind_versions(&mut resolution, &self.versioned);
+        if !self.options.allow_multiple_definition {
+            self.errors.extend(duplicates(&resolution));
+        }
+        self.errors.extend(tls_mismatches(&resolution));
+        keep_needed(&mut resolution);
+        number(&mut resolution);
+        match Errors::collect(self.errors) {
+            Some(errors) => Err(errors),
+            None => Ok(resolution),
+        }
+    }
+}
+
+/// Back from a constraint to `STV_*`.
+fn plain(constraint: u8) -> u8 {
+    [0, 3, 2, 1][usize::from(constraint & 3)]
+}
+
+/// The largest size and alignment of each common symbol that won.
+fn commons(resolution: &Resolution<'_>) -> FxHashMap<SymId, (u64, u64)> {
+    let mut commons = FxHashMap::default();
+    for (_, object) in resolution.objects() {
+        for &index in &object.commons {
+            let id = object.id(index);
+            if resolution.defs[id.i()].rank() == rank::COMMON {
+                let symbol = object.symbols.get(index);
+                let entry: &mut (u64, u64) = commons.entry(id).or_default();
+                entry.0 = entry.0.max(symbol.size);
+                entry.1 = entry.1.max(symbol.value).max(1);
+            }
+        }
+    }
+    commons
+}
+
+/// Strong definitions that lost to another strong one.
+fn duplicates(resolution: &Resolution<'_>) -> Vec<Error> {
+    let objects: Vec<_> = resolution.objects().collect();
+    let per_object = objects.par_iter().flat_map_iter(|&(file, object)| {
+        let strong = object.globals.iter().enumerate().filter_map(move |(at, &id)| {
+            let index = object.first_global + at as u32;
+            let def = resolution.defs[id.i()];
+            let other = def.rank() == rank::STRONG && def.as_special().is_none();
+            if !other || (def.file() == file && def.sym() == index) {
+                return None;
+            }
+            let symbol = object.symbols.get(index);
+            let strong = match symbol.home {
+                Home::Section(s) => !object.dead[s as usize] && !symbol.is_weak(),
+                Home::Absolute => !symbol.is_weak(),
+                _ => false,
+            };
+            strong.then_some((id, index))
+        });
+        strong.map(move |(id, index)| duplicate(resolution, object, id, index))
+    });
+    per_object.collect()
+}
+
+fn duplicate(resolution: &Resolution<'_>, object: &Object<'_>, id: SymId, index: u32) -> Error {
+    let def = resolution.defs[id.i()];
+    let first = resolution.object(def.file()).map_or("the linker", |o| &o.name);
+    let name = String::from_utf8_lossy(resolution.names.get(id));
+    let text = format!("duplicate symbol: {name}, also defined in {first}");
+    let symbol = object.symbols.get(index);
+    let section = match symbol.home {
+        Home::Section(s) => Some(String::from_utf8_lossy(object.section_name(s)).into_owned()),
+        _ => None,
+    };
+    let offset = section.is_some().then_some(symbol.value);
+    Error::new(ErrorKind::DuplicateSymbol, text).at(Site {
+        file: object.name.clone(),
+        section,
+        offset,
+    })
+}
+
+/// Names that are thread-local in one object and not in another.
+fn tls_mismatches(resolution: &Resolution<'_>) -> Vec<Error> {
+    const BOTH: u8 = mention::TLS | mention::NOT_TLS;
+    let mut errors = Vec::new();
+    for (at, &bits) in resolution.mentions.iter().enumerate() {
+        if bits & BOTH == BOTH {
+            let name = resolution.names.get(SymId(at as u32));
+            let text = "thread-local in one place, not in another";
+            errors.push(super::symbol_error(ErrorKind::TlsMismatch, text, name));
+        }
+    }
+    errors
+}
+
+/// Binds references with a version to the definition that has it.
+fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymId)]) {
+    // Versions of definitions first: a reference may come before them.
+    let mut aliases: FxHashMap<Vec<u8>, SymId> = FxHashMap::default();
+    for &(file, _) in versioned {
+        let Some(object) = resolution.object(file) else { continue };
+        let mut found = Vec::new();
+        for version in &object.versions {
+            let id = object.id(version.sym);
+            let def = resolution.defs[id.i()];
+            if def.is_local() && def.file() == file && def.sym() == version.sym {
+                found.push((id, version.version, version.default));
+            }
+        }
+        for (id, version, default) in found {
+            if default {
+                let full = [resolution.names.get(id), b"@", version].concat();
+                aliases.insert(full, id);
+            }
+            resolution.versions.insert(id, (version, default));
+        }
+    }
+    let mut redirect: FxHashMap<SymId, SymId> = FxHashMap::default();
+    for &(_, id) in versioned {
+        let full = resolution.names.get(id);
+        if resolution.defs[id.i()].is_local() {
+            continue;
+        }
+        if let Some(&target) = aliases.get(full) {
+            redirect.insert(id, target);
+        } else if let Some(def) = find_in_libraries(resolution, full) {
+            resolution.defs[id.i()] = def;
+        }
+    }
+    if redirect.is_empty() {
+        return;
+    }
+    for file in &mut resolution.files {
+        let File::Object(object) = file else { continue };
+        for id in &mut object.globals {
+            if let Some(&target) = redirect.get(id) {
+                resolution.mentions[target.i()] |= resolution.mentions[id.i()];
+                *id = target;
+            }
+        }
+    }
+    for id in redirect.keys() {
+        resolution.mentions[id.i()] = 0;
+    }
+}
+
+/// The first library that defines `foo@V`.
+fn find_in_libraries(resolution: &Resolution<'_>, full: &[u8]) -> Option<Def> {
+    let at = memchr::memchr(b'@', full)?;
+    let (name, version) = (&full[..at], full[at..].trim_ascii_start());
+    let version = version.strip_prefix(b"@@").or_else(|| version.strip_prefix(b"@"))?;
+    let hash = hash_name(name);
+    resolution.libraries().find_map(|(file, library)| {
+        let symbol = library.defined.iter().find(|s| {
+            s.hash == hash
+                && s.name == name
+                && library.versions.get(usize::from(s.version)).is_some_and(|v| *v == version)
+        })?;
+        Some(Def::new(rank::SHARED, file, symbol.index))
+    })
+}
+
+/// Drops libraries under `--as-needed` that no object refers to, and their definitions.
+fn keep_needed(resolution: &mut Resolution<'_>) {
+    let mut used = vec![false; resolution.files.len()];
+    for (def, mentions) in resolution.defs.iter().zip(&resolution.mentions) {
+        // A weak reference alone is no need, as gold, lld and bfd have it.
+        if def.is_shared() && mentions & mention::STRONG != 0 {
+            used[def.file().i()] = true;
+        }
+    }
+    for (at, file) in resolution.files.iter_mut().enumerate() {
+        if let File::Shared(library) = file {
+            library.used = used[at] || !library.as_needed;
+        }
+    }
+    let files = &resolution.files;
+    for def in resolution.defs.iter_mut().filter(|def| def.is_shared()) {
+        if matches!(&files[def.file().i()], File::Shared(library) if !library.used) {
+            // Another library, also unused, may define it: then it is as undefined.
+            *def = Def::NONE;
+        }
+    }
+}
+
+/// Hands out ids of sections and local symbols, files in command-line order.
+fn number(resolution: &mut Resolution<'_>) {
+    let mut symbols = resolution.names.len() as u32;
+    let mut sections = 0;
+    for file in &mut resolution.files {
+        if let File::Object(object) = file {
+            object.local_base = symbols;
+            object.sec_base = sections;
+            symbols += object.first_global;
+            sections += object.sections.len();
+        }
+    }
+    resolution.symbol_count = symbols as usize;
+    resolution.section_count = sections as usize;
+}

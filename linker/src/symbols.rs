@@ -1,0 +1,388 @@
+//! What each symbol is to the rest of the link: winners and options → attributes, exports and
+//! version indexes, and the definitions the linker adds. No name is added below.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, ErrorKind, Errors, Site};
+use crate::input::{Assignment, PatternSet, VersionMatcher};
+use crate::link::{Link, NOWHERE, Special, attr};
+use crate::object::{Home, SymId, Symbol, hash_name, kind, vis};
+use crate::options::{DefsymValue, OutputKind, Symbolic, Unresolved};
+use crate::resolve::{Def, File, mention};
+
+/// Defines what the linker defines, where something refers to it and nothing else does.
+pub fn define_specials(link: &mut Link<'_>) {
+    let fixed: &[(&str, Special)] = &[
+        ("_GLOBAL_OFFSET_TABLE_", Special::GotBase),
+        ("_DYNAMIC", Special::Start(b".dynamic".to_vec())),
+        ("__ehdr_start", Special::Header),
+        ("__executable_start", Special::Header),
+        ("__dso_handle", Special::Header),
+        ("_end", Special::End),
+        ("end", Special::End),
+        ("_etext", Special::CodeEnd),
+        ("etext", Special::CodeEnd),
+        ("_edata", Special::DataEnd),
+        ("edata", Special::DataEnd),
+        ("__bss_start", Special::BssStart),
+        ("__init_array_start", Special::Start(b".init_array".to_vec())),
+        ("__init_array_end", Special::Stop(b".init_array".to_vec())),
+        ("__fini_array_start", Special::Start(b".fini_array".to_vec())),
+        ("__fini_array_end", Special::Stop(b".fini_array".to_vec())),
+        ("__preinit_array_start", Special::Start(b".preinit_array".to_vec())),
+        ("__preinit_array_end", Special::Stop(b".preinit_array".to_vec())),
+        ("__rela_iplt_start", Special::IrelativeStart),
+        ("__rela_iplt_end", Special::IrelativeEnd),
+        ("__GNU_EH_FRAME_HDR", Special::Start(b".eh_frame_hdr".to_vec())),
+        ("_TLS_MODULE_BASE_", Special::TlsModuleBase),
+    ];
+    for (name, special) in fixed {
+        if let Some(id) = link.res.find(name.as_bytes()) {
+            define(link, id, special.clone());
+        }
+    }
+    let sections = c_identifier_sections(link);
+    if !sections.is_empty() {
+        for at in 0..link.res.names.len() {
+            let id = SymId(at as u32);
+            if link.res.defs[at].is_local() {
+                continue;
+            }
+            let name = link.res.names.get(id);
+            let special = match (name.strip_prefix(b"__start_"), name.strip_prefix(b"__stop_")) {
+                (Some(s), _) if sections.contains(s) => Special::Start(s.to_vec()),
+                (_, Some(s)) if sections.contains(s) => Special::Stop(s.to_vec()),
+                _ => continue,
+            };
+            if define(link, id, special) {
+                let least = link.options.z.start_stop_visibility.0;
+                let now = &mut link.res.visibility[at];
+                *now = if *now == vis::DEFAULT { least } else { *now };
+            }
+        }
+    }
+    for defsym in &link.options.defsyms {
+        let find = |name: &str| link.res.names.find(name.as_bytes(), hash_name(name.as_bytes()));
+        let Some(id) = find(&defsym.name) else { continue };
+        let special = match &defsym.value {
+            DefsymValue::Absolute(value) => Special::Absolute(*value),
+            DefsymValue::Symbol { name, addend } => match find(name) {
+                Some(target) => Special::Alias(target, *addend),
+                None => continue,
+            },
+        };
+        link.res.defs[id.i()] = Def::special(link.specials.len());
+        link.specials.push(special);
+    }
+}
+
+/// Defines `id` unless an object does or nothing in an object mentions it.
+fn define(link: &mut Link<'_>, id: SymId, special: Special) -> bool {
+    let mentioned = link.res.mentions[id.i()] & (mention::STRONG | mention::WEAK) != 0;
+    if link.res.defs[id.i()].is_local() || !mentioned {
+        return false;
+    }
+    // Static executables only: elsewhere the loader applies them, and startup code must not.
+    let irelative = matches!(special, Special::IrelativeStart | Special::IrelativeEnd);
+    if irelative && (link.is_dynamic() || link.is_pic()) {
+        return false;
+    }
+    if special == Special::Start(b".dynamic".to_vec()) && !link.is_dynamic() {
+        return false;
+    }
+    let name = link.res.names.get(id);
+    let of_section = name.starts_with(b"__start_") || name.starts_with(b"__stop_");
+    if link.res.visibility[id.i()] == vis::DEFAULT && !of_section {
+        link.res.visibility[id.i()] = vis::HIDDEN;
+    }
+    link.res.defs[id.i()] = Def::special(link.specials.len());
+    link.specials.push(special);
+    true
+}
+
+/// Names of allocated sections that are C identifiers.
+fn c_identifier_sections<'a>(link: &Link<'a>) -> rustc_hash::FxHashSet<&'a [u8]> {
+    let objects: Vec<_> = link.res.objects().map(|o| o.1).collect();
+    let lists = objects.par_iter().map(|object| {
+        let mut found = Vec::new();
+        for (index, section) in object.sections.iter().skip(1) {
+            let name = object.section_name(index);
+            let first = name.first().copied().unwrap_or(0);
+            if (first.is_ascii_alphabetic() || first == b'_')
+                && section.flags & crate::format::elf::SHF_ALLOC != 0
+                && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
+                && !found.contains(&name)
+            {
+                found.push(name);
+            }
+        }
+        found
+    });
+    lists.collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+/// Whether a name leaves the module, and by which version.
+struct Exports<'o> {
+    matcher: Option<VersionMatcher<'o>>,
+    list: Option<PatternSet<'o>>,
+    symbols: PatternSet<'o>,
+}
+
+/// Fills in attributes and version indexes.
+///
+/// Errors: `undefined-version`.
+pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
+    let options = link.options;
+    let exports = Exports {
+        matcher: options.version_script.as_ref().map(VersionMatcher::new),
+        list: options.dynamic_list.as_deref().map(PatternSet::new),
+        symbols: PatternSet::new(&options.export_dynamic_symbols),
+    };
+    let count = link.res.names.len();
+    let link_ref = &*link;
+    let both: Vec<(u16, u16)> = (0..count)
+        .into_par_iter()
+        .with_min_len(1024)
+        .map(|at| global(link_ref, &exports, SymId(at as u32)))
+        .collect();
+    let locals: Vec<Vec<u16>> = link
+        .res
+        .files
+        .par_iter()
+        .map(|file| match file {
+            File::Object(object) => {
+                (0..object.first_global).map(|at| local(link_ref, object, at)).collect()
+            }
+            _ => Vec::new(),
+        })
+        .collect();
+    link.version_of = both.iter().map(|b| b.1).collect();
+    link.attrs = both.iter().map(|b| b.0).chain(locals.into_iter().flatten()).collect();
+    unknown_versions(link)
+}
+
+fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
+    let mut errors = Vec::new();
+    let named: Vec<_> = link.res.versions.iter().map(|(&id, &v)| (id, v)).collect();
+    for (id, (version, default)) in named {
+        if !link.res.defs[id.i()].is_local() || link.attrs[id.i()] & attr::EXPORT == 0 {
+            continue;
+        }
+        let script = link.options.version_script.as_ref();
+        match script.and_then(|s| s.find(version)) {
+            Some(node) => {
+                let hidden = if default { 0 } else { crate::format::elf::VERSYM_HIDDEN };
+                link.version_of[id.i()] = (node as u16 + 2) | hidden;
+            }
+            None if version.is_empty() || !link.is_shared() => {}
+            None => errors.push(crate::resolve::symbol_error(
+                ErrorKind::UndefinedVersion,
+                &format!("version {} is in no script", String::from_utf8_lossy(version)),
+                link.res.names.get(id),
+            )),
+        }
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
+}
+
+fn local(link: &Link<'_>, object: &crate::object::Object<'_>, index: u32) -> u16 {
+    let symbol = object.symbols.get(index);
+    let mut bits = of_kind(&symbol);
+    match symbol.home {
+        Home::Absolute => bits |= attr::ABSOLUTE,
+        Home::Section(s) => bits |= in_section(link, object, s, symbol.kind),
+        _ => bits |= attr::ABSOLUTE,
+    }
+    bits
+}
+
+fn in_section(link: &Link<'_>, object: &crate::object::Object<'_>, index: u32, of: u8) -> u16 {
+    if index == 0 {
+        return attr::ABSOLUTE;
+    }
+    let out = link.sec_out[object.sec(index).i()];
+    if out == NOWHERE && object.dead[index as usize] {
+        return attr::DISCARDED;
+    }
+    if out & crate::link::MERGE_BIT != 0 && out != NOWHERE && of == kind::SECTION {
+        return attr::MERGED;
+    }
+    0
+}
+
+fn of_kind(symbol: &Symbol) -> u16 {
+    match symbol.kind {
+        kind::FUNC => attr::FUNC,
+        kind::IFUNC => attr::FUNC | attr::IFUNC,
+        kind::TLS => attr::TLS,
+        _ => 0,
+    }
+}
+
+fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
+    let def = link.res.defs[id.i()];
+    let mentions = link.res.mentions[id.i()];
+    let visibility = link.res.visibility[id.i()];
+    if !def.is_local() {
+        return (imported(link, id, def, mentions, visibility), 1);
+    }
+    let mut bits = 0;
+    if let Some(symbol) = link.res.winner(id) {
+        bits |= of_kind(&symbol);
+        match symbol.home {
+            Home::Absolute => bits |= attr::ABSOLUTE,
+            Home::Section(s) => {
+                bits |= in_section(link, link.object(def.file()), s, symbol.kind);
+            }
+            _ => {}
+        }
+    } else if let Some(special) = def.as_special() {
+        match link.specials[special] {
+            Special::Absolute(_) => bits |= attr::ABSOLUTE,
+            Special::TlsModuleBase => bits |= attr::TLS,
+            _ => {}
+        }
+    }
+    let name = link.res.names.get(id);
+    let (exported, version) = exported(link, exports, name, mentions, visibility);
+    if exported && bits & attr::DISCARDED == 0 {
+        bits |= attr::EXPORT;
+        if preemptible(link, exports, name, visibility, bits, def) {
+            bits |= attr::DYNAMIC;
+            bits &= !attr::IFUNC;
+        }
+    }
+    (bits, version)
+}
+
+fn imported(link: &Link<'_>, id: SymId, def: Def, mentions: u8, visibility: u8) -> u16 {
+    let strong = mentions & mention::STRONG != 0;
+    if def.is_shared() {
+        let symbol = link.res.winner(id);
+        let mut bits = attr::DYNAMIC | attr::IMPORT | symbol.as_ref().map_or(0, of_kind);
+        bits &= !attr::IFUNC;
+        if symbol.is_some_and(|s| s.vis == vis::PROTECTED) {
+            bits |= attr::PROTECTED_IMPORT;
+        }
+        // A hidden reference can't be met from outside.
+        if visibility != vis::DEFAULT {
+            bits = if strong { attr::UNDEFINED } else { attr::WEAK_UNDEF | attr::ABSOLUTE };
+        }
+        return bits;
+    }
+    let tls = if mentions & mention::TLS != 0 { attr::TLS } else { 0 };
+    let outside = visibility == vis::DEFAULT && link.is_dynamic();
+    if !strong {
+        let asked = link.options.z.dynamic_undefined_weak.unwrap_or(link.is_shared());
+        if outside && asked {
+            return tls | attr::DYNAMIC | attr::IMPORT | attr::WEAK_UNDEF;
+        }
+        return tls | attr::ABSOLUTE | attr::WEAK_UNDEF;
+    }
+    let tolerated = match link.options.unresolved {
+        Unresolved::IgnoreAll | Unresolved::IgnoreInObjectFiles => true,
+        _ => link.is_shared() && link.options.defs != Some(true),
+    };
+    if visibility == vis::DEFAULT && (tolerated || link.options.warn_unresolved) {
+        if outside {
+            return tls | attr::DYNAMIC | attr::IMPORT;
+        }
+        return tls | attr::ABSOLUTE | attr::WEAK_UNDEF;
+    }
+    tls | attr::UNDEFINED
+}
+
+fn exported(
+    link: &Link<'_>,
+    exports: &Exports<'_>,
+    name: &[u8],
+    mentions: u8,
+    visibility: u8,
+) -> (bool, u16) {
+    if !link.is_dynamic() || matches!(visibility, vis::HIDDEN | vis::INTERNAL) {
+        return (false, 0);
+    }
+    let assigned = exports.matcher.as_ref().and_then(|m| m.assign(name));
+    let version = match assigned {
+        Some(Assignment::Local) => return (false, 0),
+        Some(Assignment::Global(node)) => {
+            let script = link.options.version_script.as_ref();
+            let named = script.is_some_and(|s| s.nodes.get(node).is_some_and(|n| n.name.is_some()));
+            if named { node as u16 + 2 } else { 1 }
+        }
+        None => 1,
+    };
+    let listed =
+        || exports.symbols.matches(name) || exports.list.as_ref().is_some_and(|l| l.matches(name));
+    let out = match link.options.kind {
+        OutputKind::Shared => mentions & mention::HIDE == 0,
+        _ => {
+            link.options.export_dynamic && mentions & mention::HIDE == 0
+                || mentions & (mention::LIBRARY | mention::LIBRARY_DEF) != 0
+                || listed()
+        }
+    };
+    (out, version)
+}
+
+fn preemptible(
+    link: &Link<'_>,
+    exports: &Exports<'_>,
+    name: &[u8],
+    visibility: u8,
+    bits: u16,
+    def: Def,
+) -> bool {
+    if !link.is_shared() || visibility != vis::DEFAULT {
+        return false;
+    }
+    if exports.list.as_ref().is_some_and(|l| l.matches(name)) {
+        return true;
+    }
+    let weak = def.rank() == crate::resolve::rank::WEAK;
+    let function = bits & attr::FUNC != 0;
+    let bound = match link.options.symbolic {
+        Symbolic::None => exports.list.is_some(),
+        Symbolic::All => true,
+        Symbolic::Functions => function,
+        Symbolic::NonWeakFunctions => function && !weak,
+        Symbolic::NonWeak => !weak,
+    };
+    !bound
+}
+
+/// The error of an undefined symbol used at `site`.
+pub fn undefined(link: &Link<'_>, id: SymId, site: Site) -> Error {
+    let name = link.name(id);
+    let text = if link.res.defs[id.i()].is_shared() {
+        format!("hidden symbol is defined only in a library: {name}")
+    } else if link.res.visibility[id.i()] != vis::DEFAULT {
+        format!("undefined hidden symbol: {name}")
+    } else {
+        format!("undefined symbol: {name}")
+    };
+    Error::new(ErrorKind::UndefinedSymbol, text).at(site)
+}
+
+/// Chooses where the program starts.
+///
+/// Errors: `undefined-symbol` for names that must be defined.
+pub fn choose_entry(link: &mut Link<'_>) -> Result<(), Errors> {
+    let options = link.options;
+    let name = options.entry.as_deref().unwrap_or("_start");
+    let entry = link.res.find(name.as_bytes()).filter(|id| link.res.defs[id.i()].is_local());
+    if entry.is_none() && options.kind.is_executable() {
+        link.warnings.push(format!("no entry symbol {name}: the program can't be started"));
+    }
+    let wanted = options.kind.is_executable() || options.entry.is_some();
+    link.plan.entry = entry.filter(|_| wanted);
+    let mut errors = Vec::new();
+    for name in &options.require_defined {
+        let found = link.res.find(name.as_bytes());
+        if found.is_none_or(|id| link.res.defs[id.i()] == Def::NONE) {
+            let text = format!("required symbol is not defined: {name}");
+            errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
+        }
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
+}

@@ -1,0 +1,419 @@
+//! The plan of what the linker makes itself: needs by symbol → slots, entries, counts, sizes.
+//!
+//! Everything is decided here once; the writers follow it. It must not know of addresses.
+
+use rustc_hash::FxHashMap;
+
+use super::hash::{GnuHash, SysvHash};
+use super::versions::{Definition, Need};
+use crate::layout::{Made, Member, align_up};
+use crate::link::{Link, attr, need};
+use crate::object::{Home, SymId};
+use crate::scan::Totals;
+
+/// No slot.
+pub const NONE: u32 = u32::MAX;
+
+/// Where the entries of one symbol are.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// Word of `.got` with the address.
+    pub got: u32,
+    /// Word of `.got` with the offset from the thread pointer.
+    pub gottp: u32,
+    /// First word of `.got` with module and offset.
+    pub tlsgd: u32,
+    /// First word of `.got` with a descriptor.
+    pub tlsdesc: u32,
+    /// Entry of the PLT, those of indirect functions after the lazy ones.
+    pub plt: u32,
+    /// Index in `.dynsym`.
+    pub dynsym: u32,
+    /// Number of the copy.
+    pub copy: u32,
+}
+
+const EMPTY: Slots = Slots {
+    got: NONE,
+    gottp: NONE,
+    tlsgd: NONE,
+    tlsdesc: NONE,
+    plt: NONE,
+    dynsym: NONE,
+    copy: NONE,
+};
+
+/// One GOT entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GotEntry {
+    /// A symbol's address.
+    Address(SymId),
+    /// A symbol's offset from the thread pointer.
+    TpOff(SymId),
+    /// A symbol's module and offset.
+    General(SymId),
+    /// A symbol's descriptor.
+    Descriptor(SymId),
+    /// This module and offset 0.
+    Module,
+}
+
+impl GotEntry {
+    /// Words it takes.
+    pub fn words(self) -> u32 {
+        match self {
+            Self::Address(_) | Self::TpOff(_) => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// What a dynamic relocation adds to its symbol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Addend {
+    /// Nothing.
+    Zero,
+    /// A symbol's address.
+    Address(SymId),
+    /// A symbol's offset in the TLS block.
+    TlsOffset(SymId),
+}
+
+/// A dynamic relocation of a GOT entry: word in the entry, type, symbol, addend.
+pub type GotReloc = (u32, u32, Option<SymId>, Addend);
+
+/// A copy of a library's data.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// Its names; the first was asked for.
+    pub ids: Vec<SymId>,
+    /// The section it is in.
+    pub made: Made,
+    /// Offset there.
+    pub offset: u64,
+}
+
+/// The value of an entry of `.dynamic`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tag {
+    /// A number.
+    Value(u64),
+    /// The address of a section.
+    Address(Made),
+    /// The size of a section.
+    Size(Made),
+    /// The address of the named output section.
+    NamedAddress(&'static str),
+    /// Its size.
+    NamedSize(&'static str),
+    /// The address of a symbol.
+    Symbol(SymId),
+    /// The number of leading relative relocations.
+    RelativeCount,
+}
+
+/// Everything planned.
+#[derive(Default, Debug)]
+pub struct Plan {
+    /// A loader gets to see the output.
+    pub dynamic: bool,
+    /// Everything is within reach of everything: place-relative rewrites always fit.
+    pub near: bool,
+    /// `.eh_frame` inputs.
+    pub eh_inputs: Vec<Member>,
+    /// `.note.gnu.property` inputs.
+    pub property_inputs: Vec<Member>,
+    /// Merged unwind records.
+    pub eh: super::unwind::EhPlan,
+    /// Merged properties.
+    pub properties: Vec<super::notes::Property>,
+    /// Index into `slots` by symbol.
+    aux: Vec<u32>,
+    slots: Vec<Slots>,
+    /// GOT entries with their first word.
+    pub got: Vec<(u32, GotEntry)>,
+    /// Words of `.got`.
+    pub got_words: u32,
+    /// The module's own pair.
+    pub module_slot: Option<u32>,
+    /// Symbols with a lazy PLT entry, in order.
+    pub plt: Vec<SymId>,
+    /// Indirect functions, in order.
+    pub iplt: Vec<SymId>,
+    /// Copies of library data.
+    pub copies: Vec<Copy>,
+    /// `.dynsym` from index 1.
+    pub dynsyms: Vec<SymId>,
+    /// How many of them are undefined.
+    pub imports: u32,
+    /// Name offsets of `dynsyms`.
+    pub dynsym_names: Vec<u32>,
+    /// `.dynstr`.
+    pub dynstr: Vec<u8>,
+    /// `.gnu.hash`.
+    pub gnu_hash: Option<GnuHash>,
+    /// `.hash`.
+    pub sysv_hash: Option<SysvHash>,
+    /// `.gnu.version` from index 1.
+    pub versym: Vec<u16>,
+    /// `.gnu.version_d`.
+    pub verdefs: Vec<Definition>,
+    /// `.gnu.version_r`.
+    pub verneeds: Vec<Need>,
+    /// `.dynamic`.
+    pub tags: Vec<(u64, Tag)>,
+    /// Entries of `.rela.dyn`, relative ones first.
+    pub rela_count: u64,
+    /// How many are relative.
+    pub relative_count: u64,
+    /// Words packed in `.relr.dyn`: in sections, and words of the GOT.
+    pub packed: Vec<(crate::object::SecId, u64)>,
+    /// See `packed`.
+    pub packed_got: Vec<u32>,
+    /// Words `.relr.dyn` takes; found by layout.
+    pub relr_words: usize,
+    /// Something counts from the GOT's base.
+    pub got_based: bool,
+    /// What the scan says about flags.
+    pub static_tls: bool,
+    /// Text relocations.
+    pub text: bool,
+    /// The entry symbol.
+    pub entry: Option<SymId>,
+    /// `.symtab`.
+    pub symtab: super::symtab::SymtabPlan,
+}
+
+impl Plan {
+    /// The slots of `id`, all empty if it has none.
+    pub fn slots(&self, id: SymId) -> &Slots {
+        match self.aux.get(id.i()) {
+            Some(&at) if at != NONE => &self.slots[at as usize],
+            _ => &EMPTY,
+        }
+    }
+
+    fn slots_mut(&mut self, id: SymId) -> &mut Slots {
+        let aux = &mut self.aux[id.i()];
+        if *aux == NONE {
+            *aux = self.slots.len() as u32;
+            self.slots.push(EMPTY);
+        }
+        &mut self.slots[*aux as usize]
+    }
+
+    fn add_got(&mut self, entry: GotEntry) -> u32 {
+        let at = self.got_words;
+        self.got.push((at, entry));
+        self.got_words += entry.words();
+        at
+    }
+}
+
+/// Hands out slots for everything the scan asked for.
+pub fn plan_slots(link: &mut Link<'_>, totals: Totals) {
+    let mut plan = std::mem::take(&mut link.plan);
+    plan.aux = vec![NONE; link.res.symbol_count];
+    plan.static_tls = totals.static_tls;
+    plan.text = totals.text;
+    plan.got_based = totals.got_base;
+    plan.packed = totals.packed;
+    plan.relative_count = totals.relative;
+    plan.rela_count = totals.symbolic;
+    let mut copies = Vec::new();
+    for at in 0..link.res.symbol_count {
+        let id = SymId(at as u32);
+        let needs = link.need(id);
+        if needs & !(need::USED | need::DYNSYM) == 0 {
+            continue;
+        }
+        if needs & need::GOT != 0 {
+            plan.slots_mut(id).got = plan.got_words;
+            plan.add_got(GotEntry::Address(id));
+        }
+        if needs & need::GOTTP != 0 {
+            plan.slots_mut(id).gottp = plan.got_words;
+            plan.add_got(GotEntry::TpOff(id));
+        }
+        if needs & need::TLSGD != 0 {
+            plan.slots_mut(id).tlsgd = plan.got_words;
+            plan.add_got(GotEntry::General(id));
+        }
+        if needs & need::TLSDESC != 0 {
+            plan.slots_mut(id).tlsdesc = plan.got_words;
+            plan.add_got(GotEntry::Descriptor(id));
+        }
+        if needs & need::PLT != 0 {
+            let list = match link.attrs[at] & attr::IFUNC {
+                0 => &mut plan.plt,
+                _ => &mut plan.iplt,
+            };
+            list.push(id);
+        }
+        if needs & need::COPY != 0 {
+            copies.push(id);
+        }
+    }
+    if totals.tls_ld {
+        plan.module_slot = Some(plan.add_got(GotEntry::Module));
+    }
+    let lazy = plan.plt.len() as u32;
+    for (index, id) in plan.plt.clone().into_iter().enumerate() {
+        plan.slots_mut(id).plt = index as u32;
+    }
+    for (index, id) in plan.iplt.clone().into_iter().enumerate() {
+        plan.slots_mut(id).plt = lazy + index as u32;
+    }
+    plan_copies(link, &mut plan, copies);
+    link.plan = plan;
+    count_got(link);
+}
+
+/// The dynamic relocations of a GOT entry.
+pub fn got_relocs(link: &Link<'_>, entry: GotEntry) -> smallvec::SmallVec<[GotReloc; 2]> {
+    let types = &link.arch.dynamic;
+    let mut list = smallvec::SmallVec::new();
+    let dynamic = |id: SymId| link.attrs[id.i()] & attr::DYNAMIC != 0;
+    let gone = |id: SymId| link.attrs[id.i()] & (attr::ABSOLUTE | attr::DISCARDED) != 0;
+    match entry {
+        GotEntry::Address(id) if dynamic(id) => {
+            list.push((0, types.glob_dat, Some(id), Addend::Zero));
+        }
+        GotEntry::Address(id) if link.is_pic() && !gone(id) => {
+            list.push((0, types.relative, None, Addend::Address(id)));
+        }
+        GotEntry::Address(_) => {}
+        GotEntry::TpOff(id) if dynamic(id) => list.push((0, types.tpoff, Some(id), Addend::Zero)),
+        GotEntry::TpOff(id) if link.is_shared() => {
+            list.push((0, types.tpoff, None, Addend::TlsOffset(id)));
+        }
+        GotEntry::TpOff(_) => {}
+        GotEntry::General(id) if dynamic(id) => {
+            list.push((0, types.dtpmod, Some(id), Addend::Zero));
+            list.push((1, types.dtpoff, Some(id), Addend::Zero));
+        }
+        GotEntry::General(_) | GotEntry::Module if link.is_shared() => {
+            list.push((0, types.dtpmod, None, Addend::Zero));
+        }
+        GotEntry::General(_) | GotEntry::Module => {}
+        GotEntry::Descriptor(id) if dynamic(id) => {
+            list.push((0, types.tlsdesc, Some(id), Addend::Zero));
+        }
+        GotEntry::Descriptor(id) => list.push((0, types.tlsdesc, None, Addend::TlsOffset(id))),
+    }
+    list
+}
+
+fn count_got(link: &mut Link<'_>) {
+    let (mut relative, mut other, mut packed) = (0, 0, Vec::new());
+    for &(word, entry) in &link.plan.got {
+        for (at, kind, ..) in got_relocs(link, entry) {
+            match kind == link.arch.dynamic.relative {
+                true if link.options.pack_relr => packed.push(word + at),
+                true => relative += 1,
+                false => other += 1,
+            }
+        }
+    }
+    other += link.plan.copies.len() as u64;
+    link.plan.packed_got = packed;
+    link.plan.relative_count += relative;
+    link.plan.rela_count += other + link.plan.relative_count;
+}
+
+fn plan_copies(link: &Link<'_>, plan: &mut Plan, asked: Vec<SymId>) {
+    let mut sizes: FxHashMap<Made, u64> = FxHashMap::default();
+    for id in asked {
+        if plan.slots(id).copy != NONE {
+            continue;
+        }
+        let def = link.res.defs[id.i()];
+        let (Some(library), Some(symbol)) = (link.res.shared(def.file()), link.res.winner(id))
+        else {
+            continue;
+        };
+        let same = |s: &crate::object::Symbol| s.value == symbol.value && s.home == symbol.home;
+        // Other names of the same data must move with it.
+        let mut ids = vec![id];
+        let mut size = symbol.size;
+        for alias in library.defined.iter().filter(|s| same(&library.symbols.get(s.index))) {
+            size = size.max(library.symbols.get(alias.index).size);
+            if let Some(other) = link.res.names.find(alias.name, alias.hash)
+                && other != id
+                && link.res.defs[other.i()].is_shared()
+                && link.res.defs[other.i()].file() == def.file()
+            {
+                ids.push(other);
+            }
+        }
+        let inside = |&(from, to): &(u64, u64)| from <= symbol.value && symbol.value < to;
+        let made = match library.read_only.iter().any(inside) {
+            true => Made::CopyRelro,
+            false => Made::Copy,
+        };
+        let end = sizes.entry(made).or_default();
+        let offset = align_up(*end, library.align_of(&symbol));
+        *end = offset + size;
+        for &each in &ids {
+            plan.slots_mut(each).copy = plan.copies.len() as u32;
+        }
+        plan.copies.push(Copy { ids, made, offset });
+    }
+}
+
+/// The size a copy's section needs.
+pub fn copies_size(link: &Link<'_>, made: Made) -> u64 {
+    let of = link.plan.copies.iter().filter(|c| c.made == made);
+    of.map(|c| {
+        let sizes = c.ids.iter().filter_map(|&id| link.res.winner(id)).map(|s| s.size);
+        c.offset + sizes.max().unwrap_or(0)
+    })
+    .max()
+    .unwrap_or(0)
+}
+
+/// Chooses `.dynsym`: imports that are used, then definitions in hash order.
+pub fn plan_dynsyms(link: &mut Link<'_>) {
+    let mut imports = Vec::new();
+    let mut exports = Vec::new();
+    for at in 0..link.res.names.len() {
+        let id = SymId(at as u32);
+        let bits = link.attrs[at];
+        let copied = link.plan.slots(id).copy != NONE;
+        if bits & attr::EXPORT != 0 || copied {
+            exports.push(id);
+        } else if bits & attr::DYNAMIC != 0 && link.need(id) & (need::USED | need::DYNSYM) != 0 {
+            imports.push(id);
+        }
+    }
+    let names: Vec<&[u8]> = exports.iter().map(|&id| base_name(link.res.names.get(id))).collect();
+    if link.options.hash_style.gnu {
+        let hashes: Vec<u32> = names.iter().map(|n| super::hash::gnu_hash(n)).collect();
+        let table = GnuHash::plan(&hashes, link.arch.word as usize);
+        exports = table.order().iter().map(|&i| exports[i as usize]).collect();
+        link.plan.gnu_hash = Some(table);
+    }
+    link.plan.imports = imports.len() as u32;
+    imports.append(&mut exports);
+    for (index, &id) in imports.iter().enumerate() {
+        link.plan.slots_mut(id).dynsym = index as u32 + 1;
+    }
+    if link.options.hash_style.sysv {
+        link.plan.sysv_hash = Some(SysvHash::plan(imports.len() as u32 + 1));
+    }
+    link.plan.dynsyms = imports;
+}
+
+/// A name without its version.
+pub fn base_name(name: &[u8]) -> &[u8] {
+    match memchr::memchr(b'@', name) {
+        Some(at) if at > 0 => &name[..at],
+        _ => name,
+    }
+}
+
+/// Whether a symbol of the output has a place (and not a fixed value) in it.
+pub fn is_placed(link: &Link<'_>, id: SymId) -> bool {
+    link.attrs[id.i()] & (attr::ABSOLUTE | attr::IMPORT) == 0
+        && link.res.winner(id).is_none_or(|s| s.home != Home::Absolute)
+}

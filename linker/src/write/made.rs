@@ -1,0 +1,242 @@
+//! The contents of the sections the linker makes, from the plan and the addresses.
+
+use crate::error::{Error, ErrorKind};
+use crate::layout::Made;
+use crate::layout::addresses::definition_address;
+use crate::link::{Link, attr};
+use crate::object::SymId;
+use crate::relocate::{DynReloc, Yield};
+use crate::synthetic::plan::{Addend, GotEntry, NONE, Tag, base_name, got_relocs};
+use crate::synthetic::{dynsym, eh_frame_hdr, hash, notes, relr, versions};
+
+/// Writes sections one after the other; those that list what others did come last.
+pub(super) struct Writer<'l, 'a> {
+    link: &'l Link<'a>,
+    fdes: Vec<eh_frame_hdr::Entry>,
+    pub(super) errors: Vec<Error>,
+    own: Yield,
+}
+
+impl<'l, 'a> Writer<'l, 'a> {
+    pub(super) fn new(link: &'l Link<'a>) -> Self {
+        Self { link, fdes: Vec::new(), errors: Vec::new(), own: Yield::default() }
+    }
+
+    pub(super) fn write(&mut self, made: Made, buf: &mut [u8], yields: &mut [Yield]) {
+        let link = self.link;
+        let plan = &link.plan;
+        match made {
+            Made::Interp => {
+                let text = link.options.dynamic_linker.as_deref();
+                let text = text.unwrap_or(link.arch.interp).as_bytes();
+                buf[..text.len()].copy_from_slice(text);
+            }
+            Made::Property => notes::write(&plan.properties, link.arch.word as usize, buf),
+            Made::BuildId => crate::synthetic::build_id::write(&link.options.build_id, buf),
+            Made::GnuHash => {
+                if let Some(table) = &plan.gnu_hash {
+                    table.write(plan.imports + 1, buf);
+                }
+            }
+            Made::Hash => {
+                let names = plan.dynsyms.iter().map(|&id| base_name(link.res.names.get(id)));
+                let hashes: Vec<u32> = names.map(hash::sysv_hash).collect();
+                if let Some(table) = &plan.sysv_hash {
+                    table.write(&hashes, buf);
+                }
+            }
+            Made::Dynsym => dynsym::write(link, buf),
+            Made::Dynstr => buf.copy_from_slice(&plan.dynstr),
+            Made::Versym => versions::write_versym(&plan.versym, &mut buf[2..]),
+            Made::Verdef => versions::write_verdef(&plan.verdefs, buf),
+            Made::Verneed => versions::write_verneed(&plan.verneeds, buf),
+            Made::RelaDyn => self.rela_dyn(buf, yields),
+            Made::Relr => self.relr(buf, yields),
+            Made::RelaPlt => self.rela_plt(buf),
+            Made::EhFrame => {
+                let (fdes, errors) = crate::synthetic::unwind_write::write(link, buf);
+                self.fdes = fdes;
+                self.errors.extend(errors);
+            }
+            Made::EhFrameHdr => self.eh_frame_hdr(buf),
+            Made::Plt => self.plt(buf),
+            Made::Dynamic => self.dynamic(buf),
+            Made::Got => self.got(buf),
+            Made::GotPlt => self.got_plt(buf),
+            Made::Shstrtab => {
+                let mut at = 1;
+                for out in &link.outs {
+                    buf[at..at + out.name.len()].copy_from_slice(&out.name);
+                    at += out.name.len() + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn word(&self, buf: &mut [u8], word: u32, value: u64) {
+        let size = self.link.arch.word as usize;
+        let at = word as usize * size;
+        buf[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+    }
+
+    fn got(&mut self, buf: &mut [u8]) {
+        let link = self.link;
+        let tls = |id: SymId| link.addrs[id.i()].wrapping_sub(link.tls_start());
+        for &(at, entry) in &link.plan.got {
+            let dynamic = |id: SymId| link.attrs[id.i()] & attr::DYNAMIC != 0;
+            match entry {
+                GotEntry::Address(id) if !dynamic(id) => self.word(buf, at, link.addrs[id.i()]),
+                GotEntry::TpOff(id) if !dynamic(id) && !link.is_shared() => {
+                    self.word(buf, at, link.tp_offset(link.addrs[id.i()]) as u64);
+                }
+                GotEntry::General(id) if !dynamic(id) => {
+                    self.word(buf, at, u64::from(!link.is_shared()));
+                    self.word(buf, at + 1, tls(id));
+                }
+                GotEntry::Module => self.word(buf, at, u64::from(!link.is_shared())),
+                _ => {}
+            }
+            for (word, kind, sym, addend) in got_relocs(link, entry) {
+                let place = link.got_address(at + word);
+                let addend = match addend {
+                    Addend::Zero => 0,
+                    Addend::Address(id) => link.addrs[id.i()] as i64,
+                    Addend::TlsOffset(id) => tls(id) as i64,
+                };
+                let relative = kind == link.arch.dynamic.relative;
+                if relative && link.options.pack_relr {
+                    self.own.packed.push(place);
+                    continue;
+                }
+                let sym = sym.map_or(0, |id| link.plan.slots(id).dynsym);
+                let class = u8::from(!relative);
+                self.own.dynamic.push(DynReloc { class, sym, place, kind, addend });
+            }
+        }
+    }
+
+    fn got_plt(&self, buf: &mut [u8]) {
+        let link = self.link;
+        let dynamic = link.out_of(Made::Dynamic).map_or(0, |o| o.addr);
+        self.word(buf, 0, dynamic);
+        let reserved = link.arch.plt.reserved as u32;
+        for index in 0..link.plan.plt.len() as u32 {
+            let lazy = (link.arch.plt_lazy)(link.plt_address(index));
+            self.word(buf, reserved + index, lazy);
+        }
+        for (at, &id) in link.plan.iplt.iter().enumerate() {
+            let index = reserved + (link.plan.plt.len() + at) as u32;
+            self.word(buf, index, definition_address(link, id, 0));
+        }
+    }
+
+    fn plt(&self, buf: &mut [u8]) {
+        let link = self.link;
+        let header = link.plt_header() as usize;
+        let base = link.plt_address(0).wrapping_sub(header as u64);
+        if header > 0 {
+            (link.arch.plt_header)(&mut buf[..header], base, link.got_base());
+        }
+        let size = link.arch.plt.entry as usize;
+        for (index, entry) in buf[header..].chunks_exact_mut(size).enumerate() {
+            let index = index as u32;
+            let (at, slot) = (link.plt_address(index), link.plt_slot(index));
+            if (index as usize) < link.plan.plt.len() {
+                (link.arch.plt_entry)(entry, at, slot, index, base);
+            } else {
+                (link.arch.plt_eager)(entry, at, slot);
+            }
+        }
+    }
+
+    fn rela_plt(&mut self, buf: &mut [u8]) {
+        let link = self.link;
+        let types = &link.arch.dynamic;
+        let mut list = Vec::new();
+        for (index, &id) in link.plan.plt.iter().enumerate() {
+            let sym = link.plan.slots(id).dynsym;
+            let sym = if sym == NONE { 0 } else { sym };
+            let place = link.plt_slot(index as u32);
+            list.push(DynReloc { class: 1, sym, place, kind: types.jump_slot, addend: 0 });
+        }
+        for (at, &id) in link.plan.iplt.iter().enumerate() {
+            let place = link.plt_slot((link.plan.plt.len() + at) as u32);
+            let addend = definition_address(link, id, 0) as i64;
+            list.push(DynReloc { class: 2, sym: 0, place, kind: types.irelative, addend });
+        }
+        self.put_relocs(buf, &list);
+    }
+
+    fn rela_dyn(&mut self, buf: &mut [u8], yields: &mut [Yield]) {
+        let link = self.link;
+        let mut list = std::mem::take(&mut self.own.dynamic);
+        for copy in &link.plan.copies {
+            let place = link.out_of(copy.made).map_or(0, |o| o.addr + copy.offset);
+            let sym = link.plan.slots(copy.ids[0]).dynsym;
+            let kind = link.arch.dynamic.copy;
+            list.push(DynReloc { class: 1, sym, place, kind, addend: 0 });
+        }
+        for each in yields {
+            list.append(&mut each.dynamic);
+        }
+        rayon::slice::ParallelSliceMut::par_sort_unstable(&mut list[..]);
+        self.put_relocs(buf, &list);
+    }
+
+    fn put_relocs(&mut self, buf: &mut [u8], list: &[DynReloc]) {
+        if list.len() * 24 != buf.len() && self.errors.is_empty() {
+            let text =
+                format!("{} dynamic relocations planned, {} made", buf.len() / 24, list.len());
+            self.errors.push(Error::new(ErrorKind::Internal, text));
+        }
+        for (slot, r) in buf.chunks_exact_mut(24).zip(list) {
+            let sym = if r.sym == NONE { 0 } else { r.sym };
+            slot[..8].copy_from_slice(&r.place.to_le_bytes());
+            slot[8..12].copy_from_slice(&r.kind.to_le_bytes());
+            slot[12..16].copy_from_slice(&sym.to_le_bytes());
+            slot[16..24].copy_from_slice(&r.addend.to_le_bytes());
+        }
+    }
+
+    fn relr(&mut self, buf: &mut [u8], yields: &mut [Yield]) {
+        let mut places = std::mem::take(&mut self.own.packed);
+        for each in yields {
+            places.append(&mut each.packed);
+        }
+        places.sort_unstable();
+        let words = relr::encode(&places, self.link.arch.word as usize);
+        relr::write(&words, self.link.arch.word as usize, buf);
+    }
+
+    fn eh_frame_hdr(&mut self, buf: &mut [u8]) {
+        let link = self.link;
+        let at = |made| link.out_of(made).map_or(0, |o| o.addr);
+        let mut entries = std::mem::take(&mut self.fdes);
+        let (hdr, frame) = (at(Made::EhFrameHdr), at(Made::EhFrame));
+        if let Err(error) = eh_frame_hdr::write(hdr, frame, &mut entries, buf) {
+            self.errors.push(error);
+        }
+    }
+
+    fn dynamic(&self, buf: &mut [u8]) {
+        let link = self.link;
+        for (slot, &(tag, value)) in buf.chunks_exact_mut(16).zip(&link.plan.tags) {
+            let named = |name: &str| {
+                let mut of = link.outs.iter().filter(|o| o.name == name.as_bytes() && o.is_alloc());
+                of.next().map_or((0, 0), |o| (o.addr, o.size))
+            };
+            let value = match value {
+                Tag::Value(value) => value,
+                Tag::Address(made) => link.out_of(made).map_or(0, |o| o.addr),
+                Tag::Size(made) => link.out_of(made).map_or(0, |o| o.size),
+                Tag::NamedAddress(name) => named(name).0,
+                Tag::NamedSize(name) => named(name).1,
+                Tag::Symbol(id) => link.addrs[id.i()],
+                Tag::RelativeCount => link.plan.relative_count,
+            };
+            slot[..8].copy_from_slice(&tag.to_le_bytes());
+            slot[8..].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+}
