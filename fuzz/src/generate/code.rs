@@ -38,7 +38,8 @@ impl World<'_> {
         let copied = exe
             && traits.imported
             && config.copies
-            && matches!(entity.kind, Kind::Func | Kind::Object);
+            && (entity.kind == Kind::Object
+                || (entity.kind == Kind::Func && self.mode() == scold_diff::Mode::Exe));
         let direct = (traits.near || copied) && !traits.absent && (!ifunc || config.ifunc_address);
         match form.needs {
             Needs::Any => !tls && self.got_reaches(form, entity),

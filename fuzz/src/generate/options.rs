@@ -57,6 +57,8 @@ impl World<'_> {
             .map(|e| e.name.clone())
             .collect();
         if !names.is_empty() {
+            // What is on the list can be preempted, whatever -Bsymbolic says.
+            self.bsymbolic = false;
             self.case.options.push(Opt::DynamicList(names));
         }
     }
