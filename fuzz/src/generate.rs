@@ -15,8 +15,8 @@ pub mod matrix;
 mod options;
 mod parts;
 mod sections;
-mod symbols;
 pub mod sweep;
+mod symbols;
 #[cfg(test)]
 mod tests;
 mod unwind;

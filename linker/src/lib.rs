@@ -10,6 +10,7 @@ pub mod compress;
 pub mod eh_frame;
 pub mod error;
 pub mod format;
+pub mod gc;
 pub mod init_order;
 pub mod input;
 pub mod layout;
@@ -44,6 +45,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     // No file joins the link below.
     let mut link = link::Link::new(options, arch, res);
     symbols::define_specials(&mut link);
+    gc::collect(&mut link);
     // Every section that stays gets its output section; equal pieces are merged.
     layout::assign::assign(&mut link)?;
     // Each symbol is imported, exported or neither; no name is added below.

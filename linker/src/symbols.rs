@@ -122,10 +122,27 @@ fn c_identifier_sections<'a>(link: &Link<'a>) -> rustc_hash::FxHashSet<&'a [u8]>
 }
 
 /// Whether a name leaves the module, and by which version.
-struct Exports<'o> {
+pub(crate) struct Exports<'o> {
     matcher: Option<VersionMatcher<'o>>,
     list: Option<PatternSet<'o>>,
     symbols: PatternSet<'o>,
+}
+
+impl<'o> Exports<'o> {
+    /// What `options` say.
+    pub(crate) fn new(options: &'o crate::Options) -> Self {
+        Self {
+            matcher: options.version_script.as_ref().map(VersionMatcher::new),
+            list: options.dynamic_list.as_deref().map(PatternSet::new),
+            symbols: PatternSet::new(&options.export_dynamic_symbols),
+        }
+    }
+
+    /// Whether the definition of `id` is exported.
+    pub(crate) fn contain(&self, link: &Link<'_>, id: SymId) -> bool {
+        let (mentions, visibility) = (link.res.mentions[id.i()], link.res.visibility[id.i()]);
+        exported(link, self, link.res.names.get(id), mentions, visibility).0
+    }
 }
 
 /// Fills in attributes and version indexes.
@@ -133,11 +150,7 @@ struct Exports<'o> {
 /// Errors: `undefined-version`.
 pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
     let options = link.options;
-    let exports = Exports {
-        matcher: options.version_script.as_ref().map(VersionMatcher::new),
-        list: options.dynamic_list.as_deref().map(PatternSet::new),
-        symbols: PatternSet::new(&options.export_dynamic_symbols),
-    };
+    let exports = Exports::new(options);
     let count = link.res.names.len();
     let link_ref = &*link;
     let both: Vec<(u16, u16)> = (0..count)

@@ -122,6 +122,16 @@ fn plan_versions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
         needs[need].1.versions[at].weak &= weak;
         versym.push(index);
     }
+    // glibc refuses packed relocations unless this version is asked for.
+    let packs = !plan.packed.is_empty() || !plan.packed_got.is_empty();
+    for (file, need) in needs.iter_mut().filter(|_| packs) {
+        let text: &[u8] = b"GLIBC_ABI_DT_RELR";
+        if link.res.shared(*file).is_some_and(|l| l.versions.contains(&text)) {
+            let (name, hash) = (strings.add(text), sysv_hash(text));
+            need.versions.push(NeedVersion { name, hash, index: next, weak: false });
+            next += 1;
+        }
+    }
     needs.sort_by_key(|n| n.0);
     plan.verneeds = needs.into_iter().map(|n| n.1).collect();
     plan.versym = versym;

@@ -1,0 +1,277 @@
+//! Garbage collection: roots → the sections something reaches; the others are marked dead.
+//!
+//! Works on sections only. Must not know of output sections, addresses or what the scan will need.
+
+use rustc_hash::FxHashMap;
+
+use crate::eh_frame::{RecordKind, split};
+use crate::format::elf::*;
+use crate::link::{Link, Special};
+use crate::object::{FileId, Home, Object, SecId, SymId};
+use crate::resolve::File;
+use crate::symbols::Exports;
+
+/// What keeps what, beside relocations.
+struct Marker<'l, 'a> {
+    link: &'l Link<'a>,
+    /// File by section id, as (first id, file), sorted.
+    owners: Vec<(u32, FileId)>,
+    live: Vec<bool>,
+    queue: Vec<SecId>,
+    /// Sections by C-identifier name, for `__start_` and `__stop_`.
+    named: FxHashMap<&'a [u8], Vec<SecId>>,
+    /// A section's dependents: link order, and what its unwind records refer to.
+    dependents: FxHashMap<SecId, Vec<SecId>>,
+    /// Members of a section's group.
+    groups: FxHashMap<SecId, Vec<SecId>>,
+}
+
+/// Marks what nothing reaches as dead, and reports it if asked to.
+pub fn collect(link: &mut Link<'_>) {
+    if !link.options.gc_sections {
+        return;
+    }
+    let live = {
+        let mut marker = Marker::new(link);
+        marker.roots();
+        marker.run();
+        marker.live
+    };
+    let mut removed = Vec::new();
+    for file in &mut link.res.files {
+        let File::Object(object) = file else { continue };
+        for index in 1..object.sections.len() {
+            let section = object.sections.get(index);
+            if live[object.sec(index).i()] || object.dead[index as usize] || !collectable(&section)
+            {
+                continue;
+            }
+            object.dead[index as usize] = true;
+            if link.options.print_gc_sections {
+                let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
+                removed.push(format!("removing unused section {name} in file {}", object.name));
+            }
+        }
+    }
+    link.warnings.append(&mut removed);
+}
+
+/// Whether a section of this kind can be garbage at all.
+fn collectable(section: &crate::object::Section) -> bool {
+    match section.kind {
+        SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_RELA | SHT_REL | SHT_GROUP | SHT_SYMTAB_SHNDX => {
+            false
+        }
+        _ => section.flags & SHF_ALLOC != 0 || section.flags & (SHF_GROUP | SHF_LINK_ORDER) != 0,
+    }
+}
+
+impl<'l, 'a> Marker<'l, 'a> {
+    fn new(link: &'l Link<'a>) -> Self {
+        let mut marker = Self {
+            link,
+            owners: link.res.objects().map(|(file, o)| (o.sec_base, file)).collect(),
+            live: vec![false; link.res.section_count],
+            queue: Vec::new(),
+            named: FxHashMap::default(),
+            dependents: FxHashMap::default(),
+            groups: FxHashMap::default(),
+        };
+        for (_, object) in link.res.objects() {
+            marker.index(object);
+        }
+        marker
+    }
+
+    /// Learns what of `object` depends on what.
+    fn index(&mut self, object: &Object<'a>) {
+        for group in &object.groups {
+            let members: Vec<SecId> = group.sections().map(|s| object.sec(s)).collect();
+            for &member in &members {
+                self.groups.insert(member, members.clone());
+            }
+        }
+        for (index, section) in object.sections.iter().skip(1) {
+            let sec = object.sec(index);
+            if object.dead[index as usize] {
+                continue;
+            }
+            if section.flags & SHF_LINK_ORDER != 0 && section.link != 0 {
+                self.dependents.entry(object.sec(section.link)).or_default().push(sec);
+            }
+            if section.flags & SHF_ALLOC == 0 {
+                continue;
+            }
+            let name = object.section_name(index);
+            if name == b".eh_frame" {
+                self.index_unwind(object, index);
+            } else if name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_') {
+                self.named.entry(name).or_default().push(sec);
+            }
+        }
+    }
+
+    /// A function keeps what its unwind record and the record's CIE refer to.
+    fn index_unwind(&mut self, object: &Object<'a>, index: u32) {
+        // What can't be split is reported when it is planned.
+        let Ok(records) = split(object.section_data(index)) else { return };
+        let relocs = object.relocs(index);
+        let offsets: Vec<u64> = relocs.iter().map(|r| r.offset).collect();
+        let targets = |range: std::ops::Range<usize>, but: Option<u64>| -> Vec<SecId> {
+            range
+                .filter_map(|i| relocs.get(i))
+                .filter(|r| Some(r.offset) != but)
+                .filter_map(|r| self.section_of(object, r.sym))
+                .collect()
+        };
+        let mut cies: FxHashMap<u32, Vec<SecId>> = FxHashMap::default();
+        let mut edges = Vec::new();
+        for record in records {
+            let range = record.relocations(&offsets);
+            match record.kind {
+                RecordKind::Cie => drop(cies.insert(record.offset, targets(range, None))),
+                RecordKind::Fde { cie } => {
+                    let begin = u64::from(record.pc_begin());
+                    let first =
+                        range.clone().filter_map(|i| relocs.get(i)).find(|r| r.offset == begin);
+                    let Some(function) = first.and_then(|r| self.section_of(object, r.sym)) else {
+                        continue;
+                    };
+                    let mut list = targets(range, Some(begin));
+                    list.extend(cies.get(&cie).into_iter().flatten());
+                    edges.push((function, list));
+                }
+                RecordKind::Terminator => {}
+            }
+        }
+        for (function, mut list) in edges {
+            self.dependents.entry(function).or_default().append(&mut list);
+        }
+    }
+
+    /// The section the symbol at `index` of `object` is in.
+    fn section_of(&self, object: &Object<'_>, index: u32) -> Option<SecId> {
+        if index >= object.first_global {
+            return self.section_of_global(object.id(index));
+        }
+        match object.symbols.get(index).home {
+            Home::Section(s) => Some(object.sec(s)),
+            _ => None,
+        }
+    }
+
+    fn section_of_global(&self, id: SymId) -> Option<SecId> {
+        let def = self.link.res.defs[id.i()];
+        let object = self.link.res.object(def.file()).filter(|_| def.is_local())?;
+        match object.symbols.get(def.sym()).home {
+            Home::Section(s) => Some(object.sec(s)),
+            _ => None,
+        }
+    }
+
+    fn mark(&mut self, sec: SecId) {
+        if !std::mem::replace(&mut self.live[sec.i()], true) {
+            self.queue.push(sec);
+        }
+    }
+
+    fn mark_symbol(&mut self, id: SymId) {
+        if let Some(sec) = self.section_of_global(id) {
+            self.mark(sec);
+            return;
+        }
+        let Some(at) = self.link.res.defs[id.i()].as_special() else { return };
+        match &self.link.specials[at] {
+            Special::Start(name) | Special::Stop(name) => {
+                for sec in self.named.get(&name[..]).cloned().unwrap_or_default() {
+                    self.mark(sec);
+                }
+            }
+            Special::Alias(target, _) if *target != id => {
+                if let Some(sec) = self.section_of_global(*target) {
+                    self.mark(sec);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn roots(&mut self) {
+        let options = self.link.options;
+        let entry = options.entry.as_deref().unwrap_or("_start");
+        let names = [entry, options.init.as_str(), options.fini.as_str()];
+        let asked = options.undefined.iter().chain(&options.require_defined).map(String::as_str);
+        for name in names.into_iter().chain(asked) {
+            if let Some(id) = self.link.res.find(name.as_bytes()) {
+                self.mark_symbol(id);
+            }
+        }
+        let exports = Exports::new(options);
+        for at in 0..self.link.res.names.len() {
+            let id = SymId(at as u32);
+            if self.link.res.defs[at].is_local() && exports.contain(self.link, id) {
+                self.mark_symbol(id);
+            }
+        }
+        let objects: Vec<&Object<'a>> = self.link.res.objects().map(|o| o.1).collect();
+        for object in objects {
+            for (index, section) in object.sections.iter().skip(1) {
+                if !object.dead[index as usize] && is_root(object, index, &section) {
+                    self.mark(object.sec(index));
+                }
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        while let Some(sec) = self.queue.pop() {
+            let at = self.owners.partition_point(|o| o.0 <= sec.0) - 1;
+            let (base, file) = self.owners[at];
+            let object = self.link.object(file);
+            let index = sec.0 - base;
+            for table in [&self.groups, &self.dependents] {
+                let list = table.get(&sec).cloned().unwrap_or_default();
+                for other in list {
+                    if !std::mem::replace(&mut self.live[other.i()], true) {
+                        self.queue.push(other);
+                    }
+                }
+            }
+            // What is not loaded keeps nothing alive.
+            let flags = object.sections.get(index).flags;
+            if flags & SHF_ALLOC == 0 || object.section_name(index) == b".eh_frame" {
+                continue;
+            }
+            for reloc in object.relocs(index).iter() {
+                if reloc.sym >= object.first_global {
+                    self.mark_symbol(object.id(reloc.sym));
+                } else if let Some(target) = self.section_of(object, reloc.sym) {
+                    self.mark(target);
+                }
+            }
+        }
+    }
+}
+
+/// Sections that stay whoever refers to them.
+fn is_root(object: &Object<'_>, index: u32, section: &crate::object::Section) -> bool {
+    if section.flags & SHF_GNU_RETAIN != 0 {
+        return true;
+    }
+    if section.flags & SHF_ALLOC == 0 || section.flags & SHF_LINK_ORDER != 0 {
+        return false;
+    }
+    match section.kind {
+        SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY => true,
+        // A note in a group belongs to what the group defines.
+        SHT_NOTE => section.flags & SHF_GROUP == 0,
+        _ => {
+            let name = object.section_name(index);
+            let kept: &[&[u8]] = &[b".init", b".fini", b".ctors", b".dtors", b".jcr", b".eh_frame"];
+            kept.contains(&name)
+                || [&b".init_array"[..], b".fini_array", b".preinit_array", b".ctors.", b".dtors."]
+                    .iter()
+                    .any(|p| name.starts_with(p))
+        }
+    }
+}
