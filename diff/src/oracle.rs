@@ -5,6 +5,7 @@
 //! came about; only what they may look at.
 
 mod agree;
+mod execute;
 mod expected;
 mod invariants;
 mod loader;
@@ -29,6 +30,7 @@ pub static ORACLES: &[&dyn Oracle] = &[
     &agree::Agree,
     &loader::Loader,
     &invariants::Invariants,
+    &execute::Execute,
     &repeat::Repeat,
     &metamorphic::Metamorphic,
 ];

@@ -6,7 +6,7 @@
 mod dynamic;
 mod hash;
 mod image;
-mod inputs;
+pub(super) mod inputs;
 mod relocations;
 mod sections;
 mod segments;

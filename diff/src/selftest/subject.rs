@@ -34,8 +34,8 @@ pub(crate) fn request() -> Request {
     ]
     .concat();
     let f_at = object.append_section_data(text, &code, 16);
-    let probe = [&[0x48, 0xb8][..], &0x5c01_d000_0000_0001_u64.to_le_bytes(), &[0xc3]].concat();
-    let probe_at = object.append_section_data(text, &probe, 16);
+    let body = [&[0x48, 0xb8][..], &0x5c01_d000_0000_0001_u64.to_le_bytes(), &[0xc3]].concat();
+    let probe_at = object.append_section_data(text, &body, 16);
     let v_at = object.append_section_data(data, &[0x11; 16], 8);
     let slot_at = object.append_section_data(data, &[0; 16], 8);
     let table_at = object.append_section_data(rodata, b"a table of bytes", 1);
@@ -44,7 +44,9 @@ pub(crate) fn request() -> Request {
     let init_at = object.append_section_data(init, &[0; 8], 8);
 
     let f = define(&mut object, "f", text, f_at, SymbolKind::Text, code.len() as u64);
-    define(&mut object, "scold.probe.1", text, probe_at, SymbolKind::Text, probe.len() as u64);
+    // Run at load: it needs nothing, where f would call a g that nobody has.
+    let probe =
+        define(&mut object, "scold.probe.1", text, probe_at, SymbolKind::Text, body.len() as u64);
     let v = define(&mut object, "v", data, v_at, SymbolKind::Data, 16);
     let table = define(&mut object, "table", rodata, table_at, SymbolKind::Data, 16);
     define(&mut object, "t", tdata, t_at, SymbolKind::Tls, 8);
@@ -58,7 +60,7 @@ pub(crate) fn request() -> Request {
     relocate(&mut object, data, slot_at, elf::R_X86_64_64, f, 0);
     relocate(&mut object, data, slot_at + 8, elf::R_X86_64_64, w, 0);
     relocate(&mut object, relro, pointer_at, elf::R_X86_64_64, table, 3);
-    relocate(&mut object, init, init_at, elf::R_X86_64_64, f, 0);
+    relocate(&mut object, init, init_at, elf::R_X86_64_64, probe, 0);
     let bytes: Arc<[u8]> = object.write().unwrap_or_default().into();
     Request {
         target: Target::AMD64_ELF,

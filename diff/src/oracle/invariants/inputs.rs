@@ -11,9 +11,9 @@ use crate::Request;
 use crate::model::MARKER_MAGIC;
 
 /// An input section that starts with a marker.
-struct Marked {
-    name: String,
-    size: u64,
+pub(in crate::oracle) struct Marked {
+    pub(in crate::oracle) name: String,
+    pub(in crate::oracle) size: u64,
     align: u64,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
 }
 
 /// The marked sections of the request's objects (archive members are skipped), by marker.
-fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
+pub(in crate::oracle) fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
     let mut map = HashMap::new();
     for file in request.files.iter().filter(|file| file.name.ends_with(".o")) {
         let Ok(elf) = ElfFile64::<object::Endianness>::parse(&*file.bytes) else { continue };

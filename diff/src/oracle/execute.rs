@@ -1,0 +1,312 @@
+//! The execute oracle: the platform's own dynamic linker loads the module, and a small host tells
+//! what it saw.
+//!
+//! Libraries are opened with dlopen in a child with limits; executables get a preloaded hook that
+//! looks and leaves before they start. Every relocated slot is held against what the abstract loader
+//! says, every export against its symbol, and what the module's probes (`scold.probe.N`, no argument,
+//! a u64) return is put to the vote. Native amd64 Linux only.
+
+mod host;
+mod values;
+
+use std::collections::BTreeMap;
+
+use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
+use crate::loader::{Content, Module};
+use crate::run::{End, Run};
+use crate::{Request, Target};
+use host::Host;
+use values::Values;
+
+/// The platform's loader.
+pub(super) struct Execute;
+
+impl Oracle for Execute {
+    fn name(&self) -> &'static str {
+        "execute"
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Runs
+    }
+
+    fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
+        let native = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+        if !native || evidence.request.target != Target::AMD64_ELF {
+            return;
+        }
+        let Some(host) = Host::get() else { return };
+        let mut probes: BTreeMap<String, Vec<(&Trial, String)>> = BTreeMap::new();
+        for trial in evidence.trials {
+            let Some(image) = trial.outcome.image() else { continue };
+            let Ok(module) = Module::load(image) else { continue };
+            let Some(script) = Script::of(evidence.request, &module) else { continue };
+            let played = host.play(evidence.request, image, &script.text(), evidence.limit);
+            let Ok(run) = played else { continue };
+            let mut session = Session { trial, module: &module, ruling };
+            for (probe, value) in session.judge(evidence.request, &script, &run, image) {
+                probes.entry(probe).or_default().push((trial, value));
+            }
+        }
+        for (probe, answers) in probes {
+            vote(&probe, &answers, ruling);
+        }
+    }
+}
+
+/// Commands and what each is about.
+struct Script(Vec<(String, About)>);
+
+enum About {
+    Open,
+    /// `Module::memory()[i]`'s bytes.
+    Slot(usize),
+    /// What the slot before should hold.
+    Wanted,
+    /// `symbols[i]` as the module gives it.
+    Own(usize),
+    /// `symbols[i]` as everybody finds it.
+    Find(usize),
+    Probe(String),
+    Close,
+}
+
+/// How many slots and symbols are looked at.
+const MOST: usize = 600;
+
+impl Script {
+    /// None for what no dynamic linker loads.
+    fn of(request: &Request, module: &Module<'_>) -> Option<Self> {
+        module.dynamic.as_ref()?;
+        let library = request.mode.is_library();
+        (library || module.image.interpreter).then_some(())?;
+        let file = if library { "./scold.module" } else { "-" };
+        let mut list = vec![(format!("open {file}"), About::Open)];
+        for (i, cell) in module.memory().iter().enumerate().take(MOST) {
+            let wanted = match &cell.content {
+                Content::Lookup { name, version, .. } => {
+                    format!("find {name} {}", version.as_deref().unwrap_or_default())
+                }
+                Content::Ifunc(at) => format!("resolve {at:#x}"),
+                Content::Tls | Content::Bad(_) => continue,
+                Content::Address(_) | Content::Number(_) => String::new(),
+            };
+            list.push((format!("slot {:#x}", cell.address), About::Slot(i)));
+            if !wanted.is_empty() {
+                list.push((wanted, About::Wanted));
+            }
+        }
+        for (i, symbol) in module.symbols.list.iter().enumerate().take(MOST) {
+            let plain = !symbol.name.is_empty() && !symbol.name.contains(char::is_whitespace);
+            if !plain || symbol.binding == 0 {
+                continue;
+            }
+            let version = module.symbols.version(symbol).map(|version| version.name);
+            let name = format!("{} {}", symbol.name, version.unwrap_or_default());
+            list.push((format!("find {name}"), About::Find(i)));
+            if !symbol.undefined() {
+                list.push((format!("own {name}"), About::Own(i)));
+            }
+        }
+        let mut probes: Vec<&str> = module.symbols.list.iter().map(|symbol| symbol.name).collect();
+        probes.retain(|name| name.starts_with("scold.probe."));
+        probes.sort_unstable();
+        list.extend(
+            probes.iter().map(|name| (format!("call {name}"), About::Probe((*name).into()))),
+        );
+        list.push(("close".into(), About::Close));
+        Some(Self(list))
+    }
+
+    fn text(&self) -> String {
+        self.0.iter().map(|(command, _)| format!("{command}\n")).collect()
+    }
+}
+
+/// One module's run.
+struct Session<'a, 'r> {
+    trial: &'a Trial,
+    module: &'a Module<'a>,
+    ruling: &'r mut Ruling,
+}
+
+impl Session<'_, '_> {
+    fn complain(&mut self, shape: &str, key: String, found: String, wanted: String) {
+        let mismatch = Mismatch { key, found, wanted };
+        self.ruling.complain("execute", self.trial.linker.name(), shape, mismatch, "");
+    }
+
+    /// What the probes returned, in words that don't depend on addresses.
+    fn judge(
+        &mut self,
+        request: &Request,
+        script: &Script,
+        run: &Run,
+        image: &[u8],
+    ) -> Vec<(String, String)> {
+        let out = run.out();
+        let lines: Vec<&str> = out.lines().collect();
+        let base = lines.first().and_then(|line| line.strip_prefix("open ")).and_then(number);
+        let Some(base) = base else {
+            self.not_opened(request, run, lines.first().copied().unwrap_or_default());
+            return Vec::new();
+        };
+        let mut values = Values::new(request, self.module, image, base);
+        for ((_, about), line) in script.0.iter().zip(&lines) {
+            if let (About::Find(i), Some(at)) = (about, number(line)) {
+                values.name(at, self.module.symbols.list[*i].name);
+            }
+        }
+        let mut probes = Vec::new();
+        let mut answers = script.0.iter().zip(&lines).peekable();
+        while let Some(((_, about), line)) = answers.next() {
+            match about {
+                About::Slot(i) => {
+                    let next = answers.peek();
+                    let wanted = next.filter(|((_, about), _)| matches!(about, About::Wanted));
+                    let wanted = wanted.map(|(_, line)| **line);
+                    self.slot(*i, base, line, wanted);
+                }
+                About::Own(i) => self.own(*i, base, line),
+                About::Probe(name) => probes.push((name.clone(), values.canonical(line))),
+                _ => {}
+            }
+        }
+        let last = script.0.get(lines.len()).map_or("close", |(command, _)| command);
+        match run.end {
+            End::Timeout => {
+                self.complain("hang when loaded", last.into(), "hang".into(), "an end".into());
+            }
+            End::Signal(signal) => {
+                let kind = last.split(' ').next().unwrap_or_default();
+                let shape = format!("crash in {kind}");
+                self.complain(&shape, last.into(), format!("signal {signal}"), "an answer".into());
+            }
+            End::Exit(_) => {}
+        }
+        probes
+    }
+
+    /// The loader refused, or the module killed the host while it was opened.
+    fn not_opened(&mut self, request: &Request, run: &Run, line: &str) {
+        let said = format!("{line}{}", run.err());
+        if let End::Signal(signal) = run.end {
+            self.complain(
+                "crash in open",
+                "open".into(),
+                format!("signal {signal}"),
+                "open".into(),
+            );
+        } else if run.end == End::Timeout {
+            self.complain("hang when loaded", "open".into(), "hang".into(), "open".into());
+        } else if !self.excused(request, &said) {
+            let shape = format!("does not load: {}", words(&said));
+            self.complain(&shape, "open".into(), said, "open".into());
+        }
+    }
+
+    /// Nobody here provides a name or a library that the module rightly needs.
+    fn excused(&self, request: &Request, said: &str) -> bool {
+        let named = said.split("undefined symbol: ").nth(1).unwrap_or_default();
+        let named = named.split([',', ' ', '\n']).next().unwrap_or_default();
+        let missing = self.module.symbols.list.iter().any(|symbol| {
+            symbol.undefined() && symbol.binding != 2 && !named.is_empty() && symbol.name == named
+        });
+        let strange = ["cannot open shared object", "static TLS block", "not found (required by"];
+        let library = request.files.iter().any(|file| file.bytes.get(16) == Some(&3));
+        missing
+            || strange[1..].iter().any(|text| said.contains(text))
+            || (said.contains(strange[0]) && !library)
+    }
+
+    fn slot(&mut self, cell: usize, base: u64, line: &str, wanted: Option<&str>) {
+        let cells = self.module.memory();
+        let Some(cell) = cells.get(cell) else { return };
+        let moved = if self.module.image.moves { base } else { 0 };
+        let (kind, value) = match &cell.content {
+            Content::Address(at) => ("address", Some(moved.wrapping_add(*at))),
+            Content::Number(number) => ("number", Some(*number)),
+            Content::Lookup { addend, weak, .. } => match wanted.and_then(number) {
+                Some(at) => ("lookup", Some(at.wrapping_add(*addend))),
+                None if *weak => ("weak lookup", Some(*addend)),
+                None => return,
+            },
+            Content::Ifunc(_) => ("ifunc", wanted.and_then(number)),
+            Content::Tls | Content::Bad(_) => return,
+        };
+        let (Some(found), Some(value)) = (number(line), value) else { return };
+        let mask = if cell.size < 8 { u64::from(u32::MAX) } else { u64::MAX };
+        if found & mask != value & mask {
+            let key = format!("slot {:#x}", cell.address);
+            let shape = format!("{kind} slot holds something else");
+            self.complain(&shape, key, format!("{found:#x}"), format!("{value:#x}"));
+        }
+    }
+
+    fn own(&mut self, symbol: usize, base: u64, line: &str) {
+        let symbol = &self.module.symbols.list[symbol];
+        let moved = if self.module.image.moves { base } else { 0 };
+        let key = format!("dlsym {}", symbol.name);
+        // STB_GNU_UNIQUE may live elsewhere; TLS and IFUNC have addresses of their own; the loader
+        // refuses names that it can't see.
+        if symbol.binding == 10 || symbol.kind == 6 || symbol.ifunc() || symbol.visibility % 4 == 1
+        {
+            return;
+        }
+        let wanted = moved.wrapping_add(symbol.value);
+        match number(line) {
+            None => self.complain("export not found", key, "none".into(), format!("{wanted:#x}")),
+            Some(found) if found == wanted || (symbol.absolute() && found == symbol.value) => {}
+            Some(found) => {
+                let shape = "export found elsewhere";
+                self.complain(shape, key, format!("{found:#x}"), format!("{wanted:#x}"));
+            }
+        }
+    }
+}
+
+/// A line that is a hexadecimal number.
+fn number(line: &str) -> Option<u64> {
+    u64::from_str_radix(line.trim().strip_prefix("0x")?, 16).ok()
+}
+
+/// Who of several linkers' modules returned something else than the others.
+fn vote(probe: &str, answers: &[(&Trial, String)], ruling: &mut Ruling) {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, value) in answers {
+        *count.entry(value).or_default() += 1;
+    }
+    if count.len() < 2 {
+        return;
+    }
+    let majority = count.iter().find(|(_, n)| **n * 2 > answers.len()).map(|(value, _)| *value);
+    let detail = answers
+        .iter()
+        .map(|(trial, value)| format!("{}: {value}", trial.linker.name()))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mismatch = |found: &str, wanted: &str| Mismatch {
+        key: probe.into(),
+        found: found.into(),
+        wanted: wanted.into(),
+    };
+    match majority {
+        Some(wanted) => {
+            for (trial, found) in answers.iter().filter(|(_, value)| value != wanted) {
+                let shape =
+                    format!("probe returns {} for {}", values::kind(found), values::kind(wanted));
+                let mismatch = mismatch(found, wanted);
+                ruling.complain("execute", trial.linker.name(), &shape, mismatch, &detail);
+            }
+        }
+        None => {
+            let names: Vec<&str> = answers.iter().map(|(trial, _)| trial.linker.name()).collect();
+            let mismatch = mismatch(&answers[0].1, &answers[1].1);
+            let shape = "no majority: probes differ";
+            ruling.complain("execute", &names.join("|"), shape, mismatch, &detail);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The host program: its C source in, compiled once, and what it saw of a module out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::Request;
+use crate::run::{self, End, Limits, Run, Scratch};
+
+const SOURCE: &str = include_str!("host.c");
+
+/// The compiled host.
+#[derive(Debug)]
+pub(super) struct Host {
+    folder: PathBuf,
+}
+
+impl Host {
+    /// The host of this machine and user; none without a C compiler.
+    pub(super) fn get() -> Option<&'static Self> {
+        static HOST: OnceLock<Option<Host>> = OnceLock::new();
+        HOST.get_or_init(|| Self::build().ok()).as_ref()
+    }
+
+    /// Compiles the source, or finds what another process compiled from the same source.
+    fn build() -> io::Result<Self> {
+        use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+        let user = rustix::process::getuid().as_raw();
+        let digest = crate::model::digest(SOURCE.as_bytes());
+        let folder = std::env::temp_dir().join(format!("scold-host-{user}-{digest:016x}"));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+        if made.is_err() && std::fs::symlink_metadata(&folder)?.uid() != user {
+            return Err(io::Error::other("somebody else's folder"));
+        }
+        if ["host", "hook.so"].iter().all(|name| folder.join(name).is_file()) {
+            return Ok(Self { folder });
+        }
+        let compiler = ["cc", "gcc", "clang"].iter().find_map(|name| run::find(name).pop());
+        let compiler = compiler.ok_or(io::ErrorKind::NotFound)?;
+        let scratch = Scratch::new()?;
+        scratch.write("host.c", SOURCE.as_bytes())?;
+        for args in [
+            &["-O1", "-w", "host.c", "-o", "host", "-ldl"][..],
+            &["-O1", "-w", "-DHOOK", "-shared", "-fPIC", "host.c", "-o", "hook.so", "-ldl"],
+        ] {
+            let limits = Limits::wall(Duration::from_secs(60));
+            let run = run::run(&compiler, args, scratch.path(), &[], limits)?;
+            if run.end != End::Exit(0) {
+                return Err(io::Error::other(run.err()));
+            }
+        }
+        for name in ["host", "hook.so"] {
+            // Whole or not at all: another process may be looking.
+            let fresh = folder.join(format!("{name}.{}", std::process::id()));
+            std::fs::copy(scratch.path().join(name), &fresh)?;
+            std::fs::rename(fresh, folder.join(name))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// Loads `image` beside the libraries of `request` and plays `script`, a line of output for each.
+    pub(super) fn play(
+        &self,
+        request: &Request,
+        image: &[u8],
+        script: &str,
+        limit: Duration,
+    ) -> io::Result<Run> {
+        let scratch = Scratch::with(&request.files)?;
+        provide_sonames(request, &scratch)?;
+        let module = scratch.write("scold.module", image)?;
+        make_executable(&module)?;
+        scratch.write("scold.script", script.as_bytes())?;
+        let hook = self.folder.join("hook.so");
+        let mut env = vec![("LD_LIBRARY_PATH", "."), ("SCOLD_SCRIPT", "scold.script")];
+        let hook = hook.to_string_lossy();
+        let limits = Limits { memory: 4 << 30, ..Limits::wall(limit) };
+        let none: [&str; 0] = [];
+        if request.mode.is_library() {
+            run::run(&self.folder.join("host"), &none, scratch.path(), &env, limits)
+        } else {
+            env.extend([("LD_PRELOAD", &*hook), ("LD_BIND_NOW", "1")]);
+            run::run(&module, &none, scratch.path(), &env, limits)
+        }
+    }
+}
+
+/// Libraries are needed by their soname: the file has to be there under it too.
+fn provide_sonames(request: &Request, scratch: &Scratch) -> io::Result<()> {
+    for file in request.files.iter().filter(|file| file.bytes.get(16) == Some(&3)) {
+        let Ok(module) = crate::loader::Module::load(&file.bytes) else { continue };
+        let soname = module.dynamic.as_ref().and_then(|dynamic| dynamic.soname);
+        let soname = soname.map(|at| module.string(at)).unwrap_or_default();
+        let plain = !soname.is_empty() && !soname.contains('/');
+        if plain && !scratch.path().join(soname).exists() {
+            scratch.write(soname, &file.bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn make_executable(path: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(path.to_owned())
+}

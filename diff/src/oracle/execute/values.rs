@@ -1,0 +1,83 @@
+//! What a probe returned, in words that don't depend on where things were loaded.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::invariants::inputs::{Marked, marked};
+use super::number;
+use crate::Request;
+use crate::loader::Module;
+use crate::model::MARKER_MAGIC;
+
+/// What is known about one loaded module.
+pub(super) struct Values<'a> {
+    module: &'a Module<'a>,
+    image: &'a [u8],
+    base: u64,
+    marked: HashMap<[u8; 8], Marked>,
+    names: BTreeMap<u64, String>,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn new(
+        request: &Request,
+        module: &'a Module<'a>,
+        image: &'a [u8],
+        base: u64,
+    ) -> Self {
+        Self { module, image, base, marked: marked(request), names: BTreeMap::new() }
+    }
+
+    /// Everybody finds `name` at this address; of several names the first in order is kept.
+    pub(super) fn name(&mut self, at: u64, name: &str) {
+        let there = self.names.entry(at).or_insert_with(|| name.to_owned());
+        if name < &**there {
+            *there = name.to_owned();
+        }
+    }
+
+    /// `line` is the value, the object it lies in, the offset there, and the bytes there.
+    pub(super) fn canonical(&self, line: &str) -> String {
+        let mut words = line.split(' ');
+        let value = words.next().and_then(number);
+        let (object, offset, bytes) = (words.next(), words.next(), words.next());
+        let Some(value) = value else { return "no such probe".into() };
+        if object == Some("*")
+            && let Some(place) = self.place(value.wrapping_sub(self.moved()))
+        {
+            return format!("place {place}");
+        }
+        if let Some(name) = self.names.get(&value).filter(|_| value > 0xffff) {
+            return format!("symbol {name}");
+        }
+        match (object, bytes) {
+            (Some("*"), Some(bytes)) => format!("memory {bytes}"),
+            (Some("-"), Some("-")) => format!("number {value:#x}"),
+            (Some("-"), Some(bytes)) => format!("memory {bytes}"),
+            (Some(object), _) => format!("library {object}+{}", offset.unwrap_or_default()),
+            (None, _) => "nothing".into(),
+        }
+    }
+
+    fn moved(&self) -> u64 {
+        if self.module.image.moves { self.base } else { 0 }
+    }
+
+    /// The input section that this address is in, found by the marker before it.
+    fn place(&self, address: u64) -> Option<String> {
+        let load = self.module.image.segment(address)?;
+        let within = address - load.address;
+        let end = usize::try_from(load.offset.checked_add(within)?).ok()?;
+        let start = usize::try_from(load.offset).ok()?;
+        let bytes = self.image.get(start..end.checked_add(MARKER_MAGIC.len())?)?;
+        let at = memchr::memmem::rfind(bytes, &MARKER_MAGIC)?;
+        let key: [u8; 8] = self.image.get(start + at + 8..start + at + 16)?.try_into().ok()?;
+        let marked = self.marked.get(&key)?;
+        let offset = within - at as u64;
+        (offset <= marked.size).then(|| format!("{}+{offset:#x}", marked.name))
+    }
+}
+
+/// The first word: what kind of value it is.
+pub(super) fn kind(value: &str) -> &str {
+    value.split(' ').next().unwrap_or_default()
+}
