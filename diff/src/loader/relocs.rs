@@ -104,6 +104,9 @@ pub(super) fn read(image: &Image<'_>, dynamic: &Dynamic) -> (Vec<DynReloc>, Opti
             let info = number(&raw[8..16]);
             // The first DT_RELACOUNT are taken as R_*_RELATIVE unread (glibc's elf_dynamic_do_Rela).
             let r_type = if (i as u64) < forced { 8 } else { info as u32 };
+            if r_type == 8 && info != 8 {
+                broken = Some("a relative relocation that isn't, or has a symbol".to_owned());
+            }
             let Some((kind, size)) = amd64(r_type) else { continue };
             list.push(DynReloc {
                 address: number(&raw[..8]),

@@ -50,6 +50,7 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
         module: &module,
         got: Cell::new(got),
         ifuncs: RefCell::new(FxHashMap::default()),
+        depth: Cell::new(0),
     };
     dynamic::facts(&judge, &mut facts);
     unwind::facts(&judge, &mut facts);

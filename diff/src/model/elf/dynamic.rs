@@ -139,6 +139,15 @@ fn import_name(judge: &Judge<'_, '_>, symbol: &Symbol<'_>) -> String {
     if file.is_some_and(|file| needed.iter().all(|offset| module.string(*offset) != file)) {
         name.push_str("?needed");
     }
+    // A value is a canonical PLT entry, or else would answer look-ups with nonsense.
+    if symbol.value != 0 {
+        let meaning = judge.address(symbol.value, Reference::NONE, Use::Call);
+        let itself =
+            matches!(&meaning, Meaning::Dynamic(other) if **other == *module.symbols.asked(symbol));
+        if !itself || !module.executable {
+            name.push_str("?value");
+        }
+    }
     name
 }
 
@@ -162,14 +171,18 @@ fn lookups(judge: &Judge<'_, '_>, facts: &mut Facts) {
             Err(text) => Some(Meaning::Bad(text.into())),
             Ok(None) => None,
             // A canonical PLT entry answers for an import: what is found is the same without it.
-            Ok(Some(index)) => judge
-                .module
-                .symbol(index)
-                .filter(|symbol| !symbol.undefined())
-                .map(|symbol| defined(judge, symbol).0),
+            Ok(Some(index)) => {
+                judge.module.symbol(index).map(|symbol| defined(judge, symbol).0).filter(
+                    |meaning| !matches!(meaning, Meaning::Dynamic(_)) || !undefined(judge, index),
+                )
+            }
         };
         facts.put(Family::Lookup, name, Value::Found(found));
     }
+}
+
+fn undefined(judge: &Judge<'_, '_>, index: u32) -> bool {
+    judge.module.symbol(index).is_some_and(|symbol| symbol.undefined())
 }
 
 /// A function that is called at load or unload.

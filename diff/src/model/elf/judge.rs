@@ -25,6 +25,8 @@ pub(super) struct Judge<'j, 'a> {
     pub(super) got: Cell<Option<u64>>,
     /// How the address of each IFUNC was taken: true if always by a resolved slot, false by a PLT entry.
     pub(super) ifuncs: RefCell<FxHashMap<Place, (bool, bool)>>,
+    /// How many PLT entries deep the judge is: slots may lead in circles.
+    pub(super) depth: Cell<u8>,
 }
 
 /// What the bits at a reference lead to, addend included.
@@ -163,7 +165,13 @@ impl<'a> Judge<'_, 'a> {
             && self.module.image.segment(value).is_some_and(|segment| segment.executable())
             && let Ok(stub) = amd64::stubs::at(&self.module.image, value)
         {
-            return self.stub(stub, value, to, usage);
+            if self.depth.get() > 2 {
+                return bad("a circle of PLT entries");
+            }
+            self.depth.set(self.depth.get() + 1);
+            let meaning = self.stub(stub, value, to, usage);
+            self.depth.set(self.depth.get() - 1);
+            return meaning;
         }
         if let Some(place) = self.places.at(self.inputs, value) {
             return Meaning::Place(place);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::{self, Outcome, Shared};
-use crate::model::{Family, Meaning, Value};
+use crate::model::{Key, Value};
 use crate::run::{self, End, Limits, Scratch};
 use crate::{Facts, File, Mode, Request, Target};
 
@@ -248,6 +248,148 @@ fn link(request: &Request) -> Vec<(String, Vec<u8>)> {
     list
 }
 
+/// The linkers whose facts must be equal here; others have bugs or layouts that show (BUGS.md).
+const ALIKE: &[&str] = &["gnu_ld", "lld", "lld-22", "lld-19", "lld-16", "lld-14", "mold"];
+
+#[test]
+fn linkers_agree() {
+    for mode in Mode::ALL {
+        let Some(request) = request(*mode, &[]) else { return skip() };
+        let mut first: Option<(String, Facts)> = None;
+        for (name, bytes) in link(&request) {
+            let facts = super::facts(&request, &bytes);
+            let bad: Vec<_> = facts.iter().filter(|(_, v)| v.to_string().contains("bad")).collect();
+            // mold 1.10 leaves TLS descriptors preemptible under -Bsymbolic.
+            if !ALIKE.contains(&&*name) || (*mode == Mode::CShared && name == "mold") {
+                continue;
+            }
+            assert!(bad.is_empty(), "{mode} {name}: {bad:#?}");
+            assert!(facts.iter().count() > 60, "{mode} {name}: {facts}");
+            match &first {
+                None => first = Some((name, facts)),
+                Some((other, wanted)) => {
+                    let open = |key: &Key| {
+                        // Weak undefined: null or dynamic. What is bound at once is not asked for.
+                        key.to_string().contains("weak_undef")
+                            || key.to_string() == "site.a.o:.data.d+0x50"
+                            || key.to_string() == "site.a.o:.text.f+0x5e"
+                            || key.to_string() == "dynamic.now"
+                    };
+                    let differences = wanted.differences(&facts);
+                    let left: Vec<_> = differences.iter().filter(|d| !open(d.key)).collect();
+                    assert!(left.is_empty(), "{mode}: {other} and {name}: {left:#?}");
+                }
+            }
+        }
+    }
+}
+
+/// File ranges of the sections that faults are planted in.
+fn targets(bytes: &[u8]) -> Vec<(String, std::ops::Range<usize>)> {
+    use object::{Object as _, ObjectSection as _};
+    let file = object::File::parse(bytes).expect("an ELF file");
+    let range = |section: object::Section<'_, '_>| {
+        let name = section.name().ok()?.to_owned();
+        let (start, len) = section.file_range()?;
+        (section.address() != 0).then_some((name, start as usize..(start + len) as usize))
+    };
+    let skipped = [".note", ".comment", ".eh_frame", ".interp"];
+    file.sections()
+        .filter_map(range)
+        .filter(|(name, _)| !skipped.iter().any(|skip| name.starts_with(skip)))
+        .collect()
+}
+
+/// Flips bits of every byte of every section that is loaded: (section, caught, planted, misses).
+fn plant(request: &Request, bytes: &[u8], all: bool) -> Vec<(String, usize, usize, Vec<String>)> {
+    let honest = super::facts(request, bytes);
+    // What a loader overwrites with a RELA slot's value is nobody's business; a lazy slot's is.
+    let module = crate::loader::Module::load(bytes).expect("a module");
+    let overwritten = |at: usize| {
+        let load = module
+            .image
+            .loads
+            .iter()
+            .find(|load| (load.offset..load.offset + load.file_size).contains(&(at as u64)));
+        let address = load.map_or(0, |load| at as u64 - load.offset + load.address);
+        let mut there = module.relocs_in(address, address + 1);
+        there.any(|reloc| reloc.plt_index.is_none() || reloc.kind != crate::loader::Kind::JumpSlot)
+    };
+    let mut copy = bytes.to_vec();
+    let mut scores = Vec::new();
+    for (name, range) in targets(bytes) {
+        let (mut caught, mut planted, mut misses) = (0, 0, Vec::new());
+        for at in range.clone().filter(|at| !overwritten(*at)) {
+            let bits = if all { 0..8 } else { at % 8..at % 8 + 1 };
+            for bit in bits {
+                copy[at] ^= 1 << bit;
+                planted += 1;
+                if super::facts(request, &copy) == honest {
+                    misses.push(format!("{:#x}.{bit}", at - range.start));
+                } else {
+                    caught += 1;
+                }
+                copy[at] ^= 1 << bit;
+            }
+        }
+        scores.push((name, caught, planted, misses));
+    }
+    scores
+}
+
+/// The score: how many of the one-bit faults in loaded bytes change the facts. What is left is padding,
+/// spare room in hash tables, and fields that no loader reads.
+#[test]
+fn planted_faults_are_seen() {
+    for mode in [Mode::Shared, Mode::Pie] {
+        let Some(request) = request(mode, &["--hash-style=gnu"]) else { return skip() };
+        let Some((name, bytes)) = link(&request).into_iter().find(|(name, _)| name == "lld") else {
+            return skip();
+        };
+        let (mut caught, mut planted) = (0, 0);
+        for (section, c, p, misses) in plant(&request, &bytes, false) {
+            eprintln!("{mode} {name} {section}: {c} of {p}");
+            caught += c;
+            planted += p;
+            let least = match &*section {
+                ".text" | ".data" | ".data.rel.ro" | ".init_array" | ".fini_array" | ".tdata" => {
+                    100
+                }
+                ".rela.dyn" | ".rela.plt" => 95,
+                _ => 0,
+            };
+            // Padding between input sections is nobody's.
+            assert!(c * 100 >= p * (least - least / 10), "{section}: {misses:?}");
+        }
+        eprintln!("{mode} {name}: {caught} of {planted} faults seen");
+        assert!(caught * 100 >= planted * 75, "{caught} of {planted}");
+    }
+}
+
+/// Cutting a module off, or overwriting any 8 bytes of its head, must not make the reader fall over.
+#[test]
+fn damage_is_survived() {
+    let Some(request) = request(Mode::Shared, &[]) else { return skip() };
+    for (_, bytes) in link(&request).into_iter().take(2) {
+        for len in (0..bytes.len()).step_by(97) {
+            super::facts(&request, &bytes[..len]);
+        }
+        for at in (0..0x400.min(bytes.len() - 8)).step_by(2) {
+            let mut copy = bytes.clone();
+            copy[at..at + 8].fill(0xff);
+            super::facts(&request, &copy);
+            copy[at..at + 8].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+            super::facts(&request, &copy);
+        }
+    }
+}
+
+fn skip() {
+    let hint = "skipped: needs `as`, `ld` and `ld.lld` (apt-get install binutils lld)";
+    assert!(std::env::var_os("SCOLD_REQUIRE").is_none(), "{hint}");
+    eprintln!("{hint}");
+}
+
 #[test]
 #[ignore]
 fn show() {
@@ -281,5 +423,31 @@ fn show() {
             }
         }
     }
-    let _ = (Family::Site, Meaning::GotBase);
+}
+
+#[test]
+#[ignore]
+fn misses() {
+    let mode: Mode = std::env::var("MODE").unwrap_or("shared".into()).parse().unwrap();
+    let more = std::env::var("MORE").unwrap_or_default();
+    let more: Vec<&str> = more.split_whitespace().collect();
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let request = request(mode, &more).unwrap();
+    for (name, bytes) in link(&request) {
+        if !only.split(',').any(|o| o == name) {
+            continue;
+        }
+        let mut total = (0, 0);
+        for (section, c, p, misses) in plant(&request, &bytes, true) {
+            let mut count = std::collections::BTreeMap::new();
+            for miss in &misses {
+                let at = usize::from_str_radix(&miss[2..miss.find('.').unwrap()], 16).unwrap();
+                *count.entry(at / 8 * 8).or_insert(0) += 1;
+            }
+            let text: Vec<_> = count.iter().map(|(at, n)| format!("{at:x}*{n}")).collect();
+            println!("{name} {section}: {c} of {p} {}", text.join(" "));
+            total = (total.0 + c, total.1 + p);
+        }
+        println!("{name}: {total:?}");
+    }
 }
