@@ -4,6 +4,7 @@
 //! Nothing here must know how a link ends, or which linker performs it.
 
 pub mod archive;
+pub mod asm;
 mod bytes;
 pub mod elf;
 pub mod library;

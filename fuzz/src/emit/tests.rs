@@ -140,3 +140,66 @@ fn the_loader_takes_a_library() {
         format!("{}\n{}\n{}\n{} {}\n", number(1), number(6), number(4), number(2), number(3));
     assert_eq!(run.out(), expected);
 }
+
+/// `as` makes of an object's text what the emitter writes: sections, symbols and relocations.
+#[test]
+fn assembler_text_makes_the_same_object() {
+    let Some(assembler) = run::find("as").pop() else {
+        eprintln!("skipped: no assembler here (apt-get install binutils)");
+        assert!(std::env::var("SCOLD_REQUIRE").as_deref() != Ok("all"));
+        return;
+    };
+    for number in 0..40 {
+        let mode = Mode::ALL[number as usize % Mode::ALL.len()];
+        let case = crate::generate::seeded(11, number, Target::AMD64_ELF, mode);
+        for input in &case.inputs {
+            let Input::Object(object) = input else { continue };
+            let scratch = Scratch::new().unwrap();
+            let text = asm::object(object);
+            scratch.write("a.s", text.as_bytes()).unwrap();
+            let args = ["-o", "a.o", "a.s"];
+            let run = run::run(&assembler, &args, scratch.path(), &[], Limits::default()).unwrap();
+            assert_eq!(run.end, End::Exit(0), "{}\n{text}", run.err());
+            let made = std::fs::read(scratch.path().join("a.o")).unwrap();
+            assert_eq!(shape(&made), shape(&elf::object(object)), "case {number}\n{text}");
+        }
+    }
+}
+
+/// What counts of an object: contents, and symbols and relocations by name.
+fn shape(bytes: &[u8]) -> Vec<String> {
+    use object::read::{Object as _, ObjectSection as _, ObjectSymbol as _};
+    let file = object::File::parse(bytes).unwrap();
+    let mut list = Vec::new();
+    for section in file.sections().filter(|section| section.size() > 0 || section.align() > 1) {
+        let name = section.name().unwrap();
+        if [".symtab", ".strtab", ".shstrtab", ".group"].contains(&name)
+            || name.starts_with(".rela")
+        {
+            continue;
+        }
+        let data = section.data().unwrap();
+        list.push(format!("{name} {} {} {data:x?}", section.size(), section.align()));
+        for (offset, reloc) in section.relocations() {
+            let object::RelocationTarget::Symbol(index) = reloc.target() else { continue };
+            let symbol = file.symbol_by_index(index).unwrap();
+            // The assembler may name a local symbol by its section: the place is what counts.
+            let section = symbol.section_index().map(|i| file.section_by_index(i).unwrap());
+            let at = match section {
+                Some(section) if symbol.is_local() => {
+                    let place = symbol.address().wrapping_add(reloc.addend() as u64);
+                    format!("{} {place:#x}", section.name().unwrap())
+                }
+                _ => format!("{} {}", symbol.name().unwrap(), reloc.addend()),
+            };
+            list.push(format!("{name}+{offset:#x} {:?} {at}", reloc.flags()));
+        }
+    }
+    let symbols = file.symbols().filter(|symbol| symbol.is_global());
+    list.extend(symbols.map(|symbol| {
+        let (name, kind) = (symbol.name().unwrap(), symbol.kind());
+        format!("{name} {kind:?} {:?} {}", symbol.flags(), symbol.size())
+    }));
+    list.sort();
+    list
+}

@@ -1,0 +1,294 @@
+//! Case → assembler text for GNU `as` and the `ld` commands: what a bug report shows to people who
+//! don't have scold.
+//!
+//! Fields are data with `.reloc` beside them, so that the assembler folds nothing: it has no say in
+//! what a linker must decide. Libraries have no assembler text that makes the same bytes; their text
+//! makes one with the same symbols, linked by the linker at hand.
+
+use std::fmt::Write;
+
+use scold_diff::Request;
+
+use crate::Case;
+use crate::case::*;
+use crate::relocs;
+
+/// Every object, member and library of `case` as assembler text: file name and text.
+pub fn sources(case: &Case) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    let mut members = |archive: &Archive| {
+        list.extend(archive.members.iter().map(|member| (member.name.clone(), object(member))));
+    };
+    for input in &case.inputs {
+        match input {
+            Input::Archive(archive) => members(archive),
+            Input::Group(archives) => archives.iter().for_each(&mut members),
+            Input::Object(_) | Input::Library(_) => {}
+        }
+    }
+    for input in &case.inputs {
+        match input {
+            Input::Object(one) => list.push((one.name.clone(), object(one))),
+            Input::Library(one) => list.push((one.name.clone(), library(one))),
+            Input::Archive(_) | Input::Group(_) => {}
+        }
+    }
+    list
+}
+
+/// Assembler text of the whole case under a heading for each file, and how to link it.
+pub fn text(case: &Case, request: &Request) -> String {
+    let mut out = String::new();
+    for (name, source) in sources(case) {
+        let _ = writeln!(out, "# ---- {name}: as -o {name} -\n{source}");
+    }
+    for file in &request.files {
+        let script = std::str::from_utf8(&file.bytes).ok();
+        let is_script = file.name.ends_with(".map") || file.name.ends_with(".list");
+        if let (true, Some(script)) = (is_script, script) {
+            let _ = writeln!(out, "# ---- {}", file.name);
+            script.lines().for_each(|line| out.push_str(&format!("# {line}\n")));
+        }
+    }
+    for archive in archives(case) {
+        let names: Vec<_> = archive.members.iter().map(|member| &*member.name).collect();
+        let thin = if archive.thin { " --thin" } else { "" };
+        let _ = writeln!(out, "# ar rcs{thin} {} {}", archive.name, names.join(" "));
+    }
+    let mode = request.mode.args().join(" ");
+    let _ = writeln!(out, "# ld {mode} {} -o out", request.args.join(" "));
+    out
+}
+
+fn archives(case: &Case) -> Vec<&Archive> {
+    let list = case.inputs.iter().map(|input| match input {
+        Input::Archive(archive) => std::slice::from_ref(archive),
+        Input::Group(archives) => archives,
+        _ => &[],
+    });
+    list.flatten().collect()
+}
+
+/// An object as assembler text.
+pub fn object(object: &Object) -> String {
+    let mut text = String::new();
+    for (index, section) in object.sections.iter().enumerate() {
+        section_head(&mut text, object, index);
+        section_body(&mut text, object, index, section);
+    }
+    for symbol in &object.symbols {
+        symbol_lines(&mut text, object, symbol);
+    }
+    text.push_str("\t.section .note.GNU-stack,\"\",@progbits\n");
+    text
+}
+
+/// A label for every section, because names may occur twice.
+fn label(index: usize) -> String {
+    format!(".Lsection{index}")
+}
+
+fn section_head(text: &mut String, object: &Object, index: usize) {
+    let section = &object.sections[index];
+    let flags = &section.flags;
+    let group = object.groups.iter().find(|group| group.members.contains(&index));
+    let letters: String = [
+        (flags.alloc, 'a'),
+        (flags.write, 'w'),
+        (flags.exec, 'x'),
+        (flags.tls, 'T'),
+        (flags.merge, 'M'),
+        (flags.strings, 'S'),
+        (flags.retain, 'R'),
+        (flags.exclude, 'e'),
+        (group.is_some(), 'G'),
+        (section.link_order.is_some(), 'o'),
+    ]
+    .iter()
+    .filter(|(on, _)| *on)
+    .map(|(_, letter)| letter)
+    .collect();
+    let kind = match section.kind {
+        SectionKind::Progbits => "@progbits",
+        SectionKind::Nobits => "@nobits",
+        SectionKind::InitArray => "@init_array",
+        SectionKind::FiniArray => "@fini_array",
+        SectionKind::PreinitArray => "@preinit_array",
+        SectionKind::Note => "@note",
+        SectionKind::EhFrame => "@0x70000001",
+    };
+    let _ = write!(text, "\t.section {},\"{letters}\",{kind}", quoted(&section.name));
+    if flags.merge {
+        let _ = write!(text, ",{}", section.entsize);
+    }
+    if let Some(other) = section.link_order {
+        let _ = write!(text, ",{}", label(other));
+    }
+    if let Some(group) = group {
+        let comdat = if group.comdat { ",comdat" } else { "" };
+        let _ = write!(text, ",{}{comdat}", quoted(&group.signature));
+    }
+    // Sections that share a name would be one without it.
+    let _ = writeln!(text, ",unique,{}", index + 1);
+    let _ = writeln!(text, "\t.balign {}", section.align.max(1));
+    let _ = writeln!(text, "{}:", label(index));
+}
+
+fn section_body(text: &mut String, object: &Object, index: usize, section: &Section) {
+    if section.kind == SectionKind::Nobits {
+        let _ = writeln!(text, "\t.zero {:#x}", section.size());
+        return;
+    }
+    let bytes = super::contents(object, index);
+    let mut done = 0;
+    for reloc in &section.relocs {
+        let at = (reloc.offset as usize).clamp(done, bytes.len());
+        byte_lines(text, &bytes[done..at]);
+        done = at;
+        reloc_line(text, object, reloc, at as u64);
+    }
+    byte_lines(text, &bytes[done..]);
+}
+
+fn byte_lines(text: &mut String, mut rest: &[u8]) {
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take_while(|byte| *byte == first).count();
+        let taken = if run >= 16 {
+            let _ = writeln!(text, "\t.fill {run:#x}, 1, {first:#04x}");
+            run
+        } else {
+            let len = rest.len().min(16);
+            let list: Vec<String> = rest[..len].iter().map(|b| format!("{b:#04x}")).collect();
+            let _ = writeln!(text, "\t.byte {}", list.join(", "));
+            len
+        };
+        rest = &rest[taken..];
+    }
+}
+
+/// A relocation of the bytes that follow; `here` is where the text is.
+fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64) {
+    let kind = relocs::name(reloc.r_type)
+        .map_or_else(|| format!("BFD_RELOC_{}", reloc.r_type), ToOwned::to_owned);
+    let place = match reloc.offset.wrapping_sub(here) {
+        0 => ".".to_owned(),
+        further => format!(". + {further:#x}"),
+    };
+    let _ = write!(text, "\t.reloc {place}, {kind}, ");
+    let target = match reloc.symbol {
+        SymbolRef::Null => None,
+        SymbolRef::Named(i) => object.symbols.get(i).map(|symbol| reference(object, symbol)),
+        SymbolRef::Section(i) => Some(label(i)),
+    };
+    let _ = match (target, reloc.addend) {
+        (Some(target), 0) => writeln!(text, "{target}"),
+        (Some(target), addend) => writeln!(text, "{target} {addend:+}"),
+        (None, addend) => writeln!(text, "{addend}"),
+    };
+}
+
+/// How a symbol is called in the text: local names that occur twice, and versions, get one of their own.
+fn reference(object: &Object, symbol: &Symbol) -> String {
+    if symbol.name.contains('@') {
+        let same = object.symbols.iter().position(|other| std::ptr::eq(other, symbol));
+        return format!("scold.version.{}", same.unwrap_or(0));
+    }
+    quoted(&symbol.name)
+}
+
+fn symbol_lines(text: &mut String, object: &Object, symbol: &Symbol) {
+    let name = reference(object, symbol);
+    if symbol.name.contains('@') {
+        let _ = writeln!(text, "\t.symver {name}, {}, remove", symbol.name);
+    }
+    let _ = match symbol.binding {
+        Binding::Local => writeln!(text, "\t.local {name}"),
+        Binding::Weak => writeln!(text, "\t.weak {name}"),
+        Binding::Global | Binding::Unique => writeln!(text, "\t.globl {name}"),
+    };
+    let visibility = match symbol.visibility {
+        Visibility::Default => None,
+        Visibility::Internal => Some("internal"),
+        Visibility::Hidden => Some("hidden"),
+        Visibility::Protected => Some("protected"),
+    };
+    if let Some(visibility) = visibility {
+        let _ = writeln!(text, "\t.{visibility} {name}");
+    }
+    let common = matches!(symbol.definition, Definition::Common { .. });
+    match symbol.definition {
+        Definition::Undefined => {}
+        Definition::Absolute(value) => {
+            let _ = writeln!(text, "\t.set {name}, {value:#x}");
+        }
+        Definition::Common { align } => {
+            let _ = writeln!(text, "\t.comm {name}, {}, {align}", symbol.size);
+        }
+        Definition::Section { section, offset } => {
+            let _ = writeln!(text, "\t.set {name}, {} + {offset:#x}", label(section));
+        }
+    }
+    let kind = match (symbol.binding, symbol.kind) {
+        (Binding::Unique, _) => Some("gnu_unique_object"),
+        (_, SymbolKind::Notype) => None,
+        (_, SymbolKind::Object) => Some("object"),
+        (_, SymbolKind::Func) => Some("function"),
+        (_, SymbolKind::Tls) => Some("tls_object"),
+        (_, SymbolKind::Ifunc) => Some("gnu_indirect_function"),
+    };
+    if let (Some(kind), false) = (kind, common) {
+        let _ = writeln!(text, "\t.type {name}, @{kind}");
+    }
+    if symbol.size != 0 && !common {
+        let _ = writeln!(text, "\t.size {name}, {}", symbol.size);
+    }
+}
+
+/// A library's symbols as assembler text; link it with `-shared` and the version script in it.
+pub fn library(library: &Library) -> String {
+    let soname = library.soname.as_ref().map(|name| format!(" -soname={name}"));
+    let mut text = format!("# ld -shared{} --version-script=…\n", soname.unwrap_or_default());
+    for (index, symbol) in library.symbols.iter().enumerate() {
+        let version = symbol.version.as_ref().map(|(version, default)| {
+            format!("{}{}{version}", symbol.name, if *default { "@@" } else { "@" })
+        });
+        let name = version.as_ref().map_or(quoted(&symbol.name), |_| format!("scold.v{index}"));
+        let weak = symbol.binding == Binding::Weak;
+        let _ = writeln!(text, "\t{} {name}", if weak { ".weak" } else { ".globl" });
+        if let Some(version) = version {
+            let _ = writeln!(text, "\t.symver {name}, {version}, remove");
+        }
+        let number = match symbol.defined {
+            LibraryDefinition::Undefined => continue,
+            LibraryDefinition::Absolute(value) => {
+                let _ = writeln!(text, "\t.set {name}, {value:#x}");
+                continue;
+            }
+            LibraryDefinition::Defined { alias, .. } => {
+                super::library::number(&library.name, alias)
+            }
+        };
+        let (place, kind) = match symbol.kind {
+            SymbolKind::Func => (".text", "function"),
+            SymbolKind::Ifunc => (".text", "gnu_indirect_function"),
+            SymbolKind::Tls => (".section .tdata,\"awT\",@progbits", "tls_object"),
+            _ => (".data", "object"),
+        };
+        let _ = writeln!(text, "\t{place}\n\t.balign 16\n\t.type {name}, @{kind}\n{name}:");
+        let _ = match symbol.kind {
+            SymbolKind::Func => writeln!(text, "\tmovabs ${number:#x}, %rax\n\tret"),
+            SymbolKind::Ifunc => {
+                writeln!(text, "\tlea 1f(%rip), %rax\n\tret\n1:\tmovabs ${number:#x}, %rax\n\tret")
+            }
+            _ => writeln!(text, "\t.quad {number:#x}\n\t.zero {}", symbol.size.saturating_sub(8)),
+        };
+        let _ = writeln!(text, "\t.size {name}, {}", symbol.size);
+    }
+    text.push_str("\t.section .note.GNU-stack,\"\",@progbits\n");
+    text
+}
+
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.$".contains(c);
+    if name.chars().all(plain) { name.to_owned() } else { format!("\"{name}\"") }
+}
