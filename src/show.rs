@@ -51,7 +51,7 @@ impl Show {
         let case = self.case()?;
         match self.form {
             As::Text => print!("{}", text::print(&case)),
-            As::Asm => return Err(Failure::Environment("no assembler text yet".into())),
+            As::Asm => print!("{}", emit::asm::text(&case, &emit::request(&case))),
             As::Expected => {
                 let expected = expect::expect(&case);
                 print!("{}", expected.facts);
