@@ -5,15 +5,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use scold_diff::Target;
 use scold_diff::adapter;
 use scold_diff::oracle::Cost;
+use scold_diff::{Mode, Target};
 use scold_fuzz::campaign::{self, Bounds, Engine, Schedule};
 use scold_fuzz::examine::Bench;
 
 /// Hunts through `cases` random cases.
 fn hunt(bench: &Bench, cases: u64, jobs: usize) -> u64 {
-    let sources = campaign::sources(&[Engine::Random], Target::AMD64_ELF, 1);
+    let sources = campaign::sources(&[Engine::Random], Target::AMD64_ELF, Mode::ALL, 1);
     let schedule = Schedule::new(sources, &[], 1);
     let bounds = Bounds { jobs, cases: Some(cases), time: None };
     let outcome = campaign::run(&schedule, bounds, bench, &AtomicBool::new(false), &());

@@ -98,8 +98,10 @@ impl Plan {
         let engines = listed(&self.engine, Engine::ALL)?;
         let modes = listed(&self.mode, Mode::ALL)?;
         let targets = listed(&self.target, Target::ALL)?;
-        let sources =
-            targets.iter().flat_map(|target| campaign::sources(&engines, *target, seed)).collect();
+        let sources = targets
+            .iter()
+            .flat_map(|target| campaign::sources(&engines, *target, &modes, seed))
+            .collect();
         Ok(Schedule::new(sources, &modes, seed))
     }
 

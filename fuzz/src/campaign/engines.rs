@@ -7,27 +7,26 @@ use scold_diff::{Mode, Target};
 use super::{Engine, Source};
 use crate::generate::{self, matrix, sweep};
 
-/// The sources of `engines` for `target`; `seed` is the random one's.
-pub fn sources(engines: &[Engine], target: Target, seed: u64) -> Vec<Source> {
-    engines.iter().map(|engine| source(*engine, target, seed)).collect()
+/// The sources of `engines` for `target`; random cases are of `modes` (not empty), by `seed`.
+pub fn sources(engines: &[Engine], target: Target, modes: &[Mode], seed: u64) -> Vec<Source> {
+    engines.iter().map(|engine| source(*engine, target, modes.to_vec(), seed)).collect()
 }
 
-fn source(engine: Engine, target: Target, seed: u64) -> Source {
+fn source(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source {
     match engine {
         Engine::Matrix => Source {
             len: Some(matrix::count(target)),
-            case: Arc::new(move |number| matrix::case(target, number)),
+            case: Arc::new(move |n| matrix::case(target, n)),
         },
         Engine::Sweep => Source {
             len: Some(sweep::count(target)),
-            case: Arc::new(move |number| sweep::case(target, number)),
+            case: Arc::new(move |n| sweep::case(target, n)),
         },
-        // Modes in turns, so that a few numbers see them all.
         Engine::Random => Source {
             len: None,
-            case: Arc::new(move |number| {
-                let mode = Mode::ALL[(number % Mode::ALL.len() as u64) as usize];
-                Some(generate::seeded(seed, number, target, mode))
+            case: Arc::new(move |n| {
+                let mode = modes.get((n % modes.len().max(1) as u64) as usize)?;
+                Some(generate::seeded(seed, n, target, *mode))
             }),
         },
     }
