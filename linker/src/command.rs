@@ -64,6 +64,9 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
     if warned && options.fatal_warnings {
         return Err(Error::new(ErrorKind::Usage, "warnings are errors: --fatal-warnings").into());
     }
+    for section in &report.removed {
+        print(&format!("removing unused section {section}\n"));
+    }
     sink.commit().map_err(|error| cannot_write(&error, &options.output))?;
     side_files(options, &inputs, &report)?;
     // The process ends here; unmapping hundreds of megabytes first would only take time.

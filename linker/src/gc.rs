@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::eh_frame::{RecordKind, split};
 use crate::format::elf::*;
 use crate::link::{Link, Special};
-use crate::object::{FileId, Home, Object, SecId, SymId};
+use crate::object::{FileId, Home, Object, SecId, SymId, vis};
 use crate::resolve::File;
 use crate::symbols::Exports;
 
@@ -26,10 +26,10 @@ struct Marker<'l, 'a> {
     groups: FxHashMap<SecId, Vec<SecId>>,
 }
 
-/// Marks what nothing reaches as dead, and reports it if asked to.
-pub fn collect(link: &mut Link<'_>) {
+/// Marks what nothing reaches as dead; lists it as `file:(section)` if asked to.
+pub fn collect(link: &mut Link<'_>) -> Vec<String> {
     if !link.options.gc_sections {
-        return;
+        return Vec::new();
     }
     let live = {
         let mut marker = Marker::new(link);
@@ -47,13 +47,13 @@ pub fn collect(link: &mut Link<'_>) {
                 continue;
             }
             object.dead[index as usize] = true;
-            if link.options.print_gc_sections {
+            if link.options.print_gc_sections && object.section_size(index) > 0 {
                 let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
-                removed.push(format!("removing unused section {name} in file {}", object.name));
+                removed.push(format!("{}:({name})", object.name));
             }
         }
     }
-    link.warnings.append(&mut removed);
+    removed
 }
 
 /// Whether a section of this kind can be garbage at all.
@@ -209,7 +209,9 @@ impl<'l, 'a> Marker<'l, 'a> {
         let exports = Exports::new(options);
         for at in 0..self.link.res.names.len() {
             let id = SymId(at as u32);
-            if self.link.res.defs[at].is_local() && exports.contain(self.link, id) {
+            let visible = matches!(self.link.res.visibility[at], vis::DEFAULT | vis::PROTECTED);
+            let kept = options.gc_keep_exported && visible;
+            if self.link.res.defs[at].is_local() && (kept || exports.contain(self.link, id)) {
                 self.mark_symbol(id);
             }
         }

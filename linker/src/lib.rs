@@ -15,12 +15,16 @@ pub mod init_order;
 pub mod input;
 pub mod layout;
 pub mod link;
+pub mod map;
 pub mod merge;
 pub mod object;
 pub mod options;
 pub mod output;
+pub mod relocatable;
 pub mod relocate;
 pub mod resolve;
+#[cfg(test)]
+mod robustness;
 pub mod scan;
 pub mod symbols;
 pub mod synthetic;
@@ -43,9 +47,13 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     let res = resolve::resolve(&candidates, &wraps, options, arch)?;
     clock.lap("resolve");
     // No file joins the link below.
+    if options.kind == options::OutputKind::Relocatable {
+        return relocatable::write(&res, options, arch, sink);
+    }
     let mut link = link::Link::new(options, arch, res);
     symbols::define_specials(&mut link);
-    gc::collect(&mut link);
+    // What nothing reaches is as if it had not been there.
+    let removed = gc::collect(&mut link);
     // Every section that stays gets its output section; equal pieces are merged.
     layout::assign::assign(&mut link)?;
     // Each symbol is imported, exported or neither; no name is added below.
@@ -93,12 +101,13 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
         phases: clock.laps,
     };
     let warnings = std::mem::take(&mut link.warnings);
+    let map = options.map.is_some().then(|| map::text(&link));
     // The tables are large and the process is about to end: freeing them page by page costs more
     // than the kernel's sweep. In-process callers link small cases.
     if link.res.section_count > 100_000 {
         std::mem::forget(link);
     }
-    Ok(Report { warnings, map: None, stats })
+    Ok(Report { warnings, removed, map, stats })
 }
 
 /// Time by phase.

@@ -26,6 +26,8 @@ impl Sink for Vec<u8> {
 pub struct Report {
     /// Warnings for people, in a fixed order.
     pub warnings: Vec<String>,
+    /// What `--print-gc-sections` lists: `file:(section)`, in input order.
+    pub removed: Vec<String>,
     /// The text of `-Map`, if asked for.
     pub map: Option<String>,
     /// How much there was, and how long each phase took: for benches.

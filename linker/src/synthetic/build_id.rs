@@ -42,6 +42,9 @@ pub fn write(id: &BuildId, out: &mut [u8]) {
 
 /// Computes the id of `image`, whose note (still zero) starts at `note`, and writes it there.
 pub fn stamp(id: &BuildId, image: &mut [u8], note: usize) {
+    if *id == BuildId::None {
+        return;
+    }
     let bytes = compute(id, image);
     image[note + HEADER..][..bytes.len()].copy_from_slice(&bytes);
 }

@@ -1,0 +1,327 @@
+//! Numbers, offsets and bytes of the output object.
+
+use rayon::prelude::*;
+
+use super::symbols::{OutSymbol, Place, Table};
+use super::{Part, Work};
+use crate::format::elf::*;
+use crate::synthetic::strings::StringTable;
+
+const HEADER: usize = 64;
+const SECTION: usize = 64;
+const SYMBOL: usize = 24;
+const RELA: usize = 24;
+
+/// Everything decided: what is where in the file.
+pub(super) struct Image<'w> {
+    table: Table<'w>,
+    /// Section headers without the null one, in order.
+    headers: Vec<Header>,
+    /// Contents of the sections the linker makes, by header.
+    made: Vec<(usize, Vec<u8>)>,
+    section_table: usize,
+    names_index: u32,
+    /// The size of the file.
+    pub(super) size: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Header {
+    name: u32,
+    kind: u32,
+    flags: u64,
+    offset: u64,
+    size: u64,
+    link: u32,
+    info: u32,
+    align: u64,
+    entsize: u64,
+    /// The part whose bytes, or whose relocations, these are.
+    part: Option<(usize, bool)>,
+}
+
+impl Header {
+    fn in_file(&self) -> usize {
+        if self.kind == SHT_NOBITS { 0 } else { self.size as usize }
+    }
+}
+
+/// Numbers the sections and gives each its place in the file.
+pub(super) fn plan<'w>(work: &mut Work<'w, '_>, table: Table<'w>) -> Image<'w> {
+    // Groups first: the gABI wants them before their members.
+    let mut next = 1 + work.groups.len() as u32;
+    for part in &mut work.parts {
+        part.index = next;
+        next += if part.relocs == 0 { 1 } else { 2 };
+    }
+    let symtab = next;
+    let extended = next > u32::from(SHN_LORESERVE);
+    let strtab = symtab + 1 + u32::from(extended);
+    let names_index = strtab + 1;
+    let mut made = Vec::new();
+    let mut headers = Vec::with_capacity(names_index as usize);
+    let mut names = Vec::with_capacity(names_index as usize);
+    for (at, group) in work.groups.iter().enumerate() {
+        let bytes = group_bytes(work, group);
+        let info = table.number(work, group.object, group.signature).map_or(0, |n| n.0);
+        let (size, kind) = (bytes.len() as u64, SHT_GROUP);
+        headers.push(Header {
+            kind,
+            size,
+            link: symtab,
+            info,
+            align: 4,
+            entsize: 4,
+            ..Header::default()
+        });
+        names.push(b".group".to_vec());
+        made.push((at, bytes));
+    }
+    for (at, part) in work.parts.iter().enumerate() {
+        push_part(work, at, part, symtab, &mut headers, &mut names);
+    }
+    let (symbols, indexes, strings) = symbol_tables(work, &table);
+    let rest = [
+        (&b".symtab"[..], SHT_SYMTAB, symbols, strtab, 8, SYMBOL as u64),
+        (b".symtab_shndx", SHT_SYMTAB_SHNDX, indexes, symtab, 4, 4),
+        (b".strtab", SHT_STRTAB, strings, 0, 1, 0),
+        (b".shstrtab", SHT_STRTAB, Vec::new(), 0, 1, 0),
+    ];
+    for (name, kind, bytes, link, align, entsize) in rest {
+        if kind == SHT_SYMTAB_SHNDX && !extended {
+            continue;
+        }
+        let info = if kind == SHT_SYMTAB { table.locals as u32 + 1 } else { 0 };
+        let size = bytes.len() as u64;
+        headers.push(Header { kind, size, link, info, align, entsize, ..Header::default() });
+        names.push(name.to_vec());
+        made.push((headers.len() - 1, bytes));
+    }
+    let mut strings = StringTable::new();
+    for (header, name) in headers.iter_mut().zip(&names) {
+        header.name = strings.add(name);
+    }
+    let mut bytes = vec![0; strings.size() as usize];
+    strings.write(&mut bytes);
+    if let (Some(header), Some(last)) = (headers.last_mut(), made.last_mut()) {
+        header.size = bytes.len() as u64;
+        last.1 = bytes;
+    }
+    let mut end = HEADER;
+    for header in &mut headers {
+        end = end.next_multiple_of(header.align.clamp(1, 1 << 20) as usize);
+        header.offset = end as u64;
+        end += header.in_file();
+    }
+    let section_table = end.next_multiple_of(8);
+    let size = section_table + SECTION * (headers.len() + 1);
+    Image { table, headers, made, section_table, names_index, size }
+}
+
+fn push_part(
+    work: &Work<'_, '_>,
+    at: usize,
+    part: &Part<'_>,
+    symtab: u32,
+    headers: &mut Vec<Header>,
+    names: &mut Vec<Vec<u8>>,
+) {
+    headers.push(Header {
+        kind: part.kind,
+        flags: part.flags,
+        size: part.size,
+        link: part.link.map_or(0, |l| work.parts[l].index),
+        align: part.align,
+        entsize: part.entsize,
+        part: Some((at, false)),
+        ..Header::default()
+    });
+    names.push(part.name.to_vec());
+    if part.relocs > 0 {
+        let group = part.flags & SHF_GROUP;
+        headers.push(Header {
+            kind: SHT_RELA,
+            flags: SHF_INFO_LINK | group,
+            size: (part.relocs * RELA) as u64,
+            link: symtab,
+            info: part.index,
+            align: 8,
+            entsize: RELA as u64,
+            part: Some((at, true)),
+            ..Header::default()
+        });
+        names.push([b".rela", part.name].concat());
+    }
+}
+
+/// The group's flag word and its members, relocations included.
+fn group_bytes(work: &Work<'_, '_>, group: &super::Group) -> Vec<u8> {
+    let mut words = vec![u32::from(group.comdat)];
+    for &part in &group.parts {
+        let part = &work.parts[part];
+        words.push(part.index);
+        if part.relocs > 0 {
+            words.push(part.index + 1);
+        }
+    }
+    words.iter().flat_map(|w| w.to_le_bytes()).collect()
+}
+
+/// The bytes of `.symtab`, `.symtab_shndx`, `.strtab`.
+fn symbol_tables(work: &Work<'_, '_>, table: &Table<'_>) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let full: Vec<Vec<u8>> = table
+        .symbols
+        .iter()
+        .map(|s| match s.version {
+            Some((version, _)) => [s.name, b"@@", version].concat(),
+            None => s.name.to_vec(),
+        })
+        .collect();
+    let mut strings = StringTable::with_capacity(full.len());
+    let mut symbols = vec![0; SYMBOL];
+    let mut indexes = vec![0; 4];
+    for (symbol, name) in table.symbols.iter().zip(&full) {
+        let (shndx, extended) = section_number(work, symbol);
+        symbols.extend(strings.add(name).to_le_bytes());
+        symbols.extend([symbol.bind << 4 | symbol.kind, symbol.vis]);
+        symbols.extend(shndx.to_le_bytes());
+        symbols.extend(symbol.value.to_le_bytes());
+        symbols.extend(symbol.size.to_le_bytes());
+        indexes.extend(extended.to_le_bytes());
+    }
+    let mut bytes = vec![0; strings.size() as usize];
+    strings.write(&mut bytes);
+    (symbols, indexes, bytes)
+}
+
+/// `st_shndx`, and the entry of `.symtab_shndx`.
+fn section_number(work: &Work<'_, '_>, symbol: &OutSymbol<'_>) -> (u16, u32) {
+    let in_section = |index: u32| match index {
+        _ if index < u32::from(SHN_LORESERVE) => (index as u16, 0),
+        _ => (SHN_XINDEX, index),
+    };
+    match symbol.place {
+        Place::Undefined => (SHN_UNDEF, 0),
+        Place::Absolute => (SHN_ABS, 0),
+        Place::Common => (SHN_COMMON, 0),
+        Place::Group(group) => in_section(group + 1),
+        Place::Part(part) => in_section(work.parts[part as usize].index),
+    }
+}
+
+/// Writes the file.
+pub(super) fn write(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
+    let mut rest = &mut *out;
+    let mut at = 0;
+    let mut tasks = Vec::with_capacity(image.headers.len());
+    for (i, header) in image.headers.iter().enumerate() {
+        let tail = rest.split_at_mut(header.offset as usize - at).1;
+        let (mine, tail) = tail.split_at_mut(header.in_file());
+        at = header.offset as usize + mine.len();
+        tasks.push((i, mine));
+        rest = tail;
+    }
+    tasks.into_par_iter().for_each(|(i, mine)| match image.headers[i].part {
+        Some((part, false)) => contents(work, &work.parts[part], mine),
+        Some((part, true)) => relocations(work, image, &work.parts[part], mine),
+        None => {
+            if let Ok(found) = image.made.binary_search_by_key(&i, |m| m.0) {
+                mine.copy_from_slice(&image.made[found].1);
+            }
+        }
+    });
+    write_header(work, image, &mut out[..HEADER]);
+    write_sections(image, &mut out[image.section_table..]);
+}
+
+fn contents(work: &Work<'_, '_>, part: &Part<'_>, out: &mut [u8]) {
+    if out.is_empty() {
+        return;
+    }
+    if let Some(made) = &part.made {
+        out.copy_from_slice(made);
+        return;
+    }
+    let fill = if part.flags & SHF_EXECINSTR != 0 { work.arch.fill } else { 0 };
+    let mut filled = 0;
+    for member in &part.members {
+        let bytes = work.objects[member.object].section_data(member.section);
+        let start = member.offset as usize;
+        out[filled..start].fill(fill);
+        out[start..start + bytes.len()].copy_from_slice(bytes);
+        filled = start + bytes.len();
+    }
+}
+
+fn relocations(work: &Work<'_, '_>, image: &Image<'_>, part: &Part<'_>, out: &mut [u8]) {
+    let mut fields = out.chunks_exact_mut(RELA);
+    for member in &part.members {
+        for reloc in work.objects[member.object].relocs(member.section).iter() {
+            let Some(field) = fields.next() else { return };
+            // A symbol whose section is gone: type 0 is "none" on every machine.
+            let (number, kind, addend) = match image.table.number(work, member.object, reloc.sym) {
+                Some((number, add)) => (number, reloc.kind, reloc.addend.wrapping_add(add as i64)),
+                None => (0, 0, 0),
+            };
+            field[..8].copy_from_slice(&reloc.offset.wrapping_add(member.offset).to_le_bytes());
+            field[8..12].copy_from_slice(&kind.to_le_bytes());
+            field[12..16].copy_from_slice(&number.to_le_bytes());
+            field[16..].copy_from_slice(&addend.to_le_bytes());
+        }
+    }
+}
+
+fn write_header(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
+    let many = image.headers.len() + 1 >= usize::from(SHN_LORESERVE);
+    let count = if many { 0 } else { image.headers.len() as u16 + 1 };
+    let names = if image.names_index < u32::from(SHN_LORESERVE) {
+        image.names_index as u16
+    } else {
+        SHN_XINDEX
+    };
+    // ELF64, little-endian, version 1.
+    out[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
+    let halves = [
+        (16, ET_REL),
+        (18, work.arch.machine),
+        (52, HEADER as u16),
+        (58, SECTION as u16),
+        (60, count),
+        (62, names),
+    ];
+    for (at, value) in halves {
+        out[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    }
+    out[20] = 1;
+    out[40..48].copy_from_slice(&(image.section_table as u64).to_le_bytes());
+}
+
+fn write_sections(image: &Image<'_>, out: &mut [u8]) {
+    // Counts that don't fit the ELF header are in the null section's.
+    let many = image.headers.len() + 1 >= usize::from(SHN_LORESERVE);
+    let far = image.names_index >= u32::from(SHN_LORESERVE);
+    let null = Header {
+        size: if many { image.headers.len() as u64 + 1 } else { 0 },
+        link: if far { image.names_index } else { 0 },
+        ..Header::default()
+    };
+    for (header, out) in
+        std::iter::once(&null).chain(&image.headers).zip(out.chunks_exact_mut(SECTION))
+    {
+        for (at, value) in
+            [(0, header.name), (4, header.kind), (40, header.link), (44, header.info)]
+        {
+            out[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        let wide = [
+            (8, header.flags),
+            (24, header.offset),
+            (32, header.size),
+            (48, header.align),
+            (56, header.entsize),
+        ];
+        for (at, value) in wide {
+            out[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+}
