@@ -4,4 +4,5 @@
 #![allow(clippy::disallowed_methods)]
 
 mod cli;
+mod drop_in;
 mod tidy;
