@@ -238,6 +238,12 @@ pub struct Arch {
     pub plt_header: fn(&mut [u8], u64, u64),
     /// Writes one PLT entry: buffer, its address, slot's address, index, header's address.
     pub plt_entry: fn(&mut [u8], u64, u64, u32, u64),
+    /// Bytes of an entry that may be the target of a tracked indirect branch.
+    pub plt_marked_size: u64,
+    /// Writes one: buffer, its address, slot's address, index, header's address.
+    pub plt_marked: fn(&mut [u8], u64, u64, u32, u64),
+    /// Where its lazy slot points at first.
+    pub plt_marked_lazy: fn(u64) -> u64,
     /// Writes one PLT entry that is never lazy: buffer, its address, slot's address.
     pub plt_eager: fn(&mut [u8], u64, u64),
     /// Where a lazy slot points at first: address of its PLT entry → value.

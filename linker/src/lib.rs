@@ -59,6 +59,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     // Each symbol is imported, exported or neither; no name is added below.
     symbols::classify(&mut link)?;
     symbols::choose_entry(&mut link)?;
+    symbols::check_libraries(&link)?;
     clock.lap("sections");
     // Unwind records of what is gone go too.
     synthetic::unwind::plan(&mut link)?;

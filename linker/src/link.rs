@@ -267,10 +267,15 @@ impl<'a> Link<'a> {
         if self.plan.plt.is_empty() { 0 } else { self.arch.plt.header }
     }
 
+    /// Bytes of a PLT entry.
+    pub fn plt_entry_size(&self) -> u64 {
+        if self.plan.marked_plt { self.arch.plt_marked_size } else { self.arch.plt.entry }
+    }
+
     /// Address of PLT entry `index`.
     pub fn plt_address(&self, index: u32) -> u64 {
         let plt = self.out_of(crate::layout::Made::Plt).map_or(0, |o| o.addr);
-        plt + self.plt_header() + u64::from(index) * self.arch.plt.entry
+        plt + self.plt_header() + u64::from(index) * self.plt_entry_size()
     }
 
     /// Address of the slot that PLT entry `index` jumps through.

@@ -220,8 +220,8 @@ pub struct Object<'a> {
     pub local_base: u32,
     /// Bytes that replace a compressed section's.
     pub inflated: Vec<(u32, Box<[u8]>)>,
-    /// Whether any of its sections asks for an executable stack (or does not say).
-    pub exec_stack: Option<bool>,
+    /// Whether it asks for an executable stack.
+    pub exec_stack: bool,
 }
 
 impl<'a> Object<'a> {
@@ -273,6 +273,13 @@ impl<'a> Object<'a> {
             return self.inflated[at].1.len() as u64;
         }
         self.sections.get(index).size
+    }
+
+    /// Whether the words of the section at `index` go to the output in reverse.
+    pub fn is_reversed(&self, index: u32) -> bool {
+        let name = self.section_name(index);
+        (name.starts_with(b".ctors") || name.starts_with(b".dtors"))
+            && crate::init_order::classify(name).is_some_and(|c| c.reversed)
     }
 
     /// The relocations of the section at `index`.

@@ -63,8 +63,13 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
     let may_relax = relaxes_tls(link);
     let mut known_ld = None;
     let mut at = 0;
-    while let Some(reloc) = relocs.get(at) {
+    let reversed = object.is_reversed(member.index);
+    while let Some(mut reloc) = relocs.get(at) {
         at += 1;
+        if reversed {
+            let size = buf.len() as u64;
+            reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word);
+        }
         let Some(row) = (link.arch.row)(reloc.kind) else {
             work.unknown(&reloc);
             continue;

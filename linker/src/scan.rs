@@ -429,7 +429,14 @@ fn tally(
             totals.text |= flags & SHF_WRITE == 0;
             let even = reloc.offset % 2 == 0 && object.sections.get(index).align >= 2;
             if link.options.pack_relr && even {
-                totals.packed.push((object.sec(index), reloc.offset));
+                let offset = match object.is_reversed(index) {
+                    true => {
+                        let (size, word) = (object.section_size(index), link.arch.word);
+                        crate::init_order::reversed(reloc.offset, size, word)
+                    }
+                    false => reloc.offset,
+                };
+                totals.packed.push((object.sec(index), offset));
             } else {
                 totals.relative += 1;
             }

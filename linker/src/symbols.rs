@@ -399,3 +399,36 @@ pub fn choose_entry(link: &mut Link<'_>) -> Result<(), Errors> {
     }
     Errors::collect(errors).map_or(Ok(()), Err)
 }
+
+/// Names that a library of an executable wants and nothing has, as far as the link can see: all
+/// that the library itself needs must be part of the link.
+pub fn check_libraries(link: &Link<'_>) -> Result<(), Errors> {
+    let options = link.options;
+    let lax = options.allow_shlib_undefined.unwrap_or(link.is_shared())
+        || matches!(options.unresolved, Unresolved::IgnoreAll | Unresolved::IgnoreInSharedLibs);
+    if lax || options.warn_unresolved {
+        return Ok(());
+    }
+    let known: rustc_hash::FxHashSet<&[u8]> = link.res.libraries().map(|l| l.1.soname).collect();
+    let mut errors = Vec::new();
+    for (_, library) in link.res.libraries().filter(|l| l.1.used) {
+        if !library.needed.iter().all(|n| known.contains(n)) {
+            continue;
+        }
+        for &(name, hash, weak) in library.undefined.iter().filter(|u| !u.2) {
+            let found = link.res.names.find(name, hash).is_some_and(|id| {
+                link.res.defs[id.i()] != Def::NONE
+                    || link.res.mentions[id.i()] & mention::LIBRARY_DEF != 0
+            });
+            if !found && !weak {
+                let error = crate::resolve::symbol_error(
+                    ErrorKind::UndefinedSymbol,
+                    "undefined symbol of a library",
+                    name,
+                );
+                errors.push(error.in_file(&library.name));
+            }
+        }
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
+}

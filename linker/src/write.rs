@@ -124,6 +124,13 @@ fn run(link: &Link<'_>, task: Task<'_, '_>) -> Yield {
         // Zeroed contents among others have size but no bytes.
         let buf = &mut task.buf[at..at + data.len()];
         buf.copy_from_slice(data);
+        let word = link.arch.word as usize;
+        let object = link.object(member.file);
+        if object.is_reversed(member.index) && data.len().is_multiple_of(word) {
+            for (to, from) in buf.chunks_exact_mut(word).zip(data.chunks_exact(word).rev()) {
+                to.copy_from_slice(from);
+            }
+        }
         end = at + data.len();
         if !data.is_empty() {
             let base = task.out.addr.wrapping_add(offset);

@@ -77,6 +77,9 @@ pub const AMD64: Arch = Arch {
     row,
     plt_header,
     plt_entry,
+    plt_marked_size: 32,
+    plt_marked,
+    plt_marked_lazy: |entry| entry + 16,
     plt_eager,
     plt_lazy: |entry| entry + 6,
     can_relax: relax::can,
@@ -102,6 +105,15 @@ fn plt_entry(buf: &mut [u8], at: u64, slot: u64, index: u32, header: u64) {
     buf[2..6].copy_from_slice(&displacement(slot, at + 2));
     buf[7..11].copy_from_slice(&index.to_le_bytes());
     buf[12..16].copy_from_slice(&displacement(header, at + 12));
+}
+
+/// `endbr64; jmp *slot(%rip); nop; endbr64; push $index; jmp header; nop`
+fn plt_marked(buf: &mut [u8], at: u64, slot: u64, index: u32, header: u64) {
+    plt_eager(buf, at, slot);
+    buf[16..32]
+        .copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa, 0x68, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0, 0x66, 0x90]);
+    buf[21..25].copy_from_slice(&index.to_le_bytes());
+    buf[26..30].copy_from_slice(&displacement(header, at + 26));
 }
 
 /// `endbr64; jmp *slot(%rip); nop`

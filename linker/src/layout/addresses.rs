@@ -307,7 +307,9 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
             PT_GNU_STACK => {
                 segment.align = 16;
                 segment.mem_size = link.options.z.stack_size;
-                if link.options.z.execstack == Some(true) {
+                // An object that does not say counts as not asking, as lld and mold have it.
+                let asked = || link.res.objects().any(|(_, o)| o.exec_stack);
+                if link.options.z.execstack.unwrap_or_else(asked) {
                     segment.flags |= PF_X;
                 }
                 tail.push(segment);

@@ -75,7 +75,11 @@ fn is_content(link: &Link<'_>, object: &Object<'_>, index: u32, section: &Sectio
         SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_RELA | SHT_REL | SHT_GROUP | SHT_SYMTAB_SHNDX
         | SHT_LLVM_ADDRSIG => false,
         _ if section.flags & SHF_EXCLUDE != 0 => false,
-        _ if section.flags & SHF_ALLOC != 0 => true,
+        _ if section.flags & SHF_ALLOC != 0 => {
+            let name = object.section_name(index);
+            let table = name == b".ctors" || name == b".dtors";
+            !(table && crate::init_order::is_table_end(&object.name))
+        }
         _ => {
             let name = object.section_name(index);
             let debug = name.starts_with(b".debug")
@@ -92,6 +96,12 @@ fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section) -> Key<'a> {
     let name = object.section_name(index);
     let alloc = section.flags & SHF_ALLOC != 0;
     let name = if alloc { output_name(name) } else { name };
+    // Old constructor tables become part of the array, words reversed.
+    let name = match name {
+        b".ctors" if alloc => b".init_array",
+        b".dtors" if alloc => b".fini_array",
+        name => name,
+    };
     let mut kind = section.kind;
     // Old assemblers give these PROGBITS; the loader goes by DT_INIT_ARRAY, not by the type.
     match name {
@@ -266,8 +276,11 @@ fn split_all<'a>(link: &mut Link<'a>, lists: Vec<MergeList>) -> Result<(), Error
 pub fn place_members(link: &mut Link<'_>) {
     let mut outs = std::mem::take(&mut link.outs);
     let mut sec_off = std::mem::take(&mut link.sec_off);
-    for out in outs.iter_mut().filter(|o| o.made.is_none()) {
-        super::order::sort_members(link, out);
+    let mut own: Vec<&mut OutSec> = outs.iter_mut().filter(|o| o.made.is_none()).collect();
+    // What follows another section's order comes after it has one.
+    own.sort_by_key(|o| super::order::is_link_order(link, o));
+    for out in own {
+        super::order::sort_members(link, out, &sec_off);
         let mut size = 0u64;
         for member in &out.members {
             let object = link.object(member.file);

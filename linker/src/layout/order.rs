@@ -4,31 +4,34 @@ use super::{Made, OutSec};
 use crate::format::elf::*;
 use crate::link::Link;
 
-/// Puts init functions into priority order; everything else stays as the command line has it.
-pub(crate) fn sort_members(link: &Link<'_>, out: &mut OutSec) {
-    let arrays: &[&[u8]] =
-        &[b".init_array", b".fini_array", b".preinit_array", b".ctors", b".dtors"];
-    if !arrays.contains(&&out.name[..]) {
+/// Puts init functions into priority order, and link-order sections into that of what they are
+/// linked to; everything else stays as the command line has it.
+pub(crate) fn sort_members(link: &Link<'_>, out: &mut OutSec, sec_off: &[u64]) {
+    if matches!(out.kind, SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY) {
+        out.members.sort_by_key(|m| {
+            let name = link.object(m.file).section_name(m.index);
+            crate::init_order::classify(name).map_or(crate::init_order::NO_PRIORITY, |c| c.rank)
+        });
+    }
+    if !is_link_order(link, out) {
         return;
     }
     out.members.sort_by_key(|m| {
-        let name = link.object(m.file).section_name(m.index);
-        priority(name)
+        let object = link.object(m.file);
+        let section = object.sections.get(m.index);
+        let target = object.sec(section.link);
+        match section.flags & SHF_LINK_ORDER != 0 && section.link != 0 {
+            true => (link.sec_out[target.i()], sec_off[target.i()]),
+            false => (u32::MAX, 0),
+        }
     });
 }
 
-/// Priority of `.init_array.N`; without one it comes last, after 65535. `.ctors.N` counts down.
-fn priority(name: &[u8]) -> u32 {
-    let Some(at) = name.iter().rposition(|&c| c == b'.').filter(|&at| at > 0) else {
-        return 1 << 16;
-    };
-    match std::str::from_utf8(&name[at + 1..]).ok().and_then(|s| s.parse::<u32>().ok()) {
-        Some(n) if name.starts_with(b".ctors") || name.starts_with(b".dtors") => {
-            65535 - n.min(65535)
-        }
-        Some(n) => n.min(65535),
-        None => 1 << 16,
-    }
+/// Whether a member's place depends on where another section is.
+pub(crate) fn is_link_order(link: &Link<'_>, out: &OutSec) -> bool {
+    let flags = |m: &super::Member| link.object(m.file).sections.get(m.index).flags;
+    out.members.first().is_some_and(|m| flags(m) & SHF_LINK_ORDER != 0)
+        && out.members.iter().any(|m| flags(m) & SHF_LINK_ORDER != 0)
 }
 
 /// Whether a writable section is read-only once relocated.
@@ -78,7 +81,7 @@ pub(crate) fn rank(out: &OutSec) -> (u8, u8) {
         let within = match out.made {
             Some(made) if made <= Made::RelaPlt => made as u8,
             Some(_) => 200,
-            None if out.kind == SHT_NOTE => Made::Property as u8,
+            None if out.kind == SHT_NOTE => Made::BuildId as u8,
             None => 100,
         };
         return (1, if zeroed { 255 } else { within });

@@ -172,6 +172,8 @@ pub struct Plan {
     pub packed_got: Vec<u32>,
     /// Words `.relr.dyn` takes; found by layout.
     pub relr_words: usize,
+    /// PLT entries carry landing marks (IBT).
+    pub marked_plt: bool,
     /// Something counts from the GOT's base.
     pub got_based: bool,
     /// What the scan says about flags.

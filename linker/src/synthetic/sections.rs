@@ -82,7 +82,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
         ),
         (Made::RelaPlt, jumps * 3 * word, word, 3 * word),
         (Made::EhFrame, plan.eh.size, word, 0),
-        (Made::Plt, jumps * link.arch.plt.entry + table(lazy, link.arch.plt.header), 16, 16),
+        (Made::Plt, jumps * link.plt_entry_size() + table(lazy, link.arch.plt.header), 16, 16),
         (Made::Dynamic, table(dynamic, plan.tags.len() as u64 * 2 * word), word, 2 * word),
         (Made::Got, u64::from(plan.got_words) * word, word, word),
     ];
@@ -196,6 +196,10 @@ pub fn plan_properties(link: &mut Link<'_>) -> Result<(), crate::Errors> {
     if link.options.kind != OutputKind::Relocatable {
         let lists = lists.iter().map(|l| &l[..]);
         link.plan.properties = notes::merge(lists, link.arch.machine, &forced);
+        let ibt = |p: &notes::Property| {
+            p.kind == 0xc000_0002 && p.data.first().is_some_and(|b| b & 1 != 0)
+        };
+        link.plan.marked_plt = z.ibtplt || link.plan.properties.iter().any(ibt);
     }
     crate::Errors::collect(errors).map_or(Ok(()), Err)
 }

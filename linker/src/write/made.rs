@@ -122,7 +122,11 @@ impl<'l, 'a> Writer<'l, 'a> {
         self.word(buf, 0, dynamic);
         let reserved = link.arch.plt.reserved as u32;
         for index in 0..link.plan.plt.len() as u32 {
-            let lazy = (link.arch.plt_lazy)(link.plt_address(index));
+            let entry = link.plt_address(index);
+            let lazy = match link.plan.marked_plt {
+                true => (link.arch.plt_marked_lazy)(entry),
+                false => (link.arch.plt_lazy)(entry),
+            };
             self.word(buf, reserved + index, lazy);
         }
         for (at, &id) in link.plan.iplt.iter().enumerate() {
@@ -138,12 +142,15 @@ impl<'l, 'a> Writer<'l, 'a> {
         if header > 0 {
             (link.arch.plt_header)(&mut buf[..header], base, link.got_base());
         }
-        let size = link.arch.plt.entry as usize;
+        let size = link.plt_entry_size() as usize;
         for (index, entry) in buf[header..].chunks_exact_mut(size).enumerate() {
             let index = index as u32;
             let (at, slot) = (link.plt_address(index), link.plt_slot(index));
             if (index as usize) < link.plan.plt.len() {
-                (link.arch.plt_entry)(entry, at, slot, index, base);
+                match link.plan.marked_plt {
+                    true => (link.arch.plt_marked)(entry, at, slot, index, base),
+                    false => (link.arch.plt_entry)(entry, at, slot, index, base),
+                }
             } else {
                 (link.arch.plt_eager)(entry, at, slot);
             }

@@ -251,7 +251,7 @@ pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'
         sec_base: 0,
         local_base: 0,
         inflated: Vec::new(),
-        exec_stack: None,
+        exec_stack: false,
     };
     let mut groups = Vec::new();
     let mut symtab = None;
@@ -263,6 +263,9 @@ pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'
             SHT_SYMTAB_SHNDX => extended = section.data(data),
             SHT_RELA => object.relocs_of[section.info as usize] = index,
             SHT_GROUP => groups.push((index, section)),
+            _ if section.flags & SHF_EXECINSTR != 0 => {
+                object.exec_stack |= object.section_name(index) == b".note.GNU-stack";
+            }
             _ => {}
         }
     }
