@@ -35,9 +35,12 @@
 //!   is taken as what the resolver returns at one place and as a PLT entry at another.
 //! - `export` facts are for names that an object, a library or `--defsym` defines; `__tls_get_addr` is
 //!   never an `import`.
+//! - A static executable has `init` and `fini` facts too: its start-up code calls the sections' entries.
 //! - `dynamic.broken` (text) is what a loader would refuse or fall over; no correct module has it.
 //! - `relro` counts up to the last whole page of PT_GNU_RELRO, as ld.so protects it.
 //! - `unwind` facts exist if there is a PT_GNU_EH_FRAME or `--eh-frame-hdr` is asked for.
+//! - `lookup` facts are for names that objects mention, not for those that only libraries do, nor for
+//!   those that only linkers make ([`elf::is_linkers`]).
 //! - `lookup` facts exist only if the module has a dynamic symbol table.
 //!
 //! # Families

@@ -58,6 +58,11 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
     facts
 }
 
+/// Whether `name` is one that linkers define when nobody else does: it has no `lookup` fact.
+pub fn is_linkers(name: &str) -> bool {
+    names::is_linkers(name)
+}
+
 /// The bytes around a relocation's place that a linker may rewrite: (before, after) in bytes, where
 /// `after` counts from the place and includes the field.
 ///

@@ -161,9 +161,7 @@ impl Sites<'_, '_> {
             let global = file.object.symbols.iter().filter(|s| s.binding != Binding::Local);
             names.extend(global.map(|s| Name::parse(&s.name).base));
         }
-        for library in &world.libraries {
-            names.extend(library.symbols.iter().map(|s| &*s.name));
-        }
+        names.retain(|name| !scold_diff::model::elf::is_linkers(name));
         let mut found: Vec<(Box<str>, Meaning)> = Vec::new();
         for (key, value) in self.facts.iter().filter(|(key, _)| key.family == Family::Export) {
             let Value::Export { meaning, .. } = value else { continue };
@@ -271,13 +269,14 @@ impl Sites<'_, '_> {
 
     /// Functions called at load and unload.
     fn arrays(&mut self) {
-        let mut init = self.function("_init");
+        // A static executable's start-up code calls the arrays, but knows no DT_INIT.
+        let dynamic = has_dynamic_table(self.link);
+        let mut init = if dynamic { self.function("_init") } else { Vec::new() };
         init.extend(self.array(SectionKind::InitArray, ".init_array"));
         let mut fini = self.array(SectionKind::FiniArray, ".fini_array");
         fini.reverse();
-        fini.extend(self.function("_fini"));
-        if !has_dynamic_table(self.link) {
-            return;
+        if dynamic {
+            fini.extend(self.function("_fini"));
         }
         for (family, list) in [(Family::Init, init), (Family::Fini, fini)] {
             for (index, meaning) in list.into_iter().enumerate() {
@@ -373,9 +372,8 @@ impl Sites<'_, '_> {
         for file in self.link.loaded() {
             for index in 0..self.labels[file].len() {
                 let section = self.link.section(file, index);
-                if section.kind != SectionKind::EhFrame
-                    || self.link.fates[file][index] != Fate::Live
-                {
+                let unwinds = section.kind == SectionKind::EhFrame || section.name == ".eh_frame";
+                if !unwinds || self.link.fates[file][index] != Fate::Live {
                     continue;
                 }
                 let Some(fdes) = unwind::fdes(section) else {
