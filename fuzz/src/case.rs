@@ -33,6 +33,38 @@ pub struct Case {
     pub versions: Option<VersionScript>,
 }
 
+impl Case {
+    /// Every object, members of archives included, in command-line order.
+    pub fn objects(&self) -> Vec<&Object> {
+        let mut list = Vec::new();
+        for input in &self.inputs {
+            match input {
+                Input::Object(object) => list.push(object),
+                Input::Archive(archive) => list.extend(&archive.members),
+                Input::Group(archives) => list.extend(archives.iter().flat_map(|a| &a.members)),
+                Input::Library(_) => {}
+            }
+        }
+        list
+    }
+
+    /// The same, to change them.
+    pub fn objects_mut(&mut self) -> Vec<&mut Object> {
+        let mut list = Vec::new();
+        for input in &mut self.inputs {
+            match input {
+                Input::Object(object) => list.push(object),
+                Input::Archive(archive) => list.extend(&mut archive.members),
+                Input::Group(archives) => {
+                    list.extend(archives.iter_mut().flat_map(|a| &mut a.members));
+                }
+                Input::Library(_) => {}
+            }
+        }
+        list
+    }
+}
+
 /// An option that changes what the result means.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs)] // Named after the flag.

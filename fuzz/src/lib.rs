@@ -12,9 +12,11 @@ pub mod examine;
 pub mod expect;
 pub mod finding;
 pub mod generate;
+pub mod mutate;
 pub mod reduce;
 pub mod relocs;
 pub mod settle;
+pub mod target;
 pub mod text;
 
 pub use case::Case;

@@ -8,7 +8,7 @@ use scold_diff::adapter::{self, Outcome, REFERENCE};
 use scold_diff::model::ErrorClass;
 
 use super::*;
-use crate::case::{Object, SymbolKind};
+use crate::case::SymbolKind;
 use crate::config::KNOBS;
 use crate::relocs::AMD64;
 use crate::text;
@@ -17,19 +17,6 @@ const TARGET: Target = Target::AMD64_ELF;
 
 fn cases(count: u64) -> impl Iterator<Item = Case> {
     (0..count).map(|i| seeded(7, i, TARGET, Mode::ALL[i as usize % Mode::ALL.len()]))
-}
-
-fn objects(case: &Case) -> Vec<&Object> {
-    let mut list = Vec::new();
-    for input in &case.inputs {
-        match input {
-            Input::Object(object) => list.push(object),
-            Input::Archive(archive) => list.extend(&archive.members),
-            Input::Group(archives) => list.extend(archives.iter().flat_map(|a| &a.members)),
-            Input::Library(_) => {}
-        }
-    }
-    list
 }
 
 #[test]
@@ -63,7 +50,7 @@ fn everything_appears() {
     let (mut lines, mut sections, mut total) = (0, 0, 0);
     for case in cases(1000) {
         lines += text::print(&case).lines().count();
-        for object in objects(&case) {
+        for object in case.objects() {
             sections += object.sections.len();
             for reloc in object.sections.iter().flat_map(|section| &section.relocs) {
                 *relocs.entry(reloc.r_type).or_default() += 1;

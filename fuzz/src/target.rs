@@ -1,0 +1,173 @@
+//! Fuzz targets: bytes → a panic if something is wrong. `fuzz_targets/` has one file for each, which
+//! libFuzzer drives; here each is smoke-run by plain tests too.
+//!
+//! Bytes that are the text of a case stand for that case, so that seeds are readable; any other bytes
+//! are the choices of the generator.
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use scold_diff::adapter::{self, Outcome, REFERENCE, Shared};
+use scold_diff::oracle::Cost;
+use scold_diff::request::File;
+use scold_diff::{Mode, Request, Target, model};
+
+use crate::examine::Bench;
+use crate::{Case, emit, generate, text};
+
+/// One target: its name, and what it does with bytes.
+pub type Row = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Row] =
+    &[("link", link), ("differential", differential), ("parse", parse), ("roundtrip", roundtrip)];
+
+/// The case that `bytes` stand for.
+pub fn case(bytes: &[u8]) -> Case {
+    std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.starts_with("case "))
+        .and_then(|text| text::parse(text).ok())
+        .unwrap_or_else(|| generate::from_bytes(bytes, Target::AMD64_ELF, None))
+}
+
+/// The reference alone, in process, against what the specs demand.
+pub fn link(bytes: &[u8]) {
+    static BENCH: OnceLock<Bench> = OnceLock::new();
+    judge(BENCH.get_or_init(|| bench(REFERENCE, Cost::Bytes)), bytes);
+}
+
+/// All linkers of this machine against each other and the specs.
+pub fn differential(bytes: &[u8]) {
+    static BENCH: OnceLock<Bench> = OnceLock::new();
+    judge(BENCH.get_or_init(|| bench("all", Cost::Bytes)), bytes);
+}
+
+fn bench(linkers: &str, cost: Cost) -> Bench {
+    let linkers = adapter::select(&[linkers.to_owned()], &[]).expect("these are always there");
+    Bench::new(linkers, cost, Duration::from_secs(10))
+}
+
+fn judge(bench: &Bench, bytes: &[u8]) {
+    let case = case(bytes);
+    let examined = bench.examined(&case);
+    if let Some(complaint) = examined.ruling.news().next() {
+        panic!("{}\n{complaint:#?}\n{case:?}", complaint.signature(&examined.request));
+    }
+}
+
+/// Arbitrary bytes as case text, as an object and as an output: errors, never panics.
+pub fn parse(bytes: &[u8]) {
+    let _ = text::parse(&String::from_utf8_lossy(bytes));
+    let file = File { name: "a.o".into(), bytes: bytes.into() };
+    let request = Request {
+        target: Target::AMD64_ELF,
+        mode: Mode::Shared,
+        args: vec!["a.o".into()],
+        files: vec![file],
+    };
+    let outcome = reference().link(&request, Duration::from_secs(10));
+    assert!(!matches!(outcome, Outcome::Crashed(_)), "{outcome:?}");
+    let _ = model::elf::facts(&request, bytes);
+}
+
+fn reference() -> &'static Shared {
+    static LINKER: OnceLock<Shared> = OnceLock::new();
+    LINKER.get_or_init(|| adapter::select(&[REFERENCE.into()], &[]).expect("ours").remove(0))
+}
+
+/// The text form reads back, and the same case gives the same bytes.
+pub fn roundtrip(bytes: &[u8]) {
+    let case = case(bytes);
+    let text = text::print(&case);
+    assert_eq!(text::parse(&text).as_ref(), Ok(&case), "{text}");
+    assert_eq!(emit::request(&case), emit::request(&case));
+}
+
+/// Runs target `name` on the files that the command line names: how a crash is looked at without
+/// libFuzzer.
+pub fn replay(name: &str) -> ExitCode {
+    let Some((_, run)) = TARGETS.iter().find(|(known, _)| *known == name) else {
+        return ExitCode::FAILURE;
+    };
+    for path in std::env::args_os().skip(1) {
+        match std::fs::read(&path) {
+            Ok(bytes) => run(&bytes),
+            Err(error) => {
+                eprintln!("{}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// What a file of `fuzz_targets/` consists of.
+#[macro_export]
+macro_rules! fuzz_target {
+    ($name:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::target::$name(bytes));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::process::ExitCode {
+            $crate::target::replay(stringify!($name))
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_its_file() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz_targets");
+        for (name, _) in TARGETS {
+            let text = std::fs::read_to_string(format!("{folder}/{name}.rs")).unwrap();
+            assert!(text.contains(&format!("fuzz_target!({name})")), "{name}");
+        }
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), TARGETS.len());
+    }
+
+    #[test]
+    fn parse_and_roundtrip_hold_on_random_bytes() {
+        for number in 0..50 {
+            let bytes = generate::bytes(2, number);
+            parse(&bytes[..bytes.len() % (number as usize * 40 + 1)]);
+            roundtrip(&bytes);
+        }
+    }
+
+    #[test]
+    fn near_valid_objects_never_crash_the_reference() {
+        for number in 0..40 {
+            let case = generate::seeded(9, number, Target::AMD64_ELF, Mode::Shared);
+            let request = emit::request(&case);
+            let bytes = request.files[0].bytes.clone();
+            for step in 0..8 {
+                let mut bad = bytes.to_vec();
+                let at = (number as usize * 131 + step * 977) % bad.len();
+                bad[at] ^= 1 << (step % 8);
+                parse(&bad);
+                parse(&bad[..at]);
+            }
+        }
+    }
+
+    #[test]
+    fn seeds_read_back() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpus/seeds/amd64-elf");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let case = text::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            assert_eq!(text::print(&case), text, "{}", path.display());
+            roundtrip(text.as_bytes());
+            count += 1;
+        }
+        assert!(count >= 20, "{count} seeds");
+    }
+}
