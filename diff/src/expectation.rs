@@ -129,6 +129,12 @@ impl Expectation {
             self.judge_error(class, found, strictness, &mut judgement);
             return judgement;
         }
+        if let Refusal::Must(classes) = &self.refusal {
+            let key = Key::new(Family::Error, "");
+            let expected = Value::Error(classes[0]);
+            self.record(&mut judgement, &key, Some(&expected), None, strictness);
+            return judgement;
+        }
         let chosen = self.chosen(found);
         for difference in self.facts.differences(found) {
             let expected = match chosen.get(difference.key) {
@@ -266,7 +272,7 @@ mod tests {
         let judge = |e: &Expectation, f: &Facts| e.judge(f, Strictness::Spec).wrong.len();
         assert_eq!(judge(&must, &Facts::refused(ErrorClass::DuplicateSymbol)), 0);
         assert_eq!(judge(&must, &Facts::refused(ErrorClass::Other)), 1);
-        assert_eq!(judge(&must, &facts(&[("x", 0)])), 2);
+        assert_eq!(judge(&must, &facts(&[("x", 0)])), 1);
         let never = Expectation::default();
         assert_eq!(judge(&never, &Facts::refused(ErrorClass::Other)), 1);
     }

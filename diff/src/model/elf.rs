@@ -39,8 +39,13 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
         }
     };
     module.executable = !request.mode.is_library();
-    let inputs = inputs::Inputs::read(request);
-    let places = places::Places::locate(&inputs, &module);
+    let mut inputs = inputs::Inputs::read(request);
+    let mut places = places::Places::locate(&inputs, &module);
+    let absent = places.absent(&inputs);
+    if absent.contains(&true) {
+        inputs.forget(&absent);
+        places = places::Places::locate(&inputs, &module);
+    }
     let plt_got = module.dynamic.as_ref().and_then(|dynamic| dynamic.plt_got);
     let got = places.symbol("_GLOBAL_OFFSET_TABLE_").or(plt_got);
     let judge = judge::Judge {

@@ -153,6 +153,10 @@ impl Row {
     /// Whether practice disagrees about `value`: mold reads 8- and 16-bit fields as unsigned,
     /// bfd takes -2^n..2^n for them and for their relative forms.
     pub fn is_disputed(&self, value: u64) -> bool {
+        if self.form == Form::Size && self.width == 4 {
+            // bfd reads it as unsigned, lld as signed.
+            return (-0x8000_0000..0).contains(&(value as i64)) || value >> 31 == 1;
+        }
         if self.width > 2 || self.form == Form::Nothing {
             return false;
         }

@@ -166,11 +166,9 @@ impl Sites<'_, '_> {
         for (key, value) in self.facts.iter().filter(|(key, _)| key.family == Family::Export) {
             let Value::Export { meaning, .. } = value else { continue };
             let (base, version) = key.rest.split_once('@').unwrap_or((&key.rest, ""));
-            let hidden = !version.is_empty() && !version.starts_with('@');
-            match found.iter_mut().find(|(name, _)| **name == *base) {
-                Some(entry) if !hidden => entry.1 = meaning.clone(),
-                Some(_) => {}
-                None => found.push((base.into(), meaning.clone())),
+            // Hidden versions only answer to those who ask for them.
+            if version.is_empty() || version.starts_with('@') {
+                found.push((base.into(), meaning.clone()));
             }
         }
         for name in names {

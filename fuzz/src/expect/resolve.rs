@@ -60,6 +60,8 @@ pub(crate) struct Sym<'c> {
     pub(crate) winner: Winner,
     /// An object mentions it (a discarded or unloaded one doesn't count).
     pub(crate) in_objects: bool,
+    /// The last mention in an object said STT_TLS.
+    pub(crate) tls: bool,
     /// A library defines or needs it.
     pub(crate) in_libraries: bool,
     /// Some object refers to it without STB_WEAK.
@@ -212,6 +214,7 @@ impl<'c> Link<'c> {
             version: None,
             winner: Winner::Undefined,
             in_objects: false,
+            tls: false,
             in_libraries: false,
             strong_ref: false,
             referenced: false,
@@ -272,8 +275,19 @@ impl<'c> Link<'c> {
     ) {
         let defines = self.defines(file, symbol);
         let old = self.syms[id].clone();
+        let tls = symbol.kind == SymbolKind::Tls;
+        if old.in_objects && old.tls != tls {
+            // bfd wants even references to agree, others look at the relocations only.
+            self.findings.may(ErrorClass::TlsMismatch);
+            self.findings.everything("mentions that disagree about TLS", true);
+        }
+        if defines && old.winner != Winner::Undefined && old.version != name.written() {
+            self.findings.may(ErrorClass::DuplicateSymbol);
+            self.findings.everything("definitions of one name with and without a version", true);
+        }
         let sym = &mut self.syms[id];
         sym.in_objects = true;
+        sym.tls = tls;
         sym.visibility = most_constraining(sym.visibility, symbol.visibility);
         if !defines {
             sym.referenced = true;
@@ -321,7 +335,7 @@ impl<'c> Link<'c> {
             sym.kind = symbol.kind;
             sym.binding = symbol.binding;
             sym.size = symbol.size;
-            sym.version = name.version.map(|version| (version, name.default));
+            sym.version = name.written();
         }
     }
 
@@ -402,6 +416,24 @@ impl<'c> Link<'c> {
             }
         }
         self.check_commons_against_archives();
+        self.check_versions();
+    }
+
+    /// A name that objects mention under several versions at once: every linker folds them its own way.
+    fn check_versions(&mut self) {
+        for id in 0..self.syms.len() {
+            let sym = &self.syms[id];
+            if sym.wanted.is_none() || !sym.in_objects {
+                continue;
+            }
+            let Some(plain) = self.find(&sym.name.clone()) else { continue };
+            let plain = &self.syms[plain];
+            if plain.in_objects || (plain.in_libraries && sym.winner != Winner::Undefined) {
+                self.findings.may(ErrorClass::DuplicateSymbol);
+                self.findings.may(ErrorClass::UndefinedSymbol);
+                self.findings.everything("one name under several versions", true);
+            }
+        }
     }
 
     fn pick_winner(&mut self, id: usize, found: Option<(usize, usize)>) {

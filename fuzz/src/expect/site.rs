@@ -217,6 +217,14 @@ impl<'l, 'c> Sites<'l, 'c> {
             Key::new(Family::Site, format!("{}+{:#x}", self.labels[file][index], reloc.offset));
         match thing {
             Thing::Undefined => return self.findings.error(ErrorClass::UndefinedSymbol),
+            Thing::Dynamic(id)
+                if self.link.syms[id].winner == Winner::Undefined
+                    && self.link.syms[id].wanted.is_some() =>
+            {
+                self.findings.may(ErrorClass::UndefinedSymbol);
+                self.findings.may(ErrorClass::UndefinedVersion);
+                self.findings.everything("a version that nothing defines", true);
+            }
             Thing::Gone if section.kind == SectionKind::EhFrame => return,
             Thing::Gone => {
                 self.findings.may(ErrorClass::UndefinedSymbol);
@@ -324,6 +332,10 @@ impl<'l, 'c> Sites<'l, 'c> {
         }
         if !at.row.fits(sum) {
             self.findings.error(ErrorClass::RelocOverflow);
+            if self.link.world.on.pic {
+                // bfd refuses narrow fields of movable images before it looks at the value.
+                self.findings.error(ErrorClass::RelocDynamic);
+            }
             return None;
         }
         Some(())
@@ -495,6 +507,11 @@ impl<'l, 'c> Sites<'l, 'c> {
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.everything("a TLS relocation of something else", false);
             return None;
+        }
+        if matches!(at.reloc.symbol, SymbolRef::Section(_)) {
+            // lld and bfd look at the symbol's type, and a section symbol has none.
+            self.findings.may(ErrorClass::RelocDynamic);
+            self.findings.may(ErrorClass::TlsMismatch);
         }
         match at.row.form {
             Form::TpOffset if on.library && at.row.width < 8 => {

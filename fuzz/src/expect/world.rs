@@ -88,6 +88,11 @@ impl<'c> Name<'c> {
         }
     }
 
+    /// The version it is written with, and whether it is the default one.
+    pub(crate) fn written(self) -> Option<(&'c str, bool)> {
+        self.version.map(|version| (version, self.default))
+    }
+
     /// What references to it look for: a default version answers to the plain name.
     pub(crate) fn key(self) -> (&'c str, Option<&'c str>) {
         (self.base, if self.default { None } else { self.version })

@@ -264,7 +264,7 @@ fn build(
         case.versions = Some(VersionScript {
             nodes: vec![VersionNode {
                 name: VERSION.into(),
-                global: vec!["scold.none".into()],
+                global: vec!["scold.none*".into()],
                 local: Vec::new(),
                 parent: None,
             }],

@@ -165,6 +165,15 @@ impl<'a> Inputs<'a> {
         }
     }
 
+    /// Forgets what the objects that are not in the output define; their mentions stay.
+    pub(super) fn forget(&mut self, absent: &[bool]) {
+        self.defs.clear();
+        self.commons.clear();
+        for index in (0..self.objects.len()).filter(|&index| !absent[index]) {
+            self.define(index);
+        }
+    }
+
     fn define(&mut self, index: usize) {
         let (object, first) = (&self.objects[index], self.first[index]);
         for symbol in object.symbols.iter().skip(1).filter(|symbol| symbol.binding != 0) {

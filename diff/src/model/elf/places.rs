@@ -58,6 +58,22 @@ impl Places {
         places
     }
 
+    /// Which objects are archive members that were not extracted: none of their marked sections is
+    /// in the output.
+    pub(super) fn absent(&self, inputs: &Inputs<'_>) -> Vec<bool> {
+        let members = || inputs.objects.iter().map(|object| object.file.ends_with(')'));
+        if !members().any(|member| member) {
+            return vec![false; inputs.objects.len()];
+        }
+        let mut seen: Vec<(bool, bool)> = vec![(false, false); inputs.objects.len()];
+        for (id, section) in placeable(inputs) {
+            let (marked, placed) = &mut seen[inputs.owner[id as usize] as usize];
+            *marked |= section.marker().is_some();
+            *placed |= self.base[id as usize] != NOWHERE;
+        }
+        members().zip(seen).map(|(member, (marked, placed))| member && marked && !placed).collect()
+    }
+
     fn by_markers(&mut self, inputs: &Inputs<'_>, module: &Module<'_>) -> usize {
         let mut markers = FxHashMap::default();
         for (id, section) in placeable(inputs) {
