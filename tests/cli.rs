@@ -108,7 +108,6 @@ fn hunt(dir: &Path, seed: &str, jobs: &str) -> serde_json::Value {
 }
 
 #[test]
-#[ignore = "until the generators are joined"]
 fn a_hunt_ends_with_one_summary_line_and_is_repeatable() {
     let dirs: Vec<tempfile::TempDir> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
     let one = hunt(dirs[0].path(), "5", "1");

@@ -10,7 +10,7 @@ mod engines;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -152,22 +152,13 @@ pub fn run(
     watch: &dyn Watch,
 ) -> Outcome {
     let started = Instant::now();
-    let next = AtomicU64::new(0);
+    let queue = Mutex::new(Queue { next: 0, left: bounds.cases });
     let state = Mutex::new(State::default());
     let worker = || {
         while !cancel.load(Ordering::Relaxed) && bounds.time.is_none_or(|t| started.elapsed() < t) {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if bounds.cases.is_some_and(|cases| number >= cases) {
-                break;
-            }
-            match schedule.case(number) {
-                schedule::Slot::Case(case) => {
-                    let examination = examiner.examine(&case);
-                    lock(&state).fold(number, *case, examination, watch);
-                }
-                schedule::Slot::Empty => {}
-                schedule::Slot::End => break,
-            }
+            let Some((number, case)) = lock(&queue).take(schedule) else { break };
+            let examination = examiner.examine(&case);
+            lock(&state).fold(number, *case, examination, watch);
         }
     };
     std::thread::scope(|scope| {
@@ -182,6 +173,33 @@ pub fn run(
         found: state.found.into_values().collect(),
         elapsed: started.elapsed(),
         cancelled: cancel.load(Ordering::Relaxed),
+    }
+}
+
+/// What comes next. Numbers without a case don't count, so cases are made one after the other; that
+/// takes a small part of the time that examining one takes.
+struct Queue {
+    next: u64,
+    left: Option<u64>,
+}
+
+impl Queue {
+    fn take(&mut self, schedule: &Schedule) -> Option<(u64, Box<Case>)> {
+        if self.left == Some(0) {
+            return None;
+        }
+        loop {
+            let number = self.next;
+            self.next += 1;
+            match schedule.case(number) {
+                schedule::Slot::Case(case) => {
+                    self.left = self.left.map(|left| left - 1);
+                    return Some((number, case));
+                }
+                schedule::Slot::Empty => {}
+                schedule::Slot::End => return None,
+            }
+        }
     }
 }
 

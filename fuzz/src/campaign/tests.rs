@@ -90,7 +90,7 @@ fn threads_do_not_change_what_is_found() {
 #[test]
 fn other_modes_are_left_out() {
     let outcome = hunt(2, &[Mode::Exe]);
-    assert_eq!(outcome.totals.cases, 100);
+    assert_eq!(outcome.totals.cases, 200);
     assert!(outcome.found.iter().all(|f| f.case.mode == Mode::Exe));
 }
 
