@@ -13,6 +13,7 @@ pub mod loader;
 pub mod model;
 pub mod oracle;
 pub mod real;
+pub mod report;
 pub mod request;
 pub mod run;
 pub mod selftest;

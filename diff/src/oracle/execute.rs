@@ -12,7 +12,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
-use crate::loader::{Content, Module};
+use crate::loader::{Cell, Content, Kind, Module};
 use crate::run::{End, Run};
 use crate::{Request, Target};
 use host::Host;
@@ -43,12 +43,20 @@ impl Oracle for Execute {
             let Some(script) = Script::of(evidence.request, &module) else { continue };
             let played = host.play(evidence.request, image, &script.text(), evidence.limit);
             let Ok(run) = played else { continue };
-            let mut session = Session { trial, module: &module, ruling };
+            let mut session = Session { trial, module: &module, cells: module.memory(), ruling };
             for (probe, value) in session.judge(evidence.request, &script, &run, image) {
                 probes.entry(probe).or_default().push((trial, value));
             }
         }
-        for (probe, answers) in probes {
+        for (probe, mut answers) in probes {
+            // Who answered another question, or is known to be wrong, has no vote.
+            answers.retain(|(trial, _)| {
+                let name = trial.linker.name();
+                let poisoned = ruling.poisoned.iter().any(|(linker, _)| linker == name);
+                let compared = |oracle| matches!(oracle, "expected" | "agree" | "loader");
+                !poisoned
+                    && !ruling.complaints.iter().any(|c| c.linker == name && compared(c.oracle))
+            });
             vote(&probe, &answers, ruling);
         }
     }
@@ -127,6 +135,7 @@ impl Script {
 struct Session<'a, 'r> {
     trial: &'a Trial,
     module: &'a Module<'a>,
+    cells: Vec<Cell>,
     ruling: &'r mut Ruling,
 }
 
@@ -220,12 +229,13 @@ impl Session<'_, '_> {
     }
 
     fn slot(&mut self, cell: usize, base: u64, line: &str, wanted: Option<&str>) {
-        let cells = self.module.memory();
-        let Some(cell) = cells.get(cell) else { return };
+        let Some(cell) = self.cells.get(cell).cloned() else { return };
         let moved = if self.module.image.moves { base } else { 0 };
         let (kind, value) = match &cell.content {
             Content::Address(at) => ("address", Some(moved.wrapping_add(*at))),
             Content::Number(number) => ("number", Some(*number)),
+            // Calls are never bound to an executable's own canonical PLT, which dlsym finds.
+            Content::Lookup { name, .. } if self.canonical_plt(cell.address, name) => return,
             Content::Lookup { addend, weak, .. } => match wanted.and_then(number) {
                 Some(at) => ("lookup", Some(at.wrapping_add(*addend))),
                 None if *weak => ("weak lookup", Some(*addend)),
@@ -243,13 +253,24 @@ impl Session<'_, '_> {
         }
     }
 
+    fn canonical_plt(&self, slot: u64, name: &str) -> bool {
+        let call = self.module.reloc_at(slot).is_some_and(|reloc| reloc.kind == Kind::JumpSlot);
+        let mut symbols = self.module.symbols.list.iter();
+        call && symbols.any(|symbol| symbol.name == name && symbol.undefined() && symbol.value != 0)
+    }
+
     fn own(&mut self, symbol: usize, base: u64, line: &str) {
         let symbol = &self.module.symbols.list[symbol];
         let moved = if self.module.image.moves { base } else { 0 };
         let key = format!("dlsym {}", symbol.name);
         // STB_GNU_UNIQUE may live elsewhere; TLS and IFUNC have addresses of their own; the loader
         // refuses names that it can't see.
-        if symbol.binding == 10 || symbol.kind == 6 || symbol.ifunc() || symbol.visibility % 4 == 1
+        // Nor what a version script made local (version 0) though it was left in the table.
+        if symbol.binding == 10
+            || symbol.version & 0x7fff == 0
+            || symbol.kind == 6
+            || symbol.ifunc()
+            || matches!(symbol.visibility & 3, 1 | 2)
         {
             return;
         }
@@ -285,26 +306,13 @@ fn vote(probe: &str, answers: &[(&Trial, String)], ruling: &mut Ruling) {
         .map(|(trial, value)| format!("{}: {value}", trial.linker.name()))
         .collect::<Vec<_>>()
         .join("; ");
-    let mismatch = |found: &str, wanted: &str| Mismatch {
-        key: probe.into(),
-        found: found.into(),
-        wanted: wanted.into(),
-    };
-    match majority {
-        Some(wanted) => {
-            for (trial, found) in answers.iter().filter(|(_, value)| value != wanted) {
-                let shape =
-                    format!("probe returns {} for {}", values::kind(found), values::kind(wanted));
-                let mismatch = mismatch(found, wanted);
-                ruling.complain("execute", trial.linker.name(), &shape, mismatch, &detail);
-            }
-        }
-        None => {
-            let names: Vec<&str> = answers.iter().map(|(trial, _)| trial.linker.name()).collect();
-            let mismatch = mismatch(&answers[0].1, &answers[1].1);
-            let shape = "no majority: probes differ";
-            ruling.complain("execute", &names.join("|"), shape, mismatch, &detail);
-        }
+    // Without one the value may be an accident of the layout: a part of an address, a distance.
+    let Some(wanted) = majority else { return };
+    for (trial, found) in answers.iter().filter(|(_, value)| value != wanted) {
+        let shape = format!("probe returns {} for {}", values::kind(found), values::kind(wanted));
+        let mismatch =
+            Mismatch { key: probe.into(), found: found.clone(), wanted: wanted.to_owned() };
+        ruling.complain("execute", trial.linker.name(), &shape, mismatch, &detail);
     }
 }
 

@@ -18,6 +18,10 @@ pub(super) fn gnu(name: &[u8]) -> u32 {
 }
 
 pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
+    // Without a dynamic section nobody reads the table: mold leaves one in static executables.
+    if image.dynamic.is_none() {
+        return;
+    }
     let Some(section) = image.dynsym() else { return };
     let symbols = image.symbols(section);
     let (gnu_table, sysv_table) = (image.tag(0x6fff_fef5), image.tag(4));

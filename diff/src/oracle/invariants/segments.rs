@@ -88,6 +88,9 @@ fn inside(image: &Image<'_>, flaws: &mut Flaws) {
             flaws.check(!missing, "section without its segment", section, 0, "a segment for it");
             continue;
         };
+        if segment.memsz == 0 {
+            continue;
+        }
         let at = format!("{kind:?}");
         // Writers round the end of RELRO up to a page.
         let len = if kind == elf::PT_GNU_RELRO { segment.filesz } else { segment.memsz };
@@ -133,7 +136,7 @@ fn relro(image: &Image<'_>, flaws: &mut Flaws) {
     let (start, end) = (relro.vaddr / PAGE * PAGE, relro.end() / PAGE * PAGE);
     for section in image.sections.iter().filter(|s| s.in_memory() && s.is(super::image::WRITE)) {
         // The page of RELRO's start may have something else before it.
-        let before = section.addr < relro.vaddr && section.end() > start;
+        let before = end > start && section.addr < relro.vaddr && section.end() > start;
         // bfd puts the reserved entries of .got.plt, and only those, into RELRO.
         let straddles = section.addr < end && section.end() > relro.end();
         let hit = before || (straddles && section.name != ".got.plt");
