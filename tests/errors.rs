@@ -66,9 +66,7 @@ fn refusal(text: &str) -> Result<String, String> {
     let files: MemoryFiles = link.files.into_iter().collect();
     match link_args(&link.args, &files) {
         Ok(_) => Err("was linked, though it must be refused".into()),
-        Err(errors) => {
-            Ok(errors.iter().map(|e| format!("{}: {e}\n", e.kind().code())).collect())
-        }
+        Err(errors) => Ok(errors.iter().map(|e| format!("{}: {e}\n", e.kind().code())).collect()),
     }
 }
 

@@ -5,4 +5,5 @@
 
 mod cli;
 mod drop_in;
+mod errors;
 mod tidy;

@@ -41,6 +41,7 @@ pub use output::{Report, Sink, Stats};
 pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<Report, Errors> {
     let mut clock = Clock::default();
     let arch = machine(inputs, options)?;
+    refuse_libraries(inputs, options)?;
     // Each file is read, its names get ids, the best definition of each name wins.
     let candidates = candidates(inputs);
     let wraps = wraps(options);
@@ -160,6 +161,19 @@ fn candidates(inputs: &Inputs) -> Vec<resolve::Candidate<'_>> {
         .iter()
         .map(|input| resolve::Candidate { data: input.bytes(), ..candidate(input) })
         .collect()
+}
+
+/// Neither a static program nor an object can need a library at run time.
+fn refuse_libraries(inputs: &Inputs, options: &Options) -> Result<(), Errors> {
+    if !options.is_static && options.kind != options::OutputKind::Relocatable {
+        return Ok(());
+    }
+    let libraries = inputs.list.iter().filter(|input| input.kind == InputKind::Shared);
+    let error = |input: &Input| {
+        let text = "a shared library can't be part of a static link";
+        Error::new(ErrorKind::BadInput, text).in_file(&input.name)
+    };
+    Errors::collect(libraries.map(error).collect()).map_or(Ok(()), Err)
 }
 
 /// Each wrapped name with its `__wrap_` and `__real_` forms.

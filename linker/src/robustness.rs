@@ -104,9 +104,14 @@ fn put(bytes: &mut [u8], at: usize, size: usize, value: u64) {
 fn link(name: &str, file: Vec<u8>, options: &str) {
     let mut files = sample::files();
     files.insert(name, file);
-    let args: Vec<String> =
-        options.split(' ').chain(["a.o", "b.o", "l.a", "libx.so"]).map(String::from).collect();
-    let _ = link_args(&args, &files);
+    let _ = link_args(&arguments(options), &files);
+}
+
+/// `options` and every sample that such a link can take.
+fn arguments(options: &str) -> Vec<String> {
+    let library = (!options.contains("-static") && !options.contains("-r")).then_some("libx.so");
+    let inputs = ["a.o", "b.o", "l.a"].into_iter().chain(library);
+    options.split(' ').chain(inputs).map(String::from).collect()
 }
 
 fn options() -> impl Strategy<Value = &'static str> {
@@ -128,10 +133,10 @@ fn options() -> impl Strategy<Value = &'static str> {
 #[test]
 fn samples_link() {
     let files = sample::files();
-    for options in ["-shared", "-pie -e f", "-shared --gc-sections -O2 --eh-frame-hdr", "-r"] {
-        let args: Vec<String> =
-            options.split(' ').chain(["a.o", "b.o", "l.a", "libx.so"]).map(String::from).collect();
-        if let Err(errors) = link_args(&args, &files) {
+    for options in
+        ["-shared", "-pie -e f", "-shared --gc-sections -O2 --eh-frame-hdr", "-r", "-r -x"]
+    {
+        if let Err(errors) = link_args(&arguments(options), &files) {
             panic!("{options}: {errors}");
         }
     }

@@ -188,11 +188,14 @@ fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
                 link.version_of[id.i()] = (node as u16 + 2) | hidden;
             }
             None if version.is_empty() || !link.is_shared() => {}
-            None => errors.push(crate::resolve::symbol_error(
-                ErrorKind::UndefinedVersion,
-                &format!("version {} is in no script", String::from_utf8_lossy(version)),
-                link.res.names.get(id),
-            )),
+            None => {
+                let name = String::from_utf8_lossy(link.res.names.get(id));
+                let version = String::from_utf8_lossy(version);
+                let text = format!("version {version} is in no script: {name}");
+                let file = link.res.object(link.res.defs[id.i()].file());
+                let error = Error::new(ErrorKind::UndefinedVersion, text);
+                errors.push(error.in_file(file.map_or("", |o| &o.name)));
+            }
         }
     }
     Errors::collect(errors).map_or(Ok(()), Err)

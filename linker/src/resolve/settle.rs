@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Def, File, Resolution, Resolver, mention, rank};
 use crate::error::{Error, ErrorKind, Errors, Site};
-use crate::object::{FileId, Home, Object, SymId, hash_name};
+use crate::object::{FileId, Home, Object, SymId, hash_name, kind};
 
 impl<'a> Resolver<'a, '_> {
     pub(super) fn finish(mut self) -> Result<Resolution<'a>, Errors> {
@@ -109,12 +109,27 @@ fn tls_mismatches(resolution: &Resolution<'_>) -> Vec<Error> {
     let mut errors = Vec::new();
     for (at, &bits) in resolution.mentions.iter().enumerate() {
         if bits & BOTH == BOTH {
-            let name = resolution.names.get(SymId(at as u32));
-            let text = "thread-local in one place, not in another";
-            errors.push(super::symbol_error(ErrorKind::TlsMismatch, text, name));
+            let id = SymId(at as u32);
+            let name = String::from_utf8_lossy(resolution.names.get(id));
+            let (tls, other) = (user(resolution, id, true), user(resolution, id, false));
+            let text = format!("thread-local here, but not in {other}: {name}");
+            errors.push(Error::new(ErrorKind::TlsMismatch, text).in_file(tls));
         }
     }
     errors
+}
+
+/// The first object that mentions `id` as thread-local, or as something known that is not.
+fn user(resolution: &Resolution<'_>, id: SymId, tls: bool) -> String {
+    let says = |object: &Object<'_>| {
+        let mut own = (0u32..).zip(&object.globals).filter(|g| *g.1 == id);
+        own.any(|(at, _)| match object.symbols.get(object.first_global + at).kind {
+            kind::NOTYPE => false,
+            kind => (kind == kind::TLS) == tls,
+        })
+    };
+    let found = resolution.objects().find(|o| says(o.1));
+    found.map_or_else(String::new, |o| o.1.name.clone())
 }
 
 /// Binds references with a version to the definition that has it.

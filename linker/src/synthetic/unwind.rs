@@ -5,7 +5,8 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use crate::eh_frame::{Record, RecordKind, split};
+use crate::Malformed;
+use crate::eh_frame::{Record, RecordKind, parse_cie, read_pointer, split};
 use crate::error::{Error, ErrorKind, Errors};
 use crate::layout::Member;
 use crate::link::{Link, MERGE_BIT, NOWHERE, attr};
@@ -93,12 +94,31 @@ fn records(link: &Link<'_>, input: u32, member: &Member) -> Result<Vec<Kept>, Er
             if function.is_none_or(|r| !is_live(link, object, r.sym)) {
                 continue;
             }
-        } else if record.kind != RecordKind::Cie {
+        } else if record.kind == RecordKind::Cie {
+            check_cie(link, &record, data).map_err(|m| m.in_section(&object.name, ".eh_frame"))?;
+        } else {
             continue;
         }
         list.push(Kept { input, record, offset: 0, cie: None, relocs: (first, at - first) });
     }
     Ok(list)
+}
+
+/// What makes `.eh_frame_hdr` must be readable: functions' addresses as plain or relative numbers.
+fn check_cie(link: &Link<'_>, record: &Record, data: &[u8]) -> Result<(), Malformed> {
+    if !link.options.eh_frame_hdr {
+        return Ok(());
+    }
+    let word = link.arch.word as usize;
+    let start = u64::from(record.offset);
+    let cie = parse_cie(record.bytes(data), record.id_at, word)
+        .map_err(|m| Malformed { offset: start + m.offset, ..m })?;
+    match read_pointer(&[0; 8], 0, cie.fde_encoding, word) {
+        Some(_) => Ok(()),
+        None => {
+            Err(Malformed { offset: start, text: "CIE's pointer encoding fits no search table" })
+        }
+    }
 }
 
 /// Whether the symbol at `index` is in a section of the output.

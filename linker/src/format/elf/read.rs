@@ -220,6 +220,9 @@ pub fn section_table<'a>(data: &'a [u8], name: &str) -> Result<(SectionTable<'a>
     let Some(bytes) = bytes else {
         return Err(bad(name, None, Some(40), "the section headers are outside the file"));
     };
+    if u64::from(names) >= count {
+        return Err(bad(name, None, Some(62), "the section name table does not exist"));
+    }
     Ok((SectionTable { bytes, count: count as u32 }, names))
 }
 
