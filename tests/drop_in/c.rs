@@ -192,3 +192,23 @@ fn dev_null_stays_a_device() {
     let meta = fs::metadata("/dev/null").expect("/dev/null");
     assert!(meta.file_type().is_char_device());
 }
+
+#[test]
+fn any_number_of_threads_makes_the_same_bytes() {
+    if std::env::var_os("SCOLD_LD").is_some() {
+        return;
+    }
+    let dir = scratch("threads");
+    let object = compile("gcc", &program("modes.c"), &["-fno-pic", "-O1", "-fcommon", "-g"]);
+    let mut first: Option<Vec<u8>> = None;
+    for threads in ["1", "2", "7"] {
+        let exe = dir.join(threads);
+        let flag = format!("-Wl,--threads={threads}");
+        run(driver("gcc").args(["-static", "-Wl,--build-id", &flag, "-o"]).arg(&exe).arg(&object));
+        let bytes = fs::read(&exe).expect("the program");
+        match &first {
+            None => first = Some(bytes),
+            Some(first) => assert!(*first == bytes, "{threads} threads make other bytes"),
+        }
+    }
+}

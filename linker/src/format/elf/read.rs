@@ -392,7 +392,11 @@ fn read_symbols<'a>(
         if symbol.home == Home::Common {
             object.commons.push(at);
         }
-        let (key, version) = split_version(object.symbol_name(at), at, symbol.home);
+        let name = object.symbol_name(at);
+        if symbol.home == Home::Common && name == b"__gnu_lto_slim" {
+            return fail(at, "GCC LTO code: link-time optimisation is not supported");
+        }
+        let (key, version) = split_version(name, at, symbol.home);
         object.versions.extend(version);
         object.keys.push((key, hash_name(key)));
     }
