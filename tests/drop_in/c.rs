@@ -34,7 +34,6 @@ fn programs_of_every_kind_run() {
 }
 
 #[test]
-#[ignore = "-r is not merged yet"]
 fn a_relocatable_link_can_be_linked_again() {
     let dir = scratch("relocatable");
     let object = compile("gcc", &program("modes.c"), &["-fPIE", "-O1", "-fcommon"]);
