@@ -17,17 +17,36 @@
 //! its object, else `#INDEX`; a section symbol is `[.text]`, symbol 0 is `-`. `;` starts a comment.
 //! Printing and parsing again gives the same case. Neither must know what the case means.
 
+mod later;
 mod parse;
 mod print;
 
 #[cfg(test)]
 mod tests;
+mod words;
 
 use crate::Case;
 use crate::case::{Binding, HashStyle, Opt, SectionFlags, SectionKind, SymbolKind};
 use crate::case::{Validity, Visibility};
 
-pub use parse::{Error, parse};
+pub use parse::parse;
+
+/// What is wrong with a text, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub text: String,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.text)
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl std::fmt::Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -376,7 +376,7 @@ fn section_flags(section: &Section) -> u64 {
         (flags.exclude, elf::SHF_EXCLUDE.0),
         (section.link_order.is_some(), elf::SHF_LINK_ORDER.0),
     ];
-    rows.iter().filter(|(on, _)| *on).fold(0, |bits, (_, bit)| bits | u64::from(*bit))
+    rows.iter().filter(|(on, _)| *on).fold(0, |bits, (_, bit)| bits | bit)
 }
 
 /// STT_* of a symbol.

@@ -98,7 +98,7 @@ impl World<'_> {
             let offset = if constants {
                 draft.append(section, 8, &(dice.below(3) as u64 + 0x5c01d).to_le_bytes())
             } else {
-                draft.append(section, 1, *dice.pick(&words))
+                draft.append(section, 1, words[dice.below(words.len())])
             };
             pieces.push(offset);
         }

@@ -1,8 +1,10 @@
 //! Text → case. Errors name the line; nothing in a text must make it panic or allocate without bound.
 
-use std::fmt;
 use std::str::FromStr;
 
+use super::Error;
+use super::later::{Later, Slot};
+use super::words::{Word, Words, is, split};
 use super::{BINDINGS, FLAGS, HASH_STYLES, KINDS, PLAIN_OPTIONS, SYMBOL_KINDS, VALIDITIES};
 use super::{VISIBILITIES, flag, value};
 use crate::case::*;
@@ -10,23 +12,6 @@ use crate::relocs;
 
 /// No section of a case is larger: a typo must not fill the memory.
 const LARGEST: u64 = 1 << 30;
-
-/// What is wrong with a text, and where.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Error {
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub text: String,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.text)
-    }
-}
-
-impl std::error::Error for Error {}
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -37,8 +22,8 @@ pub fn parse(text: &str) -> Result<Case> {
     let mut parser = Parser { lines: text.lines().enumerate(), line: 0 };
     let mut head = parser.next()?.ok_or_else(|| parser.error("no `case` line"))?;
     parser.expect(&mut head, "case")?;
-    let target = parser.from_str(&mut head)?;
-    let mode = parser.from_str(&mut head)?;
+    let target = parser.parsed(&mut head)?;
+    let mode = parser.parsed(&mut head)?;
     let validity = match head.peek() {
         Some(_) => parser.value(&mut head, VALIDITIES)?,
         None => Validity::Defined,
@@ -67,16 +52,6 @@ pub fn parse(text: &str) -> Result<Case> {
     }
     Ok(case)
 }
-
-/// A word and whether it was quoted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Word {
-    text: String,
-    bytes: Vec<u8>,
-    quoted: bool,
-}
-
-type Words = std::iter::Peekable<std::vec::IntoIter<Word>>;
 
 struct Parser<'a> {
     lines: std::iter::Enumerate<std::str::Lines<'a>>,
@@ -138,7 +113,7 @@ impl Parser<'_> {
         }
     }
 
-    fn from_str<T: FromStr<Err = String>>(&self, words: &mut Words) -> Result<T> {
+    fn parsed<T: FromStr<Err = String>>(&self, words: &mut Words) -> Result<T> {
         self.word(words)?.parse().map_err(|text: String| self.error(&text))
     }
 
@@ -387,25 +362,7 @@ impl Parser<'_> {
     ) -> Result<()> {
         let directive = self.word(&mut words)?;
         if directive == "reloc" {
-            let offset = self.number(&mut words)?;
-            let kind = self.word(&mut words)?;
-            let r_type = match relocs::number(&kind) {
-                Some(number) => number,
-                None => {
-                    kind.parse().map_err(|_| self.error(&format!("no relocation type `{kind}`")))?
-                }
-            };
-            let symbol = self.raw(&mut words)?;
-            later.push(self.line, Slot::Target(index, section.relocs.len()), symbol);
-            let addend = match words.next() {
-                None => 0,
-                Some(word) => word
-                    .text
-                    .parse()
-                    .map_err(|_| self.error(&format!("`{}` is no addend", word.text)))?,
-            };
-            section.relocs.push(Reloc { offset, r_type, symbol: SymbolRef::Null, addend });
-            return self.end(words);
+            return self.reloc(words, index, section, later);
         }
         if directive == "zeros" {
             let len = self.number(&mut words)?;
@@ -442,6 +399,34 @@ impl Parser<'_> {
         self.end(words)
     }
 
+    fn reloc(
+        &self,
+        mut words: Words,
+        index: usize,
+        section: &mut Section,
+        later: &mut Later,
+    ) -> Result<()> {
+        let offset = self.number(&mut words)?;
+        let kind = self.word(&mut words)?;
+        let r_type = match relocs::number(&kind) {
+            Some(number) => number,
+            None => {
+                kind.parse().map_err(|_| self.error(&format!("no relocation type `{kind}`")))?
+            }
+        };
+        let symbol = self.raw(&mut words)?;
+        later.push(self.line, Slot::Target(index, section.relocs.len()), symbol);
+        let addend = match words.next() {
+            None => 0,
+            Some(word) => word
+                .text
+                .parse()
+                .map_err(|_| self.error(&format!("`{}` is no addend", word.text)))?,
+        };
+        section.relocs.push(Reloc { offset, r_type, symbol: SymbolRef::Null, addend });
+        self.end(words)
+    }
+
     fn symbol(&self, mut words: Words, index: usize, later: &mut Later) -> Result<Symbol> {
         let name = self.word(&mut words)?;
         let binding = self.value(&mut words, BINDINGS)?;
@@ -467,142 +452,4 @@ impl Parser<'_> {
         let size = self.size(words)?;
         Ok(Symbol { name, binding, kind, visibility, size, definition })
     }
-}
-
-/// References that wait for the end of their object.
-#[derive(Default)]
-struct Later(Vec<(usize, Slot, Word)>);
-
-enum Slot {
-    Link(usize),
-    Place(usize),
-    Member(usize),
-    Target(usize, usize),
-}
-
-impl Later {
-    fn push(&mut self, line: usize, slot: Slot, word: Word) {
-        self.0.push((line, slot, word));
-    }
-
-    fn resolve(self, object: &mut Object) -> Result<()> {
-        for (line, slot, word) in self.0 {
-            let error = |text: String| Error { line, text };
-            match slot {
-                Slot::Link(i) => {
-                    object.sections[i].link_order =
-                        Some(section(object, &word.text).map_err(error)?);
-                }
-                Slot::Member(i) => {
-                    let member = section(object, &word.text).map_err(error)?;
-                    object.groups[i].members.push(member);
-                }
-                Slot::Place(i) => {
-                    let found = section(object, &word.text).map_err(error)?;
-                    if let Definition::Section { section, .. } = &mut object.symbols[i].definition {
-                        *section = found;
-                    }
-                }
-                Slot::Target(i, j) => {
-                    let found = target(object, &word).map_err(error)?;
-                    object.sections[i].relocs[j].symbol = found;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn section(object: &Object, name: &str) -> std::result::Result<usize, String> {
-    find(object.sections.iter().map(|section| &*section.name), name, "section")
-}
-
-fn target(object: &Object, word: &Word) -> std::result::Result<SymbolRef, String> {
-    let inner = word.text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    if word.text == "-" && !word.quoted {
-        Ok(SymbolRef::Null)
-    } else if let (Some(inner), false) = (inner, word.quoted) {
-        section(object, inner).map(SymbolRef::Section)
-    } else {
-        let names = object.symbols.iter().map(|symbol| &*symbol.name);
-        find(names, &word.text, "symbol").map(SymbolRef::Named)
-    }
-}
-
-/// `#INDEX`, or a name that occurs once.
-fn find<'a>(
-    names: impl ExactSizeIterator<Item = &'a str>,
-    name: &str,
-    what: &str,
-) -> std::result::Result<usize, String> {
-    if let Some(index) = name.strip_prefix('#').and_then(|index| index.parse().ok()) {
-        return if index < names.len() { Ok(index) } else { Err(format!("no {what} {name}")) };
-    }
-    let mut found = names.enumerate().filter(|(_, known)| *known == name).map(|(i, _)| i);
-    match (found.next(), found.next()) {
-        (Some(index), None) => Ok(index),
-        (None, _) => Err(format!("no {what} `{name}`")),
-        (Some(_), Some(_)) => Err(format!("more than one {what} `{name}`: say #INDEX")),
-    }
-}
-
-fn is(words: &mut Words, expected: &str) -> bool {
-    words.peek().is_some_and(|word| word.text == expected && !word.quoted)
-}
-
-/// Splits a line at blanks, outside of quotes, up to a `;`.
-fn split(line: &str) -> std::result::Result<Vec<Word>, &'static str> {
-    let mut words = Vec::new();
-    let mut rest = line.trim_start();
-    while !rest.is_empty() && !rest.starts_with(';') {
-        if let Some(inner) = rest.strip_prefix('"') {
-            let (bytes, len) = unquote(inner)?;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            words.push(Word { text, bytes, quoted: true });
-            rest = inner[len..].trim_start();
-        } else {
-            let end = rest.find(|c: char| c.is_whitespace() || c == ';').unwrap_or(rest.len());
-            let text = rest[..end].to_owned();
-            words.push(Word { bytes: text.clone().into_bytes(), text, quoted: false });
-            rest = rest[end..].trim_start();
-        }
-    }
-    Ok(words)
-}
-
-/// The bytes up to the closing quote, and how much of the text that was, quote included.
-fn unquote(text: &str) -> std::result::Result<(Vec<u8>, usize), &'static str> {
-    let mut bytes = Vec::new();
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Ok((bytes, at + 1)),
-            '\\' => {
-                let (at, escape) = chars.next().ok_or("a quote is not closed")?;
-                match escape {
-                    'n' => bytes.push(b'\n'),
-                    't' => bytes.push(b'\t'),
-                    'r' => bytes.push(b'\r'),
-                    '0' => bytes.push(0),
-                    'x' => {
-                        let hex = text.get(at + 1..at + 3).ok_or("\\x takes two digits")?;
-                        bytes
-                            .push(u8::from_str_radix(hex, 16).map_err(|_| "\\x takes two digits")?);
-                        chars.nth(1);
-                    }
-                    'u' => {
-                        let rest = text[at + 1..].strip_prefix('{').ok_or("\\u takes {HEX}")?;
-                        let end = rest.find('}').ok_or("\\u takes {HEX}")?;
-                        let code = u32::from_str_radix(&rest[..end], 16).ok();
-                        let c = code.and_then(char::from_u32).ok_or("\\u takes {HEX}")?;
-                        bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                        chars.nth(rest[..end].chars().count() + 1);
-                    }
-                    other => bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
-                }
-            }
-            c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    Err("a quote is not closed")
 }
