@@ -135,7 +135,10 @@ thread_local! {
 pub fn remember_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(|| "somewhere".into(), ToString::to_string);
-        let message = info.payload_as_str().unwrap_or("no message");
+        let payload = info.payload();
+        let message = payload.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = message.unwrap_or("no message");
         LAST_PANIC.set(format!("{place}\n{message}"));
     }));
 }

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
-use crate::Case;
+use scold_diff::adapter::Outcome;
+
 use crate::campaign::{Examine as _, Found, Sighting};
 use crate::examine::Bench;
 use crate::finding::{self, Finding};
 use crate::reduce::{Budget, Reduced, reduce};
+use crate::{Case, emit};
 
 /// How findings are settled.
 #[derive(Clone, Copy)]
@@ -107,9 +109,28 @@ pub fn shrink(
     cancel: &AtomicBool,
 ) -> Reduced {
     let bench = narrow(bench, sighting);
+    let said = refusal(&bench, case, sighting);
     reduce(case, budget, &mut |candidate| {
-        !cancel.load(Ordering::Relaxed) && shows(&bench, candidate, &sighting.signature)
+        !cancel.load(Ordering::Relaxed)
+            && !candidate.inputs.is_empty()
+            && shows(&bench, candidate, &sighting.signature)
+            && (said.is_none() || said == refusal(&bench, candidate, sighting))
     })
+}
+
+/// What the blamed linker says when it refuses `case`, without names and numbers: classes are too
+/// wide to keep a reduction from drifting to another refusal.
+fn refusal(bench: &Bench, case: &Case, sighting: &Sighting) -> Option<String> {
+    if sighting.class() != "refused" {
+        return None;
+    }
+    let blamed = sighting.linkers().next()?;
+    let linker = bench.linkers.iter().find(|linker| linker.name() == blamed)?;
+    let Outcome::Refused(_, said) = linker.link(&emit::request(case), bench.limit) else {
+        return None;
+    };
+    let word = |word: &&str| word.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    Some(said.lines().next()?.split_whitespace().filter(word).collect::<Vec<_>>().join(" "))
 }
 
 /// Whether `case` shows a finding with this signature.
