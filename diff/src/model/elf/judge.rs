@@ -64,13 +64,15 @@ pub(super) struct Reference<'r> {
     pub(super) defs: &'r [Def],
     /// A section symbol: the addend selects the piece of a mergeable section.
     pub(super) section: bool,
+    /// Defined in the object that refers to it.
+    pub(super) own: bool,
     pub(super) addend: i64,
 }
 
 impl Reference<'_> {
     /// No symbol: what is there by itself.
     pub(super) const NONE: Reference<'static> =
-        Reference { name: "", defs: &[], section: false, addend: 0 };
+        Reference { name: "", defs: &[], section: false, own: false, addend: 0 };
 }
 
 fn bad(text: impl Into<String>) -> Meaning {
@@ -131,7 +133,7 @@ impl<'a> Judge<'_, 'a> {
             }
             _ => false,
         };
-        !to.defs.is_empty() && to.defs.iter().all(gone)
+        to.own && !to.defs.is_empty() && to.defs.iter().all(gone)
     }
 
     /// An address of this module, the addend taken off.
@@ -315,6 +317,9 @@ impl<'a> Judge<'_, 'a> {
             };
         }
         let asked = self.module.symbols.asked(symbol);
+        if symbol.name.is_empty() {
+            return bad("a dynamic relocation against a symbol without a name");
+        }
         if rest != 0 {
             return bad(format!("{asked} with {:#x} too much", rest));
         }
@@ -364,6 +369,9 @@ impl<'a> Judge<'_, 'a> {
             return self.tls(symbol.value.wrapping_add(template).wrapping_add(rest), to);
         }
         let asked = self.module.symbols.asked(symbol);
+        if symbol.name.is_empty() {
+            return bad("a dynamic relocation against a symbol without a name");
+        }
         if rest != 0 {
             return bad(format!("tls {asked} with {rest:#x} too much"));
         }

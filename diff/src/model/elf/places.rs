@@ -187,7 +187,9 @@ impl Places {
         for (i, common) in inputs.commons.iter().enumerate() {
             let Some(value) = self.symbol(common.name) else { continue };
             let list = if common.tls { &self.tls } else { &self.loads };
-            if inside(list, value).is_some() || (!common.tls && copied(module, value)) {
+            // Nor are copies and PLT entries commons.
+            let code = || module.image.segment(value).is_none_or(|segment| segment.executable());
+            if inside(list, value).is_some() || (!common.tls && (copied(module, value) || code())) {
                 continue;
             }
             self.base[sections + i] = value;

@@ -175,15 +175,16 @@ impl Pass<'_, '_, '_> {
             super::object::Where::Undefined => judge.inputs.wrap(symbol.name),
             _ => symbol.name.into(),
         };
-        let own;
+        let local;
         let defs: &[Def] = if symbol.binding == 0 {
-            own = judge.inputs.own(self.object, symbol);
-            own.as_slice()
+            local = judge.inputs.own(self.object, symbol);
+            local.as_slice()
         } else {
             judge.inputs.defs.get(&*wrapped).map_or(&[], |defs| defs)
         };
         let section = symbol.kind == 3;
-        let to = Reference { name: &wrapped, defs, section, addend: reloc.addend };
+        let own = matches!(symbol.place, super::object::Where::Section(_));
+        let to = Reference { name: &wrapped, defs, section, own, addend: reloc.addend };
         if self.ends_tls_sequence(reloc, row, to) {
             return;
         }
