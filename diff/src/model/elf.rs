@@ -53,7 +53,8 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
         inputs: &inputs,
         places: &places,
         module: &module,
-        got: Cell::new(got),
+        got: Cell::new(None),
+        default_got: got,
         ifuncs: RefCell::new(FxHashMap::default()),
         depth: Cell::new(0),
     };

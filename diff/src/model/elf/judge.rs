@@ -12,6 +12,7 @@ use super::object::{MERGE, STRINGS};
 use super::places::{Places, copy_at};
 use super::{amd64, names};
 use crate::Request;
+use crate::bytes::{number, sign_extend};
 use crate::loader::{DynReloc, Kind, Module, Symbol};
 use crate::model::{Meaning, Place};
 
@@ -21,8 +22,10 @@ pub(super) struct Judge<'j, 'a> {
     pub(super) inputs: &'j Inputs<'a>,
     pub(super) places: &'j Places,
     pub(super) module: &'j Module<'a>,
-    /// `_GLOBAL_OFFSET_TABLE_`, once known.
+    /// The GOT's base, once asked for.
     pub(super) got: Cell<Option<u64>>,
+    /// What it is if no code says so: the symbol's value, or DT_PLTGOT.
+    pub(super) default_got: Option<u64>,
     /// How the address of each IFUNC was taken: true if always by a resolved slot, false by a PLT entry.
     pub(super) ifuncs: RefCell<FxHashMap<Place, (bool, bool)>>,
     /// How many PLT entries deep the judge is: slots may lead in circles.
@@ -83,6 +86,26 @@ impl<'a> Judge<'_, 'a> {
     /// Whether addresses are numbers.
     fn fixed(&self) -> bool {
         !self.module.image.moves
+    }
+
+    /// The GOT's base: what the first GOTPC relocation gives (mold has the symbol elsewhere); all others
+    /// must agree with it.
+    pub(super) fn got_base(&self) -> Option<u64> {
+        if self.got.get().is_none() {
+            let first = self.places.sections().find_map(|(id, base)| {
+                let section = self.inputs.section(id).filter(|section| section.told())?;
+                let reloc = section.relocs().find(|reloc| {
+                    amd64::row(reloc.r_type).is_some_and(|row| row.form == amd64::Form::GotPc)
+                })?;
+                let size = amd64::row(reloc.r_type)?.size;
+                let place = base.wrapping_add(reloc.offset);
+                let field = number(self.module.image.slice(place, size.into())?);
+                let target = place.wrapping_add(sign_extend(field, size));
+                Some(target.wrapping_add_signed(reloc.addend.wrapping_neg()))
+            });
+            self.got.set(first.or(self.default_got));
+        }
+        self.got.get()
     }
 
     /// What a reference means whose bits, with `addend` in them, lead to `found`.

@@ -86,9 +86,10 @@ pub(super) fn is_linkers(name: &str) -> bool {
 
 /// `_GLOBAL_OFFSET_TABLE_`: the same for everybody who asks.
 pub(super) fn got(judge: &Judge<'_, '_>, value: u64) -> Meaning {
-    let known = judge.got.get().unwrap_or(value);
-    judge.got.set(Some(known));
-    match known == value && judge.module.image.segment(value.saturating_sub(1)).is_some() {
+    let known = judge.got_base().unwrap_or(value);
+    let image = &judge.module.image;
+    let mapped = [value, value.wrapping_sub(1)].iter().any(|at| image.segment(*at).is_some());
+    match known == value && mapped {
         true => Meaning::GotBase,
         false => Meaning::Bad("not the GOT's base".into()),
     }

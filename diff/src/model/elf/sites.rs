@@ -456,7 +456,7 @@ impl Pass<'_, '_, '_> {
                 names::got(self.judge, site.place.wrapping_add(signed).wrapping_sub(addend))
             }
             Form::Got | Form::GotOff | Form::PltOff => {
-                let Some(got) = self.judge.got.get() else {
+                let Some(got) = self.judge.got_base() else {
                     return Meaning::Bad("an offset from a GOT base that nobody knows".into());
                 };
                 let target = got.wrapping_add(signed);
