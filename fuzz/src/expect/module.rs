@@ -93,7 +93,7 @@ impl Sites<'_, '_> {
                 self.open_name(&name, id, "a number of a library");
             }
             if !uses.any {
-                self.findings.policy(Key::new(Family::Import, &*name), "an import nothing uses");
+                self.findings.open(Family::Import, &*name, "an import nothing uses");
                 if !sym.strong_ref {
                     continue;
                 }

@@ -392,6 +392,9 @@ impl<'c> Link<'c> {
                     Winner::Alias(other_id)
                 }
             };
+            let reason = "which tables a --defsym name is in";
+            self.findings.open(Family::Export, name, reason);
+            self.findings.open(Family::Lookup, name, reason);
             let sym = &mut self.syms[id];
             sym.winner = winner;
             sym.in_objects = true;
@@ -533,7 +536,8 @@ impl<'c> Link<'c> {
             SymbolRef::Section(section) => Target::Section { file, section },
             SymbolRef::Named(symbol) => match self.ids[file][symbol] {
                 LOCAL => Target::Local { file, symbol },
-                id => Target::Global(self.follow(id)),
+                id if self.syms[id].wanted.is_some() => Target::Global(self.follow(id)),
+                id => Target::Global(id),
             },
         }
     }

@@ -195,7 +195,7 @@ impl<'l, 'c> Sites<'l, 'c> {
                 }
             }
             Target::Local { file, symbol } => self.link.symbol(file, symbol).kind,
-            Target::Global(id) => self.link.syms[id].kind,
+            Target::Global(id) => self.link.syms[self.link.follow(id)].kind,
         }
     }
 
@@ -223,7 +223,7 @@ impl<'l, 'c> Sites<'l, 'c> {
             {
                 self.findings.may(ErrorClass::UndefinedSymbol);
                 self.findings.may(ErrorClass::UndefinedVersion);
-                self.findings.everything("a version that nothing defines", true);
+                self.findings.everything("a version that nothing defines", false);
             }
             Thing::Gone if section.kind == SectionKind::EhFrame => return,
             Thing::Gone => {
@@ -344,7 +344,7 @@ impl<'l, 'c> Sites<'l, 'c> {
     /// A value between two bounds in a field: refused if none fits, left open if some do.
     fn bounded(&mut self, at: &At<'_>, low: i128, high: i128) -> Option<()> {
         let (min, max) = at.row.limits();
-        if low >= min && high <= max {
+        if at.row.range == amd64::Range::Any || (low >= min && high <= max) {
             return Some(());
         }
         if high < min || low > max {

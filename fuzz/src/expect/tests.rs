@@ -97,3 +97,83 @@ fn survey_a_linker() {
         }
     };
 }
+
+/// One object with a word that refers to a symbol, linked beside `other`.
+fn word_to(symbol: crate::case::Symbol, mode: scold_diff::Mode) -> Case {
+    use crate::case::{
+        Data, Input, Reloc, Section, SectionFlags, SectionKind, SymbolRef, Validity,
+    };
+    let data = Section {
+        name: ".data".into(),
+        kind: SectionKind::Progbits,
+        flags: SectionFlags { alloc: true, write: true, ..SectionFlags::default() },
+        align: 8,
+        entsize: 0,
+        marker: true,
+        data: Data::Bytes(vec![0; 8]),
+        relocs: vec![Reloc { offset: 16, r_type: 1, symbol: SymbolRef::Named(0), addend: 0 }],
+        link_order: None,
+    };
+    let object = crate::case::Object {
+        name: "a.o".into(),
+        sections: vec![data],
+        symbols: vec![symbol],
+        groups: Vec::new(),
+    };
+    Case {
+        target: Target::AMD64_ELF,
+        mode,
+        validity: Validity::Defined,
+        options: Vec::new(),
+        inputs: vec![Input::Object(object)],
+        versions: None,
+    }
+}
+
+#[test]
+fn a_word_means_what_binding_and_mode_make_of_it() {
+    use crate::case::{Binding, Definition, Symbol, SymbolKind, Visibility};
+    use scold_diff::{Family, Key, Mode};
+    let symbol = |binding, visibility, definition| Symbol {
+        name: "x".into(),
+        binding,
+        kind: SymbolKind::Object,
+        visibility,
+        size: 8,
+        definition,
+    };
+    let here = Definition::Section { section: 0, offset: 16 };
+    let gone = Definition::Undefined;
+    let (global, weak) = (Binding::Global, Binding::Weak);
+    let (open, hidden) = (Visibility::Default, Visibility::Hidden);
+    let cases = [
+        (symbol(global, open, here), Mode::Shared, "dynamic x"),
+        (symbol(global, open, here), Mode::CShared, "a.o:.data+0x10"),
+        (symbol(global, open, here), Mode::Pie, "a.o:.data+0x10"),
+        (symbol(global, hidden, here), Mode::Plugin, "a.o:.data+0x10"),
+        (symbol(global, Visibility::Protected, here), Mode::Shared, "a.o:.data+0x10"),
+        (symbol(global, open, gone), Mode::CShared, "dynamic x"),
+        (symbol(weak, hidden, gone), Mode::Shared, "absolute 0x0"),
+        (symbol(global, open, Definition::Absolute(7)), Mode::Pie, "absolute 0x7"),
+        (symbol(global, open, Definition::Common { align: 8 }), Mode::Exe, "a.o:COMMON.x+0x0"),
+    ];
+    for (symbol, mode, meaning) in cases {
+        let case = word_to(symbol, mode);
+        let key = Key::new(Family::Site, "a.o:.data+0x10");
+        let found = expect(&case).facts.get(&key).map(ToString::to_string);
+        assert_eq!(found.as_deref(), Some(meaning), "{case:?}");
+    }
+    for (mode, visibility) in [(Mode::Exe, open), (Mode::Shared, hidden)] {
+        let expectation = expect(&word_to(symbol(global, visibility, gone), mode));
+        assert_eq!(expectation.facts.error(), Some(scold_diff::model::ErrorClass::UndefinedSymbol));
+    }
+}
+
+#[test]
+fn random_cases_are_expected_to_be_something() {
+    for i in 0..300 {
+        let mode = scold_diff::Mode::ALL[i as usize % scold_diff::Mode::ALL.len()];
+        let case = generate::seeded(11, i, Target::AMD64_ELF, mode);
+        assert!(expect(&case).facts.iter().next().is_some());
+    }
+}

@@ -46,8 +46,9 @@ impl<'c> Switches<'c> {
         };
         for option in &case.options {
             match option {
-                Opt::Bsymbolic => on.symbolic = true,
-                Opt::BsymbolicFunctions => on.symbolic_functions = true,
+                // The last of the two counts (bfd, lld).
+                Opt::Bsymbolic => (on.symbolic, on.symbolic_functions) = (true, false),
+                Opt::BsymbolicFunctions => (on.symbolic, on.symbolic_functions) = (false, true),
                 Opt::ExportDynamic => on.export_dynamic = true,
                 Opt::GcSections => on.gc = true,
                 Opt::Now => on.now = true,

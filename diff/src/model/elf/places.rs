@@ -186,6 +186,16 @@ impl Places {
         let mut found = Vec::new();
         for (i, common) in inputs.commons.iter().enumerate() {
             let Some(value) = self.symbol(common.name) else { continue };
+            // Another definition won: a number, or an IFUNC whose symbol is a PLT entry.
+            let defs = inputs.defs.get(common.name).map_or(&[][..], |defs| defs);
+            let code = |kind| matches!(kind, 2 | 10);
+            if defs.iter().any(|def| def.spot == Spot::Absolute(value))
+                || (defs.iter().any(|def| def.kind == 10)
+                    && static_symbols(module)
+                        .any(|(name, _, _, kind)| name == common.name && code(kind)))
+            {
+                continue;
+            }
             let list = if common.tls { &self.tls } else { &self.loads };
             // Nor are copies and PLT entries commons.
             let code = || module.image.segment(value).is_none_or(|segment| segment.executable());
