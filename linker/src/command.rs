@@ -146,3 +146,21 @@ impl Messages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_not_taken_for_an_old_linker() {
+        assert!(VERSION.contains("GNU"), "libtool and configure look for it");
+        assert!(!VERSION.starts_with("GNU ld "), "Go would take the version for that of GNU ld");
+    }
+
+    #[test]
+    fn dependencies_are_a_makefile_rule() {
+        let inputs = Inputs { opened: vec!["a b.o".into(), "c$d.a".into()], ..Inputs::default() };
+        let text = dependencies(Path::new("out"), &inputs);
+        assert_eq!(text, "out: \\\n  a\\ b.o \\\n  c$$d.a\n\na\\ b.o:\n\nc$$d.a:\n");
+    }
+}

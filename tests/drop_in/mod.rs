@@ -60,10 +60,10 @@ fn dash_b() -> String {
     format!("-B{}", prefix().display())
 }
 
-/// A command that is stopped after ten minutes.
+/// A command that is stopped after twenty minutes.
 fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("timeout");
-    command.arg("600").arg(program);
+    command.arg("1200").arg(program);
     command
 }
 
