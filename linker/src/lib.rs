@@ -52,7 +52,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
         return relocatable::write(&res, options, arch, sink);
     }
     let mut link = link::Link::new(options, arch, res);
-    symbols::define_specials(&mut link);
+    symbols::define_specials(&mut link)?;
     // What nothing reaches is as if it had not been there.
     let removed = gc::collect(&mut link);
     // Every section that stays gets its output section; equal pieces are merged.

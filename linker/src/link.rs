@@ -149,7 +149,8 @@ pub struct MergedPart<'a> {
 impl<'a> Link<'a> {
     /// A link about to start.
     pub fn new(options: &'a Options, arch: &'static Arch, res: Resolution<'a>) -> Self {
-        let libraries = res.libraries().any(|l| l.1.used);
+        // A library that turns out unneeded still says what kind of program this is.
+        let libraries = res.libraries().next().is_some();
         let mut plan = Plan::default();
         plan.dynamic = options.kind.is_pic() || (libraries && !options.is_static);
         Self {

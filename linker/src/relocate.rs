@@ -207,6 +207,8 @@ impl Work<'_, '_, '_> {
             Expr::Size => self.size(id, reloc).wrapping_add(a),
             Expr::TlsGd => got(slots().tlsgd).wrapping_add(a).wrapping_sub(p),
             Expr::TlsLd => got(link.plan.module_slot.unwrap_or(0)).wrapping_add(a).wrapping_sub(p),
+            // A weak undefined thread-local is at offset 0, as lld has it.
+            Expr::DtpOff | Expr::TpOff if bits & attr::WEAK_UNDEF != 0 => a,
             Expr::DtpOff if ld && self.flags & SHF_ALLOC != 0 => {
                 link.tp_offset(link.addrs[id.i()]).wrapping_add(a)
             }
@@ -253,6 +255,11 @@ impl Work<'_, '_, '_> {
         let address = link.addrs[id.i()];
         let value = match what {
             Relax::GotToPc => address as i64,
+            Relax::GdToLe | Relax::IeToLe | Relax::DescToLe
+                if link.attrs[id.i()] & attr::WEAK_UNDEF != 0 =>
+            {
+                reloc.addend + 4
+            }
             Relax::GdToLe | Relax::IeToLe | Relax::DescToLe => {
                 link.tp_offset(address).wrapping_add(reloc.addend + 4)
             }

@@ -226,8 +226,8 @@ impl<'a> Resolution<'a> {
 }
 
 /// Tables that grow with the names.
-pub(crate) struct Resolver<'a, 'o> {
-    options: &'o Options,
+pub(crate) struct Resolver<'a> {
+    options: &'a Options,
     candidates: &'a [Candidate<'a>],
     /// Each wrapped name with its `__wrap_` and `__real_` forms.
     wraps: &'a [[String; 3]],
@@ -251,7 +251,7 @@ pub(crate) struct Resolver<'a, 'o> {
 pub fn resolve<'a>(
     candidates: &'a [Candidate<'a>],
     wraps: &'a [[String; 3]],
-    options: &Options,
+    options: &'a Options,
     arch: &'static Arch,
 ) -> Result<Resolution<'a>, Errors> {
     let files = read_all(candidates, arch)?;
@@ -321,7 +321,7 @@ fn read_all<'a>(
     }
 }
 
-impl<'a> Resolver<'a, '_> {
+impl<'a> Resolver<'a> {
     /// Gives every name its id, files in command-line order.
     fn intern_all(&mut self) {
         let mut seen = rustc_hash::FxHashSet::default();
@@ -347,6 +347,10 @@ impl<'a> Resolver<'a, '_> {
                 }
                 other => self.files[at] = other,
             }
+        }
+        for defsym in &self.options.defsyms {
+            let name = defsym.name.as_bytes();
+            self.names.intern(name, hash_name(name));
         }
         let files = std::mem::take(&mut self.files);
         for (at, file) in files.iter().enumerate() {

@@ -11,7 +11,10 @@ use crate::options::{DefsymValue, OutputKind, Symbolic, Unresolved};
 use crate::resolve::{Def, File, mention};
 
 /// Defines what the linker defines, where something refers to it and nothing else does.
-pub fn define_specials(link: &mut Link<'_>) {
+///
+/// Errors: `undefined-symbol` for a `--defsym` of a name that nothing defines.
+pub fn define_specials(link: &mut Link<'_>) -> Result<(), Errors> {
+    let mut errors = Vec::new();
     let fixed: &[(&str, Special)] = &[
         ("_GLOBAL_OFFSET_TABLE_", Special::GotBase),
         ("_DYNAMIC", Special::Start(b".dynamic".to_vec())),
@@ -67,13 +70,20 @@ pub fn define_specials(link: &mut Link<'_>) {
         let special = match &defsym.value {
             DefsymValue::Absolute(value) => Special::Absolute(*value),
             DefsymValue::Symbol { name, addend } => match find(name) {
-                Some(target) => Special::Alias(target, *addend),
-                None => continue,
+                Some(target) if link.res.defs[target.i()].is_local() => {
+                    Special::Alias(target, *addend)
+                }
+                _ => {
+                    let text = format!("undefined symbol: {name}, in --defsym {}", defsym.name);
+                    errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
+                    continue;
+                }
             },
         };
         link.res.defs[id.i()] = Def::special(link.specials.len());
         link.specials.push(special);
     }
+    Errors::collect(errors).map_or(Ok(()), Err)
 }
 
 /// Defines `id` unless an object does or nothing in an object mentions it.
@@ -176,7 +186,22 @@ pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
 
 fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut errors = Vec::new();
-    let named: Vec<_> = link.res.versions.iter().map(|(&id, &v)| (id, v)).collect();
+    let mut extra: Vec<Vec<u8>> = Vec::new();
+    let nodes = link.options.version_script.as_ref().map_or(0, |s| s.nodes.len());
+    for at in 0..link.res.names.len() {
+        // A reference to a version that nothing has: bfd, gold and lld refuse it in libraries too.
+        let name = link.res.names.get(SymId(at as u32));
+        let asked = link.res.mentions[at] & mention::STRONG != 0;
+        if asked
+            && link.res.defs[at] == Def::NONE
+            && memchr::memchr(b'@', name).is_some_and(|n| n > 0)
+        {
+            let text = "no definition has the version of";
+            errors.push(crate::resolve::symbol_error(ErrorKind::UndefinedVersion, text, name));
+        }
+    }
+    let mut named: Vec<_> = link.res.versions.iter().map(|(&id, &v)| (id, v)).collect();
+    named.sort_unstable_by_key(|n| n.0);
     for (id, (version, default)) in named {
         if !link.res.defs[id.i()].is_local() || link.attrs[id.i()] & attr::EXPORT == 0 {
             continue;
@@ -187,7 +212,16 @@ fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
                 let hidden = if default { 0 } else { crate::format::elf::VERSYM_HIDDEN };
                 link.version_of[id.i()] = (node as u16 + 2) | hidden;
             }
-            None if version.is_empty() || !link.is_shared() => {}
+            None if version.is_empty() => {}
+            // An executable defines what its symbols say, without a script.
+            None if !link.is_shared() => {
+                let known = extra.iter().position(|v| v == version).unwrap_or_else(|| {
+                    extra.push(version.to_vec());
+                    extra.len() - 1
+                });
+                let hidden = if default { 0 } else { crate::format::elf::VERSYM_HIDDEN };
+                link.version_of[id.i()] = (nodes + known + 2) as u16 | hidden;
+            }
             None => {
                 let name = String::from_utf8_lossy(link.res.names.get(id));
                 let version = String::from_utf8_lossy(version);
@@ -198,6 +232,7 @@ fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
             }
         }
     }
+    link.plan.extra_versions = extra;
     Errors::collect(errors).map_or(Ok(()), Err)
 }
 
@@ -220,8 +255,11 @@ fn in_section(link: &Link<'_>, object: &crate::object::Object<'_>, index: u32, o
     if out == NOWHERE && object.dead[index as usize] {
         return attr::DISCARDED;
     }
-    if out & crate::link::MERGE_BIT != 0 && out != NOWHERE && of == kind::SECTION {
-        return attr::MERGED;
+    // What carries no type of its own is what its section is.
+    if matches!(of, kind::SECTION | kind::NOTYPE) {
+        let tls = object.sections.get(index).flags & crate::format::elf::SHF_TLS != 0;
+        let merged = out & crate::link::MERGE_BIT != 0 && out != NOWHERE && of == kind::SECTION;
+        return if tls { attr::TLS } else { 0 } | if merged { attr::MERGED } else { 0 };
     }
     0
 }
@@ -256,6 +294,13 @@ fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
         match link.specials[special] {
             Special::Absolute(_) => bits |= attr::ABSOLUTE,
             Special::TlsModuleBase => bits |= attr::TLS,
+            Special::Alias(target, _) => {
+                let symbol = link.res.winner(target);
+                bits |= symbol.as_ref().map_or(0, of_kind) & !attr::IFUNC;
+                if symbol.is_some_and(|s| s.home == Home::Absolute) {
+                    bits |= attr::ABSOLUTE;
+                }
+            }
             _ => {}
         }
     }

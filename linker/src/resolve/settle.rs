@@ -10,7 +10,7 @@ use super::{Def, File, Resolution, Resolver, mention, rank};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::object::{FileId, Home, Object, SymId, hash_name, kind};
 
-impl<'a> Resolver<'a, '_> {
+impl<'a> Resolver<'a> {
     pub(super) fn finish(mut self) -> Result<Resolution<'a>, Errors> {
         self.fit();
         let mut resolution = Resolution {
@@ -158,6 +158,9 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
     for &(_, id) in versioned {
         let full = resolution.names.get(id);
         if resolution.defs[id.i()].is_local() {
+            if find_in_libraries(resolution, full).is_some() {
+                resolution.mentions[id.i()] |= mention::LIBRARY_DEF;
+            }
             continue;
         }
         if let Some(&target) = aliases.get(full) {

@@ -73,7 +73,7 @@ pub fn plan(link: &mut Link<'_>) {
 fn plan_versions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
     let nodes = link.options.version_script.as_ref().map_or(&[][..], |s| &s.nodes);
     let named = nodes.iter().any(|n| n.name.is_some());
-    if named {
+    if named || !plan.extra_versions.is_empty() {
         let base = link.options.soname.clone().or_else(|| {
             let file = link.options.output.file_name()?;
             Some(file.to_string_lossy().into_owned())
@@ -90,6 +90,11 @@ fn plan_versions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
             let hash = sysv_hash(text.as_bytes());
             plan.verdefs.push(Definition { name, hash, flags: 0, index: at as u16 + 2, parents });
         }
+    }
+    for (at, text) in plan.extra_versions.iter().enumerate() {
+        let (name, hash) = (strings.add(text), sysv_hash(text));
+        let index = (nodes.len() + at) as u16 + 2;
+        plan.verdefs.push(Definition { name, hash, flags: 0, index, parents: Vec::new() });
     }
     let mut next = plan.verdefs.len().max(1) as u16 + 1;
     let mut needs: Vec<(FileId, Need)> = Vec::new();

@@ -79,6 +79,12 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
                 _ => SHN_ABS.into(),
             };
             let tls = if of == kind::TLS { link.tls_start() } else { 0 };
+            let of = match def.as_special().map(|at| &link.specials[at]) {
+                Some(crate::link::Special::Alias(target, _)) => {
+                    link.res.winner(*target).map_or(of, |s| s.kind)
+                }
+                _ => of,
+            };
             Entry { info: bind::GLOBAL << 4 | of, vis, shndx, value: value - tls, size: 0 }
         }
     }

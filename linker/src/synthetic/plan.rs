@@ -9,6 +9,7 @@ use super::versions::{Definition, Need};
 use crate::layout::{Made, Member, align_up};
 use crate::link::{Link, attr, need};
 use crate::object::{Home, SymId};
+use crate::resolve::mention;
 use crate::scan::Totals;
 
 /// No slot.
@@ -172,6 +173,8 @@ pub struct Plan {
     pub packed_got: Vec<u32>,
     /// Words `.relr.dyn` takes; found by layout.
     pub relr_words: usize,
+    /// Versions that an executable's symbols bring along, after the script's.
+    pub extra_versions: Vec<Vec<u8>>,
     /// PLT entries carry landing marks (IBT).
     pub marked_plt: bool,
     /// Something counts from the GOT's base.
@@ -381,10 +384,15 @@ pub fn plan_dynsyms(link: &mut Link<'_>) {
     for at in 0..link.res.names.len() {
         let id = SymId(at as u32);
         let bits = link.attrs[at];
-        let copied = link.plan.slots(id).copy != NONE;
-        if bits & attr::EXPORT != 0 || copied {
+        let needs = link.need(id);
+        // A function's address in this program must be found by everybody.
+        let ours = link.plan.slots(id).copy != NONE
+            || needs & need::CANONICAL != 0 && bits & attr::DYNAMIC != 0;
+        let named = link.res.mentions[at] & (mention::STRONG | mention::WEAK) != 0
+            && !link.options.gc_sections;
+        if bits & attr::EXPORT != 0 || ours {
             exports.push(id);
-        } else if bits & attr::DYNAMIC != 0 && link.need(id) & (need::USED | need::DYNSYM) != 0 {
+        } else if bits & attr::DYNAMIC != 0 && (named || needs & (need::USED | need::DYNSYM) != 0) {
             imports.push(id);
         }
     }

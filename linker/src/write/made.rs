@@ -82,12 +82,16 @@ impl<'l, 'a> Writer<'l, 'a> {
 
     fn got(&mut self, buf: &mut [u8]) {
         let link = self.link;
-        let tls = |id: SymId| link.addrs[id.i()].wrapping_sub(link.tls_start());
+        let weak = |id: SymId| link.attrs[id.i()] & attr::WEAK_UNDEF != 0;
+        let tls = |id: SymId| match weak(id) {
+            true => 0,
+            false => link.addrs[id.i()].wrapping_sub(link.tls_start()),
+        };
         for &(at, entry) in &link.plan.got {
             let dynamic = |id: SymId| link.attrs[id.i()] & attr::DYNAMIC != 0;
             match entry {
                 GotEntry::Address(id) if !dynamic(id) => self.word(buf, at, link.addrs[id.i()]),
-                GotEntry::TpOff(id) if !dynamic(id) && !link.is_shared() => {
+                GotEntry::TpOff(id) if !dynamic(id) && !link.is_shared() && !weak(id) => {
                     self.word(buf, at, link.tp_offset(link.addrs[id.i()]) as u64);
                 }
                 GotEntry::General(id) if !dynamic(id) => {
