@@ -42,6 +42,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     let mut clock = Clock::default();
     let arch = machine(inputs, options)?;
     refuse_libraries(inputs, options)?;
+    let bytes = inputs.list.iter().map(|input| input.bytes().len() as u64).sum();
     // Each file is read, its names get ids, the best definition of each name wins.
     let candidates = candidates(inputs);
     let wraps = wraps(options);
@@ -49,7 +50,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     clock.lap("resolve");
     // No file joins the link below.
     if options.kind == options::OutputKind::Relocatable {
-        return relocatable::write(&res, options, arch, sink);
+        return relocatable::write(&res, options, arch, sink, bytes);
     }
     let mut link = link::Link::new(options, arch, res);
     symbols::define_specials(&mut link)?;
@@ -87,9 +88,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     layout::addresses::resolve_addresses(&mut link);
     clock.lap("layout");
     // No address changes below: everything is written in place, in parallel.
-    let size = usize::try_from(link.shape.size).ok().filter(|&size| size < 1 << 40);
-    let size = size.ok_or_else(|| Error::new(ErrorKind::Usage, "the output is too large"))?;
-    let image = sink.allocate(size).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
+    let image = output::allocate(sink, link.shape.size, bytes)?;
     write::sections(&link, image)?;
     format::elf::write::headers(&link, image);
     if let Some(note) = link.out_of(layout::Made::BuildId) {

@@ -7,6 +7,8 @@ use std::io;
 
 pub use file::FileSink;
 
+use crate::{Error, ErrorKind};
+
 /// Takes the image: told its size once, it lends the buffer that threads fill in place.
 pub trait Sink {
     /// A zeroed buffer of exactly `len` bytes.
@@ -15,10 +17,31 @@ pub trait Sink {
 
 impl Sink for Vec<u8> {
     fn allocate(&mut self, len: usize) -> io::Result<&mut [u8]> {
-        self.clear();
-        self.resize(len, 0);
+        if len <= self.capacity() {
+            self.clear();
+            self.resize(len, 0);
+        } else {
+            // Fresh pages are zero already: gaps for alignment cost no memory.
+            *self = vec![0; len];
+        }
         Ok(self)
     }
+}
+
+/// Largest image whatever the inputs, and bytes of image for each byte of input beyond it.
+const ROOM: (u64, u64) = (1 << 30, 64);
+
+/// Room in `sink` for an image of `size` bytes made of `inputs` bytes.
+///
+/// Errors: `usage` if absurd alignments make the image larger than any use, `io`.
+pub(crate) fn allocate(sink: &mut dyn Sink, size: u64, inputs: u64) -> crate::Result<&mut [u8]> {
+    let most = inputs.saturating_mul(ROOM.1).saturating_add(ROOM.0);
+    let fits = usize::try_from(size).ok().filter(|_| size <= most);
+    let size = fits.ok_or_else(|| {
+        let text = format!("the output would have {size} bytes, out of proportion to its inputs");
+        Error::new(ErrorKind::Usage, text)
+    })?;
+    sink.allocate(size).map_err(|e| Error::new(ErrorKind::Io, format!("cannot write: {e}")))
 }
 
 /// What a successful link has to say beside the image.

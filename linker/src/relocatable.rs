@@ -12,7 +12,7 @@ use crate::arch::Arch;
 use crate::object::Object;
 use crate::options::Options;
 use crate::resolve::Resolution;
-use crate::{Error, ErrorKind, Errors, Report, Sink};
+use crate::{Errors, Report, Sink, output};
 
 /// A section of the output.
 #[derive(Debug)]
@@ -70,14 +70,15 @@ struct Work<'w, 'a> {
 /// No part.
 const NOWHERE: u32 = u32::MAX;
 
-/// Writes the object.
+/// Writes the object; `bytes` is the size of all inputs together.
 ///
-/// Errors: `bad-input` for malformed properties, `io` if the sink has no room.
+/// Errors: `bad-input` for malformed properties, `usage` for absurd sizes, `io`.
 pub fn write(
     res: &Resolution<'_>,
     options: &Options,
     arch: &'static Arch,
     sink: &mut dyn Sink,
+    bytes: u64,
 ) -> Result<Report, Errors> {
     let objects = res.objects().map(|(_, object)| object).collect();
     let places = vec![(NOWHERE, 0); res.section_count];
@@ -86,9 +87,7 @@ pub fn write(
     parts::gather(&mut work)?;
     let table = symbols::collect(&work);
     let image = emit::plan(&mut work, table);
-    let out = sink.allocate(image.size).map_err(|error| {
-        Errors::from(Error::new(ErrorKind::Io, format!("cannot write: {error}")))
-    })?;
+    let out = output::allocate(sink, image.size, bytes)?;
     emit::write(&work, &image, out);
     Ok(Report::default())
 }

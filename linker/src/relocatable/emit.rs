@@ -19,10 +19,10 @@ pub(super) struct Image<'w> {
     headers: Vec<Header>,
     /// Contents of the sections the linker makes, by header.
     made: Vec<(usize, Vec<u8>)>,
-    section_table: usize,
+    section_table: u64,
     names_index: u32,
     /// The size of the file.
-    pub(super) size: usize,
+    pub(super) size: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -41,8 +41,8 @@ struct Header {
 }
 
 impl Header {
-    fn in_file(&self) -> usize {
-        if self.kind == SHT_NOBITS { 0 } else { self.size as usize }
+    fn in_file(&self) -> u64 {
+        if self.kind == SHT_NOBITS { 0 } else { self.size }
     }
 }
 
@@ -107,14 +107,15 @@ pub(super) fn plan<'w>(work: &mut Work<'w, '_>, table: Table<'w>) -> Image<'w> {
         header.size = bytes.len() as u64;
         last.1 = bytes;
     }
-    let mut end = HEADER;
+    // What is too large for the file saturates, and is refused when room is asked for.
+    let up = |at: u64, align: u64| at.checked_next_multiple_of(align.max(1)).unwrap_or(u64::MAX);
+    let mut end = HEADER as u64;
     for header in &mut headers {
-        end = end.next_multiple_of(header.align.clamp(1, 1 << 20) as usize);
-        header.offset = end as u64;
-        end += header.in_file();
+        header.offset = up(end, header.align.min(1 << 20));
+        end = header.offset.saturating_add(header.in_file());
     }
-    let section_table = end.next_multiple_of(8);
-    let size = section_table + SECTION * (headers.len() + 1);
+    let section_table = up(end, 8);
+    let size = section_table.saturating_add((SECTION * (headers.len() + 1)) as u64);
     Image { table, headers, made, section_table, names_index, size }
 }
 
@@ -216,7 +217,7 @@ pub(super) fn write(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
     let mut tasks = Vec::with_capacity(image.headers.len());
     for (i, header) in image.headers.iter().enumerate() {
         let tail = rest.split_at_mut(header.offset as usize - at).1;
-        let (mine, tail) = tail.split_at_mut(header.in_file());
+        let (mine, tail) = tail.split_at_mut(header.in_file() as usize);
         at = header.offset as usize + mine.len();
         tasks.push((i, mine));
         rest = tail;
@@ -231,7 +232,7 @@ pub(super) fn write(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
         }
     });
     write_header(work, image, &mut out[..HEADER]);
-    write_sections(image, &mut out[image.section_table..]);
+    write_sections(image, &mut out[image.section_table as usize..]);
 }
 
 fn contents(work: &Work<'_, '_>, part: &Part<'_>, out: &mut [u8]) {
@@ -293,7 +294,7 @@ fn write_header(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
         out[at..at + 2].copy_from_slice(&value.to_le_bytes());
     }
     out[20] = 1;
-    out[40..48].copy_from_slice(&(image.section_table as u64).to_le_bytes());
+    out[40..48].copy_from_slice(&image.section_table.to_le_bytes());
 }
 
 fn write_sections(image: &Image<'_>, out: &mut [u8]) {
