@@ -181,17 +181,17 @@ fn archive(file: &File) -> Vec<u8> {
         out.extend(name);
         out.push(0);
     }
-    if out.len() % 2 != 0 {
+    if !out.len().is_multiple_of(2) {
         out.push(b'\n');
     }
     header(&mut out, "//", long_len);
     out.extend(long.as_bytes());
-    if out.len() % 2 != 0 {
+    if !out.len().is_multiple_of(2) {
         out.push(b'\n');
     }
     header(&mut out, "/0", file.bytes.len());
     out.extend(&*file.bytes);
-    if out.len() % 2 != 0 {
+    if !out.len().is_multiple_of(2) {
         out.push(b'\n');
     }
     out

@@ -7,7 +7,7 @@ pub struct Mutation {
     /// What is broken.
     pub name: &'static str,
     /// Plants it; false if this image has nothing of the kind.
-    pub apply: fn(&mut Vec<u8>) -> bool,
+    pub apply: fn(&mut [u8]) -> bool,
 }
 
 /// Every fault, one row each.
@@ -188,7 +188,7 @@ fn tag(image: &mut [u8], tag: u64, change: fn(u64) -> u64) -> bool {
     false
 }
 
-fn no_end(image: &mut Vec<u8>) -> bool {
+fn no_end(image: &mut [u8]) -> bool {
     let Some((start, size)) = section(image, elf::SHT_DYNAMIC) else { return false };
     for at in (start..start + size).step_by(16) {
         if get(image, at) == Some(0) {

@@ -33,7 +33,7 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     }
     placed.sort_by_key(|(addr, _)| *addr);
     for (addr, input) in &placed {
-        let good = input.align < 2 || addr % input.align == 0;
+        let good = input.align < 2 || addr.is_multiple_of(input.align);
         flaws.check(
             good,
             "input section misaligned",

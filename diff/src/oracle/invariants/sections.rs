@@ -30,7 +30,7 @@ fn one(image: &Image<'_>, section: &Section, flaws: &mut Flaws) {
     let power = section.align == 0 || section.align.is_power_of_two();
     flaws.check(power, "section alignment", at, section.align, "a power of two");
     if section.is(ALLOC) && power && section.align > 1 {
-        let aligned = section.addr % section.align == 0;
+        let aligned = section.addr.is_multiple_of(section.align);
         flaws.check(aligned, "section misaligned", at, section.addr, "a multiple of sh_addralign");
     }
     let entry = match elf::SectionType(section.kind) {
@@ -40,7 +40,7 @@ fn one(image: &Image<'_>, section: &Section, flaws: &mut Flaws) {
         elf::SHT_GNU_VERSYM => 2,
         _ => 1,
     };
-    let whole = section.size % entry == 0;
+    let whole = section.size.is_multiple_of(entry);
     flaws.check(whole, "section of broken entries", at, section.size, "whole entries");
     let declared = entry <= 8 || section.entsize == entry;
     flaws.check(declared, "sh_entsize", at, section.entsize, "the size of an entry");
