@@ -88,7 +88,7 @@ fn inside(image: &Image<'_>, flaws: &mut Flaws) {
             flaws.check(!missing, "section without its segment", section, 0, "a segment for it");
             continue;
         };
-        if segment.memsz == 0 {
+        if segment.memsz == 0 || segment.filesz == 0 {
             continue;
         }
         let at = format!("{kind:?}");
