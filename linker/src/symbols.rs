@@ -151,7 +151,7 @@ impl<'o> Exports<'o> {
     /// Whether the definition of `id` is exported.
     pub(crate) fn contain(&self, link: &Link<'_>, id: SymId) -> bool {
         let (mentions, visibility) = (link.res.mentions[id.i()], link.res.visibility[id.i()]);
-        exported(link, self, link.res.names.get(id), mentions, visibility).0
+        exported(link, self, id, mentions, visibility).0
     }
 }
 
@@ -305,7 +305,7 @@ fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
         }
     }
     let name = link.res.names.get(id);
-    let (exported, version) = exported(link, exports, name, mentions, visibility);
+    let (exported, version) = exported(link, exports, id, mentions, visibility);
     if exported && bits & attr::DISCARDED == 0 {
         bits |= attr::EXPORT;
         if preemptible(link, exports, name, visibility, bits, def) {
@@ -356,15 +356,18 @@ fn imported(link: &Link<'_>, id: SymId, def: Def, mentions: u8, visibility: u8) 
 fn exported(
     link: &Link<'_>,
     exports: &Exports<'_>,
-    name: &[u8],
+    id: SymId,
     mentions: u8,
     visibility: u8,
 ) -> (bool, u16) {
+    let name = link.res.names.get(id);
     if !link.is_dynamic() || matches!(visibility, vis::HIDDEN | vis::INTERNAL) {
         return (false, 0);
     }
     let assigned = exports.matcher.as_ref().and_then(|m| m.assign(name));
     let version = match assigned {
+        // A version given in the object is not the script's to take away.
+        Some(Assignment::Local) if link.res.versions.contains_key(&id) => 1,
         Some(Assignment::Local) => return (false, 0),
         Some(Assignment::Global(node)) => {
             let script = link.options.version_script.as_ref();
@@ -402,13 +405,15 @@ fn preemptible(
     }
     let weak = def.rank() == crate::resolve::rank::WEAK;
     let function = bits & attr::FUNC != 0;
-    let bound = match link.options.symbolic {
-        Symbolic::None => exports.list.is_some(),
-        Symbolic::All => true,
-        Symbolic::Functions => function,
-        Symbolic::NonWeakFunctions => function && !weak,
-        Symbolic::NonWeak => !weak,
-    };
+    // A dynamic list binds what it does not name, whatever -Bsymbolic says.
+    let bound = exports.list.is_some()
+        || match link.options.symbolic {
+            Symbolic::None => false,
+            Symbolic::All => true,
+            Symbolic::Functions => function,
+            Symbolic::NonWeakFunctions => function && !weak,
+            Symbolic::NonWeak => !weak,
+        };
     !bound
 }
 
