@@ -91,3 +91,6 @@ pub fn write(
     emit::write(&work, &image, out);
     Ok(Report::default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p scold-linker robustness` looks longer.
 
-mod sample;
+pub(crate) mod sample;
 
 use proptest::prelude::*;
 use proptest::sample::Index;

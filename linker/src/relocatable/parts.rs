@@ -143,7 +143,9 @@ fn place<'w>(
         work.parts.len() - 1
     });
     let out = &mut work.parts[part];
-    let offset = out.size.checked_next_multiple_of(align).unwrap_or(u64::MAX);
+    // Zeros between unwind records would end the table for other linkers.
+    let step = if name == b".eh_frame" { align.min(4) } else { align };
+    let offset = out.size.checked_next_multiple_of(step).unwrap_or(u64::MAX);
     out.align = out.align.max(align);
     out.size = offset.saturating_add(object.section_size(index));
     out.relocs += object.relocs(index).len();

@@ -13,12 +13,12 @@ use object::{
 use crate::{MemoryFiles, link_args};
 
 /// All samples by name.
-pub(super) fn files() -> MemoryFiles {
+pub(crate) fn files() -> MemoryFiles {
     ["a.o", "b.o", "l.a", "libx.so"].map(|name| (name, bytes(name))).into_iter().collect()
 }
 
 /// One sample.
-pub(super) fn bytes(name: &str) -> Vec<u8> {
+pub(crate) fn bytes(name: &str) -> Vec<u8> {
     static ALL: OnceLock<[Vec<u8>; 4]> = OnceLock::new();
     let all = ALL.get_or_init(|| [first(), second(), archive(), library()]);
     all[["a.o", "b.o", "l.a", "libx.so"].iter().position(|n| *n == name).unwrap()].clone()
