@@ -189,9 +189,10 @@ fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut extra: Vec<Vec<u8>> = Vec::new();
     let nodes = link.options.version_script.as_ref().map_or(0, |s| s.nodes.len());
     for at in 0..link.res.names.len() {
-        // A reference to a version that nothing has: bfd, gold and lld refuse it in libraries too.
+        // A reference to a version that nothing has: bfd, gold and lld refuse it in libraries
+        // too; in programs it is an undefined symbol like any other.
         let name = link.res.names.get(SymId(at as u32));
-        let asked = link.res.mentions[at] & mention::STRONG != 0;
+        let asked = link.is_shared() && link.res.mentions[at] & mention::STRONG != 0;
         if asked
             && link.res.defs[at] == Def::NONE
             && memchr::memchr(b'@', name).is_some_and(|n| n > 0)
