@@ -211,6 +211,9 @@ pub struct Plt {
     pub reserved: u64,
 }
 
+/// Section bytes, offset, type, what is wanted, the next relocation (offset, type) → whether it can be.
+pub type CanRelax = fn(&[u8], u64, u32, Relax, Option<(u64, u32)>) -> bool;
+
 /// One machine.
 #[derive(Debug)]
 pub struct Arch {
@@ -249,8 +252,7 @@ pub struct Arch {
     /// Where a lazy slot points at first: address of its PLT entry → value.
     pub plt_lazy: fn(u64) -> u64,
     /// Whether the code around a relocation has the form that `Relax` rewrites.
-    /// Arguments: section bytes, offset, type, what is wanted, the next relocation (offset, type).
-    pub can_relax: fn(&[u8], u64, u32, Relax, Option<(u64, u32)>) -> bool,
+    pub can_relax: CanRelax,
     /// Rewrites: section bytes, offset, type, what, S + A or slot + A less the psABI bias, P.
     pub relax: fn(&mut [u8], u64, u32, Relax, i64, u64) -> bool,
 }

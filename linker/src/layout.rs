@@ -112,6 +112,11 @@ impl OutSec {
         self.kind != crate::format::elf::SHT_NOBITS
     }
 
+    /// Whether it takes addresses of its own: `.tbss` lies in each thread's block instead.
+    pub fn in_memory(&self) -> bool {
+        self.in_file() || !self.is_tls()
+    }
+
     /// Whether it is loaded.
     pub fn is_alloc(&self) -> bool {
         self.flags & crate::format::elf::SHF_ALLOC != 0

@@ -163,7 +163,7 @@ impl Work<'_, '_, '_> {
     }
 
     fn relative(&mut self, place: u64, value: i64, offset: u64) {
-        let even = offset % 2 == 0 && self.object.sections.get(self.index).align >= 2;
+        let even = offset.is_multiple_of(2) && self.object.sections.get(self.index).align >= 2;
         if self.link.options.pack_relr && even {
             self.out.packed.push(place);
         } else {

@@ -427,7 +427,7 @@ fn tally(
         },
         Act::Relative => {
             totals.text |= flags & SHF_WRITE == 0;
-            let even = reloc.offset % 2 == 0 && object.sections.get(index).align >= 2;
+            let even = reloc.offset.is_multiple_of(2) && object.sections.get(index).align >= 2;
             if link.options.pack_relr && even {
                 let offset = match object.is_reversed(index) {
                     true => {

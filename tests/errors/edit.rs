@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 /// A link that is being spoilt.
-pub struct Link {
+pub(super) struct Link {
     /// The command line.
     pub args: Vec<String>,
     /// Its files.
@@ -63,7 +63,7 @@ const RELA: Fields = &[("r_offset", 0, 8), ("r_type", 8, 4), ("r_sym", 12, 4), (
 /// reloc FILE SECTION N FIELD VALUE   a field of the N-th relocation of a section
 /// bytes FILE SECTION OFFSET HEX…     bytes of a section
 /// ```
-pub fn apply(link: &mut Link, line: &str) -> Result<()> {
+pub(super) fn apply(link: &mut Link, line: &str) -> Result<()> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["args", ref rest @ ..] => link.args.extend(rest.iter().map(|a| a.to_string())),

@@ -218,7 +218,7 @@ impl<'a> Symbols<'a> {
         let hash = gnu_hash(name);
         let bloom = table.wrapping_add(16);
         // glibc masks the word number; others take it modulo: a power of two serves both.
-        let word = u64::from(hash / 64 & words.wrapping_sub(1));
+        let word = u64::from((hash / 64) & words.wrapping_sub(1));
         let bits = image.u64(bloom.wrapping_add(8 * word))?;
         if bits >> (hash % 64) & bits >> (hash.checked_shr(shift).unwrap_or(0) % 64) & 1 == 0 {
             return None;

@@ -252,8 +252,8 @@ fn extra_segments(link: &Link<'_>, outs: &[OutSec]) -> Vec<(u32, u32, usize, usi
         list.push((PT_DYNAMIC, PF_R | PF_W, at, at));
     }
     let run = |test: &dyn Fn(&OutSec) -> bool| {
-        let first = outs.iter().position(|o| test(o))?;
-        Some((first, outs.iter().rposition(|o| test(o))?))
+        let first = outs.iter().position(test)?;
+        Some((first, outs.iter().rposition(test)?))
     };
     // Notes of different alignment can't be read as one list.
     let mut at = 0;
@@ -322,7 +322,7 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
         segment.addr = run[0].addr;
         segment.align = run.iter().map(|o| o.align).max().unwrap_or(1);
         let end = |o: &OutSec| o.addr.saturating_add(o.size);
-        let memory = |o: &&OutSec| kind == PT_TLS || !(o.is_tls() && !o.in_file());
+        let memory = |o: &&OutSec| kind == PT_TLS || o.in_memory();
         let stop = run.iter().filter(memory).map(end).max().unwrap_or(segment.addr);
         segment.mem_size = stop.saturating_sub(segment.addr);
         let filled = run.iter().filter(|o| o.in_file()).map(end).max().unwrap_or(segment.addr);
@@ -441,7 +441,7 @@ fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
         })
     };
     let end_of = |test: &dyn Fn(&&OutSec) -> bool| {
-        let of = link.outs.iter().filter(|o| o.is_alloc() && !(o.is_tls() && !o.in_file()));
+        let of = link.outs.iter().filter(|o| o.is_alloc() && o.in_memory());
         of.filter(test).map(|o| o.addr.saturating_add(o.size)).max().unwrap_or(link.shape.base)
     };
     let irelative = link.arch.word * 3 * link.plan.plt.len() as u64;

@@ -118,12 +118,15 @@ fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section) -> Key<'a> {
         && section.kind == SHT_PROGBITS
         && section.flags & SHF_COMPRESSED == 0
         && object.relocs_of[index as usize] == 0
-        && object.section_size(index) % section.entsize == 0
+        && object.section_size(index).is_multiple_of(section.entsize)
         && object.section_size(index) > 0;
     let strings = section.flags & SHF_STRINGS;
     let merge = if mergeable { (section.entsize, section.align | strings << 48) } else { (0, 0) };
     Key { name, kind, flags: section.flags & APART, merge }
 }
+
+/// The keys of a file's sections, and which section has which of them.
+type PerFile<'a> = (Vec<Key<'a>>, Vec<(u32, u32)>);
 
 /// Assigns every live section to an output section.
 ///
@@ -132,7 +135,7 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
     let count = link.res.section_count;
     let shared = &*link;
     let objects: Vec<(FileId, &Object<'_>)> = link.res.objects().collect();
-    let per_file: Vec<(Vec<Key<'_>>, Vec<(u32, u32)>)> = objects
+    let per_file: Vec<PerFile<'_>> = objects
         .par_iter()
         .map(|&(_, object)| {
             let mut keys: Vec<Key<'_>> = Vec::new();

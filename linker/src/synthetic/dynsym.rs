@@ -54,10 +54,7 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
         }
         return entry;
     }
-    let vis = match link.res.visibility[id.i()] {
-        crate::object::vis::INTERNAL => crate::object::vis::INTERNAL,
-        other => other,
-    };
+    let vis = link.res.visibility[id.i()];
     let def = link.res.defs[id.i()];
     match (winner, link.res.object(def.file())) {
         (Some(symbol), Some(object)) => {

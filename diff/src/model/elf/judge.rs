@@ -178,10 +178,10 @@ impl<'a> Judge<'_, 'a> {
         if let Some(piece) = self.merged(value, to) {
             return piece;
         }
-        if to.defs.is_empty() {
-            if let Some(meaning) = names::meaning(self, to.name, value) {
-                return meaning;
-            }
+        if to.defs.is_empty()
+            && let Some(meaning) = names::meaning(self, to.name, value)
+        {
+            return meaning;
         }
         if let Some((copy, offset)) = copy_at(self.module, value) {
             return self.copied(copy, offset, value, to.name);
@@ -424,7 +424,7 @@ impl<'a> Judge<'_, 'a> {
         let step = section.entsize;
         let into = offset % step;
         let tail = self.module.image.tail(at.wrapping_sub(into));
-        if offset % section.align == 0 && at % section.align != 0 {
+        if offset % section.align == 0 && !at.is_multiple_of(section.align) {
             return Some(bad("a merged piece that is misaligned"));
         }
         if section.flags & (MERGE | STRINGS) == MERGE {

@@ -17,8 +17,8 @@ pub(super) fn locate(inputs: &Inputs<'_>, module: &Module<'_>, base: &mut [u64])
     // Forwards: the previous section of the same name; backwards: the next one.
     for _ in 0..2 {
         let mut ends: rustc_hash::FxHashMap<&str, u64> = rustc_hash::FxHashMap::default();
-        let mut id = 0;
-        for section in inputs.objects.iter().flat_map(|object| &object.sections) {
+        let sections = inputs.objects.iter().flat_map(|object| &object.sections);
+        for (id, section) in sections.enumerate() {
             if wanted(section) {
                 let name = output_name(section.name);
                 let guess = ends.get(name).map(|end| end.next_multiple_of(section.align.max(1)));
@@ -33,7 +33,6 @@ pub(super) fn locate(inputs: &Inputs<'_>, module: &Module<'_>, base: &mut [u64])
                     ends.insert(name, base[id].saturating_add(section.size));
                 }
             }
-            id += 1;
         }
     }
 }

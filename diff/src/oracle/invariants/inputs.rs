@@ -66,7 +66,7 @@ pub(in crate::oracle) fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
             let Some(key) = data.strip_prefix(&MARKER_MAGIC).and_then(|rest| rest.get(..8)) else {
                 continue;
             };
-            if u64::from(sh_flags.0) & ALLOC == 0 {
+            if sh_flags.0 & ALLOC == 0 {
                 continue;
             }
             let name = format!("{}:{}", file.name, section.name().unwrap_or_default());

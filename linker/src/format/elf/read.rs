@@ -328,7 +328,7 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
             if section.info >= count || section.info == 0 {
                 return fail("the relocations are for a section that does not exist");
             }
-            if section.size % 24 != 0 || section.entsize != 24 {
+            if !section.size.is_multiple_of(24) || section.entsize != 24 {
                 return fail("the relocations are of an unknown size");
             }
             if object.relocs_of[section.info as usize] != 0 {
@@ -336,10 +336,10 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
             }
         }
         SHT_REL => return fail("REL relocations, which this machine does not have"),
-        SHT_SYMTAB if section.size % 24 != 0 || section.link >= count => {
+        SHT_SYMTAB if !section.size.is_multiple_of(24) || section.link >= count => {
             return fail("the symbol table is malformed");
         }
-        SHT_GROUP if section.size < 4 || section.size % 4 != 0 => {
+        SHT_GROUP if section.size < 4 || !section.size.is_multiple_of(4) => {
             return fail("the section group is malformed");
         }
         _ if section.flags & SHF_LINK_ORDER != 0 && section.link >= count => {
