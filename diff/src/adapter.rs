@@ -152,7 +152,7 @@ impl Linker {
     /// The class of a refusal with this message.
     ///
     /// A linker may report several errors, and reports them in its own order (an undefined symbol
-    /// found while scanning comes after another's relocation); [`RANK`] makes one of them speak.
+    /// found while scanning comes after another's relocation); `RANK` makes one of them speak.
     pub fn classify(&self, message: &str) -> ErrorClass {
         let lines = message.lines().filter(|line| !line.contains("warning: "));
         let found = lines.filter_map(|line| {

@@ -1,6 +1,6 @@
 //! The reference linker: objects, archives, shared libraries and options in, one linked image out.
 //!
-//! [`link`] is the pipeline. It must not know of other linkers, of generated cases, or of the judge.
+//! [`link()`] is the pipeline. It must not know of other linkers, of generated cases, or of the judge.
 
 #![warn(missing_docs)]
 

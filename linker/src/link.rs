@@ -1,6 +1,6 @@
 //! The state of one link: what the phases hand on to each other, as dense tables by id.
 //!
-//! Each phase fills its tables once; [`crate::link`] says in which order.
+//! Each phase fills its tables once; [`crate::link()`] says in which order.
 
 use std::sync::atomic::AtomicU16;
 

@@ -1,4 +1,4 @@
-//! Options: the command line as plain data. [`table`] has one row per flag: spelling, argument,
+//! Options: the command line as plain data. `table` has one row per flag: spelling, argument,
 //! meaning; parsing and `--help` derive from it. Only version scripts, dynamic lists and response
 //! files are read here. It must not open inputs, nor know what the pipeline does with a wish.
 

@@ -66,7 +66,7 @@ pub struct Stats {
     pub symbols: u64,
     /// Relocations of the input sections that are in the output.
     pub relocations: u64,
-    /// The phases as [`crate::link`] lists them (`resolve`, `scan`, `layout`, `write` …), in order.
+    /// The phases as [`crate::link()`] lists them (`resolve`, `scan`, `layout`, `write` …), in order.
     pub phases: Vec<(&'static str, std::time::Duration)>,
 }
 

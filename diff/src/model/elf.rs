@@ -1,9 +1,9 @@
 //! ELF modules → Facts.
 //!
-//! The reader's table of contents: the inputs are read ([`inputs`]), found in the output ([`places`]),
-//! every relocation site is decoded and followed ([`sites`], [`judge`]), and what the dynamic tables say is
-//! told in terms of places ([`dynamic`], [`unwind`]). What is particular to a machine is in its own
-//! module ([`amd64`]). It must not know the linker that wrote the output.
+//! The reader's table of contents: the inputs are read (`inputs`), found in the output (`places`),
+//! every relocation site is decoded and followed (`sites`, `judge`), and what the dynamic tables say is
+//! told in terms of places (`dynamic`, `unwind`). What is particular to a machine is in its own
+//! module (`amd64`). It must not know the linker that wrote the output.
 
 mod amd64;
 mod dynamic;

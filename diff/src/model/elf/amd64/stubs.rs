@@ -26,8 +26,8 @@ pub(in crate::model::elf) fn at(image: &Image<'_>, address: u64) -> Result<Stub,
 }
 
 impl Stub {
-    /// Checks what a call through the unbound slot does: push the index of its relocation, push GOT[1],
-    /// jump to GOT[2].
+    /// Checks what a call through the unbound slot does: push the index of its relocation, push `GOT[1]`,
+    /// jump to `GOT[2]`.
     ///
     /// Spec: x86-64 psABI §5.2, "Procedure Linkage Table".
     pub(in crate::model::elf) fn lazy(
