@@ -4,20 +4,19 @@
 //! Spec: gABI chapters 4 and 5, LSB §10.6. It must not know what relocations do: `site.rs` says what
 //! they mean and how they use names.
 
+mod contents;
+
 use rustc_hash::FxHashSet;
 use scold_diff::expectation::Choice;
-use scold_diff::model::{self, Binding as Bind, Meaning, Place, Value, digest};
+use scold_diff::model::{self, Binding as Bind, Meaning, Place, Value};
 use scold_diff::{Family, Key};
 
 use super::binding::has_dynamic_table;
-use super::resolve::{Fate, Target, Winner, is_taken_apart};
+use super::resolve::{Fate, Target, Winner};
 use super::site::Sites;
 use super::unwind;
 use super::world::Name;
-use crate::case::{
-    Binding, Case, Definition, Section, SectionKind, SymbolKind, SymbolRef, Visibility,
-};
-use crate::emit;
+use crate::case::{Binding, Case, Definition, SectionKind, SymbolKind, SymbolRef, Visibility};
 
 /// Three names that no input mentions.
 const ABSENT: [&str; 3] = ["scold.absent.1", "scold.absent.2", "scold.absent.3"];
@@ -265,107 +264,6 @@ impl Sites<'_, '_> {
         }
     }
 
-    /// Functions called at load and unload.
-    fn arrays(&mut self) {
-        // A static executable's start-up code calls the arrays, but knows no DT_INIT.
-        let dynamic = has_dynamic_table(self.link);
-        let mut init = if dynamic { self.function("_init") } else { Vec::new() };
-        init.extend(self.array(SectionKind::InitArray, ".init_array"));
-        let mut fini = self.array(SectionKind::FiniArray, ".fini_array");
-        fini.reverse();
-        if dynamic {
-            fini.extend(self.function("_fini"));
-        }
-        for (family, list) in [(Family::Init, init), (Family::Fini, fini)] {
-            for (index, meaning) in list.into_iter().enumerate() {
-                match meaning {
-                    Some(meaning) => {
-                        self.facts.add(family, index.to_string(), Value::Ref(meaning));
-                    }
-                    None => self.findings.open(family, index.to_string(), "not a plain function"),
-                }
-            }
-        }
-    }
-
-    /// DT_INIT and DT_FINI are the functions of these names, if this module defines them.
-    fn function(&self, name: &str) -> Vec<Option<Meaning>> {
-        let Some(id) = self.link.find(name) else { return Vec::new() };
-        match self.link.syms[id].winner {
-            Winner::Object { .. } => vec![Some(self.export_meaning(id))],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The slots of an array in the order they are laid out.
-    fn array(&mut self, kind: SectionKind, plain: &str) -> Vec<Option<Meaning>> {
-        let mut sections = Vec::new();
-        for file in self.link.loaded() {
-            for index in 0..self.labels[file].len() {
-                let section = self.link.section(file, index);
-                if section.kind == kind && self.link.fates[file][index] == Fate::Live {
-                    let (priority, odd) = priority(&section.name, plain);
-                    if odd {
-                        self.findings.everything("an array section of an odd name", false);
-                    }
-                    sections.push((priority, file, index));
-                }
-            }
-        }
-        sections.sort_by_key(|(priority, ..)| *priority);
-        let mut slots = Vec::new();
-        for (_, file, index) in sections {
-            let section = self.link.section(file, index);
-            for slot in 0..section.size() / 8 {
-                let mut at = section.relocs.iter().filter(|r| r.offset == slot * 8);
-                slots.push(match (at.next(), at.next()) {
-                    (Some(reloc), None) if reloc.r_type == 1 => self.pointer(file, reloc),
-                    _ => None,
-                });
-            }
-        }
-        slots
-    }
-
-    /// `bytes`, `perm` and `tls`.
-    fn sections(&mut self) {
-        let mut tls_align = 0;
-        for file in self.link.loaded() {
-            for index in 0..self.labels[file].len() {
-                let section = self.link.section(file, index);
-                if self.link.fates[file][index] != Fate::Live || !section.flags.alloc {
-                    continue;
-                }
-                if section.flags.tls && section.size() > 0 {
-                    tls_align = tls_align.max(section.align.max(1));
-                }
-                if is_taken_apart(section) {
-                    continue;
-                }
-                let label = self.labels[file][index].clone();
-                if !self.is_findable(file, index) || section.size() == 0 {
-                    let reason = "a section that can't be found in an output";
-                    self.findings.open(Family::Perm, label.clone(), reason);
-                    self.findings.open(Family::Bytes, label.clone(), reason);
-                    self.findings.open(Family::Site, format!("{label}+*"), reason);
-                }
-                if section.kind != SectionKind::Nobits {
-                    let digest = contents_digest(self.link.world.files[file].object, index);
-                    self.facts.add(Family::Bytes, label.clone(), Value::Digest(digest));
-                }
-                self.facts.add(Family::Perm, label, Value::Text(permissions(section).into()));
-            }
-        }
-        for sym in &self.link.syms {
-            if let (Winner::Common { align, .. }, SymbolKind::Tls) = (sym.winner, sym.kind) {
-                tls_align = tls_align.max(align.max(1));
-            }
-        }
-        if tls_align > 0 {
-            self.facts.add(Family::Tls, "align", Value::Number(tls_align));
-        }
-    }
-
     fn unwind(&mut self) {
         for file in self.link.loaded() {
             for index in 0..self.labels[file].len() {
@@ -460,45 +358,4 @@ fn binding(binding: Binding) -> Bind {
         Binding::Unique => Bind::Unique,
         Binding::Global | Binding::Local => Bind::Global,
     }
-}
-
-/// `.init_array.N` before `.init_array`; the second value says that the name is neither.
-fn priority(name: &str, plain: &str) -> (u64, bool) {
-    match name.strip_prefix(plain) {
-        Some("") => (u64::MAX, false),
-        Some(rest) => match rest.strip_prefix('.').map(str::parse) {
-            Some(Ok(number)) => (number, false),
-            _ => (u64::MAX, true),
-        },
-        None => (u64::MAX, plain != ".preinit_array"),
-    }
-}
-
-/// The class of memory a section ends up in.
-fn permissions(section: &Section) -> &'static str {
-    let name = &*section.name;
-    let relro = name == ".data.rel.ro"
-        || name.starts_with(".data.rel.ro.")
-        || [".ctors", ".dtors", ".jcr"].contains(&name);
-    match section.flags {
-        flags if flags.tls => "tls",
-        flags if flags.exec && flags.write => "rwx",
-        flags if flags.exec => "rx",
-        flags if flags.write && relro => "relro",
-        flags if flags.write => "rw",
-        _ => "r",
-    }
-}
-
-/// The digest of a section's input bytes with everything masked that its relocations may rewrite.
-fn contents_digest(object: &crate::case::Object, index: usize) -> u64 {
-    let mut bytes = emit::contents(object, index);
-    for reloc in &object.sections[index].relocs {
-        let (before, after) = model::elf::mask(reloc.r_type);
-        let len = bytes.len() as u64;
-        let start = reloc.offset.saturating_sub(before).min(len) as usize;
-        let end = reloc.offset.saturating_add(after).min(len) as usize;
-        bytes[start..end].fill(0);
-    }
-    digest(&bytes)
 }

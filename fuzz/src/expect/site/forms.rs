@@ -1,0 +1,298 @@
+//! What each form of relocation computes (`S + A`, `S + A - P` …), and when it must or may be refused.
+//!
+//! Spec: x86-64 psABI §4.4. It must not know how a target is told: that is `meaning`.
+
+use scold_diff::Key;
+use scold_diff::model::{ErrorClass, Meaning};
+
+use super::super::amd64::{self, Form};
+use super::super::resolve::{Target, Winner};
+use super::{At, HIGHEST, LOWEST, Sites, Thing, open_key};
+use crate::case::{SymbolKind, SymbolRef};
+
+impl Sites<'_, '_> {
+    /// `S + A`.
+    pub(super) fn absolute(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        let (row, addend, writable) = (at.row, at.reloc.addend, at.section.flags.write);
+        let on = &self.link.world.on;
+        match thing {
+            Thing::Number(value) => self.number(at, value)?,
+            Thing::Null(_) => self.number(at, 0)?,
+            Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) if on.pic => {
+                if row.width < 8 {
+                    self.findings.error(ErrorClass::RelocDynamic);
+                    return None;
+                }
+                self.word(writable);
+            }
+            Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
+                self.bounded(at, i128::from(addend) + LOWEST, i128::from(addend) + HIGHEST)?;
+            }
+            Thing::Dynamic(id) if row.width == 8 => {
+                if writable {
+                    self.uses[id].word = true;
+                } else {
+                    self.uses[id].direct = true;
+                    if on.pic {
+                        self.word(false);
+                    }
+                }
+            }
+            Thing::Dynamic(_) if on.pic => {
+                self.findings.error(ErrorClass::RelocDynamic);
+                return None;
+            }
+            Thing::Dynamic(id) => {
+                self.uses[id].direct = true;
+                if row.width < 4 {
+                    self.findings.error(ErrorClass::RelocOverflow);
+                    self.findings.error(ErrorClass::RelocDynamic);
+                    return None;
+                }
+            }
+            Thing::Gone | Thing::Undefined => return None,
+        }
+        self.address(at, key, thing)
+    }
+
+    /// A word that the loader relocates.
+    pub(super) fn word(&mut self, writable: bool) {
+        if !writable {
+            self.textrel = true;
+            self.findings.may(ErrorClass::RelocDynamic);
+        }
+    }
+
+    /// A number in a field: refused if it doesn't fit.
+    pub(super) fn number(&mut self, at: &At<'_>, value: u64) -> Option<()> {
+        let sum = value.wrapping_add(at.reloc.addend as u64);
+        if at.row.is_disputed(sum) {
+            self.findings.may(ErrorClass::RelocOverflow);
+            self.findings.everything("bfd's and mold's ranges of narrow fields", true);
+        }
+        if !at.row.fits(sum) {
+            self.findings.error(ErrorClass::RelocOverflow);
+            if self.link.world.on.pic {
+                // bfd refuses narrow fields of movable images before it looks at the value.
+                self.findings.error(ErrorClass::RelocDynamic);
+            }
+            return None;
+        }
+        Some(())
+    }
+
+    /// A value between two bounds in a field: refused if none fits, left open if some do.
+    pub(super) fn bounded(&mut self, at: &At<'_>, low: i128, high: i128) -> Option<()> {
+        let (min, max) = at.row.limits();
+        if at.row.range == amd64::Range::Any || (low >= min && high <= max) {
+            return Some(());
+        }
+        if high < min || low > max {
+            self.findings.error(ErrorClass::RelocOverflow);
+            return None;
+        }
+        self.findings.may(ErrorClass::RelocOverflow);
+        Some(())
+    }
+
+    /// `S + A - P`.
+    pub(super) fn relative(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        let on = &self.link.world.on;
+        match thing {
+            Thing::Number(value) if on.pic => {
+                let _ = value;
+                // The distance to a number changes with the load address: no loader can fix it.
+                self.findings.error(ErrorClass::RelocDynamic);
+                self.findings.error(ErrorClass::RelocUnsupported);
+                return None;
+            }
+            Thing::Null(_) if on.pic => {
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.open.push(open_key(key, "distance to null in a movable image"));
+            }
+            Thing::Number(value) => self.distance_to_number(at, value)?,
+            Thing::Null(_) => self.distance_to_number(at, 0)?,
+            Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
+                self.distance(at, thing)?
+            }
+            Thing::Dynamic(id) => self.relative_dynamic(at, id)?,
+            Thing::Gone | Thing::Undefined => return None,
+        }
+        self.address(at, key, thing)
+    }
+
+    pub(super) fn distance_to_number(&mut self, at: &At<'_>, value: u64) -> Option<()> {
+        let sum = i128::from(value.wrapping_add(at.reloc.addend as u64) as i64);
+        self.bounded(at, sum - HIGHEST, sum - LOWEST)
+    }
+
+    /// The distance of two places: known within a section, bounded otherwise.
+    pub(super) fn distance(&mut self, at: &At<'_>, thing: Thing) -> Option<()> {
+        let addend = i128::from(at.reloc.addend);
+        let ifunc = self.kind(at.file, at.reloc.symbol) == SymbolKind::Ifunc;
+        match thing {
+            Thing::Place { file, section, offset }
+                if (file, section) == (at.file, at.index) && !ifunc =>
+            {
+                let value = i128::from(offset) + addend - i128::from(at.reloc.offset);
+                if at.row.is_disputed(value as u64) {
+                    self.findings.may(ErrorClass::RelocOverflow);
+                    self.findings.everything("bfd's and mold's ranges of narrow fields", true);
+                }
+                self.bounded(at, value, value)
+            }
+            _ => self.bounded(at, addend - HIGHEST, addend + HIGHEST),
+        }
+    }
+
+    pub(super) fn relative_dynamic(&mut self, at: &At<'_>, id: usize) -> Option<()> {
+        let kind = self.link.syms[id].kind;
+        let writable = at.section.flags.write;
+        if self.link.world.on.library {
+            let certain = at.row.width < 4 || (kind == SymbolKind::Object && !writable);
+            if certain && at.row.width < 8 {
+                self.findings.error(ErrorClass::RelocDynamic);
+                return None;
+            }
+            // A PLT entry (mold) or R_X86_64_PC32 for the loader (bfd) are ways out.
+            self.findings.may(ErrorClass::RelocDynamic);
+            return Some(());
+        }
+        self.uses[id].direct = true;
+        if at.row.width < 4 {
+            self.findings.may(ErrorClass::RelocDynamic);
+            self.findings.may(ErrorClass::RelocOverflow);
+        }
+        Some(())
+    }
+
+    /// `L + A - P`.
+    pub(super) fn call(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        let pic = self.link.world.on.pic;
+        match thing {
+            Thing::Number(_) if pic => {
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.may(ErrorClass::RelocUnsupported);
+                self.findings.open.push(open_key(key, "a call of a number in a movable image"));
+            }
+            Thing::Null(_) if pic => {
+                self.findings.open.push(open_key(key, "a call of nothing"));
+            }
+            Thing::Number(value) => self.distance_to_number(at, value)?,
+            Thing::Null(_) => self.distance_to_number(at, 0)?,
+            Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
+                self.distance(at, thing)?
+            }
+            Thing::Dynamic(_) => {
+                self.bounded(
+                    at,
+                    i128::from(at.reloc.addend) - HIGHEST,
+                    i128::from(at.reloc.addend) + HIGHEST,
+                )?;
+            }
+            Thing::Gone | Thing::Undefined => return None,
+        }
+        self.address(at, key, thing)
+    }
+
+    /// `G + A`, `G + GOT + A - P`.
+    pub(super) fn got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        let addend = i128::from(at.reloc.addend);
+        self.bounded(at, addend - HIGHEST, addend + HIGHEST)?;
+        self.address(at, key, thing)
+    }
+
+    /// `S + A - GOT`, `L + A - GOT`.
+    pub(super) fn off_got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        let pltoff = at.reloc.r_type == 31;
+        match thing {
+            Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {}
+            Thing::Dynamic(_) if pltoff => {}
+            _ => {
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.may(ErrorClass::RelocUnsupported);
+                self.findings.open.push(open_key(key, "distance from the GOT to nowhere"));
+            }
+        }
+        self.address(at, key, thing)
+    }
+
+    /// `Z + A`.
+    pub(super) fn size(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        let size = match self.link.target(at.file, at.reloc.symbol) {
+            Target::Global(id) => self.link.syms[id].size,
+            Target::Local { file, symbol } => self.link.symbol(file, symbol).size,
+            Target::Null => 0,
+            Target::Section { .. } => {
+                self.findings.open.push(open_key(key, "the size of a section symbol"));
+                0
+            }
+        };
+        match thing {
+            Thing::Dynamic(_) | Thing::Null(_) | Thing::Linker(_) => {
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.open.push(open_key(key, "the size of another module's symbol"));
+            }
+            _ => self.number(at, size)?,
+        }
+        Some(Meaning::Size(size))
+    }
+
+    pub(super) fn tls(
+        &mut self,
+        at: &At<'_>,
+        key: &Key,
+        thing: Thing,
+        tls: bool,
+    ) -> Option<Meaning> {
+        let on = &self.link.world.on;
+        let unknown =
+            matches!(thing, Thing::Dynamic(id) if self.link.syms[id].winner == Winner::Undefined);
+        if !tls && !unknown {
+            self.findings.may(ErrorClass::TlsMismatch);
+            self.findings.may(ErrorClass::RelocUnsupported);
+            self.findings.everything("a TLS relocation of something else", false);
+            return None;
+        }
+        if matches!(at.reloc.symbol, SymbolRef::Section(_)) {
+            // lld and bfd look at the symbol's type, and a section symbol has none.
+            self.findings.may(ErrorClass::RelocDynamic);
+            self.findings.may(ErrorClass::TlsMismatch);
+        }
+        match at.row.form {
+            Form::TpOffset if on.library && at.row.width < 8 => {
+                self.findings.error(ErrorClass::RelocDynamic);
+                self.findings.error(ErrorClass::RelocUnsupported);
+                return None;
+            }
+            Form::TpOffset if on.library => {
+                self.static_tls = true;
+                self.word(at.section.flags.write);
+            }
+            Form::TpOffset if matches!(thing, Thing::Dynamic(_)) && at.row.width < 8 => {
+                self.findings.error(ErrorClass::RelocDynamic);
+                self.findings.error(ErrorClass::RelocUnsupported);
+                return None;
+            }
+            Form::DtpOffset if matches!(thing, Thing::Dynamic(_)) => {
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.may(ErrorClass::RelocUnsupported);
+                self.findings.open.push(open_key(key, "an offset in another module's TLS block"));
+            }
+            _ => {}
+        }
+        let addend = i128::from(at.reloc.addend);
+        match at.row.form {
+            Form::TpOffset => self.bounded(at, addend - HIGHEST, addend - 1)?,
+            _ => self.bounded(at, addend, addend + HIGHEST)?,
+        }
+        if self.link.world.on.library && matches!(at.reloc.r_type, 22 | 44 | 50) {
+            self.static_tls = true;
+        }
+        if let Thing::Null(_) = thing {
+            self.findings.open.push(open_key(key, "a weak undefined TLS symbol"));
+        }
+        let inner = self.address(at, key, thing)?;
+        Some(Meaning::Tls(Box::new(inner)))
+    }
+}
