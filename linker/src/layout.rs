@@ -5,6 +5,7 @@
 pub mod addresses;
 pub mod assign;
 pub mod order;
+pub mod symbols;
 
 use crate::object::{FileId, SecId};
 

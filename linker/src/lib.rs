@@ -85,7 +85,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     layout::addresses::arrange(&mut link);
     synthetic::sections::connect(&mut link);
     layout::addresses::settle(&mut link);
-    layout::addresses::resolve_addresses(&mut link);
+    layout::symbols::resolve_addresses(&mut link);
     clock.lap("layout");
     // No address changes below: everything is written in place, in parallel.
     let image = output::allocate(sink, link.shape.size, bytes)?;

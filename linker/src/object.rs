@@ -3,7 +3,7 @@
 //! Headers, symbols and relocations stay in the mapped file and are decoded on access; only side
 //! tables are owned. Nothing here knows which definition wins or where a section ends up.
 
-use crate::format::elf::read::{RelocTable, SectionTable, SymbolTable};
+use crate::format::elf::tables::{RelocTable, SectionTable, SymbolTable};
 
 /// A symbol of the link: names first (one id per name), then every object's local symbols.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

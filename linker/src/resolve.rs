@@ -4,7 +4,9 @@
 //! A definition is one word, rank first, so that the winner is a minimum: the order in which threads
 //! offer them does not matter. Must not know of sections' places, relocations or the output.
 
+mod intern;
 pub mod names;
+mod offer;
 pub mod settle;
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -322,96 +324,6 @@ fn read_all<'a>(
 }
 
 impl<'a> Resolver<'a> {
-    /// Gives every name its id, files in command-line order.
-    fn intern_all(&mut self) {
-        let mut seen = rustc_hash::FxHashSet::default();
-        for at in 0..self.files.len() {
-            let file = FileId(at as u32);
-            match std::mem::replace(&mut self.files[at], File::Unused) {
-                File::Object(mut object) => {
-                    self.intern_object(file, &mut object);
-                    self.files[at] = File::Object(object);
-                }
-                File::Shared(library) => {
-                    // The same library named twice counts once.
-                    if !seen.insert(library.soname) {
-                        continue;
-                    }
-                    for symbol in &library.defined {
-                        self.names.intern(symbol.name, symbol.hash);
-                    }
-                    for &(name, hash, _) in &library.undefined {
-                        self.names.intern(name, hash);
-                    }
-                    self.files[at] = File::Shared(library);
-                }
-                other => self.files[at] = other,
-            }
-        }
-        for defsym in &self.options.defsyms {
-            let name = defsym.name.as_bytes();
-            self.names.intern(name, hash_name(name));
-        }
-        let files = std::mem::take(&mut self.files);
-        for (at, file) in files.iter().enumerate() {
-            let File::Lazy(object) = file else { continue };
-            for (key, &(name, hash)) in object.keys.iter().enumerate() {
-                let symbol = object.symbols.get(object.first_global + key as u32);
-                if symbol.home == Home::Undefined {
-                    continue;
-                }
-                let id = self.names.intern(name, hash);
-                if self.lazy.len() <= id.i() {
-                    self.lazy.resize(id.i() + 1, u32::MAX);
-                }
-                let slot = &mut self.lazy[id.i()];
-                *slot = (*slot).min(at as u32);
-            }
-        }
-        self.files = files;
-        self.fit();
-    }
-
-    fn intern_object(&mut self, file: FileId, object: &mut Object<'a>) {
-        object.seq = self.loaded;
-        self.loaded += 1;
-        let keys = std::mem::take(&mut object.keys);
-        object.globals = keys.iter().map(|&(name, hash)| self.names.intern(name, hash)).collect();
-        for &version in &object.versions {
-            self.versioned.push((file, object.id(version.sym)));
-        }
-        for group in &object.groups {
-            self.names.intern(group.name.0, group.name.1);
-        }
-        for index in 1..object.sections.len() {
-            let name = object.section_name(index);
-            if name.starts_with(b".gnu.linkonce.") {
-                object.linkonce.push(index);
-                self.names.intern(name, hash_name(name));
-            }
-        }
-        self.wrap(object);
-    }
-
-    /// Redirects references to wrapped names.
-    fn wrap(&mut self, object: &mut Object<'a>) {
-        for names in self.wraps {
-            let [plain, wrapped, real] = [0, 1, 2]
-                .map(|i| self.names.intern(names[i].as_bytes(), hash_name(names[i].as_bytes())));
-            for at in 0..object.globals.len() {
-                let symbol = object.symbols.get(object.first_global + at as u32);
-                if symbol.home != Home::Undefined {
-                    continue;
-                }
-                if object.globals[at] == plain {
-                    object.globals[at] = wrapped;
-                } else if object.globals[at] == real {
-                    object.globals[at] = plain;
-                }
-            }
-        }
-    }
-
     /// Grows the tables to the number of names.
     fn fit(&mut self) {
         let count = self.names.len();
@@ -420,128 +332,6 @@ impl<'a> Resolver<'a> {
         self.mentions.resize_with(count, || AtomicU8::new(0));
         self.visibility.resize_with(count, || AtomicU8::new(0));
         self.lazy.resize(count, u32::MAX);
-    }
-
-    /// Claims the groups and offers the definitions of everything read so far.
-    fn offer_all(&mut self) {
-        let mut files = std::mem::take(&mut self.files);
-        files.par_iter().for_each(|file| {
-            if let File::Object(object) = file {
-                self.claim(object);
-            }
-        });
-        files.par_iter_mut().enumerate().for_each(|(at, file)| match file {
-            File::Object(object) => {
-                self.discard(object);
-                self.offer(FileId(at as u32), object);
-            }
-            File::Shared(library) => self.offer_shared(FileId(at as u32), library),
-            _ => {}
-        });
-        self.files = files;
-    }
-
-    /// Claims the COMDAT groups of `object` for it, unless one loaded earlier has them.
-    fn claim(&self, object: &Object<'a>) {
-        let mark = |name: &[u8], hash: u64, section: u32| {
-            if let Some(id) = self.names.find(name, hash) {
-                let key = u64::from(object.seq) << 32 | u64::from(section);
-                self.owners[id.i()].fetch_min(key, Relaxed);
-            }
-        };
-        for group in object.groups.iter().filter(|g| g.comdat) {
-            mark(group.name.0, group.name.1, group.section);
-        }
-        for &section in &object.linkonce {
-            let name = object.section_name(section);
-            mark(name, hash_name(name), section);
-        }
-    }
-
-    /// Marks the sections of groups that another file keeps.
-    fn discard(&self, object: &mut Object<'a>) {
-        let lost = |name: &[u8], hash: u64, section: u32| {
-            self.names.find(name, hash).is_some_and(|id| {
-                let key = u64::from(object.seq) << 32 | u64::from(section);
-                self.owners[id.i()].load(Relaxed) != key
-            })
-        };
-        let mut dead = Vec::new();
-        for group in object.groups.iter().filter(|g| g.comdat) {
-            if lost(group.name.0, group.name.1, group.section) {
-                dead.extend(group.sections());
-            }
-        }
-        for &section in &object.linkonce {
-            let name = object.section_name(section);
-            if lost(name, hash_name(name), section) {
-                dead.push(section);
-            }
-        }
-        for section in dead {
-            object.dead[section as usize] = true;
-        }
-    }
-
-    fn offer(&self, file: FileId, object: &Object<'a>) {
-        let hide = self.candidates[file.i()].hide;
-        for (at, &id) in object.globals.iter().enumerate() {
-            let index = object.first_global + at as u32;
-            let symbol = object.symbols.get(index);
-            let defined = match symbol.home {
-                Home::Undefined => false,
-                Home::Section(s) => !object.dead[s as usize],
-                _ => true,
-            };
-            self.mention(id, &symbol, defined && hide, defined);
-            if defined {
-                let rank = match symbol.home {
-                    Home::Common => rank::COMMON,
-                    _ if symbol.is_weak() => rank::WEAK,
-                    _ => rank::STRONG,
-                };
-                let def = Def::new(rank, file, index);
-                if self.defs[id.i()].load(Relaxed) > def.0 {
-                    self.defs[id.i()].fetch_min(def.0, Relaxed);
-                }
-            }
-        }
-    }
-
-    fn mention(&self, id: SymId, symbol: &Symbol, hide: bool, defined: bool) {
-        let mut bits = match symbol.kind {
-            crate::object::kind::TLS => mention::TLS,
-            crate::object::kind::NOTYPE => 0,
-            _ => mention::NOT_TLS,
-        };
-        if hide {
-            bits |= mention::HIDE;
-        }
-        if !defined {
-            bits |= if symbol.is_weak() { mention::WEAK } else { mention::STRONG };
-        }
-        if self.mentions[id.i()].load(Relaxed) & bits != bits {
-            self.mentions[id.i()].fetch_or(bits, Relaxed);
-        }
-        if symbol.vis != vis::DEFAULT {
-            self.visibility[id.i()].fetch_max(constraint(symbol.vis), Relaxed);
-        }
-    }
-
-    fn offer_shared(&self, file: FileId, library: &Shared<'a>) {
-        for symbol in &library.defined {
-            let Some(id) = self.names.find(symbol.name, symbol.hash) else { continue };
-            self.mentions[id.i()].fetch_or(mention::LIBRARY_DEF, Relaxed);
-            if !symbol.hidden {
-                let def = Def::new(rank::SHARED, file, symbol.index);
-                self.defs[id.i()].fetch_min(def.0, Relaxed);
-            }
-        }
-        for &(name, hash, _) in &library.undefined {
-            if let Some(id) = self.names.find(name, hash) {
-                self.mentions[id.i()].fetch_or(mention::LIBRARY, Relaxed);
-            }
-        }
     }
 
     /// Extracts archive members until no wanted name is left that one of them offers.

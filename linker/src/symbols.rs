@@ -1,135 +1,18 @@
 //! What each symbol is to the rest of the link: winners and options → attributes, exports and
 //! version indexes, and the definitions the linker adds. No name is added below.
 
+mod specials;
+
+pub use specials::define_specials;
+
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::input::{Assignment, PatternSet, VersionMatcher};
 use crate::link::{Link, NOWHERE, Special, attr};
-use crate::object::{Home, SymId, Symbol, hash_name, kind, vis};
-use crate::options::{DefsymValue, OutputKind, Symbolic, Unresolved};
+use crate::object::{Home, SymId, Symbol, kind, vis};
+use crate::options::{OutputKind, Symbolic, Unresolved};
 use crate::resolve::{Def, File, mention};
-
-/// Defines what the linker defines, where something refers to it and nothing else does.
-///
-/// Errors: `undefined-symbol` for a `--defsym` of a name that nothing defines.
-pub fn define_specials(link: &mut Link<'_>) -> Result<(), Errors> {
-    let mut errors = Vec::new();
-    let fixed: &[(&str, Special)] = &[
-        ("_GLOBAL_OFFSET_TABLE_", Special::GotBase),
-        ("_DYNAMIC", Special::Start(b".dynamic".to_vec())),
-        ("__ehdr_start", Special::Header),
-        ("__executable_start", Special::Header),
-        ("__dso_handle", Special::Header),
-        ("_end", Special::End),
-        ("end", Special::End),
-        ("_etext", Special::CodeEnd),
-        ("etext", Special::CodeEnd),
-        ("_edata", Special::DataEnd),
-        ("edata", Special::DataEnd),
-        ("__bss_start", Special::BssStart),
-        ("__init_array_start", Special::Start(b".init_array".to_vec())),
-        ("__init_array_end", Special::Stop(b".init_array".to_vec())),
-        ("__fini_array_start", Special::Start(b".fini_array".to_vec())),
-        ("__fini_array_end", Special::Stop(b".fini_array".to_vec())),
-        ("__preinit_array_start", Special::Start(b".preinit_array".to_vec())),
-        ("__preinit_array_end", Special::Stop(b".preinit_array".to_vec())),
-        ("__rela_iplt_start", Special::IrelativeStart),
-        ("__rela_iplt_end", Special::IrelativeEnd),
-        ("__GNU_EH_FRAME_HDR", Special::Start(b".eh_frame_hdr".to_vec())),
-        ("_TLS_MODULE_BASE_", Special::TlsModuleBase),
-    ];
-    for (name, special) in fixed {
-        if let Some(id) = link.res.find(name.as_bytes()) {
-            define(link, id, special.clone());
-        }
-    }
-    let sections = c_identifier_sections(link);
-    if !sections.is_empty() {
-        for at in 0..link.res.names.len() {
-            let id = SymId(at as u32);
-            if link.res.defs[at].is_local() {
-                continue;
-            }
-            let name = link.res.names.get(id);
-            let special = match (name.strip_prefix(b"__start_"), name.strip_prefix(b"__stop_")) {
-                (Some(s), _) if sections.contains(s) => Special::Start(s.to_vec()),
-                (_, Some(s)) if sections.contains(s) => Special::Stop(s.to_vec()),
-                _ => continue,
-            };
-            if define(link, id, special) {
-                let least = link.options.z.start_stop_visibility.0;
-                let now = &mut link.res.visibility[at];
-                *now = if *now == vis::DEFAULT { least } else { *now };
-            }
-        }
-    }
-    for defsym in &link.options.defsyms {
-        let find = |name: &str| link.res.names.find(name.as_bytes(), hash_name(name.as_bytes()));
-        let Some(id) = find(&defsym.name) else { continue };
-        let special = match &defsym.value {
-            DefsymValue::Absolute(value) => Special::Absolute(*value),
-            DefsymValue::Symbol { name, addend } => match find(name) {
-                Some(target) if link.res.defs[target.i()].is_local() => {
-                    Special::Alias(target, *addend)
-                }
-                _ => {
-                    let text = format!("undefined symbol: {name}, in --defsym {}", defsym.name);
-                    errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
-                    continue;
-                }
-            },
-        };
-        link.res.defs[id.i()] = Def::special(link.specials.len());
-        link.specials.push(special);
-    }
-    Errors::collect(errors).map_or(Ok(()), Err)
-}
-
-/// Defines `id` unless an object does or nothing in an object mentions it.
-fn define(link: &mut Link<'_>, id: SymId, special: Special) -> bool {
-    let mentioned = link.res.mentions[id.i()] & (mention::STRONG | mention::WEAK) != 0;
-    if link.res.defs[id.i()].is_local() || !mentioned {
-        return false;
-    }
-    // Static executables only: elsewhere the loader applies them, and startup code must not.
-    let irelative = matches!(special, Special::IrelativeStart | Special::IrelativeEnd);
-    if irelative && (link.is_dynamic() || link.is_pic()) {
-        return false;
-    }
-    if special == Special::Start(b".dynamic".to_vec()) && !link.is_dynamic() {
-        return false;
-    }
-    let name = link.res.names.get(id);
-    let of_section = name.starts_with(b"__start_") || name.starts_with(b"__stop_");
-    if link.res.visibility[id.i()] == vis::DEFAULT && !of_section {
-        link.res.visibility[id.i()] = vis::HIDDEN;
-    }
-    link.res.defs[id.i()] = Def::special(link.specials.len());
-    link.specials.push(special);
-    true
-}
-
-/// Names of allocated sections that are C identifiers.
-fn c_identifier_sections<'a>(link: &Link<'a>) -> rustc_hash::FxHashSet<&'a [u8]> {
-    let objects: Vec<_> = link.res.objects().map(|o| o.1).collect();
-    let lists = objects.par_iter().map(|object| {
-        let mut found = Vec::new();
-        for (index, section) in object.sections.iter().skip(1) {
-            let name = object.section_name(index);
-            let first = name.first().copied().unwrap_or(0);
-            if (first.is_ascii_alphabetic() || first == b'_')
-                && section.flags & crate::format::elf::SHF_ALLOC != 0
-                && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
-                && !found.contains(&name)
-            {
-                found.push(name);
-            }
-        }
-        found
-    });
-    lists.collect::<Vec<_>>().into_iter().flatten().collect()
-}
 
 /// Whether a name leaves the module, and by which version.
 pub(crate) struct Exports<'o> {

@@ -5,6 +5,7 @@
 
 pub mod read;
 pub mod shared;
+pub mod tables;
 pub mod write;
 
 pub const ET_REL: u16 = 1;

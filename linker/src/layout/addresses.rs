@@ -4,11 +4,8 @@ use rayon::prelude::*;
 
 use super::{Made, OutSec, align_up, order};
 use crate::format::elf::*;
-use crate::link::{Link, NOWHERE, Special, attr, need};
-use crate::object::{Home, Object, SecId, SymId};
+use crate::link::{Link, NOWHERE};
 use crate::options::OutputKind;
-use crate::resolve::File;
-use crate::synthetic::plan::NONE;
 
 /// One program header.
 #[derive(Clone, Copy, Default, Debug)]
@@ -112,6 +109,72 @@ pub fn settle(link: &mut Link<'_>) {
     }
 }
 
+/// What has been given out so far.
+struct Cursor {
+    page: u64,
+    base: u64,
+    /// Segments of different permissions share no page of the file.
+    apart: bool,
+    offset: u64,
+    addr: u64,
+    segments: Vec<Segment>,
+    /// Permissions of the segment that is open, and whether it is relro.
+    class: Option<(u32, bool)>,
+}
+
+impl Cursor {
+    /// Starts the segment of `outs`' first section, whose class is another than the last one's.
+    fn open(&mut self, outs: &[OutSec], class: (u32, bool)) {
+        let rest = outs.iter().take_while(|o| o.is_alloc() && (permissions(o), o.relro) == class);
+        let align = rest.map(|o| o.align).max().unwrap_or(1).max(self.page);
+        let load = |flags| Segment { kind: PT_LOAD, flags, align, ..Segment::default() };
+        let first = self.class.is_none();
+        if first && class.0 == PF_R {
+            self.segments.push(Segment { addr: self.base, ..load(PF_R) });
+        } else {
+            if first {
+                // Headers alone come first when nothing else is read-only.
+                self.segments.push(self.headers());
+            }
+            let apart = self.apart || align > self.page;
+            self.offset = if apart { align_up(self.offset, align) } else { self.offset };
+            self.addr = align_up(self.addr, align) + self.offset % align;
+            let (offset, addr) = (self.offset, self.addr);
+            self.segments.push(Segment { offset, addr, ..load(class.0) });
+        }
+        self.class = Some(class);
+    }
+
+    /// The segment of the headers alone.
+    fn headers(&self) -> Segment {
+        Segment {
+            kind: PT_LOAD,
+            flags: PF_R,
+            offset: 0,
+            addr: self.base,
+            file_size: self.offset,
+            mem_size: self.offset,
+            align: self.page,
+        }
+    }
+
+    /// Places a section at the end of the open segment.
+    fn place(&mut self, out: &mut OutSec, align: u64) {
+        let Some(segment) = self.segments.last_mut() else { return };
+        out.addr = align_up(self.addr, align);
+        out.offset = segment.offset + (out.addr - segment.addr);
+        if !out.in_memory() {
+            return;
+        }
+        self.addr = out.addr.saturating_add(out.size);
+        segment.mem_size = self.addr - segment.addr;
+        if out.in_file() {
+            self.offset = out.offset + out.size;
+            segment.file_size = segment.mem_size;
+        }
+    }
+}
+
 /// Gives everything its address and file offset.
 fn assign(link: &mut Link<'_>) {
     let page = link.options.z.max_page_size.unwrap_or(link.arch.page);
@@ -122,85 +185,35 @@ fn assign(link: &mut Link<'_>) {
     let mut outs = std::mem::take(&mut link.outs);
     let count = count_headers(link, &outs);
     let tls_align = outs.iter().filter(|o| o.is_tls()).map(|o| o.align).max().unwrap_or(1);
-    let mut segments: Vec<Segment> = Vec::new();
-    let mut offset = 64 + 56 * count as u64;
-    let mut addr = base + offset;
-    let mut last: Option<(u32, bool)> = None;
+    let offset = 64 + 56 * count as u64;
+    let mut cursor = Cursor {
+        page,
+        base,
+        apart: link.options.z.separate_code,
+        offset,
+        addr: base + offset,
+        segments: Vec::new(),
+        class: None,
+    };
     for at in 0..outs.len() {
         if !outs[at].is_alloc() {
             continue;
         }
         let class = (permissions(&outs[at]), outs[at].relro);
+        if cursor.class != Some(class) {
+            cursor.open(&outs[at..], class);
+        }
         let first_tls = outs[at].is_tls() && (at == 0 || !outs[at - 1].is_tls());
-        if last != Some(class) {
-            let rest = outs[at..]
-                .iter()
-                .take_while(|o| o.is_alloc() && (permissions(o), o.relro) == class);
-            let align = rest.map(|o| o.align).max().unwrap_or(1).max(page);
-            if last.is_none() {
-                segments.push(Segment {
-                    kind: PT_LOAD,
-                    flags: class.0,
-                    offset: 0,
-                    addr: base,
-                    align,
-                    ..Segment::default()
-                });
-                // Headers alone come first when nothing else is read-only.
-                if class.0 != PF_R {
-                    segments[0].flags = PF_R;
-                    segments[0].file_size = offset;
-                    segments[0].mem_size = offset;
-                    segments[0].align = page;
-                }
-            }
-            if last.is_some() || class.0 != PF_R {
-                let apart = link.options.z.separate_code || align > page;
-                offset = if apart { align_up(offset, align) } else { offset };
-                addr = align_up(addr, align) + offset % align;
-                segments.push(Segment {
-                    kind: PT_LOAD,
-                    flags: class.0,
-                    offset,
-                    addr,
-                    align,
-                    ..Segment::default()
-                });
-            }
-            last = Some(class);
-        }
-        let segment = segments.len() - 1;
-        let out = &mut outs[at];
-        let align = if first_tls { tls_align } else { out.align };
-        out.addr = align_up(addr, align);
-        out.offset = segments[segment].offset + (out.addr - segments[segment].addr);
-        let zeroed_tls = out.is_tls() && !out.in_file();
-        if zeroed_tls {
-            continue;
-        }
-        addr = out.addr.saturating_add(out.size);
-        segments[segment].mem_size = addr - segments[segment].addr;
-        if out.in_file() {
-            offset = out.offset + out.size;
-            segments[segment].file_size = segments[segment].mem_size;
-        }
+        let align = if first_tls { tls_align } else { outs[at].align };
+        cursor.place(&mut outs[at], align);
     }
     // A program must at least hold its headers.
-    if segments.is_empty() {
-        let align = page;
-        segments.push(Segment {
-            kind: PT_LOAD,
-            flags: PF_R,
-            addr: base,
-            file_size: offset,
-            mem_size: offset,
-            align,
-            offset: 0,
-        });
+    if cursor.segments.is_empty() {
+        cursor.segments.push(cursor.headers());
     }
-    let mut shape = Shape { base, segments, ..Shape::default() };
+    let mut shape = Shape { base, segments: cursor.segments, ..Shape::default() };
     shape.tls = tls_block(&outs, tls_align);
-    place_unloaded(&mut outs, offset, &mut shape);
+    place_unloaded(&mut outs, cursor.offset, &mut shape);
     link.outs = outs;
     finish_segments(link, &mut shape, page, count);
     link.shape = shape;
@@ -347,125 +360,4 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
         }
     }
     shape.segments = list;
-}
-
-/// Computes every symbol's address. No address changes below.
-pub fn resolve_addresses(link: &mut Link<'_>) {
-    let shared = &*link;
-    let globals = (0..link.res.names.len()).into_par_iter().with_min_len(1024);
-    let mut addrs: Vec<u64> =
-        globals.map(|at| global_address(shared, SymId(at as u32), 0)).collect();
-    let locals: Vec<Vec<u64>> = link
-        .res
-        .files
-        .par_iter()
-        .map(|file| match file {
-            File::Object(object) => {
-                (0..object.first_global).map(|at| local_address(shared, object, at)).collect()
-            }
-            _ => Vec::new(),
-        })
-        .collect();
-    addrs.extend(locals.into_iter().flatten());
-    link.addrs = addrs;
-}
-
-fn local_address(link: &Link<'_>, object: &Object<'_>, index: u32) -> u64 {
-    let id = object.id(index);
-    let slots = link.plan.slots(id);
-    if slots.plt != NONE && link.need(id) & need::CANONICAL != 0 {
-        return link.plt_address(slots.plt);
-    }
-    let symbol = object.symbols.get(index);
-    match symbol.home {
-        Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
-        _ => symbol.value,
-    }
-}
-
-fn defined_at(link: &Link<'_>, sec: SecId, value: u64) -> u64 {
-    link.section_address(sec, value).unwrap_or(0)
-}
-
-fn global_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
-    let slots = link.plan.slots(id);
-    if slots.plt != NONE && link.need(id) & need::CANONICAL != 0 {
-        return link.plt_address(slots.plt);
-    }
-    if slots.copy != NONE {
-        let copy = &link.plan.copies[slots.copy as usize];
-        return link.out_of(copy.made).map_or(0, |o| o.addr + copy.offset);
-    }
-    definition_address(link, id, depth)
-}
-
-/// Where `id` is defined, whatever stands in for it.
-pub(crate) fn definition_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
-    if id.i() >= link.res.names.len() {
-        return link
-            .res
-            .objects()
-            .map(|o| o.1)
-            .find(|o| (o.local_base..o.local_base + o.first_global).contains(&id.0))
-            .map_or(0, |object| {
-                let symbol = object.symbols.get(id.0 - object.local_base);
-                match symbol.home {
-                    Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
-                    _ => symbol.value,
-                }
-            });
-    }
-    let def = link.res.defs[id.i()];
-    if link.attrs[id.i()] & (attr::IMPORT | attr::DISCARDED) != 0 {
-        return 0;
-    }
-    if let Some(special) = def.as_special() {
-        return special_address(link, &link.specials[special], depth);
-    }
-    let (Some(symbol), Some(object)) = (link.res.winner(id), link.res.object(def.file())) else {
-        return 0;
-    };
-    match symbol.home {
-        Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
-        Home::Common => link.common_at.get(&id).map_or(0, |c| link.outs[c.0 as usize].addr + c.1),
-        _ => symbol.value,
-    }
-}
-
-fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
-    let named = |name: &[u8]| {
-        let mut of = link.outs.iter().filter(|o| o.name == name && o.is_alloc());
-        of.next().map(|first| {
-            let last = of.next_back().unwrap_or(first);
-            (first.addr, last.addr.saturating_add(last.size))
-        })
-    };
-    let end_of = |test: &dyn Fn(&&OutSec) -> bool| {
-        let of = link.outs.iter().filter(|o| o.is_alloc() && o.in_memory());
-        of.filter(test).map(|o| o.addr.saturating_add(o.size)).max().unwrap_or(link.shape.base)
-    };
-    let irelative = link.arch.word * 3 * link.plan.plt.len() as u64;
-    match special {
-        // An empty range is anywhere; inside the image it needs no special base.
-        Special::Start(name) => named(name).map_or(link.shape.base, |s| s.0),
-        Special::Stop(name) => named(name).map_or(link.shape.base, |s| s.1),
-        Special::GotBase => link.got_base(),
-        Special::Header => link.shape.base,
-        Special::End => end_of(&|_| true),
-        Special::CodeEnd => end_of(&|o| o.flags & SHF_EXECINSTR != 0),
-        Special::DataEnd => end_of(&|o| o.in_file()),
-        Special::BssStart => link
-            .outs
-            .iter()
-            .find(|o| o.is_alloc() && !o.in_file() && !o.is_tls() && !o.relro)
-            .map_or_else(|| end_of(&|o| o.in_file()), |o| o.addr),
-        Special::IrelativeStart => link.out_of(Made::RelaPlt).map_or(0, |o| o.addr + irelative),
-        Special::IrelativeEnd => link.out_of(Made::RelaPlt).map_or(0, |o| o.addr + o.size),
-        Special::TlsModuleBase => link.shape.tls.0,
-        Special::Absolute(value) => *value,
-        Special::Alias(target, addend) if depth < 16 => {
-            global_address(link, *target, depth + 1).wrapping_add(*addend as u64)
-        }
-        Special::Alias(..) => 0,
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::layout::Made;
-use crate::layout::addresses::definition_address;
+use crate::layout::symbols::definition_address;
 use crate::link::{Link, attr};
 use crate::object::SymId;
 use crate::relocate::{DynReloc, Yield};

@@ -2,7 +2,8 @@
 //!
 //! Only the dynamic symbol table, its versions and a few tags are read; code is never looked at.
 
-use super::read::{SymbolTable, check_header, section_table, u16_at, u32_at, u64_at};
+use super::read::{check_header, section_table};
+use super::tables::{SymbolTable, u16_at, u32_at, u64_at};
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Home, Symbol, bind, c_string, hash_name};

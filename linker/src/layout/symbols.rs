@@ -1,0 +1,131 @@
+//! Addresses of symbols, once sections have theirs.
+
+use rayon::prelude::*;
+
+use super::{Made, OutSec};
+use crate::format::elf::*;
+use crate::link::{Link, Special, attr, need};
+use crate::object::{Home, Object, SecId, SymId};
+use crate::resolve::File;
+use crate::synthetic::plan::NONE;
+
+/// Computes every symbol's address. No address changes below.
+pub fn resolve_addresses(link: &mut Link<'_>) {
+    let shared = &*link;
+    let globals = (0..link.res.names.len()).into_par_iter().with_min_len(1024);
+    let mut addrs: Vec<u64> =
+        globals.map(|at| global_address(shared, SymId(at as u32), 0)).collect();
+    let locals: Vec<Vec<u64>> = link
+        .res
+        .files
+        .par_iter()
+        .map(|file| match file {
+            File::Object(object) => {
+                (0..object.first_global).map(|at| local_address(shared, object, at)).collect()
+            }
+            _ => Vec::new(),
+        })
+        .collect();
+    addrs.extend(locals.into_iter().flatten());
+    link.addrs = addrs;
+}
+
+fn local_address(link: &Link<'_>, object: &Object<'_>, index: u32) -> u64 {
+    let id = object.id(index);
+    let slots = link.plan.slots(id);
+    if slots.plt != NONE && link.need(id) & need::CANONICAL != 0 {
+        return link.plt_address(slots.plt);
+    }
+    let symbol = object.symbols.get(index);
+    match symbol.home {
+        Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
+        _ => symbol.value,
+    }
+}
+
+fn defined_at(link: &Link<'_>, sec: SecId, value: u64) -> u64 {
+    link.section_address(sec, value).unwrap_or(0)
+}
+
+fn global_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
+    let slots = link.plan.slots(id);
+    if slots.plt != NONE && link.need(id) & need::CANONICAL != 0 {
+        return link.plt_address(slots.plt);
+    }
+    if slots.copy != NONE {
+        let copy = &link.plan.copies[slots.copy as usize];
+        return link.out_of(copy.made).map_or(0, |o| o.addr + copy.offset);
+    }
+    definition_address(link, id, depth)
+}
+
+/// Where `id` is defined, whatever stands in for it.
+pub(crate) fn definition_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
+    if id.i() >= link.res.names.len() {
+        return link
+            .res
+            .objects()
+            .map(|o| o.1)
+            .find(|o| (o.local_base..o.local_base + o.first_global).contains(&id.0))
+            .map_or(0, |object| {
+                let symbol = object.symbols.get(id.0 - object.local_base);
+                match symbol.home {
+                    Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
+                    _ => symbol.value,
+                }
+            });
+    }
+    let def = link.res.defs[id.i()];
+    if link.attrs[id.i()] & (attr::IMPORT | attr::DISCARDED) != 0 {
+        return 0;
+    }
+    if let Some(special) = def.as_special() {
+        return special_address(link, &link.specials[special], depth);
+    }
+    let (Some(symbol), Some(object)) = (link.res.winner(id), link.res.object(def.file())) else {
+        return 0;
+    };
+    match symbol.home {
+        Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
+        Home::Common => link.common_at.get(&id).map_or(0, |c| link.outs[c.0 as usize].addr + c.1),
+        _ => symbol.value,
+    }
+}
+
+fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
+    let named = |name: &[u8]| {
+        let mut of = link.outs.iter().filter(|o| o.name == name && o.is_alloc());
+        of.next().map(|first| {
+            let last = of.next_back().unwrap_or(first);
+            (first.addr, last.addr.saturating_add(last.size))
+        })
+    };
+    let end_of = |test: &dyn Fn(&&OutSec) -> bool| {
+        let of = link.outs.iter().filter(|o| o.is_alloc() && o.in_memory());
+        of.filter(test).map(|o| o.addr.saturating_add(o.size)).max().unwrap_or(link.shape.base)
+    };
+    let irelative = link.arch.word * 3 * link.plan.plt.len() as u64;
+    match special {
+        // An empty range is anywhere; inside the image it needs no special base.
+        Special::Start(name) => named(name).map_or(link.shape.base, |s| s.0),
+        Special::Stop(name) => named(name).map_or(link.shape.base, |s| s.1),
+        Special::GotBase => link.got_base(),
+        Special::Header => link.shape.base,
+        Special::End => end_of(&|_| true),
+        Special::CodeEnd => end_of(&|o| o.flags & SHF_EXECINSTR != 0),
+        Special::DataEnd => end_of(&|o| o.in_file()),
+        Special::BssStart => link
+            .outs
+            .iter()
+            .find(|o| o.is_alloc() && !o.in_file() && !o.is_tls() && !o.relro)
+            .map_or_else(|| end_of(&|o| o.in_file()), |o| o.addr),
+        Special::IrelativeStart => link.out_of(Made::RelaPlt).map_or(0, |o| o.addr + irelative),
+        Special::IrelativeEnd => link.out_of(Made::RelaPlt).map_or(0, |o| o.addr + o.size),
+        Special::TlsModuleBase => link.shape.tls.0,
+        Special::Absolute(value) => *value,
+        Special::Alias(target, addend) if depth < 16 => {
+            global_address(link, *target, depth + 1).wrapping_add(*addend as u64)
+        }
+        Special::Alias(..) => 0,
+    }
+}

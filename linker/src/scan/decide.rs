@@ -1,0 +1,238 @@
+//! What becomes of one relocation: its row, its symbol and its place → a [`Decision`].
+//!
+//! From facts that no longer change, so scan and write get the same answer. It must not know of addresses.
+
+use crate::arch::{Expr, Relax, Row};
+use crate::error::ErrorKind;
+use crate::format::elf::*;
+use crate::link::{Link, attr, need};
+use crate::object::{Reloc, SymId};
+
+/// What becomes of a relocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Nothing.
+    Skip,
+    /// The expression's value is written.
+    Static,
+    /// The value is written, and the loader adds the base.
+    Relative,
+    /// The loader does it, by this dynamic relocation against the symbol.
+    Symbolic(u32),
+    /// The code is rewritten.
+    Relax(Relax),
+    /// It can't be done.
+    Fail(ErrorKind, &'static str),
+}
+
+/// [`Act`], what it needs, and whether the next relocation is consumed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// What becomes of it.
+    pub act: Act,
+    /// Bits of [`need`].
+    pub needs: u16,
+    /// The rewrite covers the next relocation too.
+    pub takes_next: bool,
+}
+
+/// Where a relocation is.
+#[derive(Clone, Copy, Debug)]
+pub struct Spot<'s> {
+    /// The section's bytes.
+    pub code: &'s [u8],
+    /// `SHF_*` of the section.
+    pub flags: u64,
+    /// Whether the file's local-dynamic sequences can all be rewritten.
+    pub ld_relaxed: bool,
+    /// Offset and type of the next relocation.
+    pub next: Option<(u64, u32)>,
+}
+
+const fn act(act: Act, needs: u16) -> Decision {
+    Decision { act, needs, takes_next: false }
+}
+
+const fn fail(text: &'static str) -> Decision {
+    act(Act::Fail(ErrorKind::RelocDynamic, text), 0)
+}
+
+const NO_PIC: Decision =
+    fail("can't be used in a position-independent output; recompile with -fPIC");
+
+const PREEMPTED: Decision = fail("can't be used against a symbol another module may define");
+const NO_COPY: Decision = fail("needs a copy of a library's data that can't be made");
+const READ_ONLY: Decision = fail("needs a dynamic relocation in a read-only section");
+
+/// What becomes of `reloc`, whose symbol has attributes `bits`.
+#[inline]
+pub fn decide(
+    link: &Link<'_>,
+    row: &Row,
+    id: SymId,
+    bits: u16,
+    reloc: &Reloc,
+    spot: &Spot<'_>,
+) -> Decision {
+    if spot.flags & SHF_ALLOC == 0 {
+        return act(Act::Static, 0);
+    }
+    match row.expr {
+        Expr::Nothing => act(Act::Skip, 0),
+        Expr::Abs
+        | Expr::Pc
+        | Expr::Plt
+        | Expr::PltOff
+        | Expr::GotOff
+        | Expr::Got
+        | Expr::GotPc
+            if bits & attr::TLS != 0 && bits & attr::WEAK_UNDEF == 0 =>
+        {
+            act(
+                Act::Fail(ErrorKind::TlsMismatch, "is no TLS access, its symbol is thread-local"),
+                0,
+            )
+        }
+        Expr::Abs => absolute(link, row, id, bits, spot),
+        Expr::Pc | Expr::GotOff => relative(link, id, bits),
+        Expr::Plt | Expr::PltOff => {
+            if bits & (attr::DYNAMIC | attr::IFUNC) != 0 {
+                return act(Act::Static, need::PLT | used(bits));
+            }
+            relative(link, id, bits)
+        }
+        Expr::GotBase => act(Act::Static, 0),
+        Expr::Got | Expr::GotPc => {
+            let fixed =
+                bits & (attr::DYNAMIC | attr::ABSOLUTE | attr::IFUNC | attr::DISCARDED) == 0;
+            if row.relaxable
+                && fixed
+                && link.options.relax
+                && link.plan.near
+                && reloc.addend == -4
+                && (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, Relax::GotToPc, None)
+            {
+                return act(Act::Relax(Relax::GotToPc), 0);
+            }
+            let ifunc = if bits & attr::IFUNC != 0 { need::PLT | need::CANONICAL } else { 0 };
+            act(Act::Static, need::GOT | used(bits) | ifunc)
+        }
+        Expr::Size => match bits & attr::IMPORT {
+            0 => act(Act::Static, 0),
+            _ => act(Act::Symbolic(reloc.kind), need::DYNSYM | need::USED),
+        },
+        _ => tls(link, row, bits, reloc, spot),
+    }
+}
+
+fn used(bits: u16) -> u16 {
+    if bits & attr::DYNAMIC != 0 { need::USED } else { 0 }
+}
+
+fn absolute(link: &Link<'_>, row: &Row, id: SymId, bits: u16, spot: &Spot<'_>) -> Decision {
+    let word = row.field.len() == link.arch.word;
+    let writable = spot.flags & SHF_WRITE != 0 || link.options.z.text == Some(false);
+    if bits & attr::DYNAMIC != 0 {
+        if word && writable {
+            return act(Act::Symbolic(link.arch.dynamic.word), need::DYNSYM | need::USED);
+        }
+        if link.is_shared() {
+            return if word { READ_ONLY } else { PREEMPTED };
+        }
+        return direct_import(link, id, bits, word);
+    }
+    if bits & (attr::ABSOLUTE | attr::DISCARDED) != 0 {
+        return act(Act::Static, 0);
+    }
+    let needs = if bits & attr::IFUNC != 0 { need::PLT | need::CANONICAL } else { 0 };
+    match link.is_pic() {
+        false => act(Act::Static, needs),
+        true if !word => NO_PIC,
+        true if !writable => READ_ONLY,
+        true => act(Act::Relative, needs),
+    }
+}
+
+fn relative(link: &Link<'_>, id: SymId, bits: u16) -> Decision {
+    if bits & attr::DYNAMIC != 0 {
+        return match link.is_shared() {
+            true => PREEMPTED,
+            false => direct_import(link, id, bits, false),
+        };
+    }
+    if bits & attr::IFUNC != 0 {
+        return act(Act::Static, need::PLT | need::CANONICAL);
+    }
+    // The distance to a fixed address is unknown until load; a weak undefined one is never taken.
+    if bits & attr::ABSOLUTE != 0 && bits & attr::WEAK_UNDEF == 0 && link.is_pic() {
+        return NO_PIC;
+    }
+    act(Act::Static, 0)
+}
+
+/// An executable refers to a library's symbol as if it were its own.
+fn direct_import(link: &Link<'_>, id: SymId, bits: u16, absolute_word: bool) -> Decision {
+    if bits & (attr::PROTECTED_IMPORT | attr::WEAK_UNDEF) != 0 {
+        return NO_COPY;
+    }
+    if absolute_word && link.is_pic() {
+        return READ_ONLY;
+    }
+    if bits & attr::FUNC != 0 {
+        return act(Act::Static, need::PLT | need::CANONICAL | need::USED);
+    }
+    let size = link.res.winner(id).map_or(0, |s| s.size);
+    if !link.options.z.copyreloc || size == 0 || bits & attr::TLS != 0 {
+        return NO_COPY;
+    }
+    act(Act::Static, need::COPY | need::USED)
+}
+
+/// Whether TLS accesses are rewritten at all: only executables know their offsets, and static ones
+/// have no loader to help.
+pub(crate) fn relaxes_tls(link: &Link<'_>) -> bool {
+    link.options.kind.is_executable() && (link.options.relax || !link.is_dynamic())
+}
+
+fn tls(link: &Link<'_>, row: &Row, bits: u16, reloc: &Reloc, spot: &Spot<'_>) -> Decision {
+    if bits & (attr::TLS | attr::WEAK_UNDEF) == 0 && row.expr != Expr::TlsLd {
+        return act(Act::Fail(ErrorKind::TlsMismatch, "is a TLS access, its symbol is not"), 0);
+    }
+    let dynamic = bits & attr::DYNAMIC != 0;
+    let relax = relaxes_tls(link);
+    let can = |what| (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, what, spot.next);
+    let gottp = need::GOTTP | used(bits);
+    match row.expr {
+        Expr::TlsGd => {
+            let what = if dynamic { Relax::GdToIe } else { Relax::GdToLe };
+            if relax && can(what) {
+                let needs = if dynamic { gottp } else { 0 };
+                return Decision { act: Act::Relax(what), needs, takes_next: true };
+            }
+            act(Act::Static, need::TLSGD | used(bits))
+        }
+        Expr::TlsLd if relax && spot.ld_relaxed => {
+            Decision { act: Act::Relax(Relax::LdToLe), needs: 0, takes_next: true }
+        }
+        Expr::GotTp if relax && !dynamic && can(Relax::IeToLe) => act(Act::Relax(Relax::IeToLe), 0),
+        Expr::GotTp => act(Act::Static, gottp),
+        Expr::DtpOff if dynamic => PREEMPTED,
+        Expr::TpOff if link.is_shared() || dynamic => {
+            if row.field.len() == link.arch.word && spot.flags & SHF_WRITE != 0 {
+                return act(Act::Symbolic(link.arch.dynamic.tpoff), need::DYNSYM | used(bits));
+            }
+            if dynamic { PREEMPTED } else { NO_PIC }
+        }
+        Expr::TlsDesc => {
+            let what = if dynamic { Relax::DescToIe } else { Relax::DescToLe };
+            match (relax, relax && can(what)) {
+                (false, _) => act(Act::Static, need::TLSDESC | used(bits)),
+                (_, true) => act(Act::Relax(what), if dynamic { gottp } else { 0 }),
+                _ => act(Act::Fail(ErrorKind::RelocUnsupported, "is in an unknown sequence"), 0),
+            }
+        }
+        Expr::TlsDescCall if relax && can(Relax::DescCall) => act(Act::Relax(Relax::DescCall), 0),
+        Expr::TlsDescCall => act(Act::Skip, 0),
+        _ => act(Act::Static, 0),
+    }
+}

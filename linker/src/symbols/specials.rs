@@ -1,0 +1,148 @@
+//! The definitions that the linker adds: section bounds, the tables' own names, `--defsym`.
+//!
+//! A name is only defined if something mentions it and no object defines it.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, ErrorKind, Errors};
+use crate::link::{Link, Special};
+use crate::object::{SymId, hash_name, vis};
+use crate::options::DefsymValue;
+use crate::resolve::{Def, mention};
+
+/// Defines what the linker defines, where something refers to it and nothing else does.
+///
+/// Errors: `undefined-symbol` for a `--defsym` of a name that nothing defines.
+pub fn define_specials(link: &mut Link<'_>) -> Result<(), Errors> {
+    for (name, special) in fixed() {
+        if let Some(id) = link.res.find(name.as_bytes()) {
+            define(link, id, special);
+        }
+    }
+    section_bounds(link);
+    defsyms(link)
+}
+
+/// The names that are there whatever the inputs are.
+fn fixed() -> Vec<(&'static str, Special)> {
+    let start = |name: &[u8]| Special::Start(name.to_vec());
+    let stop = |name: &[u8]| Special::Stop(name.to_vec());
+    vec![
+        ("_GLOBAL_OFFSET_TABLE_", Special::GotBase),
+        ("_DYNAMIC", start(b".dynamic")),
+        ("__ehdr_start", Special::Header),
+        ("__executable_start", Special::Header),
+        ("__dso_handle", Special::Header),
+        ("_end", Special::End),
+        ("end", Special::End),
+        ("_etext", Special::CodeEnd),
+        ("etext", Special::CodeEnd),
+        ("_edata", Special::DataEnd),
+        ("edata", Special::DataEnd),
+        ("__bss_start", Special::BssStart),
+        ("__init_array_start", start(b".init_array")),
+        ("__init_array_end", stop(b".init_array")),
+        ("__fini_array_start", start(b".fini_array")),
+        ("__fini_array_end", stop(b".fini_array")),
+        ("__preinit_array_start", start(b".preinit_array")),
+        ("__preinit_array_end", stop(b".preinit_array")),
+        ("__rela_iplt_start", Special::IrelativeStart),
+        ("__rela_iplt_end", Special::IrelativeEnd),
+        ("__GNU_EH_FRAME_HDR", start(b".eh_frame_hdr")),
+        ("_TLS_MODULE_BASE_", Special::TlsModuleBase),
+    ]
+}
+
+/// `__start_X` and `__stop_X` of sections whose names are C identifiers.
+fn section_bounds(link: &mut Link<'_>) {
+    let sections = c_identifier_sections(link);
+    if sections.is_empty() {
+        return;
+    }
+    for at in 0..link.res.names.len() {
+        let id = SymId(at as u32);
+        if link.res.defs[at].is_local() {
+            continue;
+        }
+        let name = link.res.names.get(id);
+        let special = match (name.strip_prefix(b"__start_"), name.strip_prefix(b"__stop_")) {
+            (Some(s), _) if sections.contains(s) => Special::Start(s.to_vec()),
+            (_, Some(s)) if sections.contains(s) => Special::Stop(s.to_vec()),
+            _ => continue,
+        };
+        if define(link, id, special) {
+            let least = link.options.z.start_stop_visibility.0;
+            let now = &mut link.res.visibility[at];
+            *now = if *now == vis::DEFAULT { least } else { *now };
+        }
+    }
+}
+
+fn defsyms(link: &mut Link<'_>) -> Result<(), Errors> {
+    let mut errors = Vec::new();
+    for defsym in &link.options.defsyms {
+        let find = |name: &str| link.res.names.find(name.as_bytes(), hash_name(name.as_bytes()));
+        let Some(id) = find(&defsym.name) else { continue };
+        let special = match &defsym.value {
+            DefsymValue::Absolute(value) => Special::Absolute(*value),
+            DefsymValue::Symbol { name, addend } => match find(name) {
+                Some(target) if link.res.defs[target.i()].is_local() => {
+                    Special::Alias(target, *addend)
+                }
+                _ => {
+                    let text = format!("undefined symbol: {name}, in --defsym {}", defsym.name);
+                    errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
+                    continue;
+                }
+            },
+        };
+        link.res.defs[id.i()] = Def::special(link.specials.len());
+        link.specials.push(special);
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
+}
+
+/// Defines `id` unless an object does or nothing in an object mentions it.
+fn define(link: &mut Link<'_>, id: SymId, special: Special) -> bool {
+    let mentioned = link.res.mentions[id.i()] & (mention::STRONG | mention::WEAK) != 0;
+    if link.res.defs[id.i()].is_local() || !mentioned {
+        return false;
+    }
+    // Static executables only: elsewhere the loader applies them, and startup code must not.
+    let irelative = matches!(special, Special::IrelativeStart | Special::IrelativeEnd);
+    if irelative && (link.is_dynamic() || link.is_pic()) {
+        return false;
+    }
+    if special == Special::Start(b".dynamic".to_vec()) && !link.is_dynamic() {
+        return false;
+    }
+    let name = link.res.names.get(id);
+    let of_section = name.starts_with(b"__start_") || name.starts_with(b"__stop_");
+    if link.res.visibility[id.i()] == vis::DEFAULT && !of_section {
+        link.res.visibility[id.i()] = vis::HIDDEN;
+    }
+    link.res.defs[id.i()] = Def::special(link.specials.len());
+    link.specials.push(special);
+    true
+}
+
+/// Names of allocated sections that are C identifiers.
+fn c_identifier_sections<'a>(link: &Link<'a>) -> rustc_hash::FxHashSet<&'a [u8]> {
+    let objects: Vec<_> = link.res.objects().map(|o| o.1).collect();
+    let lists = objects.par_iter().map(|object| {
+        let mut found = Vec::new();
+        for (index, section) in object.sections.iter().skip(1) {
+            let name = object.section_name(index);
+            let first = name.first().copied().unwrap_or(0);
+            if (first.is_ascii_alphabetic() || first == b'_')
+                && section.flags & crate::format::elf::SHF_ALLOC != 0
+                && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
+                && !found.contains(&name)
+            {
+                found.push(name);
+            }
+        }
+        found
+    });
+    lists.collect::<Vec<_>>().into_iter().flatten().collect()
+}
