@@ -221,7 +221,8 @@ impl<'a> Link<'a> {
     pub fn section_address(&self, section: SecId, offset: u64) -> Option<u64> {
         let out = self.sec_out[section.i()];
         if out == NOWHERE {
-            return None;
+            let frame = self.out_of(crate::layout::Made::EhFrame)?;
+            return Some(frame.addr + self.plan.unwind_place(section, offset)?);
         }
         if out & MERGE_BIT != 0 {
             let part = &self.merges[(out & !MERGE_BIT) as usize];

@@ -10,7 +10,7 @@ use crate::eh_frame::{Record, RecordKind, parse_cie, read_pointer, split};
 use crate::error::{Error, ErrorKind, Errors};
 use crate::layout::Member;
 use crate::link::{Link, MERGE_BIT, NOWHERE, attr};
-use crate::object::{Home, Object};
+use crate::object::{Home, Object, SecId};
 use crate::scan::site;
 
 /// One record of the output.
@@ -37,6 +37,26 @@ pub struct EhPlan {
     pub size: u64,
     /// How many FDEs there are.
     pub fdes: usize,
+    /// Where each input's first record goes, or would go.
+    pub starts: Vec<u64>,
+}
+
+impl super::plan::Plan {
+    /// Where byte `offset` of the `.eh_frame` section `section` went; a record that is gone is where
+    /// the next one is. `crtbeginT.o` registers the table by a symbol in an empty section.
+    pub fn unwind_place(&self, section: SecId, offset: u64) -> Option<u64> {
+        let input = self.eh_inputs.binary_search_by_key(&section, |m| m.sec).ok()?;
+        let start = *self.eh.starts.get(input)?;
+        let first = self.eh.kept.partition_point(|k| k.input < input as u32);
+        let own = self.eh.kept[first..].iter().take_while(|k| k.input == input as u32);
+        let next = own
+            .skip_while(|k| u64::from(k.record.offset) + u64::from(k.record.size) <= offset)
+            .map(|k| k.offset + offset.saturating_sub(k.record.offset.into()))
+            .next();
+        let after = self.eh.starts.get(input + 1).copied();
+        let end = after.unwrap_or_else(|| self.eh.size.saturating_sub(4));
+        Some(if offset == 0 { start } else { next.unwrap_or(end) })
+    }
 }
 
 /// Plans `.eh_frame` from its inputs.
@@ -54,6 +74,7 @@ pub fn plan(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut errors = Vec::new();
     let mut cies: FxHashMap<Vec<u8>, u64> = FxHashMap::default();
     for (member, list) in inputs.iter().zip(split) {
+        plan.starts.push(plan.size);
         match list {
             Ok(list) => place(shared, member, list, &mut plan, &mut cies),
             Err(error) => errors.push(error),
