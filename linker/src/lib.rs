@@ -86,6 +86,8 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     synthetic::sections::connect(&mut link);
     layout::addresses::settle(&mut link);
     layout::symbols::resolve_addresses(&mut link);
+    // Addresses are final; debug sections may shrink before they get their place in the file.
+    write::pack::debug(&mut link)?;
     clock.lap("layout");
     // No address changes below: everything is written in place, in parallel.
     let image = output::allocate(sink, link.shape.size, bytes)?;

@@ -61,7 +61,7 @@ fn write_member(
         text,
         "{address:16x} {:8x} {:5}         {}:({})",
         object.section_size(member.index),
-        object.sections.get(member.index).align,
+        object.section_align(member.index),
         object.name,
         String::from_utf8_lossy(object.section_name(member.index))
     );

@@ -218,8 +218,8 @@ pub struct Object<'a> {
     pub sec_base: u32,
     /// Id of symbol 0, for local symbols.
     pub local_base: u32,
-    /// Bytes that replace a compressed section's.
-    pub inflated: Vec<(u32, Box<[u8]>)>,
+    /// What replaces a compressed section's bytes, and their alignment, by section.
+    pub inflated: Vec<(u32, Box<[u8]>, u64)>,
     /// Whether it asks for an executable stack.
     pub exec_stack: bool,
 }
@@ -273,6 +273,21 @@ impl<'a> Object<'a> {
             return self.inflated[at].1.len() as u64;
         }
         self.sections.get(index).size
+    }
+
+    /// Whether the bytes of the section at `index` are not those in the file.
+    pub fn is_inflated(&self, index: u32) -> bool {
+        self.inflated.binary_search_by_key(&index, |e| e.0).is_ok()
+    }
+
+    /// The alignment of the section at `index` once inflated: a compressed one's header has its own.
+    pub fn section_align(&self, index: u32) -> u64 {
+        if !self.inflated.is_empty()
+            && let Ok(at) = self.inflated.binary_search_by_key(&index, |e| e.0)
+        {
+            return self.inflated[at].2;
+        }
+        self.sections.get(index).align
     }
 
     /// Whether the words of the section at `index` go to the output in reverse.

@@ -7,6 +7,7 @@ use crate::arch::{Expr, Relax, Row};
 use crate::error::{Error, ErrorKind};
 use crate::format::elf::SHF_ALLOC;
 use crate::layout::Member;
+use crate::layout::assign::plain_debug_name;
 use crate::link::{Link, attr};
 use crate::object::{Home, Object, Reloc, SymId};
 use crate::scan::{Act, Spot, decide, ld_relaxed, relaxes_tls, site, symbol_text};
@@ -59,7 +60,7 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
     let header = object.sections.get(member.index);
     let code = object.section_data(member.index);
     let mut work = Work { link, object, index: member.index, base, flags: header.flags, out };
-    let tombstone = tombstone(object.section_name(member.index));
+    let tombstone = tombstone(plain_debug_name(object.section_name(member.index)));
     let may_relax = relaxes_tls(link);
     let mut known_ld = None;
     let mut at = 0;

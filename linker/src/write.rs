@@ -4,6 +4,7 @@
 //! sizes and places are final here.
 
 pub mod made;
+pub mod pack;
 
 use rayon::prelude::*;
 
@@ -51,6 +52,9 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
     let (mut symtab, mut strtab): (&mut [u8], &mut [u8]) = (&mut [], &mut []);
     for (out, buf) in split(link, image) {
         match out.made {
+            None if out.packed.is_some() => {
+                buf.copy_from_slice(out.packed.as_deref().unwrap_or_default());
+            }
             None => cut(link, out, buf, &mut tasks, &mut merges),
             Some(Made::Symtab) => symtab = buf,
             Some(Made::Strtab) => strtab = buf,

@@ -5,6 +5,7 @@
 
 mod c;
 mod cxx;
+mod debug;
 mod go;
 mod llvm;
 mod rust;

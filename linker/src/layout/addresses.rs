@@ -219,6 +219,14 @@ fn assign(link: &mut Link<'_>) {
     link.shape = shape;
 }
 
+/// Gives what is not loaded its file offset again, now that some of it is smaller.
+pub fn place_again(link: &mut Link<'_>) {
+    let start = link.outs.iter().filter(|o| !o.is_alloc()).map(|o| o.offset).min();
+    if let Some(start) = start {
+        place_unloaded(&mut link.outs, start, &mut link.shape);
+    }
+}
+
 fn place_unloaded(outs: &mut [OutSec], mut offset: u64, shape: &mut Shape) {
     let mut names = false;
     for out in outs.iter_mut().filter(|o| !o.is_alloc()) {

@@ -69,6 +69,37 @@ pub(crate) fn output_name(name: &[u8]) -> &[u8] {
     best.map_or(name, |b| b.1)
 }
 
+/// The name of a debug section whose contents came in the old compressed form.
+pub(crate) fn plain_debug_name(name: &[u8]) -> &[u8] {
+    const NAMES: [&[u8]; 22] = [
+        b".debug_abbrev",
+        b".debug_addr",
+        b".debug_aranges",
+        b".debug_cu_index",
+        b".debug_frame",
+        b".debug_gdb_scripts",
+        b".debug_gnu_pubnames",
+        b".debug_gnu_pubtypes",
+        b".debug_info",
+        b".debug_line",
+        b".debug_line_str",
+        b".debug_loc",
+        b".debug_loclists",
+        b".debug_macinfo",
+        b".debug_macro",
+        b".debug_names",
+        b".debug_pubnames",
+        b".debug_pubtypes",
+        b".debug_ranges",
+        b".debug_rnglists",
+        b".debug_str",
+        b".debug_str_offsets",
+    ];
+    let Some(rest) = name.strip_prefix(b".z") else { return name };
+    // Bytes of an unknown name are plain all the same, and no tool looks for them.
+    NAMES.into_iter().find(|plain| &plain[1..] == rest).unwrap_or(name)
+}
+
 /// Whether a section of this kind is part of an output at all.
 fn is_content(link: &Link<'_>, object: &Object<'_>, index: u32, section: &Section) -> bool {
     match section.kind {
@@ -95,7 +126,7 @@ fn is_content(link: &Link<'_>, object: &Object<'_>, index: u32, section: &Sectio
 fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section) -> Key<'a> {
     let name = object.section_name(index);
     let alloc = section.flags & SHF_ALLOC != 0;
-    let name = if alloc { output_name(name) } else { name };
+    let name = if alloc { output_name(name) } else { plain_debug_name(name) };
     // Old constructor tables become part of the array, words reversed.
     let name = match name {
         b".ctors" if alloc => b".init_array",
@@ -116,7 +147,7 @@ fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section) -> Key<'a> {
         && section.entsize > 0
         && section.entsize <= 1 << 16
         && section.kind == SHT_PROGBITS
-        && section.flags & SHF_COMPRESSED == 0
+        && !object.is_inflated(index)
         && object.relocs_of[index as usize] == 0
         && object.section_size(index).is_multiple_of(section.entsize)
         && object.section_size(index) > 0;
@@ -287,7 +318,7 @@ pub fn place_members(link: &mut Link<'_>) {
         let mut size = 0u64;
         for member in &out.members {
             let object = link.object(member.file);
-            let align = object.sections.get(member.index).align;
+            let align = object.section_align(member.index);
             size = align_up(size, align);
             out.align = out.align.max(align);
             sec_off[member.sec.i()] = size;

@@ -4,10 +4,11 @@ use rustc_hash::FxHashMap;
 
 use super::{Group, Member, NOWHERE, Part, Work};
 use crate::format::elf::*;
+use crate::layout::assign::plain_debug_name;
 use crate::object::{Object, Section};
 use crate::options::Strip;
 use crate::synthetic::notes::{self, Property};
-use crate::{Error, Errors, compress};
+use crate::{Error, Errors};
 
 /// What sections must share to follow each other in one.
 #[derive(PartialEq, Eq, Hash)]
@@ -112,11 +113,11 @@ fn place<'w>(
     } else {
         None
     };
-    let align = plain_align(work, object, index, section);
+    let align = object.section_align(index);
     // Contents have been inflated; the group's own flag follows from `group`.
     let flags = section.flags & !(SHF_COMPRESSED | SHF_GROUP | SHF_INFO_LINK);
     let key = Key {
-        name: object.section_name(index),
+        name: plain_debug_name(object.section_name(index)),
         kind: section.kind,
         flags,
         entsize: section.entsize,
@@ -151,15 +152,6 @@ fn place<'w>(
     out.relocs += object.relocs(index).len();
     out.members.push(Member { object: at, section: index, offset });
     work.places[id.i()] = (part as u32, offset);
-}
-
-/// The alignment of the contents: a compressed section has another one for its header.
-fn plain_align(work: &Work<'_, '_>, object: &Object<'_>, index: u32, section: &Section) -> u64 {
-    if section.flags & SHF_COMPRESSED == 0 {
-        return section.align;
-    }
-    let raw = object.sections.get(index).data(object.data);
-    compress::header(raw, work.arch.word as usize).map_or(section.align, |h| h.align)
 }
 
 /// Whether the padding before this section could be no whole number of entries: constants that are

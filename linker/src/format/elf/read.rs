@@ -126,20 +126,26 @@ pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'
     Ok(object)
 }
 
-/// Inflates every compressed section.
+/// Inflates every compressed section, those of the GNU form before SHF_COMPRESSED included.
 fn inflate(object: &mut Object<'_>) -> Result<()> {
     for (index, section) in object.sections.iter().skip(1) {
-        if section.flags & SHF_COMPRESSED == 0 || section.kind == SHT_NOBITS {
+        let legacy = section.flags & (SHF_COMPRESSED | SHF_ALLOC) == 0
+            && object.section_name(index).starts_with(b".zdebug");
+        if section.flags & SHF_COMPRESSED == 0 && !legacy || section.kind == SHT_NOBITS {
             continue;
         }
+        let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
         let bytes = section.data(object.data);
-        let data = crate::compress::header(bytes, 8)
-            .and_then(|header| crate::compress::decompress(bytes, &header))
-            .map_err(|m| {
-                let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
-                bad(&object.name, Some(name), Some(m.offset), m.text)
-            })?;
-        object.inflated.push((index, data.into()));
+        let header = match legacy {
+            true => crate::compress::legacy_header(bytes),
+            false => crate::compress::header(bytes, 8).map(Some),
+        };
+        let fail =
+            |m: crate::Malformed| bad(&object.name, Some(name.clone()), Some(m.offset), m.text);
+        let Some(header) = header.map_err(fail)? else { continue };
+        let data = crate::compress::decompress(bytes, &header).map_err(fail)?;
+        let align = if legacy { section.align } else { header.align };
+        object.inflated.push((index, data.into(), align.min(1 << 40)));
     }
     Ok(())
 }
