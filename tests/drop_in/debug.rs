@@ -1,4 +1,4 @@
-//! Debug sections, compressed going in and coming out; and exceptions without a loader.
+//! Debug sections, compressed going in and coming out; exceptions without a loader; constructors.
 
 use super::{command, compile, driver, has, program, run, scratch, skip};
 
@@ -57,5 +57,19 @@ fn static_programs_catch_exceptions() {
         let exe = dir.join(format!("throw{i}"));
         run(driver("g++").args(*kind).arg("-o").arg(&exe).arg(&object));
         assert_eq!(run(&mut command(&exe)), "dtor\nboom3\n5\n", "{kind:?}");
+    }
+}
+
+/// Old constructor tables ran from their end; folded into the arrays, the order must be the same.
+#[test]
+fn constructor_tables_fold_in_reverse() {
+    let dir = scratch("ctors");
+    let object = compile("gcc", &program("ctors.c"), &["-O1", "-fPIE"]);
+    let kinds: &[&[&str]] =
+        &[&[], &["-static"], &["-Wl,-z,pack-relative-relocs"], &["-Wl,--gc-sections"]];
+    for (i, kind) in kinds.iter().enumerate() {
+        let exe = dir.join(format!("ctors{i}"));
+        run(driver("gcc").args(*kind).arg("-o").arg(&exe).arg(&object));
+        assert_eq!(run(&mut command(&exe)), "d\nc\nb\na\ne\nmain\nx\ny\n", "{kind:?}");
     }
 }

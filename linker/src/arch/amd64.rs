@@ -3,6 +3,7 @@
 //! Rows follow x86-64 psABI 1.0 §4.4; the PLT is its lazy form (§5.2). The thread pointer is the
 //! end of the static TLS block (variant II).
 
+mod apx;
 mod relax;
 
 use super::{Arch, DynTypes, Plt, rows};
@@ -41,7 +42,7 @@ rows! {
     R_X86_64_TLSDESC_CALL = 35    [TLSCALL]         Mark,     Any;
     R_X86_64_GOTPCRELX = 41       [G + GOT + A - P] Data(4),  Signed(32), relax;
     R_X86_64_REX_GOTPCRELX = 42   [G + GOT + A - P] Data(4),  Signed(32), relax;
-    R_X86_64_CODE_4_GOTPCRELX = 43 [G + GOT + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_4_GOTPCRELX = 43 [G + GOT + A - P] Data(4), Signed(32), relax;
     R_X86_64_CODE_4_GOTTPOFF = 44 [GOTTPOFF + A - P] Data(4), Signed(32);
     R_X86_64_CODE_4_GOTPC32_TLSDESC = 45 [TLSDESC + A - P] Data(4), Signed(32);
     R_X86_64_CODE_5_GOTPCRELX = 46 [G + GOT + A - P] Data(4), Signed(32);

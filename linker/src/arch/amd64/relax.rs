@@ -1,6 +1,7 @@
 //! amd64's rewrites: loads from the GOT, and the TLS sequences of psABI §11.1 and the TLSDESC
 //! paper. A sequence that is not byte for byte the documented one is left alone.
 
+use super::apx;
 use crate::arch::Relax;
 
 /// `call` that follows a GD or LD load: (bytes from the load's field end to the call's field end).
@@ -10,7 +11,7 @@ enum Call {
 }
 
 /// Bytes `from..from + N` of `code`, if they are there.
-fn window<const N: usize>(code: &[u8], from: Option<usize>) -> Option<&[u8; N]> {
+pub(super) fn window<const N: usize>(code: &[u8], from: Option<usize>) -> Option<&[u8; N]> {
     let from = from?;
     code.get(from..from.checked_add(N)?)?.try_into().ok()
 }
@@ -74,12 +75,18 @@ pub(super) fn can(
         Relax::GotToPc if kind == 42 => window::<3>(code, at.checked_sub(3)).is_some_and(|b| {
             b[0] & 0xf0 == 0x40 && b[1] == 0x8b && b[2] & 0xc7 == 5 && b[0] & 8 != 0
         }),
+        Relax::GotToPc if kind == 43 => apx::rex2_op(code, at, &[0x8b]),
         Relax::GotToPc => window::<2>(code, at.checked_sub(2)).is_some_and(|b| {
             (b[0] == 0x8b && b[1] & 0xc7 == 5) || b == &[0xff, 0x15] || b == &[0xff, 0x25]
         }),
         Relax::GdToLe | Relax::GdToIe => gd_call(code, at, next).is_some(),
         Relax::LdToLe => ld_call(code, at, next).is_some(),
-        Relax::IeToLe => kind == 22 && rex_op(code, at, &[0x8b, 0x03]),
+        Relax::IeToLe => match kind {
+            44 => apx::rex2_op(code, at, &[0x8b, 0x03]),
+            50 => apx::evex_add(code, at),
+            _ => kind == 22 && rex_op(code, at, &[0x8b, 0x03]),
+        },
+        Relax::DescToLe | Relax::DescToIe if kind == 45 => apx::rex2_op(code, at, &[0x8d]),
         Relax::DescToLe | Relax::DescToIe => kind == 34 && rex_op(code, at, &[0x8d]),
         Relax::DescCall => window::<2>(code, Some(at)) == Some(&[0xff, 0x10]),
     }
@@ -124,6 +131,10 @@ pub(super) fn rewrite(
             };
             code[from..from + load.len()].copy_from_slice(load);
             true
+        }
+        Relax::IeToLe | Relax::DescToLe if kind >= 43 => {
+            apx::to_immediate(&mut code[..at], kind);
+            fits(code, at, value)
         }
         Relax::IeToLe => {
             ie_to_le(&mut code[at - 3..at]);
