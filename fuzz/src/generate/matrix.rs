@@ -261,19 +261,23 @@ fn build(
     let versioned = |m: &Mention| !m.suffix.is_empty() && m.put != Put::Nowhere;
     let in_objects = !matches!(shape, Shape::Library { .. });
     if versioned(first) || (in_objects && versioned(&MENTIONS[second])) {
-        case.versions = Some(VersionScript {
-            nodes: vec![VersionNode {
-                name: VERSION.into(),
-                global: vec!["scold.none*".into()],
-                local: Vec::new(),
-                parent: None,
-            }],
-        });
+        case.versions = Some(script());
     }
     if shape == (Shape::Archive { first: false }) {
         case.validity = Validity::ImplementationDefined;
     }
     Some(case)
+}
+
+/// A script that has the version but gives it to nothing.
+fn script() -> VersionScript {
+    let node = VersionNode {
+        name: VERSION.into(),
+        global: vec!["scold.none*".into()],
+        local: Vec::new(),
+        parent: None,
+    };
+    VersionScript { nodes: vec![node] }
 }
 
 #[derive(Clone, Copy)]

@@ -97,8 +97,16 @@ pub(super) fn plan<'w>(work: &mut Work<'w, '_>, table: Table<'w>) -> Image<'w> {
         names.push(name.to_vec());
         made.push((headers.len() - 1, bytes));
     }
+    name_all(&mut headers, &names, &mut made);
+    let section_table = place_all(&mut headers);
+    let size = section_table.saturating_add((SECTION * (headers.len() + 1)) as u64);
+    Image { table, headers, made, section_table, names_index, size }
+}
+
+/// Fills in the table of names, the last section, and each header's place in it.
+fn name_all(headers: &mut [Header], names: &[Vec<u8>], made: &mut [(usize, Vec<u8>)]) {
     let mut strings = StringTable::new();
-    for (header, name) in headers.iter_mut().zip(&names) {
+    for (header, name) in headers.iter_mut().zip(names) {
         header.name = strings.add(name);
     }
     let mut bytes = vec![0; strings.size() as usize];
@@ -107,16 +115,18 @@ pub(super) fn plan<'w>(work: &mut Work<'w, '_>, table: Table<'w>) -> Image<'w> {
         header.size = bytes.len() as u64;
         last.1 = bytes;
     }
+}
+
+/// Gives every section its place in the file; returns that of the section headers.
+fn place_all(headers: &mut [Header]) -> u64 {
     // What is too large for the file saturates, and is refused when room is asked for.
     let up = |at: u64, align: u64| at.checked_next_multiple_of(align.max(1)).unwrap_or(u64::MAX);
     let mut end = HEADER as u64;
-    for header in &mut headers {
+    for header in headers {
         header.offset = up(end, header.align.min(1 << 20));
         end = header.offset.saturating_add(header.in_file());
     }
-    let section_table = up(end, 8);
-    let size = section_table.saturating_add((SECTION * (headers.len() + 1)) as u64);
-    Image { table, headers, made, section_table, names_index, size }
+    up(end, 8)
 }
 
 fn push_part(

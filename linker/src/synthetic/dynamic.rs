@@ -71,6 +71,12 @@ pub fn plan(link: &mut Link<'_>) {
 }
 
 fn plan_versions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
+    plan_definitions(link, plan, strings);
+    plan_needs(link, plan, strings);
+}
+
+/// What this module defines: the base entry, the script's nodes, versions that only symbols name.
+fn plan_definitions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
     let nodes = link.options.version_script.as_ref().map_or(&[][..], |s| &s.nodes);
     let named = nodes.iter().any(|n| n.name.is_some());
     if named || !plan.extra_versions.is_empty() {
@@ -96,6 +102,10 @@ fn plan_versions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
         let index = (nodes.len() + at) as u16 + 2;
         plan.verdefs.push(Definition { name, hash, flags: 0, index, parents: Vec::new() });
     }
+}
+
+/// What it needs of its libraries, and the version index of each dynamic symbol.
+fn plan_needs(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
     let mut next = plan.verdefs.len().max(1) as u16 + 1;
     let mut needs: Vec<(FileId, Need)> = Vec::new();
     let mut known: FxHashMap<(FileId, u16), (u16, usize, usize)> = FxHashMap::default();
@@ -158,8 +168,6 @@ fn needed_version<'l>(link: &'l Link<'_>, id: SymId) -> Option<(FileId, u16, &'l
 fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
     let plan = &link.plan;
     let options = link.options;
-    let word = link.arch.word;
-    let entry = 3 * word;
     for (tag, name) in [(DT_INIT, &options.init), (DT_FINI, &options.fini)] {
         if let Some(id) = link.res.find(name.as_bytes())
             && link.res.defs[id.i()].is_local()
@@ -176,6 +184,26 @@ fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
             tags.extend([(tag, Tag::NamedAddress(name)), (size, Tag::NamedSize(name))]);
         }
     }
+    table_tags(link, &mut tags);
+    version_tags(plan, &mut tags);
+    let (flags, flags_1) = flags(link);
+    if flags & DF_SYMBOLIC != 0 {
+        tags.push((DT_SYMBOLIC, Tag::Value(0)));
+    }
+    if flags != 0 {
+        tags.push((DT_FLAGS, Tag::Value(flags)));
+    }
+    if flags_1 != 0 {
+        tags.push((DT_FLAGS_1, Tag::Value(flags_1)));
+    }
+    tags.push((DT_NULL, Tag::Value(0)));
+    link.plan.tags = tags;
+}
+
+/// The tables of symbols and relocations.
+fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
+    let plan = &link.plan;
+    let word = link.arch.word;
     if plan.sysv_hash.is_some() {
         tags.push((DT_HASH, Tag::Address(Made::Hash)));
     }
@@ -188,7 +216,7 @@ fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
         (DT_STRSZ, Tag::Size(Made::Dynstr)),
         (DT_SYMENT, Tag::Value(24)),
     ]);
-    if options.kind.is_executable() {
+    if link.options.kind.is_executable() {
         tags.push((DT_DEBUG, Tag::Value(0)));
     }
     let jumps = plan.plt.len() + plan.iplt.len();
@@ -204,7 +232,7 @@ fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
         tags.extend([
             (DT_RELA, Tag::Address(Made::RelaDyn)),
             (DT_RELASZ, Tag::Size(Made::RelaDyn)),
-            (DT_RELAENT, Tag::Value(entry)),
+            (DT_RELAENT, Tag::Value(3 * word)),
         ]);
         if plan.relative_count > 0 {
             tags.push((DT_RELACOUNT, Tag::RelativeCount));
@@ -220,6 +248,9 @@ fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
     if plan.text {
         tags.push((DT_TEXTREL, Tag::Value(0)));
     }
+}
+
+fn version_tags(plan: &Plan, tags: &mut Vec<(u64, Tag)>) {
     if has_versions(plan) {
         tags.push((DT_VERSYM, Tag::Address(Made::Versym)));
     }
@@ -231,18 +262,6 @@ fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
         tags.push((DT_VERNEED, Tag::Address(Made::Verneed)));
         tags.push((DT_VERNEEDNUM, Tag::Value(plan.verneeds.len() as u64)));
     }
-    let (flags, flags_1) = flags(link);
-    if flags & DF_SYMBOLIC != 0 {
-        tags.push((DT_SYMBOLIC, Tag::Value(0)));
-    }
-    if flags != 0 {
-        tags.push((DT_FLAGS, Tag::Value(flags)));
-    }
-    if flags_1 != 0 {
-        tags.push((DT_FLAGS_1, Tag::Value(flags_1)));
-    }
-    tags.push((DT_NULL, Tag::Value(0)));
-    link.plan.tags = tags;
 }
 
 /// Whether `.gnu.version` is there.

@@ -28,31 +28,8 @@ pub struct Entry {
 pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
     let bits = link.attrs[id.i()];
     let winner = link.res.winner(id);
-    let slots = link.plan.slots(id);
     if bits & attr::IMPORT != 0 {
-        let strong = link.res.mentions[id.i()] & mention::STRONG != 0;
-        let binding = if strong { bind::GLOBAL } else { bind::WEAK };
-        let mut entry = Entry {
-            info: binding << 4 | winner.map_or(kind::NOTYPE, |s| s.kind),
-            vis: 0,
-            shndx: 0,
-            value: 0,
-            size: 0,
-        };
-        if entry.info & 15 == kind::IFUNC {
-            entry.info = binding << 4 | kind::FUNC;
-        }
-        if slots.copy != NONE {
-            let made = link.plan.copies[slots.copy as usize].made;
-            entry.shndx = link.out_of(made).map_or(0, |o| o.shndx);
-            entry.value = link.addrs[id.i()];
-            entry.size = winner.map_or(0, |s| s.size);
-            let weak = winner.is_some_and(|s| s.is_weak());
-            entry.info = (if weak { bind::WEAK } else { bind::GLOBAL }) << 4 | kind::OBJECT;
-        } else if link.need(id) & need::CANONICAL != 0 {
-            entry.value = link.addrs[id.i()];
-        }
-        return entry;
+        return import(link, id);
     }
     let vis = link.res.visibility[id.i()];
     let def = link.res.defs[id.i()];
@@ -85,6 +62,35 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
             Entry { info: bind::GLOBAL << 4 | of, vis, shndx, value: value - tls, size: 0 }
         }
     }
+}
+
+/// The entry of an import: undefined, a copy, or a canonical PLT entry.
+fn import(link: &Link<'_>, id: SymId) -> Entry {
+    let winner = link.res.winner(id);
+    let slots = link.plan.slots(id);
+    let strong = link.res.mentions[id.i()] & mention::STRONG != 0;
+    let binding = if strong { bind::GLOBAL } else { bind::WEAK };
+    let mut entry = Entry {
+        info: binding << 4 | winner.map_or(kind::NOTYPE, |s| s.kind),
+        vis: 0,
+        shndx: 0,
+        value: 0,
+        size: 0,
+    };
+    if entry.info & 15 == kind::IFUNC {
+        entry.info = binding << 4 | kind::FUNC;
+    }
+    if slots.copy != NONE {
+        let made = link.plan.copies[slots.copy as usize].made;
+        entry.shndx = link.out_of(made).map_or(0, |o| o.shndx);
+        entry.value = link.addrs[id.i()];
+        entry.size = winner.map_or(0, |s| s.size);
+        let weak = winner.is_some_and(|s| s.is_weak());
+        entry.info = (if weak { bind::WEAK } else { bind::GLOBAL }) << 4 | kind::OBJECT;
+    } else if link.need(id) & need::CANONICAL != 0 {
+        entry.value = link.addrs[id.i()];
+    }
+    entry
 }
 
 /// Writes the table.

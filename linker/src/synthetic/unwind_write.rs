@@ -4,7 +4,7 @@ use super::eh_frame_hdr::{self, Entry};
 use crate::error::{Error, ErrorKind};
 use crate::layout::Made;
 use crate::link::Link;
-use crate::object::Home;
+use crate::object::{Home, Object, Reloc};
 use crate::scan::site;
 
 /// Writes the section and lists its FDEs for the search table.
@@ -31,14 +31,7 @@ pub fn write(link: &Link<'_>, buf: &mut [u8]) -> (Vec<Entry>, Vec<Error>) {
             let place = base + kept.offset + within as u64;
             let fits = within + row.field.len() as usize <= out.len();
             let id = object.id(r.sym);
-            let mut target = (link.addrs[id.i()] as i64).wrapping_add(r.addend);
-            let symbol = object.symbols.get(r.sym);
-            if let (Home::Section(s), true) =
-                (symbol.home, link.attrs[id.i()] & crate::link::attr::MERGED != 0)
-            {
-                let offset = symbol.value.wrapping_add(r.addend as u64);
-                target = link.section_address(object.sec(s), offset).unwrap_or(0) as i64;
-            }
+            let target = target(link, object, &r);
             let value = match row.expr {
                 crate::arch::Expr::Abs => target,
                 crate::arch::Expr::Pc | crate::arch::Expr::Plt => target.wrapping_sub(place as i64),
@@ -69,4 +62,17 @@ pub fn write(link: &Link<'_>, buf: &mut [u8]) -> (Vec<Entry>, Vec<Error>) {
             (Vec::new(), errors)
         }
     }
+}
+
+/// `S + A`; in a merged section that of the piece it selects.
+fn target(link: &Link<'_>, object: &Object<'_>, r: &Reloc) -> i64 {
+    let id = object.id(r.sym);
+    let symbol = object.symbols.get(r.sym);
+    if let (Home::Section(s), true) =
+        (symbol.home, link.attrs[id.i()] & crate::link::attr::MERGED != 0)
+    {
+        let offset = symbol.value.wrapping_add(r.addend as u64);
+        return link.section_address(object.sec(s), offset).unwrap_or(0) as i64;
+    }
+    (link.addrs[id.i()] as i64).wrapping_add(r.addend)
 }

@@ -60,19 +60,30 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
         if rela.kind == COPY && request.mode.is_library() {
             flaws.check(false, "copy relocation in a library", &at, rela.offset, "none");
         }
-        let plain = [
-            ABS64, COPY, GLOB_DAT, JUMP_SLOT, RELATIVE, DTPMOD64, DTPOFF64, TPOFF64, TLSDESC,
-            IRELATIVE,
-        ];
-        let known = plain.contains(&rela.kind) || [10, 2, 24, 33, 32].contains(&rela.kind);
-        flaws.check(
-            known,
-            "relocation that the loader doesn't know",
-            &at,
-            rela.kind.into(),
-            "a dynamic one",
-        );
+        known(rela, &at, flaws);
     }
+    packed(image, textrel, &mut written, flaws);
+    apart(written, flaws);
+    counts(image, &table, flaws);
+}
+
+/// Only what the loader knows may be left to it.
+fn known(rela: &Rela, at: &str, flaws: &mut Flaws) {
+    let plain = [
+        ABS64, COPY, GLOB_DAT, JUMP_SLOT, RELATIVE, DTPMOD64, DTPOFF64, TPOFF64, TLSDESC, IRELATIVE,
+    ];
+    let known = plain.contains(&rela.kind) || [10, 2, 24, 33, 32].contains(&rela.kind);
+    flaws.check(
+        known,
+        "relocation that the loader doesn't know",
+        at,
+        rela.kind.into(),
+        "a dynamic one",
+    );
+}
+
+/// DT_RELR: inside, apart from DT_RELA, pointing inside.
+fn packed(image: &Image<'_>, textrel: bool, written: &mut BTreeMap<u64, u64>, flaws: &mut Flaws) {
     for slot in relr(image) {
         let at = format!("DT_RELR {slot:#x}");
         place(image, slot, 8, &at, textrel, flaws);
@@ -83,6 +94,10 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
         let inside = inside(image, value);
         flaws.check(inside, "RELR slot points outside", &at, value, "an address of the image");
     }
+}
+
+/// No two relocations write one byte.
+fn apart(written: BTreeMap<u64, u64>, flaws: &mut Flaws) {
     let mut last: Option<(u64, u64)> = None;
     for (start, len) in written {
         if let Some((before, len)) = last {
@@ -97,7 +112,6 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
         }
         last = Some((start, len));
     }
-    counts(image, &table, flaws);
 }
 
 fn tables(image: &Image<'_>) -> (Vec<Rela>, Vec<Rela>) {

@@ -1,0 +1,225 @@
+//! TLS sequences: which variable they reach, kept, relaxed or rewritten.
+//!
+//! Spec: x86-64 psABI §3.5.5 and the TLS document it refers to.
+
+use super::super::amd64::{Form, Row, tls};
+use super::super::judge::{Found, Reference, Use};
+use super::super::object::Reloc;
+use super::Pass;
+use crate::loader::Kind;
+use crate::model::Meaning;
+
+impl Pass<'_, '_, '_> {
+    /// The call of a kept TLS sequence has no site of its own, but must go where it should; that of a
+    /// rewritten one is gone.
+    pub(super) fn ends_tls_sequence(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> bool {
+        let Some((index, from)) = self.tls_call.take() else { return false };
+        if reloc.offset <= from || reloc.offset > from + 8 {
+            return false;
+        }
+        if index >= self.sites.len() || self.rewritten(index) {
+            return true;
+        }
+        let called = self.plain(reloc, row, to);
+        let good = match &called {
+            Meaning::Dynamic(name) => name.starts_with("__tls_get_addr"),
+            Meaning::Place(_) => !to.defs.is_empty(),
+            _ => false,
+        };
+        if !good {
+            self.sites[index].1 = Meaning::Bad(format!("a TLS sequence that calls {called}"));
+        }
+        true
+    }
+
+    /// Whether the sequence of that site was rewritten, so that its call is gone.
+    pub(super) fn rewritten(&self, index: usize) -> bool {
+        let offset = self.sites[index].0 as usize;
+        let changed =
+            |from: usize| self.section.data.get(from..offset) != self.output.get(from..offset);
+        changed(offset.saturating_sub(3))
+    }
+
+    /// TLSGD, TLSLD.
+    pub(super) fn dynamic_tls(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> Meaning {
+        let indirect = self.section.data.get(reloc.offset as usize + 4..reloc.offset as usize + 6)
+            == Some(&[0xff, 0x15]);
+        let after = usize::from(row.after) + usize::from(row.form == Form::TlsLd && indirect);
+        let access = tls::dynamic(self.site(reloc), row.before.into(), after);
+        if row.form == Form::TlsGd {
+            return self.tls_access(access, reloc, to);
+        }
+        match access {
+            Err(text) => Meaning::Bad(text),
+            Ok(tls::Access::Pair(points)) => {
+                self.local_dynamic = None;
+                let slot = points.wrapping_sub((reloc.addend + 4) as u64);
+                match self.pair(slot, true) {
+                    Ok(_) => Meaning::TlsModule,
+                    Err(text) => Meaning::Bad(text),
+                }
+            }
+            Ok(tls::Access::Thread(offset)) => {
+                self.local_dynamic = Some(offset);
+                match self.judge.module.executable {
+                    true => Meaning::TlsModule,
+                    false => Meaning::Bad("local exec in a library".into()),
+                }
+            }
+            Ok(_) => Meaning::Bad("a module's TLS block through one slot".into()),
+        }
+    }
+
+    /// TLSDESC of `_TLS_MODULE_BASE_`.
+    pub(super) fn module_base(
+        &mut self,
+        access: Result<tls::Access, String>,
+        reloc: Reloc,
+    ) -> Meaning {
+        let rest = (reloc.addend + 4) as u64;
+        let template = self.judge.module.image.tls.map_or(0, |tls| tls.address);
+        match access {
+            Ok(tls::Access::Descriptor(points)) => {
+                self.local_dynamic = None;
+                match self.descriptor_slot(points.wrapping_sub(rest)) {
+                    Found::Tls(address) if address == template => Meaning::TlsModule,
+                    _ => Meaning::Bad("a descriptor of something else".into()),
+                }
+            }
+            Ok(tls::Access::Thread(offset)) if self.judge.module.executable => {
+                self.local_dynamic = Some(offset);
+                Meaning::TlsModule
+            }
+            Ok(_) => Meaning::Bad("a module's TLS block through one slot".into()),
+            Err(text) => Meaning::Bad(text),
+        }
+    }
+
+    /// TLSDESC_CALL: kept or gone like the `lea` before it.
+    pub(super) fn descriptor_call(&mut self, reloc: Reloc) {
+        let found = tls::call_kept(self.site(reloc));
+        let Some((index, symbol, kept)) = self.descriptor else { return };
+        if symbol != reloc.symbol || found == Ok(kept) {
+            return;
+        }
+        if let Some((_, meaning)) = self.sites.get_mut(index) {
+            let text = found.err().unwrap_or_else(|| "a descriptor without its call".into());
+            *meaning = Meaning::Bad(text);
+        }
+    }
+
+    /// The variable that a TLS sequence reaches. Immediates and kept displacements have A + 4 in them.
+    pub(super) fn tls_access(
+        &self,
+        access: Result<tls::Access, String>,
+        reloc: Reloc,
+        to: Reference<'_>,
+    ) -> Meaning {
+        let rest = (reloc.addend.wrapping_add(4)) as u64;
+        let (found, addend) = match access {
+            Err(text) => (Found::Bad(text), 0),
+            Ok(tls::Access::Pair(points)) => {
+                (self.pair(points.wrapping_sub(rest), false).unwrap_or_else(Found::Bad), 0)
+            }
+            Ok(tls::Access::Descriptor(points)) => {
+                (self.descriptor_slot(points.wrapping_sub(rest)), 0)
+            }
+            Ok(tls::Access::ThreadSlot(points)) => (self.thread_slot(points.wrapping_sub(rest)), 0),
+            Ok(tls::Access::Thread(offset)) => (self.thread(offset), rest),
+        };
+        self.judge.settle(found, addend, to, Use::Address)
+    }
+
+    /// A number of bytes from the thread pointer.
+    pub(super) fn thread(&self, offset: u64) -> Found {
+        match self.judge.module.image.tls {
+            _ if !self.judge.module.executable => Found::Bad("local exec in a library".into()),
+            None => Found::Bad("TLS in a module without PT_TLS".into()),
+            Some(tls) => Found::Tls(offset.wrapping_sub(tls.tp_bias())),
+        }
+    }
+
+    /// A GOT slot with an offset from the thread pointer.
+    pub(super) fn thread_slot(&self, slot: u64) -> Found {
+        match self.judge.module.reloc_at(slot) {
+            Some(reloc) if reloc.kind == Kind::TpOff => self.judge.slot(slot),
+            Some(_) => Found::Bad("a thread offset slot with another relocation".into()),
+            None => match self.judge.slot(slot) {
+                Found::Number(offset) => self.thread(offset),
+                found => found,
+            },
+        }
+    }
+
+    pub(super) fn descriptor_slot(&self, slot: u64) -> Found {
+        match self.judge.module.reloc_at(slot) {
+            Some(reloc) if reloc.kind == Kind::TlsDesc => self.judge.slot(slot),
+            _ => Found::Bad("no descriptor where one is used".into()),
+        }
+    }
+
+    /// A pair of GOT slots: module id and offset; for local dynamic the offset must be 0.
+    pub(super) fn pair(&self, slot: u64, block: bool) -> Result<Found, String> {
+        let judge = self.judge;
+        let template = judge.module.image.tls.map_or(0, |tls| tls.address);
+        let second = slot.wrapping_add(8);
+        let own = |module: u32| {
+            module == 0
+                || judge.module.symbol(module).is_some_and(|s| judge.module.binds_locally(s))
+        };
+        let module = match judge.module.reloc_at(slot) {
+            Some(reloc) if reloc.kind == Kind::DtpMod => reloc.symbol,
+            Some(_) => return Err("a module id slot with another relocation".into()),
+            // The executable's module id is 1.
+            None if judge.module.executable && judge.slot(slot) == Found::Number(1) => 0,
+            None => return Err("a module id slot without a relocation".into()),
+        };
+        if judge.module.relocs_in(slot, second).count() > 1 {
+            return Err("a slot that several dynamic relocations write".into());
+        }
+        let found = match judge.module.reloc_at(second) {
+            Some(reloc) if reloc.kind == Kind::DtpOff => judge.slot(second),
+            Some(_) => return Err("a TLS offset slot with another relocation".into()),
+            None => match judge.slot(second) {
+                Found::Number(offset) => Found::Tls(template.wrapping_add(offset)),
+                Found::Bad(text) => return Err(text),
+                _ => return Err("a TLS offset slot with another relocation".into()),
+            },
+        };
+        match found {
+            Found::Tls(address) if block && address != template => {
+                Err("a local dynamic pair with an offset".into())
+            }
+            Found::TlsSymbol(..) if block => Err("a local dynamic pair of a symbol".into()),
+            Found::TlsSymbol(symbol, _) if symbol != module && !(own(symbol) && own(module)) => {
+                Err("module id and offset of different symbols".into())
+            }
+            Found::Tls(_) if !own(module) => {
+                Err("another module's id with an offset of this one".into())
+            }
+            found => Ok(found),
+        }
+    }
+
+    pub(super) fn module_id(&self, symbol: u32) -> Meaning {
+        let module = self.judge.module;
+        match module.symbol(symbol).filter(|s| symbol != 0 && !module.binds_locally(s)) {
+            Some(symbol) => {
+                Meaning::Tls(Box::new(Meaning::Dynamic(module.symbols.asked(symbol).into())))
+            }
+            None => Meaning::TlsModule,
+        }
+    }
+
+    /// An offset in the module's TLS block; from the thread pointer if the sequence before was rewritten.
+    pub(super) fn module_offset(&self, offset: u64, addend: u64, to: Reference<'_>) -> Meaning {
+        let found = match self.local_dynamic {
+            Some(base) => self.thread(base.wrapping_add(offset)),
+            None => {
+                let template = self.judge.module.image.tls.map_or(0, |tls| tls.address);
+                Found::Tls(template.wrapping_add(offset))
+            }
+        };
+        self.judge.settle(found, addend, to, Use::Address)
+    }
+}
