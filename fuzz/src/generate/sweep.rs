@@ -382,7 +382,7 @@ mod tests {
     fn a_value_beyond_the_limit_must_be_refused() {
         let over = Point { preset: 0xff, ..point(11, Referent::LocalNumber, 0x8000_0000) };
         let fits = Point { value: 0x7fff_ffff, ..over };
-        let expect = |p| crate::expect::expect(&build(Target::AMD64_ELF, Mode::Shared, p)).refusal;
+        let expect = |p| crate::expect::expect(&build(Target::AMD64_ELF, Mode::Exe, p)).refusal;
         assert_eq!(expect(&over), Refusal::Must(vec![ErrorClass::RelocOverflow]));
         assert_eq!(expect(&fits), Refusal::Never);
     }
