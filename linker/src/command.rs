@@ -36,14 +36,7 @@ pub fn run(args: Vec<String>) -> u8 {
         }
     }
     out = Messages { limit: options.error_limit, silent: options.no_warnings };
-    let result = match options.threads {
-        None => perform(&options, &out),
-        Some(n) => match rayon::ThreadPoolBuilder::new().num_threads(n).build() {
-            Ok(pool) => pool.install(|| perform(&options, &out)),
-            Err(error) => Err(Error::new(ErrorKind::Io, error.to_string()).into()),
-        },
-    };
-    match result {
+    match crate::threads::with(options.threads, || perform(&options, &out)) {
         Ok(()) => 0,
         Err(errors) => out.errors(&errors),
     }

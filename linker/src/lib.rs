@@ -28,6 +28,7 @@ mod robustness;
 pub mod scan;
 pub mod symbols;
 pub mod synthetic;
+pub mod threads;
 pub mod write;
 
 pub use error::{Error, ErrorKind, Errors, Malformed, Result, Site};
@@ -187,7 +188,9 @@ fn wraps(options: &Options) -> Vec<[String; 3]> {
 pub fn link_args(args: &[String], files: &dyn Files) -> Result<(Vec<u8>, Report), Errors> {
     let options = Options::parse(args, files)?;
     let inputs = Inputs::load(&options, files)?;
-    let mut image = Vec::new();
-    let report = link(&inputs, &options, &mut image)?;
-    Ok((image, report))
+    threads::with(options.threads, || {
+        let mut image = Vec::new();
+        let report = link(&inputs, &options, &mut image)?;
+        Ok((image, report))
+    })
 }

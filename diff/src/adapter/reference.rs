@@ -2,6 +2,8 @@
 //!
 //! The only file of this crate that may name `scold_linker`.
 
+mod guard;
+
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -79,22 +81,28 @@ impl Adapter for Reference {
         Some(Arc::new(Self { threads: Some(threads) }))
     }
 
-    fn link(&self, request: &Request, _limit: Duration) -> Outcome {
-        perform(&self.command(request), request)
+    fn link(&self, request: &Request, limit: Duration) -> Outcome {
+        guarded(self.command(request), request, limit)
     }
 
-    fn join(&self, request: &Request, _limit: Duration) -> Option<Outcome> {
+    fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
         let mut args = vec!["-r".to_owned()];
         args.extend(request.args.iter().cloned());
-        Some(perform(&args, request))
+        Some(guarded(args, request, limit))
     }
 }
 
-fn perform(args: &[String], request: &Request) -> Outcome {
+/// Links, unless that takes too long. Memory is bounded by the linker itself: it refuses images that
+/// are out of proportion to their inputs.
+fn guarded(args: Vec<String>, request: &Request, limit: Duration) -> Outcome {
+    let files = request.files.clone();
+    guard::within(limit, move || perform(&args, &files)).unwrap_or(Outcome::Hung)
+}
+
+fn perform(args: &[String], files: &[File]) -> Outcome {
     quiet_hook();
     let before = CAUGHT.replace(true);
-    let result =
-        catch_unwind(AssertUnwindSafe(|| scold_linker::link_args(args, &Memory(&request.files))));
+    let result = catch_unwind(AssertUnwindSafe(|| scold_linker::link_args(args, &Memory(files))));
     CAUGHT.set(before);
     match result {
         Ok(Ok((image, _))) => Outcome::Linked(image),

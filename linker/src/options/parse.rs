@@ -1,6 +1,9 @@
 //! Matches arguments against the table, carries the positional state along, checks the whole.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use rustc_hash::FxHashMap;
 
 use super::response;
 use super::table::{Arg, EMULATIONS, ROWS, Row};
@@ -102,7 +105,7 @@ fn find(arg: &str) -> Result<(&'static Row, Option<&str>)> {
             Some((name, value)) => (name, Some(value)),
             None => (body, None),
         };
-        let long = ROWS.iter().find(|row| name.len() > 1 && row.names.contains(&name));
+        let long = by_name().get(name).copied().filter(|_| name.len() > 1);
         match long {
             Some(row) if value.is_none() || row.arg != Arg::No => return Ok((row, value)),
             Some(_) => {
@@ -114,12 +117,26 @@ fn find(arg: &str) -> Result<(&'static Row, Option<&str>)> {
     }
     let letter = &body[..body.chars().next().map_or(0, char::len_utf8)];
     let attached = &body[letter.len()..];
-    let row = ROWS.iter().find(|row| row.names.contains(&letter)).ok_or_else(unknown)?;
+    let row = *by_name().get(letter).ok_or_else(unknown)?;
     match (row.arg, attached) {
         (_, "") => Ok((row, None)),
         (Arg::No, _) => Err(unknown()),
         (_, attached) => Ok((row, Some(attached))),
     }
+}
+
+/// The rows by each of their names; the first row that has a name keeps it.
+fn by_name() -> &'static FxHashMap<&'static str, &'static Row> {
+    static MAP: OnceLock<FxHashMap<&'static str, &'static Row>> = OnceLock::new();
+    MAP.get_or_init(|| {
+        let mut map = FxHashMap::default();
+        for row in ROWS {
+            for name in row.names {
+                map.entry(*name).or_insert(row);
+            }
+        }
+        map
+    })
 }
 
 impl Parser<'_> {
