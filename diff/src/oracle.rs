@@ -338,6 +338,15 @@ pub fn up_to(cost: Cost) -> Vec<&'static dyn Oracle> {
 
 /// Asks `oracles` in order, and rules.
 pub fn judge(evidence: &Evidence<'_>, oracles: &[&dyn Oracle]) -> Ruling {
+    judge_with(evidence, oracles, |_| ())
+}
+
+/// The same with something more to complain about, which only the caller knows.
+pub fn judge_with(
+    evidence: &Evidence<'_>,
+    oracles: &[&dyn Oracle],
+    more: impl FnOnce(&mut Ruling),
+) -> Ruling {
     let mut ruling = Ruling::default();
     for trial in evidence.trials {
         ended_badly(trial, &mut ruling);
@@ -345,6 +354,7 @@ pub fn judge(evidence: &Evidence<'_>, oracles: &[&dyn Oracle]) -> Ruling {
     for oracle in oracles {
         oracle.judge(evidence, &mut ruling);
     }
+    more(&mut ruling);
     ruling.finish(evidence);
     ruling
 }

@@ -14,7 +14,7 @@ use scold_diff::oracle::{
 use scold_diff::{Expectation, Request};
 
 use crate::campaign::{Examination, Examine, Sighting};
-use crate::{Case, emit, expect};
+use crate::{Case, emit, expect, metamorphic};
 
 /// Linkers, oracles and limits: everything a case is examined with.
 #[derive(Clone)]
@@ -56,11 +56,21 @@ impl Bench {
 
     /// Links and judges `case`. Panics of the project's own code are the caller's.
     pub fn examined(&self, case: &Case) -> Examined {
-        self.judged(emit::request(case), Some(expect::expect(case)))
+        self.ruled(emit::request(case), Some(expect::expect(case)), Some(case))
     }
 
     /// Links and judges `request`, of which the specs demand `expected` if anybody knows.
     pub fn judged(&self, request: Request, expected: Option<Expectation>) -> Examined {
+        self.ruled(request, expected, None)
+    }
+
+    /// Relations that need the case are asked with the judge's own.
+    fn ruled(
+        &self,
+        request: Request,
+        expected: Option<Expectation>,
+        case: Option<&Case>,
+    ) -> Examined {
         let trials: Vec<Trial> =
             self.linkers.iter().map(|linker| Trial::run(linker, &request, self.limit)).collect();
         let evidence = Evidence {
@@ -70,7 +80,12 @@ impl Bench {
             rules: self.rules,
             limit: self.limit,
         };
-        let ruling = oracle::judge(&evidence, &self.oracles);
+        let related = self.oracles.iter().any(|oracle| oracle.name() == "metamorphic");
+        let ruling = oracle::judge_with(&evidence, &self.oracles, |ruling| {
+            if let Some(case) = case.filter(|_| related) {
+                metamorphic::judge(case, &evidence, ruling);
+            }
+        });
         Examined { request, expected, trials, ruling }
     }
 }

@@ -12,6 +12,7 @@ pub mod examine;
 pub mod expect;
 pub mod finding;
 pub mod generate;
+pub mod metamorphic;
 pub mod mutate;
 pub mod reduce;
 pub mod relocs;

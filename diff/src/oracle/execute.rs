@@ -16,7 +16,7 @@ use crate::loader::{Cell, Content, Kind, Module};
 use crate::run::{End, Run};
 use crate::{Request, Target};
 use host::Host;
-use values::Values;
+use values::{Answer, Values};
 
 /// The platform's loader.
 pub(super) struct Execute;
@@ -36,7 +36,7 @@ impl Oracle for Execute {
             return;
         }
         let Some(host) = Host::get() else { return };
-        let mut probes: BTreeMap<String, Vec<(&Trial, String)>> = BTreeMap::new();
+        let mut probes: BTreeMap<String, Vec<(&Trial, Answer)>> = BTreeMap::new();
         for trial in evidence.trials {
             let Some(image) = trial.outcome.image() else { continue };
             let Ok(module) = Module::load(image) else { continue };
@@ -152,7 +152,7 @@ impl Session<'_, '_> {
         script: &Script,
         run: &Run,
         image: &[u8],
-    ) -> Vec<(String, String)> {
+    ) -> Vec<(String, Answer)> {
         let out = run.out();
         let lines: Vec<&str> = out.lines().collect();
         let base = lines.first().and_then(|line| line.strip_prefix("open ")).and_then(number);
@@ -177,7 +177,7 @@ impl Session<'_, '_> {
                     self.slot(*i, base, line, wanted);
                 }
                 About::Own(i) => self.own(*i, base, line),
-                About::Probe(name) => probes.push((name.clone(), values.canonical(line))),
+                About::Probe(name) => probes.push((name.clone(), values.answer(line))),
                 _ => {}
             }
         }
@@ -292,29 +292,24 @@ fn number(line: &str) -> Option<u64> {
 }
 
 /// Who of several linkers' modules returned something else than the others.
-fn vote(probe: &str, answers: &[(&Trial, String)], ruling: &mut Ruling) {
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, value) in answers {
-        *count.entry(value).or_default() += 1;
-    }
-    if count.len() < 2 {
-        return;
-    }
-    let majority = count.iter().find(|(_, n)| **n * 2 > answers.len()).map(|(value, _)| *value);
-    let detail = answers
-        .iter()
-        .map(|(trial, value)| format!("{}: {value}", trial.linker.name()))
-        .collect::<Vec<_>>()
-        .join("; ");
-    // Without one the value may be an accident of the layout: a part of an address, a distance.
-    let Some(wanted) = majority else { return };
-    // One address may have a name in one module and only a place in another.
-    let named = |value: &str| matches!(values::kind(value), "place" | "symbol");
-    let differ = |value: &str| value != wanted && !(named(value) && named(wanted));
-    for (trial, found) in answers.iter().filter(|(_, value)| differ(value)) {
+fn vote(probe: &str, answers: &[(&Trial, Answer)], ruling: &mut Ruling) {
+    let supporters =
+        |answer: &Answer| answers.iter().filter(|(_, other)| !answer.is_disjoint(other)).count();
+    // Without a majority the value may be an accident of the layout: a part of an address, a
+    // distance.
+    let most = answers.iter().map(|(_, answer)| answer).max_by_key(|answer| supporters(answer));
+    let Some(wanted) = most.filter(|answer| supporters(answer) * 2 > answers.len()) else { return };
+    let say = |(trial, answer): &(&Trial, Answer)| {
+        format!("{}: {}", trial.linker.name(), values::text(answer))
+    };
+    for (trial, found) in answers.iter().filter(|(_, answer)| answer.is_disjoint(wanted)) {
         let shape = format!("probe returns {} for {}", values::kind(found), values::kind(wanted));
-        let mismatch =
-            Mismatch { key: probe.into(), found: found.clone(), wanted: wanted.to_owned() };
+        let mismatch = Mismatch {
+            key: probe.into(),
+            found: values::text(found),
+            wanted: values::text(wanted),
+        };
+        let detail = answers.iter().map(say).collect::<Vec<_>>().join("; ");
         ruling.complain("execute", trial.linker.name(), &shape, mismatch, &detail);
     }
 }

@@ -78,3 +78,31 @@ fn planted_faults_show_at_run_time() {
         assert!(!faulty || list.iter().any(|text| text.contains(shape)), "{name}: {list:#?}");
     }
 }
+
+#[test]
+fn aliases_agree_and_other_places_do_not() {
+    let request = subject::request();
+    let trials: Vec<Trial> = ["a", "b", "c"]
+        .map(|name| Trial::of(&(Arc::new(Named(name)) as Shared), &request, Outcome::Hung))
+        .into();
+    let vote_on = |answers: [&[&str]; 3]| {
+        let answer = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut ruling = Ruling::default();
+        let list: Vec<(&Trial, values::Answer)> = trials.iter().zip(answers.map(answer)).collect();
+        vote("probe", &list, &mut ruling);
+        ruling
+            .complaints
+            .into_iter()
+            .map(|c| format!("{} {}", c.linker, c.shape))
+            .collect::<Vec<_>>()
+    };
+    let both = &["place a.o:.data+0x10", "symbol v"][..];
+    let none: Vec<String> = Vec::new();
+    assert_eq!(vote_on([both, &["place a.o:.data+0x10"], &["symbol v"]]), none);
+    assert_eq!(vote_on([both, both, &["symbol w"]]), ["c probe returns symbol for place"]);
+    assert_eq!(
+        vote_on([&["place a.o:.data+0x18"], both, both]),
+        ["a probe returns place for place"]
+    );
+    assert_eq!(vote_on([both, &["symbol x"], &["number 0x1"]]), none);
+}

@@ -1,6 +1,6 @@
 //! What a probe returned, in words that don't depend on where things were loaded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::invariants::inputs::{Marked, marked};
 use super::number;
@@ -8,13 +8,17 @@ use crate::Request;
 use crate::loader::Module;
 use crate::model::MARKER_MAGIC;
 
+/// Everything that can be said of one value. An address may have a place and several names: two modules
+/// agree on it if they have any of them in common.
+pub(super) type Answer = BTreeSet<String>;
+
 /// What is known about one loaded module.
 pub(super) struct Values<'a> {
     module: &'a Module<'a>,
     image: &'a [u8],
     base: u64,
     marked: HashMap<[u8; 8], Marked>,
-    names: BTreeMap<u64, String>,
+    names: BTreeMap<u64, BTreeSet<String>>,
 }
 
 impl<'a> Values<'a> {
@@ -27,35 +31,34 @@ impl<'a> Values<'a> {
         Self { module, image, base, marked: marked(request), names: BTreeMap::new() }
     }
 
-    /// Everybody finds `name` at this address; of several names the first in order is kept.
+    /// Everybody finds `name` at this address.
     pub(super) fn name(&mut self, at: u64, name: &str) {
-        let there = self.names.entry(at).or_insert_with(|| name.to_owned());
-        if name < &**there {
-            *there = name.to_owned();
-        }
+        self.names.entry(at).or_default().insert(name.to_owned());
     }
 
     /// `line` is the value, the object it lies in, the offset there, and the bytes there.
-    pub(super) fn canonical(&self, line: &str) -> String {
+    pub(super) fn answer(&self, line: &str) -> Answer {
         let mut words = line.split(' ');
         let value = words.next().and_then(number);
         let (object, offset, bytes) = (words.next(), words.next(), words.next());
-        let Some(value) = value else { return "no such probe".into() };
-        if object == Some("*")
-            && let Some(place) = self.place(value.wrapping_sub(self.moved()))
-        {
-            return format!("place {place}");
+        let Some(value) = value else { return Answer::from(["no such probe".into()]) };
+        let mut answer = Answer::new();
+        if object == Some("*") {
+            let place = self.place(value.wrapping_sub(self.moved()));
+            answer.extend(place.map(|place| format!("place {place}")));
         }
-        if let Some(name) = self.names.get(&value).filter(|_| value > 0xffff) {
-            return format!("symbol {name}");
+        let names = self.names.get(&value).filter(|_| value > 0xffff);
+        answer.extend(names.into_iter().flatten().map(|name| format!("symbol {name}")));
+        if answer.is_empty() {
+            answer.insert(match (object, bytes) {
+                (Some("*"), Some(bytes)) => format!("memory {bytes}"),
+                (Some("-"), Some("-")) => format!("number {value:#x}"),
+                (Some("-"), Some(bytes)) => format!("memory {bytes}"),
+                (Some(object), _) => format!("library {object}+{}", offset.unwrap_or_default()),
+                (None, _) => "nothing".into(),
+            });
         }
-        match (object, bytes) {
-            (Some("*"), Some(bytes)) => format!("memory {bytes}"),
-            (Some("-"), Some("-")) => format!("number {value:#x}"),
-            (Some("-"), Some(bytes)) => format!("memory {bytes}"),
-            (Some(object), _) => format!("library {object}+{}", offset.unwrap_or_default()),
-            (None, _) => "nothing".into(),
-        }
+        answer
     }
 
     fn moved(&self) -> u64 {
@@ -77,7 +80,12 @@ impl<'a> Values<'a> {
     }
 }
 
+/// An answer as people read it.
+pub(super) fn text(answer: &Answer) -> String {
+    answer.iter().map(String::as_str).collect::<Vec<_>>().join(" = ")
+}
+
 /// The first word: what kind of value it is.
-pub(super) fn kind(value: &str) -> &str {
-    value.split(' ').next().unwrap_or_default()
+pub(super) fn kind(answer: &Answer) -> &str {
+    answer.first().and_then(|value| value.split(' ').next()).unwrap_or_default()
 }
