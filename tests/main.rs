@@ -6,4 +6,5 @@
 mod cli;
 mod drop_in;
 mod errors;
+mod regress;
 mod tidy;

@@ -120,6 +120,9 @@ pub struct Known {
     pub versions: String,
     /// Signatures of its findings, globs.
     pub signatures: Vec<String>,
+    /// What the linker says, a glob: refusals for different reasons have one signature.
+    #[serde(default)]
+    pub said: Option<String>,
     /// The upstream issue, or a row of BUGS.md.
     pub link: String,
     /// What it is, in a line.
@@ -203,12 +206,18 @@ impl Rules {
         Some(&self.divergences[at])
     }
 
-    /// The known bug of `linker` with this signature; counts it.
-    pub fn known(&self, linker: Option<&dyn Adapter>, signature: &str) -> Option<&Known> {
+    /// The known bug of `linker` with this signature, of which it `said` that; counts it.
+    pub fn known(
+        &self,
+        linker: Option<&dyn Adapter>,
+        signature: &str,
+        said: &str,
+    ) -> Option<&Known> {
         let linker = linker?;
         let at = self.known.iter().position(|bug| {
             by(&bug.linkers, &bug.versions, linker)
                 && bug.signatures.iter().any(|pattern| glob(pattern, signature))
+                && bug.said.as_ref().is_none_or(|pattern| glob(pattern, said))
         })?;
         self.seen[at].fetch_add(1, Ordering::Relaxed);
         Some(&self.known[at])

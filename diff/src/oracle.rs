@@ -311,7 +311,8 @@ impl Ruling {
             let signature = complaint.signature(evidence.request);
             let mut named = evidence.trials.iter().map(|trial| &*trial.linker);
             let linker = named.find(|linker| complaint.linker == linker.name());
-            complaint.known = evidence.rules.known(linker, &signature).map(|bug| bug.link.clone());
+            let known = evidence.rules.known(linker, &signature, &complaint.detail);
+            complaint.known = known.map(|bug| bug.link.clone());
         }
         self.verdicts = evidence.trials.iter().map(|trial| self.verdict(trial)).collect();
     }
@@ -362,7 +363,7 @@ pub fn judge_with(
 /// Crashes and hangs are findings by themselves.
 fn ended_badly(trial: &Trial, ruling: &mut Ruling) {
     let (shape, said) = match &trial.outcome {
-        Outcome::Crashed(said) => (format!("crash {}", shape::words(first_line(said))), &**said),
+        Outcome::Crashed(said) => (format!("crash {}", shape::crash(first_line(said))), &**said),
         Outcome::Hung => ("hang".to_owned(), "time or memory limit"),
         _ => return,
     };

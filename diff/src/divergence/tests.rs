@@ -108,12 +108,14 @@ fn entries_match_both_values_and_count() {
     assert!(!ask(&request, Some(&null), Some(&dynamic)));
     assert!(rules.unmatched().is_empty());
     assert!(
-        rules.known(Some(&gold), "agree/site R_X86_64_32 other place/gold/amd64-elf").is_some()
+        rules.known(Some(&gold), "agree/site R_X86_64_32 other place/gold/amd64-elf", "").is_some()
     );
     assert!(
-        rules.known(Some(&gold), "agree/site R_X86_64_64 other place/gold/amd64-elf").is_none()
+        rules.known(Some(&gold), "agree/site R_X86_64_64 other place/gold/amd64-elf", "").is_none()
     );
-    assert!(rules.known(Some(&Fake("gold", "2.41")), "agree/site R_X86_64_32 x/gold/y").is_none());
+    assert!(
+        rules.known(Some(&Fake("gold", "2.41")), "agree/site R_X86_64_32 x/gold/y", "").is_none()
+    );
     assert_eq!(rules.sightings()[0].1, 1);
 }
 

@@ -1,7 +1,7 @@
 //! The expected oracle: what the specs demand against what each linker did.
 
 use super::{Cost, Differing, Evidence, Oracle, Ruling, Trial};
-use crate::adapter::REFERENCE;
+use crate::adapter::{Outcome, REFERENCE};
 use crate::expectation::{Refusal, Strictness};
 use crate::model::ErrorClass;
 use crate::{Family, Key};
@@ -38,6 +38,7 @@ impl Oracle for Expected {
             // Where a link had to be refused, what the output has beside is of no interest.
             let error = Key::new(Family::Error, "");
             let must = matches!(expected.refusal, Refusal::Must(_));
+            let said = if let Outcome::Refused(_, said) = &trial.outcome { said } else { "" };
             let list = judgement.wrong.iter().filter(|wrong| !must || wrong.key == error);
             for wrong in list {
                 let differing = Differing {
@@ -46,7 +47,7 @@ impl Oracle for Expected {
                     found: wrong.found.as_ref(),
                     wanted: wrong.expected.as_ref(),
                 };
-                ruling.differ(evidence, self.name(), &differing, "");
+                ruling.differ(evidence, self.name(), &differing, said);
             }
         }
     }

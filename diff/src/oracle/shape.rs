@@ -187,6 +187,26 @@ pub(crate) fn words(text: &str) -> String {
     list.join(" ")
 }
 
+/// What a crash says, with the function and the source file that it names: they tell bugs apart.
+pub(crate) fn crash(text: &str) -> String {
+    let told = |word: &str| {
+        let word = word.trim_matches(|c: char| ".,;:()'`\"".contains(c));
+        let name = word.rsplit('/').next().unwrap_or_default();
+        let (file, line) = name.split_once(':').unwrap_or((name, ""));
+        let source = [".c", ".cc", ".cpp", ".h", ".rs"].iter().any(|end| file.ends_with(end));
+        let function = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if source && !line.is_empty() {
+            Some(file.to_owned())
+        } else if word.contains('_') && word.chars().all(function) {
+            Some(word.to_owned())
+        } else {
+            Some(words(word)).filter(|word| !word.is_empty())
+        }
+    };
+    let list: Vec<String> = text.split_whitespace().filter_map(told).take(12).collect();
+    list.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +235,9 @@ mod tests {
         let overflow = Value::Error(ErrorClass::RelocOverflow);
         assert_eq!(shape(None, &error, None, Some(&overflow)), "error accepted reloc-overflow");
         assert_eq!(words("opcode 0x8b at .text+0x10 is not a mov"), "opcode at is not a mov");
+        assert_eq!(
+            crash("ld.gold: internal error in set_offset, at ../../gold/output.cc:4734"),
+            "internal error in set_offset at output.cc"
+        );
     }
 }
