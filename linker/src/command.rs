@@ -57,6 +57,9 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
     if warned && options.fatal_warnings {
         return Err(Error::new(ErrorKind::Usage, "warnings are errors: --fatal-warnings").into());
     }
+    for line in &report.traced {
+        print(&format!("{line}\n"));
+    }
     for section in &report.removed {
         print(&format!("removing unused section {section}\n"));
     }

@@ -182,6 +182,7 @@ impl<'l, 'a> Marker<'l, 'a> {
         }
         let Some(at) = self.link.res.defs[id.i()].as_special() else { return };
         match &self.link.specials[at] {
+            Special::Start(_) | Special::Stop(_) if self.link.options.z.start_stop_gc => {}
             Special::Start(name) | Special::Stop(name) => {
                 for sec in self.named.get(&name[..]).cloned().unwrap_or_default() {
                     self.mark(sec);

@@ -29,6 +29,7 @@ pub mod scan;
 pub mod symbols;
 pub mod synthetic;
 pub mod threads;
+pub mod trace;
 pub mod write;
 
 pub use error::{Error, ErrorKind, Errors, Malformed, Result, Site};
@@ -49,9 +50,11 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     let wraps = wraps(options);
     let res = resolve::resolve(&candidates, &wraps, options, arch)?;
     clock.lap("resolve");
+    let traced = trace::symbols(&res, &options.trace_symbols);
     // No file joins the link below.
     if options.kind == options::OutputKind::Relocatable {
-        return relocatable::write(&res, options, arch, sink, bytes);
+        let report = relocatable::write(&res, options, arch, sink, bytes)?;
+        return Ok(Report { traced, ..report });
     }
     let mut link = link::Link::new(options, arch, res);
     symbols::define_specials(&mut link)?;
@@ -111,7 +114,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     if link.res.section_count > 100_000 {
         std::mem::forget(link);
     }
-    Ok(Report { warnings, removed, map, stats })
+    Ok(Report { warnings, removed, traced, map, stats })
 }
 
 /// Time by phase.

@@ -105,8 +105,6 @@ pub struct Options {
     pub warn_unresolved: bool,
     /// `--allow-multiple-definition`, `-z muldefs`: the first definition wins silently.
     pub allow_multiple_definition: bool,
-    /// `--copy-dt-needed-entries`: libraries that libraries need count as given.
-    pub copy_dt_needed_entries: bool,
 
     /// `--gc-sections`.
     pub gc_sections: bool,
@@ -137,8 +135,6 @@ pub struct Options {
     /// `--apply-dynamic-relocs`: addends are stored in place too. Always on: Go's FIPS check
     /// reads them from the file; `--no-apply-dynamic-relocs` turns it off.
     pub apply_dynamic_relocs: bool,
-    /// `--no-rosegment`: read-only data may share the code's segment.
-    pub rosegment: bool,
     /// `-z` keywords.
     pub z: Z,
 
@@ -403,7 +399,6 @@ impl Default for Options {
             allow_shlib_undefined: None,
             warn_unresolved: false,
             allow_multiple_definition: false,
-            copy_dt_needed_entries: false,
             gc_sections: false,
             print_gc_sections: false,
             gc_keep_exported: false,
@@ -418,7 +413,6 @@ impl Default for Options {
             compress_debug: CompressDebug::None,
             image_base: None,
             apply_dynamic_relocs: true,
-            rosegment: true,
             z: Z::default(),
             map: None,
             dependency_file: None,

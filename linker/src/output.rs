@@ -51,6 +51,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// What `--print-gc-sections` lists: `file:(section)`, in input order.
     pub removed: Vec<String>,
+    /// What `--trace-symbol` lists, in input order.
+    pub traced: Vec<String>,
     /// The text of `-Map`, if asked for.
     pub map: Option<String>,
     /// How much there was, and how long each phase took: for benches.

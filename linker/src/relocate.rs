@@ -136,8 +136,9 @@ impl Work<'_, '_, '_> {
             }
             Act::Relative => {
                 let value = self.target(id, bits, reloc);
-                row.field.write(&mut buf[at..], value);
-                self.relative(place, value, reloc.offset);
+                let packed = self.relative(place, value, reloc.offset);
+                let stored = packed || self.link.options.apply_dynamic_relocs;
+                row.field.write(&mut buf[at..], if stored { value } else { 0 });
             }
             Act::Symbolic(kind) => {
                 let types = &self.link.arch.dynamic;
@@ -163,14 +164,18 @@ impl Work<'_, '_, '_> {
         }
     }
 
-    fn relative(&mut self, place: u64, value: i64, offset: u64) {
+    /// Notes that the loader adds the base at `place`; whether it does so by a packed relocation,
+    /// whose addend is in place.
+    fn relative(&mut self, place: u64, value: i64, offset: u64) -> bool {
         let even = offset.is_multiple_of(2) && self.object.sections.get(self.index).align >= 2;
-        if self.link.options.pack_relr && even {
+        let packed = self.link.options.pack_relr && even;
+        if packed {
             self.out.packed.push(place);
         } else {
             let kind = self.link.arch.dynamic.relative;
             self.out.dynamic.push(DynReloc { class: 0, sym: 0, place, kind, addend: value });
         }
+        packed
     }
 
     /// `S + A`; of a merged section's symbol, `A` selects the piece.

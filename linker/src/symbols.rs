@@ -67,6 +67,22 @@ pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
     unknown_versions(link)
 }
 
+/// `--no-undefined-version`: what a version script names exactly must be defined.
+fn undefined_in_script(link: &Link<'_>, errors: &mut Vec<Error>) {
+    let script = link.options.version_script.iter().flat_map(|script| &script.nodes);
+    for (node, pattern) in script.flat_map(|n| n.globals.iter().map(move |p| (n, p))) {
+        let found = link.res.find(pattern.text.as_bytes());
+        if !pattern.is_glob && found.is_none_or(|id| !link.res.defs[id.i()].is_local()) {
+            let version = node.name.as_deref().unwrap_or("global");
+            let text = format!(
+                "the version script gives {version} to {}, which nothing defines",
+                pattern.text
+            );
+            errors.push(Error::new(ErrorKind::UndefinedVersion, text));
+        }
+    }
+}
+
 fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut errors = Vec::new();
     let mut extra: Vec<Vec<u8>> = Vec::new();
@@ -83,6 +99,9 @@ fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
             let text = "no definition has the version of";
             errors.push(crate::resolve::symbol_error(ErrorKind::UndefinedVersion, text, name));
         }
+    }
+    if link.options.no_undefined_version {
+        undefined_in_script(link, &mut errors);
     }
     let mut named: Vec<_> = link.res.versions.iter().map(|(&id, &v)| (id, v)).collect();
     named.sort_unstable_by_key(|n| n.0);

@@ -2,6 +2,7 @@
 //! what must be documented. ARCHITECTURE.md states them; here they hold.
 
 mod caps;
+mod flags;
 mod layers;
 mod tables;
 

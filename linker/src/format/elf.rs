@@ -121,12 +121,14 @@ pub const DF_BIND_NOW: u64 = 8;
 pub const DF_STATIC_TLS: u64 = 16;
 pub const DF_1_NOW: u64 = 1;
 pub const DF_1_GLOBAL: u64 = 2;
+pub const DF_1_GROUP: u64 = 4;
 pub const DF_1_NODELETE: u64 = 8;
 pub const DF_1_INITFIRST: u64 = 0x20;
 pub const DF_1_NOOPEN: u64 = 0x40;
 pub const DF_1_ORIGIN: u64 = 0x80;
 pub const DF_1_INTERPOSE: u64 = 0x400;
 pub const DF_1_NODEFLIB: u64 = 0x800;
+pub const DF_1_NODUMP: u64 = 0x1000;
 pub const DF_1_PIE: u64 = 0x0800_0000;
 
 pub const VER_NDX_LOCAL: u16 = 0;

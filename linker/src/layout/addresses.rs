@@ -43,7 +43,8 @@ pub fn arrange(link: &mut Link<'_>) {
     let mut wanted: Vec<u32> = (0..link.outs.len() as u32).collect();
     wanted.retain(|&i| {
         let out = &link.outs[i as usize];
-        out.size > 0 || out.made.is_some() || !out.members.is_empty()
+        let named = out.is_alloc() || !link.options.z.no_section_header;
+        named && (out.size > 0 || out.made.is_some() || !out.members.is_empty())
     });
     wanted.sort_by_key(|&i| (order::rank(&link.outs[i as usize]), i));
     let mut place = vec![NOWHERE; link.outs.len()];
@@ -270,7 +271,7 @@ fn extra_segments(link: &Link<'_>, outs: &[OutSec]) -> Vec<(u32, u32, usize, usi
         list.push((PT_INTERP, PF_R, at, at));
     }
     if let Some(at) = made(Made::Dynamic) {
-        list.push((PT_DYNAMIC, PF_R | PF_W, at, at));
+        list.push((PT_DYNAMIC, permissions(&outs[at]), at, at));
     }
     let run = |test: &dyn Fn(&OutSec) -> bool| {
         let first = outs.iter().position(test)?;
@@ -353,7 +354,8 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
         }
         if kind == PT_GNU_RELRO {
             // The loader protects whole pages only: the last one is this segment's alone.
-            segment.mem_size = align_up(stop, page) - segment.addr;
+            let protected = link.options.z.common_page_size.unwrap_or(page).min(page);
+            segment.mem_size = align_up(stop, protected) - segment.addr;
             segment.align = 1;
         }
         if kind == PT_INTERP { list.push(segment) } else { tail.push(segment) }

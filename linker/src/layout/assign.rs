@@ -69,6 +69,19 @@ pub(crate) fn output_name(name: &[u8]) -> &[u8] {
     best.map_or(name, |b| b.1)
 }
 
+/// What `-z keep-text-section-prefix` keeps apart from `.text`.
+fn text_prefix(name: &[u8]) -> Option<&'static [u8]> {
+    const KEPT: [&[u8]; 6] = [
+        b".text.hot",
+        b".text.unknown",
+        b".text.unlikely",
+        b".text.startup",
+        b".text.exit",
+        b".text.split",
+    ];
+    KEPT.into_iter().find(|p| name.strip_prefix(*p).is_some_and(|r| r.is_empty() || r[0] == b'.'))
+}
+
 /// The name of a debug section whose contents came in the old compressed form.
 pub(crate) fn plain_debug_name(name: &[u8]) -> &[u8] {
     const NAMES: [&[u8]; 22] = [
@@ -123,10 +136,14 @@ fn is_content(link: &Link<'_>, object: &Object<'_>, index: u32, section: &Sectio
     }
 }
 
-fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section) -> Key<'a> {
+fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section, keep: bool) -> Key<'a> {
     let name = object.section_name(index);
     let alloc = section.flags & SHF_ALLOC != 0;
-    let name = if alloc { output_name(name) } else { plain_debug_name(name) };
+    let name = match (alloc, keep.then(|| text_prefix(name)).flatten()) {
+        (true, Some(prefix)) => prefix,
+        (true, None) => output_name(name),
+        _ => plain_debug_name(name),
+    };
     // Old constructor tables become part of the array, words reversed.
     let name = match name {
         b".ctors" if alloc => b".init_array",
@@ -164,6 +181,7 @@ type PerFile<'a> = (Vec<Key<'a>>, Vec<(u32, u32)>);
 /// Errors: `bad-input` for mergeable contents that can't be split.
 pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
     let count = link.res.section_count;
+    let keep = link.options.z.keep_text_section_prefix;
     let shared = &*link;
     let objects: Vec<(FileId, &Object<'_>)> = link.res.objects().collect();
     let per_file: Vec<PerFile<'_>> = objects
@@ -176,7 +194,7 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
                 if object.dead[index as usize] || !is_content(shared, object, index, &section) {
                     continue;
                 }
-                let key = key_of(object, index, &section);
+                let key = key_of(object, index, &section, keep);
                 let place = *known.entry(key).or_insert_with(|| {
                     keys.push(key);
                     keys.len() as u32 - 1

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::response;
 use super::table::{Arg, EMULATIONS, ROWS, Row};
 use super::{
-    Action, Defsym, DefsymValue, InputArg, Named, Options, OutputKind, State, VersionScript,
+    Action, Defsym, DefsymValue, InputArg, Named, Options, OutputKind, State, Strip, VersionScript,
 };
 use crate::{Data, Error, ErrorKind, Errors, Files, Result};
 
@@ -229,15 +229,40 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// What would change an object's meaning and can't be had with `-r`.
+    fn check_relocatable(&self) -> Result<()> {
+        let options = &self.options;
+        let contradictions = [
+            (options.gc_sections, "--gc-sections"),
+            (options.define_common, "-d"),
+            (!options.defsyms.is_empty(), "--defsym"),
+            (!options.wrap.is_empty(), "--wrap"),
+        ];
+        match contradictions.iter().find(|c| c.0) {
+            Some((_, name)) => Err(usage(format!("-r and {name} may not be used together"))),
+            None => Ok(()),
+        }
+    }
+
     fn finish(mut self) -> Result<Options> {
         if self.in_group {
             return Err(usage("--start-group without --end-group".into()));
+        }
+        let z = &self.options.z;
+        if let (Some(common), Some(max)) = (z.common_page_size, z.max_page_size)
+            && common > max
+        {
+            return Err(usage("-z common-page-size is larger than -z max-page-size".into()));
+        }
+        if z.no_section_header {
+            self.options.strip = Strip::All;
         }
         if self.relocatable {
             if self.options.kind == OutputKind::Shared {
                 return Err(usage("-r and -shared may not be used together".into()));
             }
             self.options.kind = OutputKind::Relocatable;
+            self.check_relocatable()?;
         }
         if self.options.inputs.is_empty() && !self.options.show_version {
             return Err(usage("no input files".into()));

@@ -171,8 +171,9 @@ pub(super) static ROWS: &[Row] = &[
         p.options.exclude_libs.extend(names.map(String::from));
         Ok(())
     }),
-    row(&["copy-dt-needed-entries", "add-needed"], No, "Libraries that libraries need count as given", set!(copy_dt_needed_entries = true)),
-    row(&["no-copy-dt-needed-entries", "no-add-needed"], No, "They do not (default)", set!(copy_dt_needed_entries = false)),
+    row(&["copy-dt-needed-entries", "add-needed"], No, "", refuse!("--copy-dt-needed-entries is not supported; name the libraries")),
+    // What libraries need is for the loader only.
+    ignored(&["no-copy-dt-needed-entries", "no-add-needed"], No),
     row(&["b", "format"], Needed("FORMAT"), "", |_, v| match v {
         "elf" | "elf64-x86-64" | "default" => Ok(()),
         _ => Err(usage(format!("--format={v}: only ELF inputs are read"))),
@@ -275,6 +276,7 @@ pub(super) static ROWS: &[Row] = &[
     row(&["Bsymbolic-functions"], No, "Its functions can't be", set!(symbolic = Symbolic::Functions)),
     row(&["Bsymbolic-non-weak"], No, "Its non-weak definitions can't be", set!(symbolic = Symbolic::NonWeak)),
     row(&["Bsymbolic-non-weak-functions"], No, "Its non-weak functions can't be", set!(symbolic = Symbolic::NonWeakFunctions)),
+    row(&["Bgroup"], No, "Look up in the libraries loaded together first (DF_1_GROUP)", set!(z.group = true)),
     row(&["Bno-symbolic"], No, "All can be (default)", set!(symbolic = Symbolic::None)),
     row(&["hash-style"], Needed("STYLE"), "gnu, sysv or both (default)", |p, v| {
         p.options.hash_style = match v {
@@ -310,8 +312,8 @@ pub(super) static ROWS: &[Row] = &[
     row(&["no-relax"], No, "Leave them", set!(relax = false)),
     row(&["eh-frame-hdr"], No, "Make .eh_frame_hdr", set!(eh_frame_hdr = true)),
     row(&["no-eh-frame-hdr"], No, "Make none (default)", set!(eh_frame_hdr = false)),
-    row(&["rosegment"], No, "Read-only data has its own segment (default)", set!(rosegment = true)),
-    row(&["no-rosegment"], No, "It may share the code's", set!(rosegment = false)),
+    // Sharing the code's segment is a permission, not a duty.
+    ignored(&["rosegment", "no-rosegment"], No),
     row(&["image-base", "Ttext-segment"], Needed("ADDRESS"), "Where the image starts", |p, v| {
         // GNU ld reads -Ttext-segment as hexadecimal, with or without 0x.
         let hex = v.trim_start_matches("0x").trim_start_matches("0X");
@@ -418,7 +420,7 @@ pub(super) static ROWS: &[Row] = &[
     // gcc, clang, rustc, libtool and others pass these; nothing here changes with them.
     ignored(&["plugin", "plugin-opt"], Needed("")),
     ignored(&["EL", "no-mmap-output-file", "mmap-output-file"], No),
-    ignored(&["Bgroup", "Bno-group"], No),
+    ignored(&["Bno-group"], No),
     ignored(&["g", "p", "Qy", "Qn", "qmagic", "verbose", "stats", "no-stats"], No),
     ignored(&["a", "A", "architecture", "G", "gpsize", "Y", "assert"], Needed("")),
     ignored(&["color-diagnostics"], Maybe("")),

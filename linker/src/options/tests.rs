@@ -271,3 +271,12 @@ fn scripts_are_read() {
     assert_eq!(kind("--dynamic-list bad a.o"), ErrorKind::BadScript);
     assert_eq!(kind("--version-script absent a.o"), ErrorKind::MissingFile);
 }
+
+#[test]
+fn what_an_object_cannot_have_is_refused() {
+    for flag in ["--gc-sections", "-d", "--defsym=a=1", "--wrap=f"] {
+        let args: Vec<String> = ["-r", flag, "a.o"].map(String::from).to_vec();
+        let error = Options::parse(&args, &crate::MemoryFiles::default()).unwrap_err();
+        assert!(error.to_string().contains("may not be used together"), "{flag}: {error}");
+    }
+}

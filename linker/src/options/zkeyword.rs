@@ -18,6 +18,8 @@ pub struct Z {
     pub nodelete: bool,
     /// `nodlopen`: DF_1_NOOPEN.
     pub nodlopen: bool,
+    /// `-Bgroup`: DF_1_GROUP.
+    pub group: bool,
     /// `nodump`: DF_1_NODUMP.
     pub nodump: bool,
     /// `nodefaultlib`: DF_1_NODEFLIB.
@@ -77,6 +79,7 @@ impl Default for Z {
             separate_code: true,
             nodelete: false,
             nodlopen: false,
+            group: false,
             nodump: false,
             nodefaultlib: false,
             initfirst: false,

@@ -55,6 +55,11 @@ pub fn plan(link: &mut Link<'_>) {
             tags.push((tag, string(&mut strings, name)));
         }
     }
+    for (tag, list) in [(0x6fff_fefc, &link.options.audit), (0x6fff_fefb, &link.options.depaudit)] {
+        if !list.is_empty() {
+            tags.push((tag, string(&mut strings, &list.join(":"))));
+        }
+    }
     if let (Some(soname), OutputKind::Shared) = (&link.options.soname, link.options.kind) {
         tags.push((DT_SONAME, string(&mut strings, soname)));
     }
@@ -202,7 +207,7 @@ fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
 
 /// The tables of symbols and relocations.
 fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
-    let plan = &link.plan;
+    let (plan, options) = (&link.plan, link.options);
     let word = link.arch.word;
     if plan.sysv_hash.is_some() {
         tags.push((DT_HASH, Tag::Address(Made::Hash)));
@@ -216,7 +221,8 @@ fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
         (DT_STRSZ, Tag::Size(Made::Dynstr)),
         (DT_SYMENT, Tag::Value(24)),
     ]);
-    if link.options.kind.is_executable() {
+    // The loader writes it.
+    if options.kind.is_executable() && !options.z.rodynamic {
         tags.push((DT_DEBUG, Tag::Value(0)));
     }
     let jumps = plan.plt.len() + plan.iplt.len();
@@ -234,7 +240,7 @@ fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
             (DT_RELASZ, Tag::Size(Made::RelaDyn)),
             (DT_RELAENT, Tag::Value(3 * word)),
         ]);
-        if plan.relative_count > 0 {
+        if plan.relative_count > 0 && options.z.combreloc {
             tags.push((DT_RELACOUNT, Tag::RelativeCount));
         }
     }
@@ -279,6 +285,8 @@ fn flags(link: &Link<'_>) -> (u64, u64) {
         (link.is_shared() && link.plan.static_tls, DF_STATIC_TLS, 0),
         (z.global, 0, DF_1_GLOBAL),
         (z.nodelete, 0, DF_1_NODELETE),
+        (z.group, 0, DF_1_GROUP),
+        (z.nodump, 0, DF_1_NODUMP),
         (z.initfirst, 0, DF_1_INITFIRST),
         (z.nodlopen, 0, DF_1_NOOPEN),
         (z.interpose, 0, DF_1_INTERPOSE),

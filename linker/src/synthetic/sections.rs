@@ -92,6 +92,10 @@ pub fn add_loaded(link: &mut Link<'_>) {
     for (made, size, align, entsize) in sizes {
         add(link, made, size, align, entsize);
     }
+    if link.options.z.rodynamic {
+        let dynamic = link.outs.iter_mut().find(|o| o.made == Some(Made::Dynamic));
+        dynamic.into_iter().for_each(|o| o.flags &= !SHF_WRITE);
+    }
     if wants_got_plt {
         add(link, Made::GotPlt, (link.arch.plt.reserved + jumps) * word, word, word);
     }
@@ -125,6 +129,9 @@ pub fn add_tables(link: &mut Link<'_>) {
             add(link, Made::SymtabShndx, u64::from(count) * 4, 4, 4);
         }
         add(link, Made::Strtab, strings, 1, 0);
+    }
+    if link.options.z.no_section_header {
+        return;
     }
     let names: u64 = link.outs.iter().map(|o| o.name.len() as u64 + 1).sum();
     let own = row(Made::Shstrtab).0.len() as u64 + 1;
@@ -192,6 +199,10 @@ pub fn plan_properties(link: &mut Link<'_>) -> Result<(), crate::Errors> {
     let bits = u32::from(z.ibt) | u32::from(z.shstk) << 1;
     if bits != 0 {
         forced.push((0xc000_0002, bits));
+    }
+    // GNU_PROPERTY_X86_ISA_1_NEEDED: one bit a level, the baseline first.
+    if z.isa_level > 0 {
+        forced.push((0xc000_8002, 1 << (z.isa_level - 1)));
     }
     if link.options.kind != OutputKind::Relocatable {
         let lists = lists.iter().map(|l| &l[..]);

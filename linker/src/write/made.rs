@@ -90,7 +90,12 @@ impl<'l, 'a> Writer<'l, 'a> {
         for &(at, entry) in &link.plan.got {
             let dynamic = |id: SymId| link.attrs[id.i()] & attr::DYNAMIC != 0;
             match entry {
-                GotEntry::Address(id) if !dynamic(id) => self.word(buf, at, link.addrs[id.i()]),
+                GotEntry::Address(id) if !dynamic(id) => {
+                    let stored = link.options.apply_dynamic_relocs
+                        || link.options.pack_relr
+                        || got_relocs(link, entry).is_empty();
+                    self.word(buf, at, if stored { link.addrs[id.i()] } else { 0 });
+                }
                 GotEntry::TpOff(id) if !dynamic(id) && !link.is_shared() && !weak(id) => {
                     self.word(buf, at, link.tp_offset(link.addrs[id.i()]) as u64);
                 }
@@ -191,7 +196,9 @@ impl<'l, 'a> Writer<'l, 'a> {
         for each in yields {
             list.append(&mut each.dynamic);
         }
-        rayon::slice::ParallelSliceMut::par_sort_unstable(&mut list[..]);
+        if link.options.z.combreloc {
+            rayon::slice::ParallelSliceMut::par_sort_unstable(&mut list[..]);
+        }
         self.put_relocs(buf, &list);
     }
 
