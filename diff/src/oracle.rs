@@ -202,8 +202,10 @@ impl fmt::Display for Verdict {
 pub struct Ruling {
     /// What is wrong.
     pub complaints: Vec<Complaint>,
-    /// Who is out of the comparison, and why (a divergence, or what the specs leave open).
+    /// Who is out of the comparison, and which divergence says so.
     pub poisoned: Vec<(String, String)>,
+    /// What the specs leave open of whom: these keys are not judged, the others are.
+    pub open: Vec<(String, String)>,
     /// Differences that were not counted, by reason.
     pub explained: Vec<String>,
     /// By trial, in order.
@@ -317,6 +319,11 @@ impl Ruling {
         self.verdicts = evidence.trials.iter().map(|trial| self.verdict(trial)).collect();
     }
 
+    /// Whether something of this linker's link was not compared.
+    pub(crate) fn unjudged(&self, linker: &str) -> bool {
+        self.poisoned.iter().chain(&self.open).any(|(name, _)| name == linker)
+    }
+
     fn verdict(&self, trial: &Trial) -> Verdict {
         let name = trial.linker.name();
         let complained = self.complaints.iter().any(|c| c.linker.split('|').any(|l| l == name));
@@ -325,7 +332,7 @@ impl Ruling {
             Outcome::Hung => Verdict::Hung,
             Outcome::Unsupported(_) => Verdict::Refused,
             _ if complained => Verdict::Divergent,
-            _ if self.poisoned.iter().any(|(linker, _)| linker == name) => Verdict::Poisoned,
+            _ if self.unjudged(name) => Verdict::Poisoned,
             Outcome::Refused(..) => Verdict::Refused,
             Outcome::Linked(_) => Verdict::Agree,
         }

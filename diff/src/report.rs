@@ -44,6 +44,9 @@ pub fn text(report: &Report<'_>) -> String {
     for (linker, reason) in &report.ruling.poisoned {
         let _ = writeln!(out, "  {linker} is not compared: {reason}");
     }
+    for (linker, reason) in &report.ruling.open {
+        let _ = writeln!(out, "  {linker} is compared in part: {reason}");
+    }
     out
 }
 
@@ -70,6 +73,7 @@ pub fn json(report: &Report<'_>) -> Json {
         "linkers": linkers,
         "complaints": complaints,
         "poisoned": report.ruling.poisoned,
+        "open": report.ruling.open,
         "explained": report.ruling.explained,
     })
 }

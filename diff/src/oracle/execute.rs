@@ -52,7 +52,7 @@ impl Oracle for Execute {
             // Who answered another question, or is known to be wrong, has no vote.
             answers.retain(|(trial, _)| {
                 let name = trial.linker.name();
-                let poisoned = ruling.poisoned.iter().any(|(linker, _)| linker == name);
+                let poisoned = ruling.unjudged(name);
                 let compared = |oracle| matches!(oracle, "expected" | "agree" | "loader");
                 !poisoned
                     && !ruling.complaints.iter().any(|c| c.linker == name && compared(c.oracle))
