@@ -163,7 +163,8 @@ pub enum Verdict {
     Agree,
     /// An oracle complains.
     Divergent,
-    /// A legitimate divergence ended the comparison.
+    /// Nothing that was judged is wrong, but not everything was judged: a legitimate divergence ended
+    /// the comparison, or keys differ that the specs leave open.
     Poisoned,
     /// It refused, and nobody minds; or it is known not to do that.
     Refused,
@@ -202,10 +203,10 @@ impl fmt::Display for Verdict {
 pub struct Ruling {
     /// What is wrong.
     pub complaints: Vec<Complaint>,
-    /// Who is out of the comparison, and which divergence says so.
+    /// Who is out of the comparison, and which divergence ended it.
     pub poisoned: Vec<(String, String)>,
-    /// What the specs leave open of whom: these keys are not judged, the others are.
-    pub open: Vec<(String, String)>,
+    /// Keys on which a linker differs from what is expected and is not judged: linker, key, reason.
+    pub open: Vec<(String, Key, &'static str)>,
     /// Differences that were not counted, by reason.
     pub explained: Vec<String>,
     /// By trial, in order.
@@ -334,6 +335,7 @@ impl Ruling {
             _ if complained => Verdict::Divergent,
             _ if self.unjudged(name) => Verdict::Poisoned,
             Outcome::Refused(..) => Verdict::Refused,
+            _ if self.open.iter().any(|(linker, ..)| linker == name) => Verdict::Poisoned,
             Outcome::Linked(_) => Verdict::Agree,
         }
     }

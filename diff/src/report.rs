@@ -44,8 +44,8 @@ pub fn text(report: &Report<'_>) -> String {
     for (linker, reason) in &report.ruling.poisoned {
         let _ = writeln!(out, "  {linker} is not compared: {reason}");
     }
-    for (linker, reason) in &report.ruling.open {
-        let _ = writeln!(out, "  {linker} is compared in part: {reason}");
+    for (linker, key, reason) in &report.ruling.open {
+        let _ = writeln!(out, "  {linker} is not judged on {key}: {reason}");
     }
     out
 }
@@ -66,6 +66,9 @@ pub fn json(report: &Report<'_>) -> Json {
         .collect();
     let complaints: Vec<Json> =
         report.ruling.complaints.iter().map(|c| complaint(c, report.request)).collect();
+    let open = report.ruling.open.iter();
+    let open: Vec<Json> =
+        open.map(|(linker, key, reason)| json!([linker, key.to_string(), reason])).collect();
     json!({
         "title": report.title,
         "target": report.request.target.name(),
@@ -73,7 +76,7 @@ pub fn json(report: &Report<'_>) -> Json {
         "linkers": linkers,
         "complaints": complaints,
         "poisoned": report.ruling.poisoned,
-        "open": report.ruling.open,
+        "open": open,
         "explained": report.ruling.explained,
     })
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
 use crate::loader::{Cell, Content, Kind, Module};
 use crate::run::{End, Run};
-use crate::{Request, Target};
+use crate::{Family, Request, Target};
 use host::Host;
 use values::{Answer, Values};
 
@@ -52,9 +52,14 @@ impl Oracle for Execute {
             // Who answered another question, or is known to be wrong, has no vote.
             answers.retain(|(trial, _)| {
                 let name = trial.linker.name();
-                let poisoned = ruling.unjudged(name);
+                let poisoned = ruling.poisoned.iter().any(|(linker, _)| linker == name);
+                // What a place refers to may be what a probe reads.
+                let reads =
+                    |family| matches!(family, Family::Site | Family::Bytes | Family::Lookup);
+                let open = ruling.open.iter().any(|(l, key, _)| l == name && reads(key.family));
                 let compared = |oracle| matches!(oracle, "expected" | "agree" | "loader");
                 !poisoned
+                    && !open
                     && !ruling.complaints.iter().any(|c| c.linker == name && compared(c.oracle))
             });
             vote(&probe, &answers, ruling);

@@ -32,9 +32,9 @@ impl Oracle for Expected {
                 continue;
             }
             let judgement = expected.judge(&trial.facts, strictness(trial));
-            for (_, reason) in &judgement.unjudged {
-                ruling.open.push((trial.linker.name().into(), (*reason).into()));
-            }
+            let name = trial.linker.name();
+            let open = judgement.unjudged.iter();
+            ruling.open.extend(open.map(|(key, why)| (name.to_owned(), key.clone(), *why)));
             // Where a link had to be refused, what the output has beside is of no interest.
             let error = Key::new(Family::Error, "");
             let must = matches!(expected.refusal, Refusal::Must(_));

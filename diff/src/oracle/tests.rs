@@ -94,21 +94,34 @@ fn the_expectation_decides_against_the_majority() {
     assert_eq!(blamed, [("expected", "b"), ("expected", "c")]);
 }
 
+/// Leaves all keys of a family open.
+fn open(family: Family) -> Open {
+    Open { family: Some(family), rest: "*".into(), reason: "the specs are silent", policy: false }
+}
+
 #[test]
-fn what_is_open_poisons_and_is_counted() {
+fn what_is_open_is_counted_as_poisoned() {
     let mut facts = Facts::default();
     facts.add(Family::Site, "a.o:.text+0x1", place("x"));
-    let open = Open {
-        family: Some(Family::Site),
-        rest: "*".into(),
-        reason: "the specs are silent",
-        policy: false,
-    };
-    let expected = Expectation { facts, open: vec![open], ..Expectation::default() };
+    let expected = Expectation { facts, open: vec![open(Family::Site)], ..Expectation::default() };
     let trials = [trial("a", &site("x")), trial("b", &site("y"))];
     let ruling = rule(&trials, Some(&expected));
     assert!(ruling.complaints.is_empty(), "{ruling:?}");
     assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Poisoned]);
+}
+
+#[test]
+fn one_open_key_leaves_the_others_judged() {
+    let mut facts = Facts::default();
+    facts.add(Family::Site, "a.o:.text+0x1", place("x"));
+    facts.add(Family::Import, "f", Value::Import { weak: false });
+    let expected =
+        Expectation { facts, open: vec![open(Family::Import)], ..Expectation::default() };
+    let ruling = rule(&[trial("a", &site("y"))], Some(&expected));
+    assert_eq!(ruling.complaints.len(), 1, "{ruling:?}");
+    assert_eq!(ruling.complaints[0].oracle, "expected");
+    assert_eq!(ruling.open.len(), 1);
+    assert_eq!(ruling.verdicts, [Verdict::Divergent]);
 }
 
 #[test]

@@ -92,6 +92,10 @@ impl Sites<'_, '_> {
                 self.open_name(&name, id, "a number of a library");
             }
             if !uses.any {
+                // The linker's own need of it is no fact: which TLS calls are relaxed is optional.
+                if name == "__tls_get_addr" {
+                    continue;
+                }
                 self.findings.open(Family::Import, &*name, "an import nothing uses");
                 if !sym.strong_ref {
                     continue;
