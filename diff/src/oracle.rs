@@ -320,11 +320,6 @@ impl Ruling {
         self.verdicts = evidence.trials.iter().map(|trial| self.verdict(trial)).collect();
     }
 
-    /// Whether something of this linker's link was not compared.
-    pub(crate) fn unjudged(&self, linker: &str) -> bool {
-        self.poisoned.iter().chain(&self.open).any(|(name, _)| name == linker)
-    }
-
     fn verdict(&self, trial: &Trial) -> Verdict {
         let name = trial.linker.name();
         let complained = self.complaints.iter().any(|c| c.linker.split('|').any(|l| l == name));
@@ -333,7 +328,7 @@ impl Ruling {
             Outcome::Hung => Verdict::Hung,
             Outcome::Unsupported(_) => Verdict::Refused,
             _ if complained => Verdict::Divergent,
-            _ if self.unjudged(name) => Verdict::Poisoned,
+            _ if self.poisoned.iter().any(|(linker, _)| linker == name) => Verdict::Poisoned,
             Outcome::Refused(..) => Verdict::Refused,
             _ if self.open.iter().any(|(linker, ..)| linker == name) => Verdict::Poisoned,
             Outcome::Linked(_) => Verdict::Agree,
