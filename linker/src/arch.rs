@@ -255,6 +255,9 @@ pub struct Arch {
     pub can_relax: CanRelax,
     /// Rewrites: section bytes, offset, type, what, S + A or slot + A less the psABI bias, P.
     pub relax: fn(&mut [u8], u64, u32, Relax, i64, u64) -> bool,
+    /// What a rewritten place holds: original bytes, offset, type, what → how far its field moved,
+    /// its type and what is added to the addend; `None` if it has no field any more.
+    pub relaxed: fn(&[u8], u64, u32, Relax) -> Option<(i64, u32, i64)>,
 }
 
 /// Every machine there is.

@@ -49,6 +49,8 @@ pub enum Made {
     SymtabShndx,
     Strtab,
     Shstrtab,
+    /// Relocations kept by `--emit-relocs`; one for each section they are for.
+    Kept,
 }
 
 /// One output section.

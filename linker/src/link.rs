@@ -96,6 +96,15 @@ pub const NOWHERE: u32 = u32::MAX;
 /// Bit of [`Link::sec_out`]: the section's pieces are merged; the rest is the merge's number.
 pub const MERGE_BIT: u32 = 1 << 31;
 
+/// The place in [`Link::outs`] of what `section` is in; `None` if it is not part of the output.
+pub fn section_of(link: &Link<'_>, section: SecId) -> Option<u32> {
+    match link.sec_out[section.i()] {
+        NOWHERE => None,
+        out if out & MERGE_BIT != 0 => Some(link.merges[(out & !MERGE_BIT) as usize].out),
+        out => Some(out),
+    }
+}
+
 /// One link.
 #[derive(Debug)]
 pub struct Link<'a> {

@@ -49,6 +49,7 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
     let mut tasks = Vec::new();
     let mut merges = Vec::new();
     let mut own = Vec::new();
+    let mut kept = Vec::new();
     let (mut symtab, mut strtab): (&mut [u8], &mut [u8]) = (&mut [], &mut []);
     for (out, buf) in split(link, image) {
         match out.made {
@@ -57,6 +58,7 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
             }
             None => cut(link, out, buf, &mut tasks, &mut merges),
             Some(Made::Symtab) => symtab = buf,
+            Some(Made::Kept) => kept.push((out.info, buf)),
             Some(Made::Strtab) => strtab = buf,
             Some(made) => own.push((made, buf)),
         }
@@ -66,6 +68,7 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
     });
     let mut yields: Vec<Yield> = tasks.into_par_iter().map(|task| run(link, task)).collect();
     crate::synthetic::symtab::write(link, symtab, strtab);
+    crate::synthetic::kept::write(link, kept);
     let mut made = made::Writer::new(link);
     own.sort_by_key(|(m, _)| matches!(m, Made::RelaDyn | Made::Relr | Made::EhFrameHdr));
     for (what, buf) in own {

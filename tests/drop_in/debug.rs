@@ -64,7 +64,7 @@ fn static_programs_catch_exceptions() {
 #[test]
 fn constructor_tables_fold_in_reverse() {
     let dir = scratch("ctors");
-    let object = compile("gcc", &program("ctors.c"), &["-O1", "-fPIE"]);
+    let object = compile("gcc", &program("ctors.c"), &["-O1", "-fPIE", "-fno-toplevel-reorder"]);
     let kinds: &[&[&str]] =
         &[&[], &["-static"], &["-Wl,-z,pack-relative-relocs"], &["-Wl,--gc-sections"]];
     for (i, kind) in kinds.iter().enumerate() {

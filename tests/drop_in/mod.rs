@@ -6,6 +6,7 @@
 mod c;
 mod cxx;
 mod debug;
+mod emit_relocs;
 mod go;
 mod llvm;
 mod rust;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Fields only the parser itself looks at: `-d` is refused with `-r`, and elsewhere commons always
 /// get room.
-const PARSER_ONLY: &[&str] = &["define_common", "emit_relocs"];
+const PARSER_ONLY: &[&str] = &["define_common"];
 
 fn sources(dir: &Path, text: &mut String) {
     for entry in fs::read_dir(dir).unwrap() {

@@ -85,6 +85,7 @@ pub const AMD64: Arch = Arch {
     plt_lazy: |entry| entry + 6,
     can_relax: relax::can,
     relax: relax::rewrite,
+    relaxed: relax::rewritten,
 };
 
 /// The distance from the end of an instruction's displacement at `place` to `target`.

@@ -43,8 +43,7 @@ pub fn arrange(link: &mut Link<'_>) {
     let mut wanted: Vec<u32> = (0..link.outs.len() as u32).collect();
     wanted.retain(|&i| {
         let out = &link.outs[i as usize];
-        let named = out.is_alloc() || !link.options.z.no_section_header;
-        named && (out.size > 0 || out.made.is_some() || !out.members.is_empty())
+        (out.is_alloc() || !link.options.z.no_section_header) && stays(out)
     });
     wanted.sort_by_key(|&i| (order::rank(&link.outs[i as usize]), i));
     let mut place = vec![NOWHERE; link.outs.len()];
@@ -57,6 +56,9 @@ pub fn arrange(link: &mut Link<'_>) {
     link.made_at = [NOWHERE; 32];
     for (number, out) in link.outs.iter_mut().enumerate() {
         out.shndx = number as u32 + 1;
+        if out.made == Some(Made::Kept) {
+            out.info = place[out.info as usize];
+        }
         if let Some(made) = out.made {
             link.made_at[made as usize] = number as u32;
         }
@@ -73,6 +75,11 @@ pub fn arrange(link: &mut Link<'_>) {
     for common in link.common_at.values_mut() {
         common.0 = place[common.0 as usize];
     }
+}
+
+/// Whether a section has a place in the output.
+pub(crate) fn stays(out: &OutSec) -> bool {
+    out.size > 0 || out.made.is_some() || !out.members.is_empty()
 }
 
 /// Permissions of an output section in memory.
@@ -351,11 +358,10 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
         segment.file_size = filled - segment.addr;
         if kind == PT_TLS {
             segment.align = shape.tls.2;
-        }
-        if kind == PT_GNU_RELRO {
-            // The loader protects whole pages only: the last one is this segment's alone.
-            let protected = link.options.z.common_page_size.unwrap_or(page).min(page);
-            segment.mem_size = align_up(stop, protected) - segment.addr;
+        } else if kind == PT_GNU_RELRO {
+            // Whole pages only are protected: the last one is this segment's alone.
+            let common = link.options.z.common_page_size.unwrap_or(page);
+            segment.mem_size = align_up(stop, common.min(page)) - segment.addr;
             segment.align = 1;
         }
         if kind == PT_INTERP { list.push(segment) } else { tail.push(segment) }

@@ -254,6 +254,9 @@ impl Parser<'_> {
         {
             return Err(usage("-z common-page-size is larger than -z max-page-size".into()));
         }
+        if self.options.emit_relocs && (self.options.strip == Strip::All || z.no_section_header) {
+            return Err(usage("--emit-relocs needs the symbol table that -s leaves out".into()));
+        }
         if z.no_section_header {
             self.options.strip = Strip::All;
         }

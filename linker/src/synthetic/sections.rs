@@ -41,6 +41,7 @@ fn row(made: Made) -> (&'static str, u32, u64) {
         Made::SymtabShndx => (".symtab_shndx", SHT_SYMTAB_SHNDX, 0),
         Made::Strtab => (".strtab", SHT_STRTAB, 0),
         Made::Shstrtab => (".shstrtab", SHT_STRTAB, 0),
+        Made::Kept => (".rela", SHT_RELA, SHF_INFO_LINK),
     }
 }
 
@@ -48,7 +49,10 @@ fn add(link: &mut Link<'_>, made: Made, size: u64, align: u64, entsize: u64) {
     if size == 0 {
         return;
     }
-    let (name, kind, flags) = row(made);
+    let (name, kind, mut flags) = row(made);
+    if made == Made::Dynamic && link.options.z.rodynamic {
+        flags = R;
+    }
     let at = add_made(link, made, name, kind, flags);
     let out = &mut link.outs[at];
     out.size = size;
@@ -92,10 +96,6 @@ pub fn add_loaded(link: &mut Link<'_>) {
     for (made, size, align, entsize) in sizes {
         add(link, made, size, align, entsize);
     }
-    if link.options.z.rodynamic {
-        let dynamic = link.outs.iter_mut().find(|o| o.made == Some(Made::Dynamic));
-        dynamic.into_iter().for_each(|o| o.flags &= !SHF_WRITE);
-    }
     if wants_got_plt {
         add(link, Made::GotPlt, (link.arch.plt.reserved + jumps) * word, word, word);
     }
@@ -122,6 +122,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
 
 /// Adds the tables for debuggers and tools.
 pub fn add_tables(link: &mut Link<'_>) {
+    super::kept::add(link);
     if link.options.strip != Strip::All {
         let (count, strings) = (link.plan.symtab.count, link.plan.symtab.strings);
         add(link, Made::Symtab, u64::from(count) * 24, 8, 24);
@@ -158,6 +159,7 @@ pub fn connect(link: &mut Link<'_>) {
             Some(Made::Verneed) => (dynstr, verneeds),
             Some(Made::Symtab) => (strtab, locals),
             Some(Made::SymtabShndx) => (symtab, 0),
+            Some(Made::Kept) => (symtab, out.info + 1),
             _ => return,
         };
         out.link = to;

@@ -4,6 +4,8 @@
 use rayon::prelude::*;
 
 use crate::format::elf::SHN_ABS;
+use crate::layout::OutSec;
+use crate::layout::addresses::stays;
 use crate::link::{Link, MERGE_BIT, NOWHERE, attr};
 use crate::object::{FileId, Home, Object, SymId, Symbol, kind};
 use crate::options::{Discard, Strip};
@@ -15,6 +17,8 @@ pub struct SymtabPlan {
     pub files: Vec<(FileId, u32, u32, u64)>,
     /// Names no object defines that are in the output nevertheless: imports, the linker's own.
     pub others: Vec<SymId>,
+    /// How many section symbols follow the null one: `--emit-relocs` refers to them.
+    pub sections: u32,
     /// How many local symbols there are, the null one included.
     pub locals: u32,
     /// How many there are in all, the null one included.
@@ -56,6 +60,11 @@ pub(crate) fn keeps_global(link: &Link<'_>, file: FileId, id: SymId, index: u32)
         && def.file() == file
         && def.sym() == index
         && link.attrs[id.i()] & attr::DISCARDED == 0
+}
+
+/// The output sections that have a symbol of their own with `--emit-relocs`: the inputs' contents.
+pub(crate) fn with_symbol<'l>(link: &'l Link<'_>) -> impl Iterator<Item = &'l OutSec> {
+    link.outs.iter().filter(|o| o.made.is_none() && stays(o))
 }
 
 /// Counts symbols and name bytes by file.
@@ -102,6 +111,11 @@ pub fn plan(link: &mut Link<'_>) {
         plan.locals += locals;
         plan.count += locals + globals;
         plan.strings += bytes;
+    }
+    if link.options.emit_relocs {
+        plan.sections = with_symbol(link).count() as u32;
+        plan.locals += plan.sections;
+        plan.count += plan.sections;
     }
     plan.count += others.len() as u32;
     plan.strings += others.iter().map(|&id| link.res.names.get(id).len() as u64 + 1).sum::<u64>();
@@ -165,7 +179,12 @@ pub fn write(link: &Link<'_>, symtab: &mut [u8], strtab: &mut [u8]) {
         return;
     }
     let (locals, globals) = symtab.split_at_mut(plan.locals as usize * 24);
-    let (mut locals, mut globals) = (&mut locals[24..], globals);
+    let (sections, locals) = locals[24..].split_at_mut(plan.sections as usize * 24);
+    for (slot, out) in sections.chunks_exact_mut(24).zip(with_symbol(link)) {
+        let (shndx, value) = (out.shndx, out.addr);
+        put(slot, &Entry { name: 0, info: kind::SECTION, other: 0, shndx, value, size: 0 });
+    }
+    let (mut locals, mut globals) = (locals, globals);
     let (_, mut strings) = strtab.split_at_mut(1);
     let mut at = 1u64;
     let mut tasks = Vec::with_capacity(plan.files.len());

@@ -122,14 +122,7 @@ pub(super) fn rewrite(
             }
         }
         Relax::LdToLe => {
-            let direct = code[at + 4] == 0xe8;
-            let from = at - 3;
-            let load: &[u8] = if direct {
-                &[0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
-            } else {
-                &[0x66, 0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
-            };
-            code[from..from + load.len()].copy_from_slice(load);
+            ld_to_le(code, at);
             true
         }
         Relax::IeToLe | Relax::DescToLe if kind >= 43 => {
@@ -155,6 +148,41 @@ pub(super) fn rewrite(
             code[at..at + 2].copy_from_slice(&[0x66, 0x90]);
             true
         }
+    }
+}
+
+/// `lea x@tlsld(%rip), %rdi; call __tls_get_addr` → `mov %fs:0, %rax`, padded by prefixes.
+fn ld_to_le(code: &mut [u8], at: usize) {
+    let direct = code[at + 4] == 0xe8;
+    let load: &[u8] = if direct {
+        &[0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
+    } else {
+        &[0x66, 0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
+    };
+    code[at - 3..at - 3 + load.len()].copy_from_slice(load);
+}
+
+/// The relocation of what [`rewrite`] leaves: PC32, TPOFF or GOTTPOFF in another's place.
+pub(super) fn rewritten(
+    code: &[u8],
+    offset: u64,
+    kind: u32,
+    what: Relax,
+) -> Option<(i64, u32, i64)> {
+    let at = offset as usize;
+    match what {
+        Relax::GotToPc => {
+            let jump = window::<2>(code, at.checked_sub(2)) == Some(&[0xff, 0x25]) && kind != 43;
+            Some((if jump { -1 } else { 0 }, 2, 0))
+        }
+        Relax::GdToLe => Some((8, 23, 4)),
+        Relax::GdToIe => Some((8, 22, 0)),
+        Relax::IeToLe | Relax::DescToLe => Some((0, 23, 4)),
+        Relax::DescToIe => Some((0, if kind == 45 { 44 } else { 22 }, 0)),
+        // An offset in the module is one from the thread pointer now.
+        Relax::LdToLe if kind == 21 => Some((0, 23, 0)),
+        Relax::LdToLe if kind == 17 => Some((0, 18, 0)),
+        Relax::LdToLe | Relax::DescCall => None,
     }
 }
 

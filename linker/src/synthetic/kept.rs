@@ -1,0 +1,227 @@
+//! `--emit-relocs`: the inputs' relocations, said again of the output.
+//!
+//! Each output section gets a `.rela` section with one entry per input relocation. Where code was
+//! rewritten the entry says what the new code holds, as GNU ld does for GOT loads; what has no field
+//! any more is R_*_NONE. Must not change a byte of any other section.
+
+use rayon::prelude::*;
+
+use crate::arch::{Expr, Relax};
+use crate::format::elf::{SHF_ALLOC, SHF_INFO_LINK, SHT_RELA};
+use crate::layout::assign::add_made;
+use crate::layout::{Made, Member, OutSec};
+use crate::link::{Link, attr};
+use crate::object::{Home, Object, Reloc, SymId, kind};
+use crate::scan::{Act, Spot, decide, ld_relaxed, relaxes_tls};
+use crate::synthetic::symtab;
+
+/// Bytes of an entry.
+const ENTRY: u64 = 24;
+
+/// Adds the sections that will hold the relocations; `sh_info` is the place of what they are for.
+pub fn add(link: &mut Link<'_>) {
+    if !link.options.emit_relocs {
+        return;
+    }
+    for at in 0..link.outs.len() {
+        let out = &link.outs[at];
+        let count = match out.made {
+            None => out.members.iter().map(|m| relocs(link, m)).sum(),
+            Some(Made::EhFrame) => {
+                link.plan.eh.kept.iter().map(|k| u64::from(k.relocs.1)).sum::<u64>()
+            }
+            Some(_) => 0,
+        };
+        if count == 0 {
+            continue;
+        }
+        let name = format!(".rela{}", String::from_utf8_lossy(&out.name));
+        let new = add_made(link, Made::Kept, &name, SHT_RELA, SHF_INFO_LINK);
+        let new = &mut link.outs[new];
+        (new.size, new.entsize, new.info) = (count * ENTRY, ENTRY, at as u32);
+    }
+}
+
+fn relocs(link: &Link<'_>, member: &Member) -> u64 {
+    link.object(member.file).relocs(member.index).len() as u64
+}
+
+/// The symbol table's number of every symbol, 0 for what is not in it.
+fn numbers(link: &Link<'_>) -> Vec<u32> {
+    let plan = &link.plan.symtab;
+    let mut list = vec![0; link.res.symbol_count];
+    let (mut local, mut global) = (1 + plan.sections, plan.locals);
+    for &(file, ..) in &plan.files {
+        let object = link.object(file);
+        for index in 1..object.first_global {
+            if symtab::keeps_local(link, object, &object.symbols.get(index)) {
+                list[object.id(index).i()] = local;
+                local += 1;
+            }
+        }
+        for (at, &id) in object.globals.iter().enumerate() {
+            if symtab::keeps_global(link, file, id, object.first_global + at as u32) {
+                list[id.i()] = global;
+                global += 1;
+            }
+        }
+    }
+    for &id in &plan.others {
+        list[id.i()] = global;
+        global += 1;
+    }
+    list
+}
+
+/// Writes every section of relocations; each comes with the number of the section it is for.
+pub fn write(link: &Link<'_>, list: Vec<(u32, &mut [u8])>) {
+    if list.is_empty() {
+        return;
+    }
+    let numbers = numbers(link);
+    let sections: Vec<&OutSec> = symtab::with_symbol(link).collect();
+    list.into_par_iter().for_each(|(info, buf)| {
+        let out = &link.outs[info as usize - 1];
+        let mut writer = Writer { link, numbers: &numbers, sections: &sections, buf, at: 0 };
+        if out.made == Some(Made::EhFrame) {
+            writer.unwind(out);
+            return;
+        }
+        for member in &out.members {
+            writer.member(out, member);
+        }
+    });
+}
+
+struct Writer<'l, 'a, 'b> {
+    link: &'l Link<'a>,
+    numbers: &'l [u32],
+    sections: &'l [&'l OutSec],
+    buf: &'b mut [u8],
+    at: usize,
+}
+
+impl Writer<'_, '_, '_> {
+    fn put(&mut self, place: u64, kind: u32, (sym, addend): (u32, i64)) {
+        if let Some(slot) = self.buf.get_mut(self.at..self.at + ENTRY as usize) {
+            slot[..8].copy_from_slice(&place.to_le_bytes());
+            slot[8..12].copy_from_slice(&kind.to_le_bytes());
+            slot[12..16].copy_from_slice(&sym.to_le_bytes());
+            slot[16..].copy_from_slice(&addend.to_le_bytes());
+        }
+        self.at += ENTRY as usize;
+    }
+
+    /// The symbol and addend that mean in the output what `reloc` means in `object`; `None` if its
+    /// target is gone.
+    fn target(&self, object: &Object<'_>, reloc: &Reloc, id: SymId) -> Option<(u32, i64)> {
+        let link = self.link;
+        if link.attrs[id.i()] & attr::DISCARDED != 0 {
+            return None;
+        }
+        let symbol = object.symbols.get(reloc.sym);
+        let number = self.numbers[id.i()];
+        let section = match symbol.home {
+            Home::Section(s) if number == 0 && reloc.sym < object.first_global => s,
+            // What the table lacks is absolute, or a weak reference to nothing.
+            _ if number == 0 => {
+                return Some((0, (link.addrs[id.i()] as i64).wrapping_add(reloc.addend)));
+            }
+            _ => return Some((number, reloc.addend)),
+        };
+        // Of a section symbol in merged contents the addend selects the piece.
+        let value = symbol.value;
+        let whole = symbol.kind == kind::SECTION;
+        let offset = if whole { value.wrapping_add(reloc.addend as u64) } else { value };
+        let sec = object.sec(section);
+        let start = || link.section_address(sec, 0).map(|a| a.wrapping_add(offset));
+        let address = link.section_address(sec, offset).or_else(start)?;
+        let address = if whole { address } else { address.wrapping_add(reloc.addend as u64) };
+        let home = crate::link::section_of(link, sec)?;
+        let at = self.sections.iter().position(|o| o.shndx == home + 1)?;
+        let base = link.outs[home as usize].addr;
+        Some((at as u32 + 1, address.wrapping_sub(base) as i64))
+    }
+
+    fn unwind(&mut self, out: &OutSec) {
+        let link = self.link;
+        for kept in &link.plan.eh.kept {
+            let member = &link.plan.eh_inputs[kept.input as usize];
+            let object = link.object(member.file);
+            let relocs = object.relocs(member.index);
+            for index in kept.relocs.0..kept.relocs.0 + kept.relocs.1 {
+                let Some(reloc) = relocs.get(index as usize) else { continue };
+                let within = reloc.offset.wrapping_sub(kept.record.offset.into());
+                let place = out.addr.wrapping_add(kept.offset).wrapping_add(within);
+                match self.target(object, &reloc, object.id(reloc.sym)) {
+                    Some(target) => self.put(place, reloc.kind, target),
+                    None => self.put(place, 0, (0, 0)),
+                }
+            }
+        }
+    }
+
+    fn member(&mut self, out: &OutSec, member: &Member) {
+        let link = self.link;
+        let object = link.object(member.file);
+        let relocs = object.relocs(member.index);
+        if relocs.is_empty() {
+            return;
+        }
+        let base = out.addr.wrapping_add(link.sec_off[member.sec.i()]);
+        let flags = object.sections.get(member.index).flags;
+        let code = object.section_data(member.index);
+        let ld = relaxes_tls(link) && flags & SHF_ALLOC != 0 && ld_relaxed(link, object);
+        let reversed = object.is_reversed(member.index);
+        let mut at = 0;
+        while let Some(mut reloc) = relocs.get(at) {
+            at += 1;
+            if reversed {
+                let size = object.section_size(member.index);
+                reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word);
+            }
+            let place = base.wrapping_add(reloc.offset);
+            let id = object.id(reloc.sym);
+            let target = self.target(object, &reloc, id);
+            let (Some(row), Some(target)) = ((link.arch.row)(reloc.kind), target) else {
+                self.put(place, 0, (0, 0));
+                continue;
+            };
+            let next = relocs.get(at).map(|r| (r.offset, r.kind));
+            let spot = Spot { code, flags, ld_relaxed: ld, next };
+            let decision = decide(link, &row, id, link.attrs[id.i()], &reloc, &spot);
+            let loaded = flags & SHF_ALLOC != 0;
+            let what = match decision.act {
+                Act::Relax(what) => Some(what),
+                _ if row.expr == Expr::DtpOff && ld && loaded => Some(Relax::LdToLe),
+                _ => None,
+            };
+            self.one(place, code, &reloc, what, target);
+            if decision.takes_next {
+                at += 1;
+                self.put(place, 0, (0, 0));
+            }
+        }
+    }
+
+    fn one(
+        &mut self,
+        place: u64,
+        code: &[u8],
+        reloc: &Reloc,
+        what: Option<Relax>,
+        (sym, addend): (u32, i64),
+    ) {
+        // A weak reference to nothing is at offset 0 of no block: no relocation says so.
+        let what =
+            if sym == 0 && what.is_some() { return self.put(place, 0, (0, 0)) } else { what };
+        let Some(what) = what else { return self.put(place, reloc.kind, (sym, addend)) };
+        match (self.link.arch.relaxed)(code, reloc.offset, reloc.kind, what) {
+            Some((delta, kind, change)) => {
+                let place = place.wrapping_add_signed(delta);
+                self.put(place, kind, (sym, addend.wrapping_add(change)));
+            }
+            None => self.put(place, 0, (0, 0)),
+        }
+    }
+}
