@@ -5,7 +5,7 @@
 
 use crate::arch::{Expr, Relax, Row};
 use crate::error::{Error, ErrorKind};
-use crate::format::elf::SHF_ALLOC;
+use crate::format::elf::{SHF_ALLOC, SHF_EXECINSTR};
 use crate::layout::Member;
 use crate::layout::assign::plain_debug_name;
 use crate::link::{Link, attr};
@@ -215,7 +215,8 @@ impl Work<'_, '_, '_> {
             Expr::TlsLd => got(link.plan.module_slot.unwrap_or(0)).wrapping_add(a).wrapping_sub(p),
             // A weak undefined thread-local is at offset 0, as lld has it.
             Expr::DtpOff | Expr::TpOff if bits & attr::WEAK_UNDEF != 0 => a,
-            Expr::DtpOff if ld && self.flags & SHF_ALLOC != 0 => {
+            // In data it is half of a tls_index, whatever the code was relaxed to; lld differs.
+            Expr::DtpOff if ld && self.flags & SHF_EXECINSTR != 0 => {
                 link.tp_offset(link.addrs[id.i()]).wrapping_add(a)
             }
             Expr::DtpOff => {
