@@ -368,6 +368,12 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
     }
     list.extend(loads);
     list.extend(tail);
+    fill_relro(outs, &mut list, page);
+    shape.segments = list;
+}
+
+/// Lets the segment of relro sections end with its page, as the loader protects whole pages.
+fn fill_relro(outs: &[OutSec], list: &mut [Segment], page: u64) {
     for segment in list.iter_mut().filter(|s| s.kind == PT_LOAD) {
         let relro = outs.iter().any(|o| o.relro && o.addr == segment.addr && o.is_alloc());
         if relro && segment.flags & PF_W != 0 {
@@ -375,5 +381,4 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
             segment.mem_size = end - segment.addr;
         }
     }
-    shape.segments = list;
 }

@@ -109,11 +109,9 @@ pub fn add_loaded(link: &mut Link<'_>) {
         let size = copies_size(link, made);
         add(link, made, size, 64, 0);
     }
-    let interp = link.options.kind.is_executable()
-        && dynamic
-        && !link.options.no_dynamic_linker
-        && !link.options.is_static;
-    if interp {
+    let options = link.options;
+    let interp = dynamic && !options.no_dynamic_linker && !options.is_static;
+    if interp && options.kind.is_executable() {
         let text = link.options.dynamic_linker.as_deref().unwrap_or(link.arch.interp);
         let size = text.len() as u64 + 1;
         add(link, Made::Interp, size, 1, 0);
