@@ -211,6 +211,10 @@ pub struct Plt {
     pub reserved: u64,
 }
 
+/// Section bytes, offset, type, how it was rewritten → the relocation that describes the new code, if any:
+/// where it is from the old one's offset, type, addend.
+pub type Relaxed = fn(&[u8], u64, u32, Relax) -> Option<(i64, u32, i64)>;
+
 /// Section bytes, offset, type, what is wanted, the next relocation (offset, type) → whether it can be.
 pub type CanRelax = fn(&[u8], u64, u32, Relax, Option<(u64, u32)>) -> bool;
 
@@ -257,7 +261,7 @@ pub struct Arch {
     pub relax: fn(&mut [u8], u64, u32, Relax, i64, u64) -> bool,
     /// What a rewritten place holds: original bytes, offset, type, what → how far its field moved,
     /// its type and what is added to the addend; `None` if it has no field any more.
-    pub relaxed: fn(&[u8], u64, u32, Relax) -> Option<(i64, u32, i64)>,
+    pub relaxed: Relaxed,
 }
 
 /// Every machine there is.

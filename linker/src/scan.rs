@@ -1,6 +1,6 @@
 //! The scan: relocations → what each symbol needs and how many dynamic relocations there will be.
 //!
-//! [`decide`] says what becomes of one relocation from facts that no longer change; scan and write
+//! [`decide()`] says what becomes of one relocation from facts that no longer change; scan and write
 //! both ask it, so what is planned is what is written. It must not know of addresses.
 
 mod decide;

@@ -14,6 +14,9 @@ use crate::link::Link;
 use crate::options::CompressDebug;
 use crate::relocate::Yield;
 
+/// An output section and its packed bytes, if they got smaller.
+type Packed = (usize, Result<Option<Vec<u8>>, Errors>);
+
 /// Compresses the debug sections of the output as asked; file offsets must be assigned again.
 ///
 /// Errors: those of relocating, all of them.
@@ -24,7 +27,7 @@ pub fn debug(link: &mut Link<'_>) -> Result<(), Errors> {
         CompressDebug::Zstd => Method::Zstd,
     };
     let shared = &*link;
-    let packed: Vec<(usize, Result<Option<Vec<u8>>, Errors>)> = (0..shared.outs.len())
+    let packed: Vec<Packed> = (0..shared.outs.len())
         .into_par_iter()
         .filter(|&at| is_debug(&shared.outs[at]))
         .map(|at| {
