@@ -376,6 +376,10 @@ impl Loader<'_> {
                         .in_file(&display)
                 })?;
                 found.opened.push(path);
+                if data.starts_with(b"!<") {
+                    let text = "a thin archive's member is an archive";
+                    return Err(Error::new(ErrorKind::BadInput, text).in_file(&display));
+                }
                 let len = data.len();
                 (data, 0..len)
             } else {

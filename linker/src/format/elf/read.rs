@@ -183,6 +183,7 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
                 return fail("a second relocation section for one section");
             }
         }
+        SHT_RELR => return fail("packed relocations, which objects do not have"),
         SHT_REL => return fail("REL relocations, which this machine does not have"),
         SHT_SYMTAB if !section.size.is_multiple_of(24) || section.link >= count => {
             return fail("the symbol table is malformed");
@@ -192,6 +193,9 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
         }
         _ if section.flags & SHF_LINK_ORDER != 0 && section.link >= count => {
             return fail("sh_link names a section that does not exist");
+        }
+        _ if section.flags & SHF_LINK_ORDER != 0 && section.link == index => {
+            return fail("the section is to follow itself");
         }
         _ => {}
     }
@@ -219,10 +223,8 @@ fn read_symbols<'a>(
     object.keys.reserve((count - object.first_global) as usize);
     for at in 0..count {
         let symbol = object.symbols.get(at);
-        if let Home::Section(s) = symbol.home
-            && s >= object.sections.len()
-        {
-            return fail(at, "a symbol in a section that does not exist");
+        if let Some(text) = misplaced(object, &symbol) {
+            return fail(at, text);
         }
         if symbol.name != 0 && symbol.name as usize >= object.names.len() {
             return fail(at, "a symbol's name is outside the string table");
@@ -249,6 +251,24 @@ fn read_symbols<'a>(
         object.keys.push((key, hash_name(key)));
     }
     Ok(())
+}
+
+/// What is wrong with where a symbol is, if anything.
+fn misplaced(object: &Object<'_>, symbol: &crate::object::Symbol) -> Option<&'static str> {
+    match symbol.home {
+        Home::Common if symbol.size > 1 << 46 => Some("a common symbol's size is absurd"),
+        Home::Section(s) if s >= object.sections.len() => {
+            Some("a symbol in a section that does not exist")
+        }
+        // Only SHN_XINDEX can lead here.
+        Home::Section(0) => Some("a symbol's section number is in a table that does not have it"),
+        Home::Section(s) => {
+            let plain = object.sections.get(s).flags & SHF_TLS == 0;
+            let odd = symbol.kind == kind::TLS && plain;
+            odd.then_some("a thread-local symbol outside thread-local data")
+        }
+        _ => None,
+    }
 }
 
 /// Separates `foo@@V` into what names it and its version; `foo@V` keeps its full name.
@@ -287,12 +307,21 @@ fn read_group<'a>(object: &Object<'a>, index: u32, section: Section) -> Result<G
     if group.sections().any(|s| s >= object.sections.len() || s == 0) {
         return fail("the group has a member that does not exist");
     }
+    if group.sections().any(|s| object.sections.get(s).kind == SHT_GROUP) {
+        return fail("the group has a group as a member");
+    }
     Ok(group)
 }
 
 fn check_relocs(object: &Object<'_>) -> Result<()> {
     let count = object.symbols.len();
     for (index, &at) in object.relocs_of.iter().enumerate().filter(|e| *e.1 != 0) {
+        let table = object.sections.get(object.sections.get(at).link).kind;
+        if count > 0 && table != SHT_SYMTAB {
+            let name = String::from_utf8_lossy(object.section_name(at)).into_owned();
+            let text = "relocations against what is no symbol table";
+            return Err(bad(&object.name, Some(name), None, text));
+        }
         // The null section's table is never used; the cheap check is one compare per relocation.
         let worst = object.relocs(index as u32).iter().position(|r| r.sym >= count.max(1));
         if let Some(position) = worst {
