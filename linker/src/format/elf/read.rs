@@ -316,6 +316,12 @@ fn read_group<'a>(object: &Object<'a>, index: u32, section: Section) -> Result<G
 fn check_relocs(object: &Object<'_>) -> Result<()> {
     let count = object.symbols.len();
     for (index, &at) in object.relocs_of.iter().enumerate().filter(|e| *e.1 != 0) {
+        let of = object.sections.get(index as u32).kind;
+        if matches!(of, SHT_RELA | SHT_SYMTAB | SHT_STRTAB | SHT_GROUP) {
+            let name = String::from_utf8_lossy(object.section_name(at)).into_owned();
+            let text = "the relocations are for a section that can have none";
+            return Err(bad(&object.name, Some(name), None, text));
+        }
         let table = object.sections.get(object.sections.get(at).link).kind;
         if count > 0 && table != SHT_SYMTAB {
             let name = String::from_utf8_lossy(object.section_name(at)).into_owned();
