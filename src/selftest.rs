@@ -1,8 +1,11 @@
 //! `scold selftest`: faults planted, faults caught.
 
 use clap::Args;
-use scold_diff::{oracle, selftest};
-use serde_json::json;
+use scold_diff::adapter::{self, REFERENCE};
+use scold_diff::selftest::{self, Score};
+use scold_diff::{Mode, Target, oracle};
+use scold_fuzz::{emit, expect, generate};
+use serde_json::{Value, json};
 
 use crate::args::{Depth, Linkers};
 use crate::exit::{Answer, Done, Failure};
@@ -21,6 +24,9 @@ pub(crate) struct Selftest {
     /// Oracles that cost at most this
     #[arg(long, value_enum, default_value_t = Depth::Bytes)]
     depth: Depth,
+    /// Random cases that the reference links with each of its own faults
+    #[arg(long, default_value_t = 150, value_name = "N")]
+    cases: u64,
     /// One JSON object for machines
     #[arg(long)]
     json: bool,
@@ -30,22 +36,33 @@ impl Selftest {
     pub(crate) fn run(self) -> Answer {
         let oracles = oracle::up_to(self.depth.cost());
         let score = selftest::run(&self.linkers.adapters()?, &oracles, self.linkers.limit());
+        let case = |number| {
+            let mode = Mode::ALL[number as usize % Mode::ALL.len()];
+            let case = generate::seeded(1, number, Target::AMD64_ELF, mode);
+            (emit::request(&case), expect::expect(&case))
+        };
+        let cases: Vec<_> = (0..self.cases).map(case).collect();
+        let reference = adapter::select(&[REFERENCE.into()], &[]).map_err(Failure::Environment)?;
+        let inside = selftest::in_linker(&reference[0], &cases, &oracles, self.linkers.limit());
         if self.json {
-            let line = json!({
-                "planted": score.planted,
-                "caught": score.caught,
-                "by": score.by,
-                "missed": score.missed,
-                "false_alarms": score.false_alarms,
-            });
-            println!("{line}");
+            println!("{}", json!({"outputs": object(&score), "linker": object(&inside)}));
         } else {
-            print!("{score}");
+            print!("In correct outputs:\n{score}\nIn the reference linker:\n{inside}");
         }
         if score.planted == 0 {
             return Err(Failure::Environment("no linker here made anything to plant in".into()));
         }
-        let clean = score.missed.is_empty() && score.false_alarms.is_empty();
-        Ok(if clean { Done::Clean } else { Done::Findings })
+        let clean = |score: &Score| score.missed.is_empty() && score.false_alarms.is_empty();
+        Ok(if clean(&score) && clean(&inside) { Done::Clean } else { Done::Findings })
     }
+}
+
+fn object(score: &Score) -> Value {
+    json!({
+        "planted": score.planted,
+        "caught": score.caught,
+        "by": score.by,
+        "missed": score.missed,
+        "false_alarms": score.false_alarms,
+    })
 }

@@ -1,8 +1,10 @@
 //! Does the judge work? Faults planted in correct images in, how many each oracle caught out.
 //!
 //! A [`Mutation`] breaks one named structure of a correct output; every linker's output gets all of
-//! them, and each oracle is asked alone. What nobody catches is listed by name.
+//! them. A [`Fault`] is a linker's, which then links many cases. Each oracle is asked alone. What nobody
+//! catches is listed by name.
 
+mod faults;
 mod mutations;
 pub(crate) mod subject;
 
@@ -11,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use faults::{FAULTS, Fault};
 pub use mutations::{MUTATIONS, Mutation};
 
 use crate::adapter::{Adapter, Outcome, Shared};
@@ -127,6 +130,84 @@ pub fn run(linkers: &[Shared], oracles: &[&'static dyn Oracle], limit: Duration)
     score
 }
 
+/// Plants every fault into `linker`, which links `cases` and the subject with it until each oracle caught
+/// it. A fault that changes none of their outputs does not count.
+pub fn in_linker(
+    linker: &Shared,
+    cases: &[(Request, Expectation)],
+    oracles: &[&'static dyn Oracle],
+    limit: Duration,
+) -> Score {
+    let mut score =
+        Score { by: oracles.iter().map(|o| (o.name(), 0)).collect(), ..Score::default() };
+    let subject = subject::request();
+    let facts = Trial::run(linker, &subject, limit).facts;
+    let subject = (subject, Expectation { facts, ..Expectation::default() });
+    let cases: Vec<&(Request, Expectation)> = cases.iter().chain([&subject]).collect();
+    let honest: Vec<Trial> =
+        cases.iter().map(|(request, _)| Trial::run(linker, request, limit)).collect();
+    for fault in FAULTS {
+        let mut planted = false;
+        let mut left = oracles.to_vec();
+        for ((request, expected), honest) in cases.iter().zip(&honest) {
+            let Some(faulty) = fault.plant(request) else { continue };
+            let faulty = Trial::of(linker, request, linker.link(&faulty, limit));
+            if faulty.outcome == honest.outcome {
+                continue;
+            }
+            planted = true;
+            left.retain(|oracle| {
+                let say = |trial| complaints(request, expected, trial, honest, *oracle, limit);
+                let found = say(&faulty);
+                found.is_empty() || {
+                    let before = say(honest);
+                    found.iter().all(|shape| before.contains(shape))
+                }
+            });
+            if left.is_empty() {
+                break;
+            }
+        }
+        score.planted += usize::from(planted);
+        score.caught += usize::from(left.len() < oracles.len());
+        for (oracle, count) in &mut score.by {
+            *count += usize::from(planted && !left.iter().any(|other| other.name() == *oracle));
+        }
+        if planted && left.len() == oracles.len() {
+            score.missed.push((linker.name().to_owned(), fault.name));
+        }
+    }
+    score
+}
+
+/// What `oracle` says about `trial`; if it takes a vote, against two that link as `honest` did.
+fn complaints(
+    request: &Request,
+    expected: &Expectation,
+    trial: &Trial,
+    honest: &Trial,
+    oracle: &'static dyn Oracle,
+    limit: Duration,
+) -> Vec<String> {
+    let canned = |name: &str, trial: &Trial| {
+        let linker: Shared = Arc::new(Canned { name: name.into(), version: "1.0".into() });
+        Trial { linker, ..trial.clone() }
+    };
+    let mut trials = vec![canned("planted", trial)];
+    if matches!(oracle.name(), "agree" | "execute") {
+        trials.extend(["correct-1", "correct-2"].map(|name| canned(name, honest)));
+    }
+    let expected = (oracle.name() == "expected").then_some(expected);
+    let rules = Rules::standard();
+    let evidence = Evidence { request, trials: &trials, expected, rules, limit };
+    let ruling = oracle::judge(&evidence, &[oracle]);
+    let own = ruling
+        .complaints
+        .into_iter()
+        .filter(|c| c.linker == "planted" && c.oracle == oracle.name());
+    own.map(|complaint| complaint.shape).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +225,17 @@ mod tests {
         }
         assert!(score.caught * 50 >= score.planted * 49, "{score}");
         assert!(score.false_alarms.is_empty(), "{score}");
+        for (oracle, caught) in &score.by {
+            assert!(*caught > 0, "{oracle} catches nothing: {score}");
+        }
+    }
+
+    #[test]
+    fn a_linkers_faults_show_on_the_subject() {
+        let linkers = crate::adapter::select(&[crate::adapter::REFERENCE.into()], &[]).unwrap();
+        let oracles = oracle::up_to(oracle::Cost::Bytes);
+        let score = in_linker(&linkers[0], &[], &oracles, Duration::from_secs(20));
+        assert!(score.planted >= 15, "{score}");
+        assert!(score.caught * 10 >= score.planted * 9, "{score}");
     }
 }

@@ -167,8 +167,10 @@ impl Session<'_, '_> {
         };
         let mut values = Values::new(request, self.module, image, base);
         for ((_, about), line) in script.0.iter().zip(&lines) {
-            if let (About::Find(i), Some(at)) = (about, number(line)) {
-                values.name(at, self.module.symbols.list[*i].name);
+            match (about, number(line)) {
+                (About::Find(i), Some(at)) => values.name(at, self.module.symbols.list[*i].name),
+                (About::Slot(i), Some(value)) => values.slot(self.cells[*i].address, value),
+                _ => {}
             }
         }
         let mut probes = Vec::new();

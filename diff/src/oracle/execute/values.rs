@@ -7,6 +7,7 @@ use super::number;
 use crate::Request;
 use crate::loader::Module;
 use crate::model::MARKER_MAGIC;
+use crate::model::elf::is_linkers;
 
 /// Everything that can be said of one value. An address may have a place and several names: two modules
 /// agree on it if they have any of them in common.
@@ -19,6 +20,7 @@ pub(super) struct Values<'a> {
     base: u64,
     marked: HashMap<[u8; 8], Marked>,
     names: BTreeMap<u64, BTreeSet<String>>,
+    slots: BTreeMap<u64, u64>,
 }
 
 impl<'a> Values<'a> {
@@ -28,11 +30,26 @@ impl<'a> Values<'a> {
         image: &'a [u8],
         base: u64,
     ) -> Self {
-        Self { module, image, base, marked: marked(request), names: BTreeMap::new() }
+        Self {
+            module,
+            image,
+            base,
+            marked: marked(request),
+            names: BTreeMap::new(),
+            slots: BTreeMap::new(),
+        }
     }
 
-    /// Everybody finds `name` at this address.
+    /// The loader left `value` in the slot at this address of the file.
+    pub(super) fn slot(&mut self, at: u64, value: u64) {
+        self.slots.insert(at, value);
+    }
+
+    /// Everybody finds `name` at this address. What linkers call ends of their own says nothing.
     pub(super) fn name(&mut self, at: u64, name: &str) {
+        if is_linkers(name) {
+            return;
+        }
         self.names.entry(at).or_default().insert(name.to_owned());
     }
 
@@ -44,7 +61,10 @@ impl<'a> Values<'a> {
         let Some(value) = value else { return Answer::from(["no such probe".into()]) };
         let mut answer = Answer::new();
         if object == Some("*") {
-            let place = self.place(value.wrapping_sub(self.moved()));
+            let address = value.wrapping_sub(self.moved());
+            // A function may be told by its own PLT entry: an IFUNC is, by some linkers.
+            let behind = || self.place(self.stub(address)?.wrapping_sub(self.moved()));
+            let place = self.place(address).or_else(behind);
             answer.extend(place.map(|place| format!("place {place}")));
         }
         let names = self.names.get(&value).filter(|_| value > 0xffff);
@@ -59,6 +79,28 @@ impl<'a> Values<'a> {
             });
         }
         answer
+    }
+
+    /// Where the PLT entry at `address` goes: `jmp *slot(%rip)`, after a landing pad or not.
+    fn stub(&self, address: u64) -> Option<u64> {
+        let mut code = self.bytes(address, 16)?;
+        let mut next = address;
+        for prefix in [&[0xf3, 0x0f, 0x1e, 0xfa][..], &[0xf2]] {
+            if let Some(rest) = code.strip_prefix(prefix) {
+                code = rest;
+                next = next.checked_add(prefix.len() as u64)?;
+            }
+        }
+        let field = code.strip_prefix(&[0xff, 0x25])?.first_chunk::<4>()?;
+        let distance = i64::from(i32::from_le_bytes(*field));
+        self.slots.get(&next.checked_add(6)?.checked_add_signed(distance)?).copied()
+    }
+
+    fn bytes(&self, address: u64, len: usize) -> Option<&[u8]> {
+        let load = self.module.image.segment(address)?;
+        let start = load.offset.checked_add(address - load.address)?;
+        let start = usize::try_from(start).ok()?;
+        self.image.get(start..start.checked_add(len)?)
     }
 
     fn moved(&self) -> u64 {
