@@ -71,6 +71,6 @@ fn constructor_tables_fold_in_reverse() {
     for (i, kind) in kinds.iter().enumerate() {
         let exe = dir.join(format!("ctors{i}"));
         run(driver("gcc").args(*kind).arg("-o").arg(&exe).arg(&object));
-        assert_eq!(run(&mut command(&exe)), "d\nc\ne\nb\na\nmain\nx\ny\n", "{kind:?}");
+        assert_eq!(run(&mut command(&exe)), "d\nc\nb\na\ne\nmain\nx\ny\n", "{kind:?}");
     }
 }
