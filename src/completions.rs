@@ -17,7 +17,10 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(self, command: &mut clap::Command) -> Answer {
-        clap_complete::generate(self.shell, command, "scold", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, command, "scold", &mut script);
+        // A reader that has seen enough is no failure.
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
         Ok(Done::Clean)
     }
 }

@@ -211,8 +211,8 @@ pub struct Plt {
     pub reserved: u64,
 }
 
-/// Section bytes, offset, type, how it was rewritten → the relocation that describes the new code, if any:
-/// where it is from the old one's offset, type, addend.
+/// Original bytes, offset, type, what was wanted → how far the field moved, its type now, what is added
+/// to the addend.
 pub type Relaxed = fn(&[u8], u64, u32, Relax) -> Option<(i64, u32, i64)>;
 
 /// Section bytes, offset, type, what is wanted, the next relocation (offset, type) → whether it can be.

@@ -35,12 +35,14 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
     let _ = write!(
         text,
         "LD=${{LD:-{}}}\n\
-         command -v \"$LD\" >/dev/null 2>&1 || {{ echo \"no $LD here\" >&2; exit 2; }}\n\
          dir=$(mktemp -d) || exit 2\n\
          trap 'rm -rf \"$dir\"' EXIT\n\
+         {}\
+         command -v \"$LD\" >/dev/null 2>&1 || {{ echo \"no $LD here\" >&2; exit 2; }}\n\
          cd \"$dir\" || exit 2\n\
          zeros() {{ dd if=/dev/zero bs=\"$1\" count=1 2>/dev/null; }}\n\n",
         program.as_deref().unwrap_or("ld-scold"),
+        if program.is_none() { STAND_IN } else { "" },
     );
     for file in &finding.examined.request.files {
         write_file(&mut text, &file.name, &file.bytes);
@@ -56,6 +58,13 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
     text.push_str(&check(sighting.class(), trial));
     text
 }
+
+/// Where only the command is installed: under that name it is the reference linker.
+const STAND_IN: &str = "\
+command -v \"$LD\" >/dev/null 2>&1 || {
+    scold=$(command -v scold) && ln -s \"$scold\" \"$dir/ld-scold\" && LD=$dir/ld-scold
+}
+";
 
 /// The lines that tell whether the bug shows.
 fn check(class: &str, trial: &Trial) -> String {
