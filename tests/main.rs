@@ -3,6 +3,7 @@
 // Tests call tools and the command under test directly.
 #![allow(clippy::disallowed_methods)]
 
+mod cases;
 mod cli;
 mod drop_in;
 mod errors;

@@ -353,7 +353,7 @@ impl<'a> Resolver<'a> {
             queue.extend(self.names.find(name.as_bytes(), hash_name(name.as_bytes())));
         }
         while let Some(id) = queue.pop_front() {
-            let file = FileId(self.lazy[id.i()]);
+            let file = FileId(self.offers(id));
             let def = Def(self.defs[id.i()].load(Relaxed));
             let wanted = match def.rank() {
                 rank::SHARED => file < def.file(),
@@ -377,6 +377,26 @@ impl<'a> Resolver<'a> {
                 other => self.files[file.i()] = other,
             }
         }
+    }
+}
+
+impl Resolver<'_> {
+    /// The first archive member that offers `id`: `foo@@V` answers to `foo@V`, too.
+    fn offers(&self, id: SymId) -> u32 {
+        let first = self.lazy[id.i()];
+        let name = self.names.get(id);
+        let Some(at) = memchr::memchr(b'@', name).filter(|at| *at > 0 && first == u32::MAX) else {
+            return first;
+        };
+        let (base, version) = (&name[..at], &name[at + 1..]);
+        let plain = self.names.find(base, hash_name(base));
+        let Some(file) = plain.map(|plain| self.lazy[plain.i()]) else { return first };
+        let Some(File::Lazy(object)) = self.files.get(file as usize) else { return first };
+        let default = object.versions.iter().any(|v| {
+            let key = v.sym.checked_sub(object.first_global).map(|at| object.keys.get(at as usize));
+            v.default && v.version == version && key.flatten().is_some_and(|key| key.0 == base)
+        });
+        if default { file } else { first }
     }
 }
 

@@ -32,7 +32,9 @@ pub(crate) fn bind(link: &mut Link<'_>, script: Option<&VersionScript>) -> Vec<B
     if !dynamic_table && link.world.on.export_dynamic {
         link.findings.everything("--export-dynamic in a static executable", true);
     }
-    if link.world.on.symbolic && link.world.on.dynamic_list.is_some() {
+    let on = &link.world.on;
+    if (on.symbolic || on.symbolic_functions) && on.dynamic_list.is_some() {
+        // bfd: -Bsymbolic drops the list, -Bsymbolic-functions adds all data to it.
         link.findings.everything("-Bsymbolic with a dynamic list", true);
     }
     (0..link.syms.len())
@@ -100,9 +102,13 @@ fn bind_definition(
     let sym = &link.syms[id];
     let on = &link.world.on;
     let function = matches!(sym.kind, SymbolKind::Func | SymbolKind::Ifunc);
-    let symbolic = on.symbolic
-        || (on.symbolic_functions && function)
-        || (on.dynamic_list.is_some() && !listed);
+    // GNU ld's manual: references to what a dynamic list names are not bound, the others are;
+    // -Bsymbolic drops the list (bfd).
+    let symbolic = match on.dynamic_list {
+        _ if on.symbolic => true,
+        Some(_) => !listed,
+        None => on.symbolic_functions && function,
+    };
     let dynamic = on.library && sym.visibility == Visibility::Default && !symbolic;
     if on.library && symbolic && sym.binding == Binding::Unique {
         // bfd never binds unique symbols symbolically.

@@ -4,7 +4,7 @@
 //! It must not know what relocations mean, only what they name.
 
 use super::binding::Bound;
-use super::resolve::{Fate, LOCAL, Link, Target, Winner, is_identifier};
+use super::resolve::{Fate, LOCAL, Link, Target, Winner, is_identifier, unwinds};
 use super::unwind;
 use crate::case::{Definition, SectionKind, SymbolRef};
 
@@ -134,7 +134,7 @@ impl Marker {
     fn visit(&mut self, link: &Link<'_>, file: usize, section: usize) {
         let object = link.world.files[file].object;
         let it = &object.sections[section];
-        if it.flags.alloc && it.kind != SectionKind::EhFrame {
+        if it.flags.alloc && !unwinds(it) {
             for reloc in &it.relocs {
                 self.mark_ref(link, file, reloc.symbol);
             }
@@ -158,7 +158,7 @@ impl Marker {
     fn unwind(&mut self, link: &Link<'_>) {
         for file in link.loaded() {
             for section in &link.world.files[file].object.sections {
-                if section.kind != SectionKind::EhFrame {
+                if !unwinds(section) {
                     continue;
                 }
                 for fde in unwind::fdes(section).unwrap_or_default() {

@@ -12,11 +12,11 @@ use scold_diff::model::{self, Binding as Bind, Meaning, Place, Value};
 use scold_diff::{Family, Key};
 
 use super::binding::has_dynamic_table;
-use super::resolve::{Fate, Target, Winner};
+use super::resolve::{Fate, Target, Winner, unwinds};
 use super::site::Sites;
 use super::unwind;
 use super::world::Name;
-use crate::case::{Binding, Case, Definition, SectionKind, SymbolKind, SymbolRef, Visibility};
+use crate::case::{Binding, Case, Definition, SymbolKind, SymbolRef, Visibility};
 
 /// Three names that no input mentions.
 const ABSENT: [&str; 3] = ["scold.absent.1", "scold.absent.2", "scold.absent.3"];
@@ -92,12 +92,11 @@ impl Sites<'_, '_> {
                 self.open_name(&name, id, "a number of a library");
             }
             if !uses.any {
-                // The linker's own need of it is no fact: which TLS calls are relaxed is optional.
-                if name == "__tls_get_addr" {
-                    continue;
-                }
-                self.findings.open(Family::Import, &*name, "an import nothing uses");
-                if !sym.strong_ref {
+                let key = Key::new(Family::Import, &*name);
+                self.findings.policy(key, "an import nothing uses");
+                // Calls of __tls_get_addr come and go with relaxation: no fact tells of it.
+                let tls = sym.name == "__tls_get_addr";
+                if !sym.strong_ref || self.link.world.on.gc || tls {
                     continue;
                 }
             }
@@ -109,10 +108,25 @@ impl Sites<'_, '_> {
                 self.copy(id, &name);
                 continue;
             }
+            if copied && (sym.kind == SymbolKind::Notype || self.is_protected(id)) {
+                // Neither a function nor data: bfd copies nothing, lld refuses. A protected function
+                // has its own address in its library, which a program's PLT entry can't be.
+                self.findings.may(model::ErrorClass::RelocDynamic);
+            }
             if copied || (uses.word && !self.link.world.on.pic && sym.kind == SymbolKind::Object) {
                 self.open_name(&name, id, "canonical PLT entry, copy or plain import");
             }
             self.facts.add(Family::Import, name, Value::Import { weak: !sym.strong_ref });
+        }
+    }
+
+    fn is_protected(&self, id: usize) -> bool {
+        match self.link.syms[id].winner {
+            Winner::Library { library, symbol } => {
+                let symbol = &self.link.world.libraries[library].symbols[symbol];
+                symbol.visibility == Visibility::Protected
+            }
+            _ => false,
         }
     }
 
@@ -145,14 +159,33 @@ impl Sites<'_, '_> {
         // bfd gives the copy the binding of the reference, others the library's.
         self.findings.policy(Key::new(Family::Export, name), "binding of a copied variable");
         self.facts.add(Family::Export, name, value);
+        self.copies.insert(name.into());
         let aliases = &self.link.world.libraries[library].symbols;
-        for alias in aliases.iter().filter(|a| a.defined == definition.defined) {
-            if alias.name != definition.name {
-                let reason = "aliases of a copied variable";
-                let key = format!("{}*", alias.name);
-                self.findings.policy(Key::new(Family::Export, key.clone()), reason);
-                self.findings.policy(Key::new(Family::Import, key), reason);
-                self.findings.policy(Key::new(Family::Lookup, &*alias.name), reason);
+        for (index, alias) in aliases.iter().enumerate() {
+            if alias.defined != definition.defined || alias.name == definition.name {
+                continue;
+            }
+            let reason = "aliases of a copied variable";
+            let key = format!("{}*", alias.name);
+            self.findings.policy(Key::new(Family::Export, key.clone()), reason);
+            self.findings.policy(Key::new(Family::Import, key), reason);
+            self.findings.policy(Key::new(Family::Lookup, &*alias.name), reason);
+            let alias_id = self.link.find(&alias.name);
+            let Some(alias_id) = alias_id.filter(|id| {
+                self.link.syms[*id].winner == Winner::Library { library, symbol: index }
+            }) else {
+                continue;
+            };
+            let name = self.lookup_name(alias_id);
+            let value = Value::Export {
+                kind: SymbolKindOut::Object,
+                binding: binding(alias.binding),
+                protected: false,
+                size: alias.size,
+                meaning: Meaning::Dynamic(name.as_str().into()),
+            };
+            if self.copies.insert(name.as_str().into()) {
+                self.facts.add(Family::Export, name, value);
             }
         }
     }
@@ -172,6 +205,15 @@ impl Sites<'_, '_> {
             // Hidden versions only answer to those who ask for them.
             if version.is_empty() || version.starts_with('@') {
                 found.push((base.into(), meaning.clone()));
+            }
+        }
+        // A copy has the version of what it copies, but is no hidden definition: it answers to the
+        // plain name unless two versions do.
+        for name in &self.copies {
+            let base = Name::parse(name).base;
+            let same = self.copies.iter().filter(|other| Name::parse(other).base == base);
+            if name.contains('@') && same.count() == 1 {
+                found.push((base.into(), Meaning::Dynamic((**name).into())));
             }
         }
         for name in names {
@@ -272,8 +314,7 @@ impl Sites<'_, '_> {
         for file in self.link.loaded() {
             for index in 0..self.labels[file].len() {
                 let section = self.link.section(file, index);
-                let unwinds = section.kind == SectionKind::EhFrame || section.name == ".eh_frame";
-                if !unwinds || self.link.fates[file][index] != Fate::Live {
+                if !unwinds(section) || self.link.fates[file][index] != Fate::Live {
                     continue;
                 }
                 let Some(fdes) = unwind::fdes(section) else {

@@ -262,14 +262,15 @@ pub(crate) enum Target {
     Global(usize),
 }
 
+/// Whether a section holds unwind records: by name, whatever its type.
+pub(crate) fn unwinds(section: &Section) -> bool {
+    section.kind == SectionKind::EhFrame || section.name == ".eh_frame"
+}
+
 /// Whether a section is one whose contents the linker takes apart: no site, bytes or perm facts.
 pub(crate) fn is_taken_apart(section: &Section) -> bool {
+    use SectionKind::{FiniArray, InitArray, PreinitArray};
     section.flags.merge
-        || matches!(
-            section.kind,
-            SectionKind::EhFrame
-                | SectionKind::InitArray
-                | SectionKind::FiniArray
-                | SectionKind::PreinitArray
-        )
+        || unwinds(section)
+        || matches!(section.kind, InitArray | FiniArray | PreinitArray)
 }

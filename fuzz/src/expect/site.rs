@@ -7,7 +7,7 @@
 mod forms;
 mod meaning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 use scold_diff::model::{ErrorClass, Facts, Meaning, Value};
@@ -15,8 +15,8 @@ use scold_diff::{Family, Key};
 
 use super::amd64::{self, Form, Row};
 use super::binding::Bound;
-use super::resolve::{Fate, Findings, Link, Target, Winner, is_taken_apart};
-use crate::case::{Definition, Reloc, Section, SectionKind, SymbolKind, SymbolRef};
+use super::resolve::{Fate, Findings, Link, Target, Winner, is_taken_apart, unwinds};
+use crate::case::{Definition, Reloc, Section, SymbolKind, SymbolRef};
 
 /// No linker puts code or data below this address, nor (in a case without huge sections) above.
 const LOWEST: i128 = 0x1_0000;
@@ -66,6 +66,10 @@ pub(crate) struct Sites<'l, 'c> {
     /// A library's code needs its TLS block to be allocated at start-up.
     pub(crate) static_tls: bool,
     pub(crate) textrel: bool,
+    /// Names, as the loader looks them up, of the copies a program has of libraries' variables.
+    pub(crate) copies: BTreeSet<Box<str>>,
+    /// Which libraries DT_NEEDED names.
+    pub(crate) needed: Vec<bool>,
     /// Sites of weak undefined names of an executable that may be null or looked up.
     pub(crate) weak_sites: BTreeMap<usize, Vec<Key>>,
 }
@@ -81,6 +85,8 @@ impl<'l, 'c> Sites<'l, 'c> {
             labels: (0..link.world.files.len()).map(|file| labels(link, file)).collect(),
             static_tls: false,
             textrel: false,
+            copies: BTreeSet::new(),
+            needed: needed(link),
             weak_sites: BTreeMap::new(),
         }
     }
@@ -225,7 +231,7 @@ impl<'l, 'c> Sites<'l, 'c> {
                 self.findings.may(ErrorClass::UndefinedVersion);
                 self.findings.everything("a version that nothing defines", false);
             }
-            Thing::Gone if section.kind == SectionKind::EhFrame => return,
+            Thing::Gone if unwinds(section) => return,
             Thing::Gone => {
                 self.findings.may(ErrorClass::UndefinedSymbol);
                 self.findings.may(ErrorClass::BadInput);
@@ -288,6 +294,19 @@ fn open_key(key: &Key, reason: &'static str) -> scold_diff::expectation::Open {
         reason,
         policy: false,
     }
+}
+
+/// Libraries that are needed: under --as-needed those that a strong reference of an object binds to.
+fn needed(link: &Link<'_>) -> Vec<bool> {
+    let on = &link.world.on;
+    let mut needed: Vec<bool> =
+        link.world.libraries.iter().map(|l| !l.as_needed && !on.as_needed).collect();
+    for sym in link.syms.iter().filter(|sym| sym.strong_ref) {
+        if let Winner::Library { library, .. } = sym.winner {
+            needed[library] = true;
+        }
+    }
+    needed
 }
 
 fn labels(link: &Link<'_>, file: usize) -> Vec<Box<str>> {

@@ -1,6 +1,6 @@
 //! Expectations held against real linkers: by hand on known cases, and over the exhaustive engines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use scold_diff::Target;
@@ -15,6 +15,7 @@ use crate::{Case, emit};
 /// What one linker gets wrong over many cases, by shape, with the first case that shows it.
 fn survey(linker: &Shared, cases: impl Iterator<Item = Case>, strictness: Strictness) -> usize {
     let mut shapes: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     let (mut total, mut bad, mut unjudged) = (0, 0, 0);
     for case in cases {
         total += 1;
@@ -42,6 +43,9 @@ fn survey(linker: &Shared, cases: impl Iterator<Item = Case>, strictness: Strict
             }
         };
         let judgement = expectation.judge(&facts, strictness);
+        for reason in judgement.unjudged.iter().map(|u| u.1).collect::<BTreeSet<_>>() {
+            *reasons.entry(reason).or_default() += 1;
+        }
         unjudged += usize::from(!judgement.unjudged.is_empty());
         bad += usize::from(!judgement.wrong.is_empty());
         for wrong in judgement.wrong {
@@ -65,6 +69,9 @@ fn survey(linker: &Shared, cases: impl Iterator<Item = Case>, strictness: Strict
     }
     let name = linker.name();
     eprintln!("{name}: {total} cases, {bad} disagree, {unjudged} partly unjudged");
+    for (reason, count) in reasons {
+        eprintln!("{count:6} x not judged: {reason}");
+    }
     let mut shapes: Vec<_> = shapes.into_iter().collect();
     shapes.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     for (shape, (count, example)) in &shapes {

@@ -3,7 +3,9 @@
 //!
 //! It must not know which definition wins, nor what a relocation is.
 
-use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 use scold_diff::Mode;
 
 use crate::case::{
@@ -201,13 +203,13 @@ impl<'c> World<'c> {
     }
 
     /// The strong undefined names of a file, `--wrap` applied.
-    fn wants(&self, file: usize) -> Vec<Mention<'c>> {
+    fn wants(&self, file: usize) -> Vec<Cow<'c, str>> {
         let object = self.files[file].object;
         let undefined = |s: &&Symbol| {
             s.definition == Definition::Undefined
                 && matches!(s.binding, Binding::Global | Binding::Unique)
         };
-        object.symbols.iter().filter(undefined).map(|s| self.mentioned(s)).collect()
+        object.symbols.iter().filter(undefined).map(|s| self.mentioned(s).text()).collect()
     }
 
     /// Marks the archive members that strong references need, to a fixpoint over all archives.
@@ -221,7 +223,7 @@ impl<'c> World<'c> {
 
     fn extract_from_all(&self) -> Vec<bool> {
         let mut loaded: Vec<bool> = self.files.iter().map(|file| file.loaded).collect();
-        let mut providers: FxHashMap<&str, Option<usize>> = FxHashMap::default();
+        let mut providers: FxHashMap<Cow<'_, str>, Option<usize>> = FxHashMap::default();
         for step in &self.steps {
             match *step {
                 Step::Library(library) => {
@@ -239,25 +241,25 @@ impl<'c> World<'c> {
                 Step::Object(_) => {}
             }
         }
-        let mut defined = FxHashMap::default();
+        let mut defined = FxHashSet::default();
         let mut queue: Vec<usize> = (0..loaded.len()).filter(|&i| loaded[i]).collect();
         for &file in &queue {
-            defined.extend(definitions(self.files[file].object).map(|name| (name, ())));
+            defined.extend(definitions(self.files[file].object));
         }
-        let mut wanted: Vec<String> = self.first_wants();
+        let mut wanted = self.first_wants();
         while !queue.is_empty() || !wanted.is_empty() {
             for file in queue.drain(..) {
-                wanted.extend(self.wants(file).into_iter().map(|m| m.base().to_owned()));
+                wanted.extend(self.wants(file));
             }
             for name in std::mem::take(&mut wanted) {
-                if defined.contains_key(&*name) {
+                if defined.contains(&name) {
                     continue;
                 }
-                if let Some(&Some(file)) = providers.get(&*name)
+                if let Some(&Some(file)) = providers.get(&name)
                     && !loaded[file]
                 {
                     loaded[file] = true;
-                    defined.extend(definitions(self.files[file].object).map(|name| (name, ())));
+                    defined.extend(definitions(self.files[file].object));
                     queue.push(file);
                 }
             }
@@ -267,32 +269,31 @@ impl<'c> World<'c> {
 
     fn extract_left_to_right(&self) -> Vec<bool> {
         let mut loaded: Vec<bool> = vec![false; self.files.len()];
-        let mut defined: FxHashMap<&str, ()> = FxHashMap::default();
-        let mut wanted: Vec<String> = self.on.undefined.iter().map(|n| (*n).to_owned()).collect();
-        wanted.extend(self.on.entry.map(str::to_owned));
+        let mut defined: FxHashSet<Cow<'_, str>> = FxHashSet::default();
+        let mut wanted: Vec<Cow<'_, str>> =
+            self.on.undefined.iter().chain(&self.on.entry).map(|n| (*n).into()).collect();
         for step in &self.steps {
             match *step {
                 Step::Object(file) => {
                     loaded[file] = true;
-                    defined.extend(definitions(self.files[file].object).map(|name| (name, ())));
-                    wanted.extend(self.wants(file).into_iter().map(|m| m.base().to_owned()));
+                    defined.extend(definitions(self.files[file].object));
+                    wanted.extend(self.wants(file));
                 }
                 Step::Library(library) => {
                     let library = self.libraries[library];
-                    defined.extend(library_definitions(library).map(|name| (name, ())));
-                    wanted.extend(library_wants(library).map(str::to_owned));
+                    defined.extend(library_definitions(library));
+                    wanted.extend(library_wants(library).map(Cow::Borrowed));
                 }
                 Step::Search(start, end) => loop {
                     let needed = (start..end).find(|&file| {
                         !loaded[file]
-                            && definitions(self.files[file].object).any(|name| {
-                                !defined.contains_key(name) && wanted.iter().any(|w| w == name)
-                            })
+                            && definitions(self.files[file].object)
+                                .any(|name| !defined.contains(&name) && wanted.contains(&name))
                     });
                     let Some(file) = needed else { break };
                     loaded[file] = true;
-                    defined.extend(definitions(self.files[file].object).map(|name| (name, ())));
-                    wanted.extend(self.wants(file).into_iter().map(|m| m.base().to_owned()));
+                    defined.extend(definitions(self.files[file].object));
+                    wanted.extend(self.wants(file));
                 },
             }
         }
@@ -300,11 +301,11 @@ impl<'c> World<'c> {
     }
 
     /// What the command line and the libraries want.
-    fn first_wants(&self) -> Vec<String> {
-        let mut list: Vec<String> = self.on.undefined.iter().map(|n| (*n).to_owned()).collect();
-        list.extend(self.on.entry.map(str::to_owned));
+    fn first_wants(&self) -> Vec<Cow<'c, str>> {
+        let named = self.on.undefined.iter().chain(&self.on.entry);
+        let mut list: Vec<Cow<'c, str>> = named.map(|n| Cow::Borrowed(*n)).collect();
         for library in &self.libraries {
-            list.extend(library_wants(library).map(str::to_owned));
+            list.extend(library_wants(library).map(Cow::Borrowed));
         }
         list
     }
@@ -317,31 +318,47 @@ pub(crate) enum Mention<'c> {
     Wrapped(String),
 }
 
-impl Mention<'_> {
-    pub(crate) fn base(&self) -> &str {
+impl<'c> Mention<'c> {
+    /// What has to be looked for: `foo`, or `foo@V` for a hidden version.
+    fn text(self) -> Cow<'c, str> {
         match self {
-            Self::Plain(name) => name.base,
-            Self::Wrapped(name) => name,
+            Self::Plain(Name { base, version: Some(version), default: false }) => {
+                format!("{base}@{version}").into()
+            }
+            Self::Plain(name) => name.base.into(),
+            Self::Wrapped(name) => name.into(),
         }
     }
 }
 
-/// The global names an object defines, commons included.
-fn definitions(object: &Object) -> impl Iterator<Item = &str> {
+/// The global names an object answers to, commons included: `foo@@V` to both `foo` and `foo@V`,
+/// `foo@V` only to those who ask for it.
+fn definitions(object: &Object) -> impl Iterator<Item = Cow<'_, str>> {
     object
         .symbols
         .iter()
         .filter(|s| s.binding != Binding::Local && s.definition != Definition::Undefined)
-        .map(|s| Name::parse(&s.name).base)
+        .flat_map(|s| {
+            let name = Name::parse(&s.name);
+            answers(name.base, name.written())
+        })
 }
 
-fn library_definitions(library: &Library) -> impl Iterator<Item = &str> {
+fn library_definitions(library: &Library) -> impl Iterator<Item = Cow<'_, str>> {
     library
         .symbols
         .iter()
         .filter(|s| s.defined != LibraryDefinition::Undefined)
-        .filter(|s| s.version.as_ref().is_none_or(|(_, default)| *default))
-        .map(|s| &*s.name)
+        .flat_map(|s| answers(&s.name, s.version.as_ref().map(|(v, default)| (&**v, *default))))
+}
+
+fn answers<'n>(
+    base: &'n str,
+    version: Option<(&str, bool)>,
+) -> impl Iterator<Item = Cow<'n, str>> + use<'n> {
+    let plain = version.is_none_or(|(_, default)| default).then_some(Cow::Borrowed(base));
+    let full = version.map(|(version, _)| Cow::Owned(format!("{base}@{version}")));
+    plain.into_iter().chain(full)
 }
 
 fn library_wants(library: &Library) -> impl Iterator<Item = &str> {

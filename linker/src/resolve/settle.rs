@@ -25,7 +25,7 @@ impl<'a> Resolver<'a> {
             section_count: 0,
         };
         resolution.commons = commons(&resolution);
-        bind_versions(&mut resolution, &self.versioned);
+        self.errors.extend(bind_versions(&mut resolution, &self.versioned));
         if !self.options.allow_multiple_definition {
             self.errors.extend(duplicates(&resolution));
         }
@@ -133,7 +133,8 @@ fn user(resolution: &Resolution<'_>, id: SymId, tls: bool) -> String {
 }
 
 /// Binds references with a version to the definition that has it.
-fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymId)]) {
+fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymId)]) -> Vec<Error> {
+    let mut errors = Vec::new();
     // Versions of definitions first: a reference may come before them.
     let mut aliases: FxHashMap<Vec<u8>, SymId> = FxHashMap::default();
     for &(file, _) in versioned {
@@ -157,7 +158,23 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
     let mut redirect: FxHashMap<SymId, SymId> = FxHashMap::default();
     for &(_, id) in versioned {
         let full = resolution.names.get(id);
-        if resolution.defs[id.i()].is_local() {
+        let own = resolution.defs[id.i()];
+        if let Some(&target) = aliases.get(full).filter(|_| own.is_local()) {
+            // `foo@V` and `foo@@V` are one name.
+            let other = resolution.defs[target.i()];
+            if own.rank() == rank::STRONG && other.rank() == rank::STRONG {
+                if let Some(object) = resolution.object(own.file()) {
+                    errors.push(duplicate(resolution, object, target, own.sym()));
+                }
+                continue;
+            }
+            resolution.defs[target.i()] = if own.rank() < other.rank() { own } else { other };
+            resolution.defs[id.i()] = Def::NONE;
+            resolution.versions.remove(&id);
+            redirect.insert(id, target);
+            continue;
+        }
+        if own.is_local() {
             if find_in_libraries(resolution, full).is_some() {
                 resolution.mentions[id.i()] |= mention::LIBRARY_DEF;
             }
@@ -170,7 +187,7 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
         }
     }
     if redirect.is_empty() {
-        return;
+        return errors;
     }
     for file in &mut resolution.files {
         let File::Object(object) = file else { continue };
@@ -184,6 +201,7 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
     for id in redirect.keys() {
         resolution.mentions[id.i()] = 0;
     }
+    errors
 }
 
 /// The first library that defines `foo@V`.

@@ -7,6 +7,7 @@ use crate::error::ErrorKind;
 use crate::format::elf::*;
 use crate::link::{Link, attr, need};
 use crate::object::{Reloc, SymId};
+use crate::resolve::Def;
 
 /// What becomes of a relocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,7 +122,7 @@ pub fn decide(
             0 => act(Act::Static, 0),
             _ => act(Act::Symbolic(reloc.kind), need::DYNSYM | need::USED),
         },
-        _ => tls(link, row, bits, reloc, spot),
+        _ => tls(link, row, id, bits, reloc, spot),
     }
 }
 
@@ -194,8 +195,18 @@ pub(crate) fn relaxes_tls(link: &Link<'_>) -> bool {
     link.options.kind.is_executable() && (link.options.relax || !link.is_dynamic())
 }
 
-fn tls(link: &Link<'_>, row: &Row, bits: u16, reloc: &Reloc, spot: &Spot<'_>) -> Decision {
-    if bits & (attr::TLS | attr::WEAK_UNDEF) == 0 && row.expr != Expr::TlsLd {
+fn tls(
+    link: &Link<'_>,
+    row: &Row,
+    id: SymId,
+    bits: u16,
+    reloc: &Reloc,
+    spot: &Spot<'_>,
+) -> Decision {
+    // What nobody defines has the type that its uses say.
+    let unknown = bits & attr::WEAK_UNDEF != 0
+        || bits & attr::IMPORT != 0 && link.res.defs.get(id.i()).is_none_or(|d| *d == Def::NONE);
+    if bits & attr::TLS == 0 && !unknown && row.expr != Expr::TlsLd {
         return act(Act::Fail(ErrorKind::TlsMismatch, "is a TLS access, its symbol is not"), 0);
     }
     let dynamic = bits & attr::DYNAMIC != 0;

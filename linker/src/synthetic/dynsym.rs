@@ -85,8 +85,9 @@ fn import(link: &Link<'_>, id: SymId) -> Entry {
         entry.shndx = link.out_of(made).map_or(0, |o| o.shndx);
         entry.value = link.addrs[id.i()];
         entry.size = winner.map_or(0, |s| s.size);
-        let weak = winner.is_some_and(|s| s.is_weak());
-        entry.info = (if weak { bind::WEAK } else { bind::GLOBAL }) << 4 | kind::OBJECT;
+        // The copy takes the library's place: what was unique stays so.
+        let binding = winner.map_or(bind::GLOBAL, |s| s.bind);
+        entry.info = binding << 4 | kind::OBJECT;
     } else if link.need(id) & need::CANONICAL != 0 {
         entry.value = link.addrs[id.i()];
     }

@@ -8,7 +8,7 @@ use super::hash::{GnuHash, SysvHash};
 use super::versions::{Definition, Need};
 use crate::layout::{Made, Member, align_up};
 use crate::link::{Link, attr, need};
-use crate::object::{Home, SymId};
+use crate::object::{FileId, Home, SymId};
 use crate::resolve::mention;
 use crate::scan::Totals;
 
@@ -327,6 +327,17 @@ fn count_got(link: &mut Link<'_>) {
 }
 
 fn plan_copies(link: &Link<'_>, plan: &mut Plan, asked: Vec<SymId>) {
+    if asked.is_empty() {
+        return;
+    }
+    // Other names of the same data must move with it.
+    let mut names: FxHashMap<(FileId, u64), Vec<SymId>> = FxHashMap::default();
+    for (at, def) in link.res.defs.iter().enumerate().filter(|(_, def)| def.is_shared()) {
+        let id = SymId(at as u32);
+        if let Some(symbol) = link.res.winner(id) {
+            names.entry((def.file(), symbol.value)).or_default().push(id);
+        }
+    }
     let mut sizes: FxHashMap<Made, u64> = FxHashMap::default();
     for id in asked {
         if plan.slots(id).copy != NONE {
@@ -338,19 +349,10 @@ fn plan_copies(link: &Link<'_>, plan: &mut Plan, asked: Vec<SymId>) {
             continue;
         };
         let same = |s: &crate::object::Symbol| s.value == symbol.value && s.home == symbol.home;
-        // Other names of the same data must move with it.
-        let mut ids = vec![id];
-        let mut size = symbol.size;
-        for alias in library.defined.iter().filter(|s| same(&library.symbols.get(s.index))) {
-            size = size.max(library.symbols.get(alias.index).size);
-            if let Some(other) = link.res.names.find(alias.name, alias.hash)
-                && other != id
-                && link.res.defs[other.i()].is_shared()
-                && link.res.defs[other.i()].file() == def.file()
-            {
-                ids.push(other);
-            }
-        }
+        let mut ids = names.get(&(def.file(), symbol.value)).cloned().unwrap_or_default();
+        ids.retain(|other| link.res.winner(*other).is_some_and(|s| same(&s)));
+        let aliases = library.defined.iter().map(|s| library.symbols.get(s.index)).filter(same);
+        let size = aliases.map(|s| s.size).max().unwrap_or(symbol.size);
         let inside = |&(from, to): &(u64, u64)| from <= symbol.value && symbol.value < to;
         let made = match library.read_only.iter().any(inside) {
             true => Made::CopyRelro,
@@ -381,6 +383,9 @@ pub fn copies_size(link: &Link<'_>, made: Made) -> u64 {
 pub fn plan_dynsyms(link: &mut Link<'_>) {
     let mut imports = Vec::new();
     let mut exports = Vec::new();
+    // `foo` and `foo@V` can be one symbol of a library: one copy, one name in the table.
+    let mut copied: FxHashMap<u64, SymId> = FxHashMap::default();
+    let mut again = Vec::new();
     for at in 0..link.res.names.len() {
         let id = SymId(at as u32);
         let bits = link.attrs[at];
@@ -391,6 +396,13 @@ pub fn plan_dynsyms(link: &mut Link<'_>) {
         let named = link.res.mentions[at] & (mention::STRONG | mention::WEAK) != 0
             && !link.options.gc_sections;
         if bits & attr::EXPORT != 0 || ours {
+            if bits & attr::IMPORT != 0 {
+                let first = *copied.entry(link.res.defs[at].0).or_insert(id);
+                if first != id {
+                    again.push((id, first));
+                    continue;
+                }
+            }
             exports.push(id);
         } else if bits & attr::DYNAMIC != 0 && (named || needs & (need::USED | need::DYNSYM) != 0) {
             imports.push(id);
@@ -407,6 +419,9 @@ pub fn plan_dynsyms(link: &mut Link<'_>) {
     imports.append(&mut exports);
     for (index, &id) in imports.iter().enumerate() {
         link.plan.slots_mut(id).dynsym = index as u32 + 1;
+    }
+    for (id, first) in again {
+        link.plan.slots_mut(id).dynsym = link.plan.slots(first).dynsym;
     }
     if link.options.hash_style.sysv {
         link.plan.sysv_hash = Some(SysvHash::plan(imports.len() as u32 + 1));

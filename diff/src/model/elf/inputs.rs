@@ -61,6 +61,10 @@ pub(super) struct Inputs<'a> {
     pub(super) library: FxHashMap<&'a str, u64>,
     pub(super) commons: Vec<Common<'a>>,
     pub(super) wrapped: Vec<&'a str>,
+    /// `--gc-sections`: sections that are not there say nothing.
+    pub(super) gc: bool,
+    /// Archives whose members all take part.
+    pub(super) whole: Vec<&'a str>,
     /// `--defsym` names and values.
     pub(super) defsyms: Vec<(&'a str, &'a str)>,
 }
@@ -151,8 +155,17 @@ impl<'a> Inputs<'a> {
     }
 
     fn options(&mut self, args: &'a [String]) {
+        let mut whole = false;
         for (i, arg) in args.iter().enumerate() {
             let bare = arg.trim_start_matches('-');
+            match bare {
+                "whole-archive" => whole = true,
+                "no-whole-archive" => whole = false,
+                "gc-sections" => self.gc = true,
+                "no-gc-sections" => self.gc = false,
+                _ if whole => self.whole.push(arg),
+                _ => {}
+            }
             if let Some(name) = bare.strip_prefix("wrap=") {
                 self.wrapped.push(name);
             } else if bare == "wrap" && arg.starts_with('-') {

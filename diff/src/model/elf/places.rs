@@ -61,7 +61,18 @@ impl Places {
     /// Which objects are archive members that were not extracted: none of their marked sections is
     /// in the output.
     pub(super) fn absent(&self, inputs: &Inputs<'_>) -> Vec<bool> {
-        let members = || inputs.objects.iter().map(|object| object.file.ends_with(')'));
+        let members = || {
+            inputs.objects.iter().map(|object| {
+                let member = object.file.strip_suffix(')').and_then(|name| name.split_once('('));
+                let whole = |archive| inputs.whole.contains(&archive);
+                // An absolute symbol is there even if all sections are garbage.
+                let absolute = || {
+                    let mut symbols = object.symbols.iter().filter(|s| s.binding != 0);
+                    inputs.gc && symbols.any(|s| matches!(s.place, Where::Absolute))
+                };
+                member.is_some_and(|(archive, _)| !whole(archive)) && !absolute()
+            })
+        };
         if !members().any(|member| member) {
             return vec![false; inputs.objects.len()];
         }

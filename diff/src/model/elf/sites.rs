@@ -24,6 +24,8 @@ struct Pass<'p, 'j, 'a> {
     base: u64,
     /// What the last local-dynamic sequence made: a thread pointer offset if it was rewritten.
     local_dynamic: Option<u64>,
+    /// A local-dynamic sequence was kept: offsets are from the block's start.
+    block: bool,
     /// The last TLSDESC site: its index in `sites`, its symbol, whether it was kept.
     descriptor: Option<(usize, u32, bool)>,
     /// The relocation of the call that ends a TLS sequence: which site, and at what offset.
@@ -121,6 +123,7 @@ fn contents(
         output,
         base,
         local_dynamic: None,
+        block: false,
         descriptor: None,
         tls_call: None,
         sites: Vec::new(),
@@ -263,7 +266,7 @@ impl Pass<'_, '_, '_> {
                 let target = site.place.wrapping_add(signed);
                 self.judge.settle(Found::Address(target), addend, to, usage)
             }
-            Form::Size => Meaning::Size(sized(field, row.size, addend)),
+            Form::Size => Meaning::Size(field.wrapping_sub(addend)),
             Form::DtpOff => self.module_offset(signed, addend, to),
             Form::TpOff => self.judge.settle(self.thread(signed), addend, to, Use::Address),
             Form::DtpMod => Meaning::Bad("a module id without a relocation".into()),
@@ -405,9 +408,4 @@ impl Pass<'_, '_, '_> {
             _ => false,
         }
     }
-}
-
-fn sized(field: u64, size: u8, addend: u64) -> u64 {
-    let value = field.wrapping_sub(addend);
-    if size == 4 { value & 0xffff_ffff } else { value }
 }

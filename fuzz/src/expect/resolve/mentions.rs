@@ -161,6 +161,11 @@ impl<'c> Link<'c> {
                     let id = self.intern(Cow::Borrowed(&symbol.name), None);
                     self.syms[id].in_libraries = true;
                 }
+                // A definition of `foo@V` preempts the library's `foo@@V`.
+                let version = symbol.version.as_ref().map(|(version, _)| &**version);
+                if let Some(&id) = self.names.get(&(Cow::Borrowed(&*symbol.name), version)) {
+                    self.syms[id].in_libraries = true;
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use scold_diff::model::ErrorClass;
 use scold_diff::{Family, Key};
 
 use super::{Fate, Link, Winner};
-use crate::case::{Definition, DefsymValue, LibraryDefinition, SymbolKind, Visibility};
+use crate::case::{Binding, Definition, DefsymValue, LibraryDefinition, SymbolKind, Visibility};
 
 impl<'c> Link<'c> {
     pub(super) fn apply_defsyms(&mut self) {
@@ -54,11 +54,52 @@ impl<'c> Link<'c> {
                     self.findings.everything("common symbol against a library's definition", true);
                 }
                 Winner::Undefined => self.pick_winner(id, found),
+                Winner::Object { .. } => self.join_versions(id),
                 _ => {}
             }
         }
         self.check_commons_against_archives();
         self.check_versions();
+        self.check_defsyms();
+    }
+
+    /// Definitions of `foo@V` and `foo@@V` are two of one name and version.
+    fn join_versions(&mut self, id: usize) {
+        let Some(version) = self.syms[id].wanted else { return };
+        let Some(plain) = self.find(&self.syms[id].name.clone()) else { return };
+        if plain == id || self.syms[plain].version != Some((version, true)) {
+            return;
+        }
+        let weak = |id: usize| self.syms[id].binding == Binding::Weak;
+        match (weak(id), weak(plain)) {
+            (false, false) => self.findings.error(ErrorClass::DuplicateSymbol),
+            (false, true) => {
+                self.findings.everything("a strong hidden version over a weak default one", false);
+            }
+            _ => self.syms[id].winner = Winner::Alias(plain),
+        }
+    }
+
+    /// An expression of something undefined can't be evaluated.
+    fn check_defsyms(&mut self) {
+        for id in 0..self.syms.len() {
+            if self.syms[id].wanted.is_some() || !matches!(self.syms[id].winner, Winner::Alias(_)) {
+                continue;
+            }
+            match self.syms[self.follow(id)].winner {
+                Winner::Undefined => self.findings.error(ErrorClass::UndefinedSymbol),
+                // lld wants a definition in an object.
+                Winner::Library { .. } => self.findings.may(ErrorClass::UndefinedSymbol),
+                Winner::Object { .. } => match self.syms[self.follow(id)].kind {
+                    SymbolKind::Ifunc => {
+                        self.findings.everything("--defsym alias of an IFUNC", false);
+                    }
+                    // bfd: the alias has the type of what it stands for.
+                    kind => self.syms[id].kind = kind,
+                },
+                _ => {}
+            }
+        }
     }
 
     /// A name that objects mention under several versions at once: every linker folds them its own way.

@@ -284,6 +284,10 @@ impl Sites<'_, '_> {
         let addend = i128::from(at.reloc.addend);
         match at.row.form {
             Form::TpOffset => self.bounded(at, addend - HIGHEST, addend - 1)?,
+            // Linkers make it an offset from the thread pointer in programs' code.
+            Form::DtpOffset if !self.link.world.on.library && at.section.flags.exec => {
+                self.bounded(at, addend - HIGHEST, addend + HIGHEST)?;
+            }
             _ => self.bounded(at, addend, addend + HIGHEST)?,
         }
         if self.link.world.on.library && matches!(at.reloc.r_type, 22 | 44 | 50) {

@@ -67,6 +67,8 @@ impl Sites<'_, '_> {
         let sym = &self.link.syms[id];
         let version = match (&self.bounds[id].version, sym.winner) {
             (Some((version, _)), _) => Some(&**version),
+            // A library that is not needed can't be asked for a version.
+            (None, Winner::Library { library, .. }) if !self.needed[library] => None,
             (None, Winner::Library { .. }) => sym.version.map(|(version, _)| version),
             (None, _) => sym.wanted,
         };

@@ -4,7 +4,7 @@
 
 use super::super::amd64::{Form, Row, tls};
 use super::super::judge::{Found, Reference, Use};
-use super::super::object::Reloc;
+use super::super::object::{EXEC, Reloc};
 use super::Pass;
 use crate::loader::Kind;
 use crate::model::Meaning;
@@ -53,6 +53,7 @@ impl Pass<'_, '_, '_> {
             Err(text) => Meaning::Bad(text),
             Ok(tls::Access::Pair(points)) => {
                 self.local_dynamic = None;
+                self.block = true;
                 let slot = points.wrapping_sub((reloc.addend + 4) as u64);
                 match self.pair(slot, true) {
                     Ok(_) => Meaning::TlsModule,
@@ -81,6 +82,7 @@ impl Pass<'_, '_, '_> {
         match access {
             Ok(tls::Access::Descriptor(points)) => {
                 self.local_dynamic = None;
+                self.block = true;
                 match self.descriptor_slot(points.wrapping_sub(rest)) {
                     Found::Tls(address) if address == template => Meaning::TlsModule,
                     _ => Meaning::Bad("a descriptor of something else".into()),
@@ -215,6 +217,14 @@ impl Pass<'_, '_, '_> {
     pub(super) fn module_offset(&self, offset: u64, addend: u64, to: Reference<'_>) -> Meaning {
         let found = match self.local_dynamic {
             Some(base) => self.thread(base.wrapping_add(offset)),
+            // In programs' code linkers rewrite the offset without looking for its sequence.
+            None if !self.block
+                && self.section.has(EXEC)
+                && self.judge.module.executable
+                && (offset.wrapping_sub(addend) as i64) < 0 =>
+            {
+                self.thread(offset)
+            }
             None => {
                 let template = self.judge.module.image.tls.map_or(0, |tls| tls.address);
                 Found::Tls(template.wrapping_add(offset))
