@@ -285,6 +285,13 @@ impl Installed {
         }
     }
 
+    /// Why this linker is known not to do what `request` asks for.
+    fn lack(&self, request: &Request) -> Option<&'static str> {
+        let asked = |prefix: &str| request.args.iter().any(|arg| arg.starts_with(prefix));
+        let lacks = self.linker.lacks.iter();
+        lacks.filter(|(prefix, _)| asked(prefix)).map(|(_, reason)| *reason).next()
+    }
+
     fn refusal(&self, said: String) -> Outcome {
         if said.contains("out of memory") || said.contains("memory exhausted") {
             return Outcome::Hung;
@@ -336,12 +343,7 @@ impl Adapter for Installed {
     }
 
     fn link(&self, request: &Request, limit: Duration) -> Outcome {
-        let lack = self
-            .linker
-            .lacks
-            .iter()
-            .find(|(prefix, _)| request.args.iter().any(|arg| arg.starts_with(prefix)));
-        if let Some((_, reason)) = lack {
+        if let Some(reason) = self.lack(request) {
             return Outcome::Unsupported(reason);
         }
         match Scratch::with(&request.files) {
@@ -363,6 +365,9 @@ impl Adapter for Installed {
     }
 
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
+        if let Some(reason) = self.lack(request) {
+            return Some(Outcome::Unsupported(reason));
+        }
         let scratch = Scratch::with(&request.files).ok()?;
         let mut args = vec!["-r".to_owned()];
         args.extend(emulation(request.target).map(|name| format!("-m{name}")));

@@ -10,6 +10,7 @@ mod host;
 mod values;
 
 use std::collections::BTreeMap;
+use std::sync::Once;
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
 use crate::loader::{Cell, Content, Kind, Module};
@@ -35,7 +36,11 @@ impl Oracle for Execute {
         if !native || evidence.request.target != Target::AMD64_ELF {
             return;
         }
-        let Some(host) = Host::get() else { return };
+        let Some(host) = Host::get() else {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| eprintln!("the execute oracle is skipped: it needs a C compiler"));
+            return;
+        };
         let mut probes: BTreeMap<String, Vec<(&Trial, Answer)>> = BTreeMap::new();
         for trial in evidence.trials {
             let Some(image) = trial.outcome.image() else { continue };
@@ -184,6 +189,10 @@ impl Session<'_, '_> {
                     self.slot(*i, base, line, wanted);
                 }
                 About::Own(i) => self.own(*i, base, line),
+                About::Close if *line != "0" => {
+                    let (found, wanted) = ((*line).to_owned(), "0".to_owned());
+                    self.complain("can't be closed", "close".into(), found, wanted);
+                }
                 About::Probe(name) => probes.push((name.clone(), values.answer(line))),
                 _ => {}
             }
@@ -197,6 +206,11 @@ impl Session<'_, '_> {
                 let kind = last.split(' ').next().unwrap_or_default();
                 let shape = format!("crash in {kind}");
                 self.complain(&shape, last.into(), format!("signal {signal}"), "an answer".into());
+            }
+            End::Exit(code) if code != 0 || lines.last() != Some(&"end") => {
+                let kind = last.split(' ').next().unwrap_or_default();
+                let shape = format!("exits in {kind}");
+                self.complain(&shape, last.into(), format!("exit {code}"), "an answer".into());
             }
             End::Exit(_) => {}
         }

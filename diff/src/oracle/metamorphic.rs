@@ -20,14 +20,15 @@ pub(super) struct Metamorphic;
 pub struct Relation {
     /// `order`, `archive`, `partial`; part of the shape.
     pub name: &'static str,
-    /// The other request; none if the relation does not apply. Links that it needs are the linker's.
-    pub apply: fn(&Request, &Shared, Duration) -> Option<Request>,
+    /// The other request; none if the relation does not apply. Links that it needs are the linker's:
+    /// what came of one that made no output is the error.
+    pub apply: fn(&Request, &Shared, Duration) -> Option<Result<Request, Outcome>>,
 }
 
 /// Every relation that a request can express, one row each.
 pub static RELATIONS: &[Relation] = &[
-    Relation { name: "order", apply: |request, _, _| reordered(request) },
-    Relation { name: "archive", apply: |request, _, _| wrapped(request) },
+    Relation { name: "order", apply: |request, _, _| reordered(request).map(Ok) },
+    Relation { name: "archive", apply: |request, _, _| wrapped(request).map(Ok) },
     Relation { name: "partial", apply: partial },
 ];
 
@@ -48,7 +49,10 @@ impl Oracle for Metamorphic {
                 else {
                     continue;
                 };
-                let outcome = trial.linker.link(&variant, evidence.limit);
+                let outcome = match variant {
+                    Ok(variant) => trial.linker.link(&variant, evidence.limit),
+                    Err(outcome) => outcome,
+                };
                 // Markers and names stay: the output is read as the original's.
                 let other = Trial::of(&trial.linker, evidence.request, outcome);
                 compare(evidence, trial, &other, relation.name, ruling);
@@ -209,7 +213,11 @@ fn global_names(file: &File) -> Vec<Vec<u8>> {
 }
 
 /// All objects joined by `-r` first.
-fn partial(request: &Request, linker: &Shared, limit: Duration) -> Option<Request> {
+fn partial(
+    request: &Request,
+    linker: &Shared,
+    limit: Duration,
+) -> Option<Result<Request, Outcome>> {
     let at = objects(request);
     let first = *at.first()?;
     // Options about symbols act twice, and what stands in between loses its place.
@@ -217,7 +225,10 @@ fn partial(request: &Request, linker: &Shared, limit: Duration) -> Option<Reques
     (request.args.iter().enumerate().all(plain) && independent(request)).then_some(())?;
     let mut join = request.clone();
     join.args = at.iter().map(|i| request.args[*i].clone()).collect();
-    let Outcome::Linked(bytes) = linker.join(&join, limit)? else { return None };
+    let bytes = match linker.join(&join, limit)? {
+        Outcome::Linked(bytes) => bytes,
+        failed => return Some(Err(failed)),
+    };
     let mut other = request.clone();
     other.args[first] = "joined.o".into();
     let mut position = 0;
@@ -226,7 +237,7 @@ fn partial(request: &Request, linker: &Shared, limit: Duration) -> Option<Reques
         position - 1 == first || !at.contains(&(position - 1))
     });
     other.files.push(File { name: "joined.o".into(), bytes: bytes.into() });
-    Some(other)
+    Some(Ok(other))
 }
 
 #[cfg(test)]

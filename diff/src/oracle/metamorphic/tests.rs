@@ -30,6 +30,35 @@ impl Adapter for Partial {
     }
 }
 
+/// A linker that links, but crashes on `-r`.
+struct NoJoin(Shared);
+
+impl Adapter for NoJoin {
+    fn name(&self) -> &str {
+        "no-join"
+    }
+    fn version(&self) -> &str {
+        "1.0"
+    }
+    fn link(&self, request: &Request, limit: Duration) -> Outcome {
+        self.0.link(request, limit)
+    }
+    fn join(&self, _: &Request, _: Duration) -> Option<Outcome> {
+        Some(Outcome::Crashed("signal 11".into()))
+    }
+}
+
+#[test]
+fn a_crash_on_partial_links_shows() {
+    let linkers = adapter::select(&[adapter::REFERENCE.into()], &[]).unwrap();
+    let mut request = subject::request();
+    request.args.retain(|arg| request.files.iter().any(|file| file.name == *arg));
+    let linker: Shared = Arc::new(NoJoin(linkers[0].clone()));
+    let limit = Duration::from_secs(20);
+    let applied = partial(&request, &linker, limit);
+    assert!(matches!(applied, Some(Err(Outcome::Crashed(_)))));
+}
+
 fn complaints(linker: &Shared) -> Vec<String> {
     let request = subject::request();
     let limit = Duration::from_secs(20);
