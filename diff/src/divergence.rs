@@ -4,15 +4,18 @@
 //! `corpus/known/` lists bugs that are reported already. Both are compiled in. An entry that nothing
 //! matched in a full campaign is stale: [`Rules::unmatched`]. DIVERGENCES.md is made by [`markdown`].
 
+mod symbols;
+
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, REFERENCE};
 use crate::oracle::Relocations;
 use crate::{Key, Request, Value};
+pub use symbols::Symbol;
 
 /// Known bugs, a file per linker.
 const KNOWN: &[&str] = &[
@@ -52,7 +55,18 @@ pub struct Divergence {
     /// `absent` for none. Any if empty.
     #[serde(default)]
     pub values: Vec<String>,
-    /// Linkers that do it, globs over the adapter's family; `*` for any.
+    /// What the values are, in order: this linker's, then the one demanded or the others'; globs. One
+    /// of the pairs must match. Any if empty.
+    #[serde(default)]
+    pub pairs: Vec<[String; 2]>,
+    /// A text from which on both values must be the same: ` absolute `.
+    #[serde(default)]
+    pub same_from: String,
+    /// What the symbol of the fact must be.
+    #[serde(default)]
+    pub symbol: Option<Symbol>,
+    /// Linkers that do it, globs over the adapter's family; `*` for any but the reference, which
+    /// follows the project's policy.
     pub linkers: Vec<String>,
     /// Their versions, such as `>=14, <20`; all if empty.
     #[serde(default)]
@@ -78,7 +92,8 @@ impl Divergence {
         self.effect == Effect::Poison
     }
 
-    /// Whether the two values are of two different kinds among `values` (or of the only one).
+    /// Whether the two values are one of `pairs`, of two different kinds among `values` (or of the only
+    /// one), and have the same tail.
     fn pairs(&self, question: &Question<'_>) -> bool {
         let text = |value: Option<&Value>| value.map_or("absent".into(), ToString::to_string);
         let (found, wanted) = (text(question.found), text(question.wanted));
@@ -86,6 +101,12 @@ impl Divergence {
             let all = self.values.iter().enumerate();
             all.filter(|(_, pattern)| glob(pattern, text)).map(|(i, _)| i).collect::<Vec<_>>()
         };
+        let tail = |text: &str| text.find(&self.same_from).map(|at| text[at..].to_owned());
+        let same = self.same_from.is_empty() || tail(&found) == tail(&wanted);
+        let pair = |[one, other]: &[String; 2]| glob(one, &found) && glob(other, &wanted);
+        if !same || !(self.pairs.is_empty() || self.pairs.iter().any(pair)) {
+            return false;
+        }
         let (found, wanted) = (kinds(&found), kinds(&wanted));
         match self.values.len() {
             0 => true,
@@ -106,6 +127,7 @@ impl Divergence {
             && self.args.iter().all(arg)
             && self.pairs(question)
             && (self.with.is_empty() || question.relocations.have(&self.with))
+            && self.symbol.is_none_or(|symbol| symbol.describes(question))
     }
 }
 
@@ -175,8 +197,7 @@ impl Rules {
         RULES.get_or_init(|| {
             let mut texts = vec![include_str!("../../divergences.toml")];
             texts.extend(KNOWN);
-            // A test reads the same text: it can't be malformed here.
-            Self::parse(&texts).unwrap_or_default()
+            Self::parse(&texts).expect("the rules are compiled in, and a test reads them")
         })
     }
 
@@ -238,7 +259,10 @@ impl Rules {
 
 /// Whether an entry with these linkers and versions is about `linker`.
 fn by(linkers: &[String], versions: &str, linker: &dyn Adapter) -> bool {
-    linkers.iter().any(|pattern| glob(pattern, linker.family())) && in_range(versions, linker)
+    let family = linker.family();
+    let named =
+        |pattern: &String| glob(pattern, family) && (family != REFERENCE || pattern == family);
+    linkers.iter().any(named) && in_range(versions, linker)
 }
 
 fn in_range(versions: &str, linker: &dyn Adapter) -> bool {
@@ -307,6 +331,12 @@ pub fn markdown(rules: &Rules) -> String {
             entry.linkers.join(", "),
             entry.source,
         );
+        for [found, wanted] in &entry.pairs {
+            let _ = writeln!(text, "- value: `{found}` for `{wanted}`");
+        }
+        if let Some(symbol) = entry.symbol {
+            let _ = writeln!(text, "- symbol: {}", symbol.name());
+        }
         if !entry.values.is_empty() {
             let values: Vec<String> = entry.values.iter().map(|v| format!("`{v}`")).collect();
             let _ = writeln!(text, "- values: {}", values.join(" ~ "));

@@ -122,6 +122,11 @@ impl Expectation {
         self.open.iter().find(|open| open.covers(key, strictness)).map(|open| open.reason)
     }
 
+    /// Whether a decision that the linker must take as a whole is about `key`.
+    pub fn chooses(&self, key: &Key) -> bool {
+        self.choices.iter().any(|choice| choice.alternatives[0].iter().any(|(k, _)| k == key))
+    }
+
     /// Holds `found` against the expectation.
     pub fn judge(&self, found: &Facts, strictness: Strictness) -> Judgement {
         let mut judgement = Judgement::default();

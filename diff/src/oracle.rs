@@ -251,7 +251,11 @@ impl Ruling {
             found: differing.found,
             wanted: differing.wanted,
         };
-        if let Some(divergence) = evidence.rules.explain(&question) {
+        // Where one answer is demanded everywhere, a rule about one key can't say that two will do.
+        let bound = oracle == "expected"
+            && evidence.expected.is_some_and(|expected| expected.chooses(differing.key));
+        let divergence = evidence.rules.explain(&question);
+        if let Some(divergence) = divergence.filter(|entry| entry.poisons() || !bound) {
             self.explained.push(divergence.id.clone());
             if divergence.poisons() {
                 self.poisoned.push((name.into(), divergence.id.clone()));

@@ -120,6 +120,48 @@ fn entries_match_both_values_and_count() {
 }
 
 #[test]
+fn pairs_are_ordered_tails_are_compared_and_the_reference_is_not_excused() {
+    let entry = |key: &str, what: &str, linkers: &str| {
+        let text = format!(
+            "[[divergence]]\nid=\"d\"\nkey=\"{key}\"\n{what}\nlinkers=[\"{linkers}\"]\nreason=\"r\"\nsource=\"s\""
+        );
+        Rules::parse(&[&text]).unwrap()
+    };
+    let request =
+        Request { target: Target::AMD64_ELF, mode: Mode::Exe, args: vec![], files: vec![] };
+    let relocations = Relocations::of(&request);
+    let ask = |rules: &Rules, linker: &'static str, key: &Key, found: &Value, wanted: &Value| {
+        let linker = Fake(linker, "1.0");
+        let (found, wanted) = (Some(found), Some(wanted));
+        let relocation = None;
+        let question = Question {
+            request: &request,
+            linker: &linker,
+            key,
+            relocation,
+            relocations: &relocations,
+            found,
+            wanted,
+        };
+        rules.explain(&question).is_some()
+    };
+    let text = |text: &str| Value::Text(text.into());
+    let key = Key::new(Family::Perm, "a.o:.rodata");
+    let rules = entry("perm.*", "pairs=[[\"*rx*\", \"*r-*\"]]", "*");
+    assert!(ask(&rules, "gold", &key, &text("rx"), &text("r-")));
+    assert!(!ask(&rules, "gold", &key, &text("r-"), &text("rx")));
+    assert!(!ask(&rules, REFERENCE, &key, &text("rx"), &text("r-")));
+    let rules = entry("perm.*", "same_from=\" absolute \"", "*");
+    assert!(ask(&rules, "gold", &key, &text("Func absolute 0x1"), &text("Object absolute 0x1")));
+    assert!(!ask(&rules, "gold", &key, &text("Func absolute 0x1"), &text("Func absolute 0x2")));
+    // Nothing here mentions the name: no condition on it holds.
+    let rules = entry("site.*", "symbol=\"weak-undefined\"", "*");
+    let (null, dynamic) = (Meaning::Absolute(0), Meaning::Dynamic("f".into()));
+    let site = Key::new(Family::Site, "a.o:.text+0x1");
+    assert!(!ask(&rules, "gold", &site, &Value::Ref(null), &Value::Ref(dynamic)));
+}
+
+#[test]
 fn malformed_entries_are_refused() {
     assert!(Rules::parse(&["[[divergence]]\nid = \"x\""]).is_err());
     assert!(Rules::parse(&["[[divergences]]"]).is_err());

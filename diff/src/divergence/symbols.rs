@@ -1,0 +1,99 @@
+//! Conditions on the symbol of a fact: a request's inputs in, whether a divergence may be about it out.
+//!
+//! It must not know what linkers made of the symbol.
+
+use object::elf::{SHN_ABS, STT_COMMON, STT_OBJECT};
+use object::read::archive::ArchiveFile;
+use object::read::elf::{ElfFile64, ElfSymbol64};
+use object::{Object as _, ObjectKind, ObjectSymbol as _, SymbolFlags, SymbolSection};
+use serde::Deserialize;
+
+use super::Question;
+use crate::{Family, Request, Value};
+
+/// What a symbol must be.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symbol {
+    /// Nothing defines it and no reference is strong.
+    WeakUndefined,
+    /// A library defines it as data.
+    LibraryObject,
+    /// A library defines it as a number.
+    LibraryAbsolute,
+}
+
+impl Symbol {
+    /// The name used in `divergences.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WeakUndefined => "weak-undefined",
+            Self::LibraryObject => "library-object",
+            Self::LibraryAbsolute => "library-absolute",
+        }
+    }
+
+    /// Whether the fact's symbol is that.
+    pub(super) fn describes(self, question: &Question<'_>) -> bool {
+        name(question).is_some_and(|name| self.is(question.request, &name))
+    }
+
+    fn is(self, request: &Request, name: &str) -> bool {
+        let mut any = false;
+        let mut all = true;
+        each(request, name, &mut |library, symbol| {
+            let defined = !symbol.is_undefined();
+            let SymbolFlags::Elf { st_info, .. } = symbol.flags() else { return };
+            let data = matches!(st_info.st_type(), STT_OBJECT | STT_COMMON);
+            let absolute = symbol.elf_symbol().st_shndx.get(symbol.endian()) == SHN_ABS;
+            match self {
+                Self::WeakUndefined => {
+                    any |= !library;
+                    all &= !defined && (library || symbol.is_weak());
+                }
+                Self::LibraryObject => any |= library && defined && data,
+                Self::LibraryAbsolute => any |= library && defined && absolute,
+            }
+        });
+        any && all
+    }
+}
+
+/// The name that the fact is about, without its version.
+fn name(question: &Question<'_>) -> Option<String> {
+    let key = question.key;
+    let base = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+    if matches!(key.family, Family::Import | Family::Export | Family::Lookup) {
+        return Some(base(&key.rest));
+    }
+    let dynamic = |value: &Value| value.to_string().strip_prefix("dynamic ").map(base);
+    [question.found, question.wanted].into_iter().flatten().find_map(dynamic)
+}
+
+/// Calls `see` with each global symbol of that name, and whether a library has it.
+fn each(
+    request: &Request,
+    name: &str,
+    see: &mut dyn FnMut(bool, &ElfSymbol64<'_, '_, object::Endianness>),
+) {
+    let mut read = |bytes: &[u8]| {
+        let Ok(elf) = ElfFile64::<object::Endianness>::parse(bytes) else { return };
+        let library = elf.kind() == ObjectKind::Dynamic;
+        let look = |symbol: ElfSymbol64<'_, '_, object::Endianness>| {
+            let named = symbol.name().unwrap_or_default().split('@').next() == Some(name);
+            if named && symbol.is_global() && symbol.section() != SymbolSection::None {
+                see(library, &symbol);
+            }
+        };
+        if library { elf.dynamic_symbols().for_each(look) } else { elf.symbols().for_each(look) }
+    };
+    for file in &request.files {
+        match ArchiveFile::parse(&*file.bytes) {
+            Ok(archive) => {
+                let members = archive.members().flatten();
+                members.filter_map(|member| member.data(&*file.bytes).ok()).for_each(&mut read);
+            }
+            Err(_) => read(&file.bytes),
+        }
+    }
+}
