@@ -83,7 +83,8 @@ fn bind_definition(
             let bound = Some((Box::from(version), default));
             if !known {
                 link.findings.may(ErrorClass::UndefinedVersion);
-                link.findings.everything("a version that no script defines", true);
+                let name = sym.name.clone();
+                link.findings.name(&name, "a version that no script defines", true);
             }
             bound
         }
@@ -91,9 +92,8 @@ fn bind_definition(
             Assigned::Local => return Bound::default(),
             Assigned::Global(version) => version.map(|version| (Box::from(version), true)),
             Assigned::Disputed => {
-                let name = sym.name.clone().into_owned();
-                link.findings.everything("global and local globs that both match", false);
-                drop(name);
+                let name = sym.name.clone();
+                link.findings.name(&name, "global and local globs that both match", false);
                 None
             }
         },
@@ -112,7 +112,8 @@ fn bind_definition(
     let dynamic = on.library && sym.visibility == Visibility::Default && !symbolic;
     if on.library && symbolic && sym.binding == Binding::Unique {
         // bfd never binds unique symbols symbolically.
-        link.findings.everything("-Bsymbolic and STB_GNU_UNIQUE", true);
+        let name = sym.name.clone();
+        link.findings.name(&name, "-Bsymbolic and STB_GNU_UNIQUE", true);
     }
     Bound { exported: true, version, dynamic }
 }

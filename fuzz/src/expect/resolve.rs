@@ -111,6 +111,36 @@ impl Findings {
         self.open.push(Open { family: Some(key.family), rest: key.rest, reason, policy: true });
     }
 
+    /// Leaves what an unusual relocation does open, or to the linker's policy: its place, the bytes
+    /// around it (a relaxation may have changed them), whether it is refused.
+    pub(crate) fn place(&mut self, section: &str, offset: u64, reason: &'static str, policy: bool) {
+        let site = format!("{section}+{offset:#x}");
+        let mut add = |family, rest: &str| {
+            self.open.push(Open { family: Some(family), rest: rest.into(), reason, policy });
+        };
+        add(Family::Error, "");
+        add(Family::Site, &site);
+        add(Family::Bytes, section);
+    }
+
+    /// Leaves what becomes of a name open, or to the linker's policy: how it is exported, imported and
+    /// found, what refers to it, what that needs. Sections, permissions, arrays, unwinding stay.
+    pub(crate) fn name(&mut self, name: &str, reason: &'static str, policy: bool) {
+        let tail = format!("{name}@*");
+        let mut add = |family, rest: &str| {
+            self.open.push(Open { family: Some(family), rest: rest.into(), reason, policy });
+        };
+        for family in [Family::Export, Family::Import] {
+            add(family, name);
+            add(family, &tail);
+        }
+        add(Family::Lookup, name);
+        use Family::{Dynamic, Entry, Error, Needed, Site, Tls};
+        for family in [Dynamic, Entry, Error, Needed, Site, Tls] {
+            add(family, "*");
+        }
+    }
+
     /// Leaves everything open, or to the linker's policy.
     pub(crate) fn everything(&mut self, reason: &'static str, policy: bool) {
         self.open.push(Open { family: None, rest: "*".into(), reason, policy });

@@ -205,11 +205,32 @@ impl<'l, 'c> Sites<'l, 'c> {
         }
     }
 
+    /// Leaves what this relocation does open.
+    fn open_place(&mut self, at: &At<'_>, reason: &'static str, policy: bool) {
+        let site = (at.file, at.index, at.reloc.offset);
+        self.open_offset(site, reason, policy);
+    }
+
+    fn open_offset(
+        &mut self,
+        (file, index, offset): (usize, usize, u64),
+        reason: &'static str,
+        policy: bool,
+    ) {
+        // Arrays, unwind tables and merged strings have no sites: their facts hang on the relocation.
+        if is_taken_apart(self.link.section(file, index)) {
+            return self.findings.everything(reason, policy);
+        }
+        let label = self.labels[file][index].clone();
+        self.findings.place(&label, offset, reason, policy);
+    }
+
     fn site(&mut self, file: usize, index: usize, section: &Section, reloc: &Reloc) {
         let Some(row) = amd64::find(reloc.r_type) else {
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.may(ErrorClass::BadInput);
-            self.findings.everything("a relocation that objects don't carry", false);
+            let reason = "a relocation that objects don't carry";
+            self.open_offset((file, index, reloc.offset), reason, false);
             return;
         };
         if row.form == Form::Nothing {

@@ -105,6 +105,32 @@ fn survey_a_linker() {
     };
 }
 
+/// An open without a family hides every difference of a case: few cases may have one.
+#[test]
+fn few_cases_are_open_as_a_whole() {
+    const CASES: usize = 400;
+    let modes = scold_diff::Mode::ALL;
+    let mut whole: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut count = 0;
+    for i in 0..CASES {
+        let case = generate::seeded(7, i as u64, Target::AMD64_ELF, modes[i % modes.len()]);
+        let expectation = expect(&case);
+        let mut reasons: Vec<&str> = Vec::new();
+        let opens = expectation.open.iter().filter(|open| open.family.is_none());
+        reasons.extend(opens.map(|open| open.reason));
+        reasons.sort_unstable();
+        reasons.dedup();
+        count += usize::from(!reasons.is_empty());
+        for reason in reasons {
+            *whole.entry(reason).or_default() += 1;
+        }
+    }
+    assert!(count * 100 <= CASES * CEILING, "{count} of {CASES}: {whole:#?}");
+}
+
+/// In percent.
+const CEILING: usize = 4;
+
 /// One object with a word that refers to a symbol, linked beside `other`.
 fn word_to(symbol: crate::case::Symbol, mode: scold_diff::Mode) -> Case {
     use crate::case::{

@@ -53,7 +53,9 @@ impl Sites<'_, '_> {
                 if section.kind == kind && self.link.fates[file][index] == Fate::Live {
                     let (priority, odd) = priority(&section.name, plain);
                     if odd {
-                        self.findings.everything("an array section of an odd name", false);
+                        for family in [Family::Init, Family::Fini] {
+                            self.findings.open(family, "*", "an array section of an odd name");
+                        }
                     }
                     sections.push((priority, file, index));
                 }

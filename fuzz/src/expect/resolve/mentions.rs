@@ -81,7 +81,7 @@ impl<'c> Link<'c> {
             if symbol.definition != Definition::Undefined {
                 // A reference left by a discarded copy: does its visibility count?
                 if symbol.visibility != old.visibility {
-                    self.findings.everything("visibility of a discarded definition", true);
+                    self.findings.name(&old.name, "visibility of a discarded definition", true);
                 }
             }
             return;

@@ -51,7 +51,8 @@ impl<'c> Link<'c> {
             let found = provided.get(&key).copied();
             match sym.winner {
                 Winner::Common { .. } if found.is_some() => {
-                    self.findings.everything("common symbol against a library's definition", true);
+                    let name = sym.name.clone();
+                    self.findings.name(&name, "common symbol against a library's definition", true);
                 }
                 Winner::Undefined => self.pick_winner(id, found),
                 Winner::Object { .. } => self.join_versions(id),
@@ -114,7 +115,8 @@ impl<'c> Link<'c> {
             if plain.in_objects || (plain.in_libraries && sym.winner != Winner::Undefined) {
                 self.findings.may(ErrorClass::DuplicateSymbol);
                 self.findings.may(ErrorClass::UndefinedSymbol);
-                self.findings.everything("one name under several versions", true);
+                let name = plain.name.clone();
+                self.findings.name(&name, "one name under several versions", true);
             }
         }
     }

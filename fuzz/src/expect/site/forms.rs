@@ -68,7 +68,7 @@ impl Sites<'_, '_> {
         let sum = value.wrapping_add(at.reloc.addend as u64);
         if at.row.is_disputed(sum) {
             self.findings.may(ErrorClass::RelocOverflow);
-            self.findings.everything("bfd's and mold's ranges of narrow fields", true);
+            self.open_place(at, "bfd's and mold's ranges of narrow fields", true);
         }
         if !at.row.fits(sum) {
             self.findings.error(ErrorClass::RelocOverflow);
@@ -137,7 +137,7 @@ impl Sites<'_, '_> {
                 let value = i128::from(offset) + addend - i128::from(at.reloc.offset);
                 if at.row.is_disputed(value as u64) {
                     self.findings.may(ErrorClass::RelocOverflow);
-                    self.findings.everything("bfd's and mold's ranges of narrow fields", true);
+                    self.open_place(at, "bfd's and mold's ranges of narrow fields", true);
                 }
                 self.bounded(at, value, value)
             }
