@@ -189,7 +189,7 @@ impl Session<'_, '_> {
                     self.slot(*i, base, line, wanted);
                 }
                 About::Own(i) => self.own(*i, base, line),
-                About::Close if *line != "0" => {
+                About::Close if line.parse().is_ok_and(|code: i32| code != 0) => {
                     let (found, wanted) = ((*line).to_owned(), "0".to_owned());
                     self.complain("can't be closed", "close".into(), found, wanted);
                 }
