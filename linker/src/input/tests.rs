@@ -111,6 +111,15 @@ fn version_scripts() {
 }
 
 #[test]
+fn exporting_everything_beats_hiding_everything() {
+    for text in ["V { global: *; local: *; };", "V { local: *; global: *; };"] {
+        let script = VersionScript::parse(text.as_bytes(), "v").unwrap();
+        let matcher = VersionMatcher::new(&script);
+        assert_eq!(matcher.assign(b"a"), Some(Assignment::Global(0)), "{text}");
+    }
+}
+
+#[test]
 fn malformed_version_scripts_say_where() {
     for (text, offset, part) in [
         ("V {", Some(3), "found the end"),

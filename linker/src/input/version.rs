@@ -188,7 +188,10 @@ impl<'a> VersionMatcher<'a> {
 
     fn add(&mut self, pattern: &'a Pattern, to: Assignment) {
         if pattern.is_star() {
-            self.star = Some(to);
+            // As with exact names: `global: *; local: *;` exports.
+            if to != Assignment::Local || self.star.is_none() {
+                self.star = Some(to);
+            }
         } else if pattern.is_glob {
             self.globs.push((pattern, to));
         } else {
