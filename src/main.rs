@@ -87,8 +87,7 @@ impl Command {
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     if args.next().is_some_and(|name| prefix::is_linker(&name)) {
-        let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-        return ExitCode::from(scold_linker::command::run(args));
+        return ExitCode::from(scold_linker::command::run_os(args));
     }
     exit::code(Cli::parse().command.run())
 }

@@ -3,6 +3,7 @@
 //! `ld-scold` is nothing but this; `scold` is this too when it is called `ld` or `ld.scold` (through
 //! the links that `scold prefix DIR` makes) and for `scold link`.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -16,6 +17,17 @@ use crate::{Error, ErrorKind, Errors, Inputs, Options, Report};
 /// starts with `GNU ld` for an old one, so it does not.
 pub const VERSION: &str =
     concat!("scold ld.scold ", env!("CARGO_PKG_VERSION"), " (compatible with GNU linkers)");
+
+/// Like [`run`], with arguments as the system gives them: one that is not UTF-8 is an error.
+pub fn run_os(args: impl Iterator<Item = OsString>) -> u8 {
+    match args.map(OsString::into_string).collect() {
+        Ok(args) => run(args),
+        Err(arg) => {
+            let _ = writeln!(io::stderr(), "ld.scold: error: argument {arg:?} is not UTF-8");
+            1
+        }
+    }
+}
 
 /// Runs the linker as a program: `args` without the program's name. Gives the exit code.
 pub fn run(args: Vec<String>) -> u8 {
@@ -63,8 +75,9 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
     for section in &report.removed {
         print(&format!("removing unused section {section}\n"));
     }
-    sink.commit().map_err(|error| cannot_write(&error, &options.output))?;
+    // First what may fail beside the output: a link that fails leaves none.
     side_files(options, &inputs, &report)?;
+    sink.commit().map_err(|error| cannot_write(&error, &options.output))?;
     // The process ends here; unmapping hundreds of megabytes first would only take time.
     std::mem::forget(inputs);
     Ok(())
@@ -151,6 +164,30 @@ mod tests {
     fn the_version_is_not_taken_for_an_old_linker() {
         assert!(VERSION.contains("GNU"), "libtool and configure look for it");
         assert!(!VERSION.starts_with("GNU ld "), "Go would take the version for that of GNU ld");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_argument_that_is_no_text_is_an_error() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let args = [OsString::from("--version"), OsString::from_vec(vec![0xff, 0xfe])];
+        assert_eq!(run_os(args.into_iter()), 1);
+    }
+
+    #[test]
+    fn an_unwritable_map_leaves_no_output() {
+        let out = std::env::temp_dir().join(format!("scold-map-{}", std::process::id()));
+        let object = out.with_extension("o");
+        std::fs::write(&object, crate::robustness::sample::bytes("a.o")).unwrap();
+        let link = |map: &str| {
+            let (object, out) = (object.to_str().unwrap(), out.to_str().unwrap());
+            run(["-shared", map, object, "-o", out].map(String::from).to_vec())
+        };
+        let code = link("-Map=/nonexistent/map");
+        let left = out.exists();
+        assert!(link("-Map=/dev/null") == 0 && out.exists(), "the sample links");
+        let _ = (std::fs::remove_file(&object), std::fs::remove_file(&out));
+        assert!(code == 1 && !left, "{code}");
     }
 
     #[test]

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(scold_linker::command::run(std::env::args().skip(1).collect()))
+    ExitCode::from(scold_linker::command::run_os(std::env::args_os().skip(1)))
 }
