@@ -265,10 +265,10 @@ impl Work<'_, '_, '_> {
             Relax::GdToLe | Relax::IeToLe | Relax::DescToLe
                 if link.attrs[id.i()] & attr::WEAK_UNDEF != 0 =>
             {
-                reloc.addend + 4
+                reloc.addend.wrapping_add(4)
             }
             Relax::GdToLe | Relax::IeToLe | Relax::DescToLe => {
-                link.tp_offset(address).wrapping_add(reloc.addend + 4)
+                link.tp_offset(address).wrapping_add(reloc.addend.wrapping_add(4))
             }
             Relax::GdToIe | Relax::DescToIe => link.got_address(link.plan.slots(id).gottp) as i64,
             Relax::LdToLe | Relax::DescCall => 0,

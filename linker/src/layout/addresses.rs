@@ -107,6 +107,8 @@ pub fn settle(link: &mut Link<'_>) {
             .chain(link.plan.packed_got.iter().map(|&w| link.got_address(w)))
             .collect();
         places.sort_unstable();
+        // Two relocations may fill one place; packed twice, it would get the base twice.
+        places.dedup();
         let size = crate::synthetic::relr::encode(&places, word as usize).len() as u64 * word;
         // It only grows, so this ends; what is too much is filled with empty words.
         if size <= link.outs[at].size {

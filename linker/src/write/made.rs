@@ -223,6 +223,8 @@ impl<'l, 'a> Writer<'l, 'a> {
             places.append(&mut each.packed);
         }
         places.sort_unstable();
+        // Two relocations may fill one place; packed twice, it would get the base twice.
+        places.dedup();
         let words = relr::encode(&places, self.link.arch.word as usize);
         relr::write(&words, self.link.arch.word as usize, buf);
     }

@@ -328,8 +328,8 @@ fn check_relocs(object: &Object<'_>) -> Result<()> {
             let text = "relocations against what is no symbol table";
             return Err(bad(&object.name, Some(name), None, text));
         }
-        // The null section's table is never used; the cheap check is one compare per relocation.
-        let worst = object.relocs(index as u32).iter().position(|r| r.sym >= count.max(1));
+        // Without a table not even the null symbol exists.
+        let worst = object.relocs(index as u32).iter().position(|r| r.sym >= count);
         if let Some(position) = worst {
             let name = String::from_utf8_lossy(object.section_name(at)).into_owned();
             let text = "a relocation against a symbol that does not exist";
