@@ -202,6 +202,9 @@ impl Session<'_, '_> {
             End::Timeout => {
                 self.complain("hang when loaded", last.into(), "hang".into(), "an end".into());
             }
+            // A probe may call a weak name that nobody provides: its address is null by the gABI.
+            End::Signal(_)
+                if last.starts_with("call ") && self.unprovided_weak(&script.0, &lines) => {}
             End::Signal(signal) => {
                 let kind = last.split(' ').next().unwrap_or_default();
                 let shape = format!("crash in {kind}");
@@ -255,6 +258,7 @@ impl Session<'_, '_> {
         let (kind, value) = match &cell.content {
             Content::Address(at) => ("address", Some(moved.wrapping_add(*at))),
             Content::Number(number) => ("number", Some(*number)),
+            Content::Lookup { name, .. } if self.several_versions(name) => return,
             // Calls are never bound to an executable's own canonical PLT, which dlsym finds.
             Content::Lookup { name, .. } if self.canonical_plt(cell.address, name) => return,
             Content::Lookup { addend, weak, .. } => match wanted.and_then(number) {
@@ -272,6 +276,25 @@ impl Session<'_, '_> {
             let shape = format!("{kind} slot holds something else");
             self.complain(&shape, key, format!("{found:#x}"), format!("{value:#x}"));
         }
+    }
+
+    /// Whether a weak slot of the module was found to hold null.
+    fn unprovided_weak(&self, script: &[(String, About)], lines: &[&str]) -> bool {
+        script.iter().zip(lines).any(|((_, about), line)| match about {
+            About::Slot(i) => {
+                let content = self.cells.get(*i).map(|cell| &cell.content);
+                matches!(content, Some(Content::Lookup { weak: true, .. }))
+                    && number(line) == Some(0)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the module defines `name` more than once: with a version beside none, glibc takes
+    /// whichever its hash chain has first, and `dlsym` may see another than a relocation does.
+    fn several_versions(&self, name: &str) -> bool {
+        let symbols = self.module.symbols.list.iter();
+        symbols.filter(|symbol| symbol.name == name && !symbol.undefined()).count() > 1
     }
 
     fn canonical_plt(&self, slot: u64, name: &str) -> bool {

@@ -289,6 +289,9 @@ pub fn got_relocs(link: &Link<'_>, entry: GotEntry) -> smallvec::SmallVec<[GotRe
         }
         GotEntry::Address(_) => {}
         GotEntry::TpOff(id) if dynamic(id) => list.push((0, types.tpoff, Some(id), Addend::Zero)),
+        // Null has no offset from the thread pointer: the slot stays 0, as in executables. Asking
+        // ld.so for one in a module without PT_TLS makes it divide by the alignment 0.
+        GotEntry::TpOff(id) if link.attrs[id.i()] & attr::WEAK_UNDEF != 0 => {}
         GotEntry::TpOff(id) if link.is_shared() => {
             list.push((0, types.tpoff, None, Addend::TlsOffset(id)));
         }
