@@ -18,6 +18,10 @@ pub(in crate::model::elf) struct Stub {
 ///
 /// Errors: a text, if what is there isn't one.
 pub(in crate::model::elf) fn at(image: &Image<'_>, address: u64) -> Result<Stub, String> {
+    // A call one byte before an entry may slide into it over padding: right by luck is wrong.
+    if image.tail(address).first() == Some(&0x90) {
+        return Err("padding before a PLT entry".into());
+    }
     let mut machine = Machine::new();
     match machine.follow(image, address)? {
         Value::Memory(slot) if machine.stack.is_empty() => Ok(Stub { slot, machine }),
