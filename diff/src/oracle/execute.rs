@@ -197,6 +197,12 @@ impl Session<'_, '_> {
                 _ => {}
             }
         }
+        self.ended(script, &lines, run);
+        probes
+    }
+
+    /// How the host ended: an answer to every line, or the module killed it.
+    fn ended(&mut self, script: &Script, lines: &[&str], run: &Run) {
         let last = script.0.get(lines.len()).map_or("close", |(command, _)| command);
         match run.end {
             End::Timeout => {
@@ -204,7 +210,7 @@ impl Session<'_, '_> {
             }
             // A probe may call a weak name that nobody provides: its address is null by the gABI.
             End::Signal(_)
-                if last.starts_with("call ") && self.unprovided_weak(&script.0, &lines) => {}
+                if last.starts_with("call ") && self.unprovided_weak(&script.0, lines) => {}
             End::Signal(signal) => {
                 let kind = last.split(' ').next().unwrap_or_default();
                 let shape = format!("crash in {kind}");
@@ -217,7 +223,6 @@ impl Session<'_, '_> {
             }
             End::Exit(_) => {}
         }
-        probes
     }
 
     /// The loader refused, or the module killed the host while it was opened.

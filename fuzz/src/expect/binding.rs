@@ -76,29 +76,7 @@ fn bind_definition(
     if !dynamic_table || !visible || !wanted {
         return Bound::default();
     }
-    let sym = &link.syms[id];
-    let version = match (sym.version, script) {
-        (Some((version, default)), _) => {
-            let known = script.is_some_and(|s| s.nodes.iter().any(|node| node.name == version));
-            let bound = Some((Box::from(version), default));
-            if !known {
-                link.findings.may(ErrorClass::UndefinedVersion);
-                let name = sym.name.clone();
-                link.findings.name(&name, "a version that no script defines", true);
-            }
-            bound
-        }
-        (None, Some(script)) => match assign(script, &sym.name) {
-            Assigned::Local => return Bound::default(),
-            Assigned::Global(version) => version.map(|version| (Box::from(version), true)),
-            Assigned::Disputed => {
-                let name = sym.name.clone();
-                link.findings.name(&name, "global and local globs that both match", false);
-                None
-            }
-        },
-        (None, None) => None,
-    };
+    let Some(version) = version_of(link, script, id) else { return Bound::default() };
     let sym = &link.syms[id];
     let on = &link.world.on;
     let function = matches!(sym.kind, SymbolKind::Func | SymbolKind::Ifunc);
@@ -116,6 +94,38 @@ fn bind_definition(
         link.findings.name(&name, "-Bsymbolic and STB_GNU_UNIQUE", true);
     }
     Bound { exported: true, version, dynamic }
+}
+
+/// The version a definition is exported with, if any; `None` if the script makes it local.
+fn version_of(
+    link: &mut Link<'_>,
+    script: Option<&VersionScript>,
+    id: usize,
+) -> Option<Option<(Box<str>, bool)>> {
+    let sym = &link.syms[id];
+    let version = match (sym.version, script) {
+        (Some((version, default)), _) => {
+            let known = script.is_some_and(|s| s.nodes.iter().any(|node| node.name == version));
+            let bound = Some((Box::from(version), default));
+            if !known {
+                link.findings.may(ErrorClass::UndefinedVersion);
+                let name = sym.name.clone();
+                link.findings.name(&name, "a version that no script defines", true);
+            }
+            bound
+        }
+        (None, Some(script)) => match assign(script, &sym.name) {
+            Assigned::Local => return None,
+            Assigned::Global(version) => version.map(|version| (Box::from(version), true)),
+            Assigned::Disputed => {
+                let name = sym.name.clone();
+                link.findings.name(&name, "global and local globs that both match", false);
+                None
+            }
+        },
+        (None, None) => None,
+    };
+    Some(version)
 }
 
 fn bind_undefined(link: &mut Link<'_>, id: usize, dynamic_table: bool) -> Bound {

@@ -136,25 +136,7 @@ fn user(resolution: &Resolution<'_>, id: SymId, tls: bool) -> String {
 fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymId)]) -> Vec<Error> {
     let mut errors = Vec::new();
     // Versions of definitions first: a reference may come before them.
-    let mut aliases: FxHashMap<Vec<u8>, SymId> = FxHashMap::default();
-    for &(file, _) in versioned {
-        let Some(object) = resolution.object(file) else { continue };
-        let mut found = Vec::new();
-        for version in &object.versions {
-            let id = object.id(version.sym);
-            let def = resolution.defs[id.i()];
-            if def.is_local() && def.file() == file && def.sym() == version.sym {
-                found.push((id, version.version, version.default));
-            }
-        }
-        for (id, version, default) in found {
-            if default {
-                let full = [resolution.names.get(id), b"@", version].concat();
-                aliases.insert(full, id);
-            }
-            resolution.versions.insert(id, (version, default));
-        }
-    }
+    let aliases = define_versions(resolution, versioned);
     let mut redirect: FxHashMap<SymId, SymId> = FxHashMap::default();
     for &(_, id) in versioned {
         let full = resolution.names.get(id);
@@ -186,9 +168,41 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
             resolution.defs[id.i()] = def;
         }
     }
-    if redirect.is_empty() {
-        return errors;
+    if !redirect.is_empty() {
+        redirect_mentions(resolution, &redirect);
     }
+    errors
+}
+
+/// Notes which version each definition has; the default ones also answer to `foo@V`.
+fn define_versions<'a>(
+    resolution: &mut Resolution<'a>,
+    versioned: &[(FileId, SymId)],
+) -> FxHashMap<Vec<u8>, SymId> {
+    let mut aliases = FxHashMap::default();
+    for &(file, _) in versioned {
+        let Some(object) = resolution.object(file) else { continue };
+        let mut found = Vec::new();
+        for version in &object.versions {
+            let id = object.id(version.sym);
+            let def = resolution.defs[id.i()];
+            if def.is_local() && def.file() == file && def.sym() == version.sym {
+                found.push((id, version.version, version.default));
+            }
+        }
+        for (id, version, default) in found {
+            if default {
+                let full = [resolution.names.get(id), b"@", version].concat();
+                aliases.insert(full, id);
+            }
+            resolution.versions.insert(id, (version, default));
+        }
+    }
+    aliases
+}
+
+/// Has every mention of a name that is the same as another be one of the other.
+fn redirect_mentions(resolution: &mut Resolution<'_>, redirect: &FxHashMap<SymId, SymId>) {
     for file in &mut resolution.files {
         let File::Object(object) = file else { continue };
         for id in &mut object.globals {
@@ -201,7 +215,6 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
     for id in redirect.keys() {
         resolution.mentions[id.i()] = 0;
     }
-    errors
 }
 
 /// The first library that defines `foo@V`.

@@ -260,7 +260,9 @@ impl Sites<'_, '_> {
             self.findings.may(ErrorClass::TlsMismatch);
         }
         match at.row.form {
-            Form::TpOffset if on.library && at.row.width < 8 => {
+            Form::TpOffset
+                if at.row.width < 8 && (on.library || matches!(thing, Thing::Dynamic(_))) =>
+            {
                 self.findings.error(ErrorClass::RelocDynamic);
                 self.findings.error(ErrorClass::RelocUnsupported);
                 return None;
@@ -268,11 +270,6 @@ impl Sites<'_, '_> {
             Form::TpOffset if on.library => {
                 self.static_tls = true;
                 self.word(at.section.flags.write);
-            }
-            Form::TpOffset if matches!(thing, Thing::Dynamic(_)) && at.row.width < 8 => {
-                self.findings.error(ErrorClass::RelocDynamic);
-                self.findings.error(ErrorClass::RelocUnsupported);
-                return None;
             }
             Form::DtpOffset if matches!(thing, Thing::Dynamic(_)) => {
                 self.findings.may(ErrorClass::RelocDynamic);
