@@ -77,7 +77,8 @@ pub(super) fn parts(case: &Case, kind: Kind) -> Vec<Part> {
                 (0..count).map(move |symbol| Part::LibrarySymbol { input, symbol })
             })
             .collect(),
-        Kind::Group | Kind::Section | Kind::Reloc | Kind::Symbol => objects(case)
+        Kind::Group | Kind::Section | Kind::Reloc | Kind::Symbol => case
+            .objects()
             .into_iter()
             .enumerate()
             .flat_map(|(index, object)| object_parts(object, index, kind))
@@ -149,22 +150,22 @@ fn drop_part(case: &mut Case, part: Part) {
             }
         }
         Part::Group { object, group } => {
-            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+            if let Some(object) = case.objects_mut().into_iter().nth(object) {
                 object.groups.remove(group);
             }
         }
         Part::Section { object, section } => {
-            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+            if let Some(object) = case.objects_mut().into_iter().nth(object) {
                 drop_section(object, section);
             }
         }
         Part::Reloc { object, section, reloc } => {
-            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+            if let Some(object) = case.objects_mut().into_iter().nth(object) {
                 object.sections[section].relocs.remove(reloc);
             }
         }
         Part::Symbol { object, symbol } => {
-            if let Some(object) = objects_mut(case).into_iter().nth(object) {
+            if let Some(object) = case.objects_mut().into_iter().nth(object) {
                 drop_symbol(object, symbol);
             }
         }
@@ -254,32 +255,4 @@ fn archives_mut(case: &mut Case) -> impl Iterator<Item = &mut Archive> {
         Input::Group(list) => list.as_mut_slice(),
         Input::Object(_) | Input::Library(_) => &mut [],
     })
-}
-
-/// Every object of the case in command-line order, archive members included.
-pub(super) fn objects(case: &Case) -> Vec<&Object> {
-    let mut list = Vec::new();
-    for input in &case.inputs {
-        match input {
-            Input::Object(object) => list.push(object),
-            Input::Archive(archive) => list.extend(&archive.members),
-            Input::Group(archives) => list.extend(archives.iter().flat_map(|a| &a.members)),
-            Input::Library(_) => {}
-        }
-    }
-    list
-}
-
-/// The same, to change.
-pub(super) fn objects_mut(case: &mut Case) -> Vec<&mut Object> {
-    let mut list = Vec::new();
-    for input in &mut case.inputs {
-        match input {
-            Input::Object(object) => list.push(object),
-            Input::Archive(archive) => list.extend(&mut archive.members),
-            Input::Group(archives) => list.extend(archives.iter_mut().flat_map(|a| &mut a.members)),
-            Input::Library(_) => {}
-        }
-    }
-    list
 }

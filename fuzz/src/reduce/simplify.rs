@@ -8,8 +8,6 @@ use crate::case::{
     SymbolRef, Visibility,
 };
 
-use super::remove::{objects, objects_mut};
-
 /// What a rule did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
@@ -92,7 +90,7 @@ fn plain_library(case: &mut Case, nth: usize) -> Step {
 
 fn each_section(case: &mut Case, nth: usize, rule: fn(&mut Object, usize) -> Step) -> Step {
     let mut left = nth;
-    for object in objects_mut(case) {
+    for object in case.objects_mut() {
         if left < object.sections.len() {
             return rule(object, left);
         }
@@ -167,7 +165,7 @@ fn plain_section(object: &mut Object, section: usize) -> Step {
 
 fn each_reloc(case: &mut Case, nth: usize) -> Step {
     let mut left = nth;
-    for object in objects_mut(case) {
+    for object in case.objects_mut() {
         for section in &mut object.sections {
             if let Some(reloc) = section.relocs.get_mut(left) {
                 // The addend that belongs to a PC-relative field is plainer than 0 would be.
@@ -182,7 +180,7 @@ fn each_reloc(case: &mut Case, nth: usize) -> Step {
 
 fn each_symbol(case: &mut Case, nth: usize, rule: fn(&mut Symbol) -> Step) -> Step {
     let mut left = nth;
-    for object in objects_mut(case) {
+    for object in case.objects_mut() {
         if let Some(symbol) = object.symbols.get_mut(left) {
             return rule(symbol);
         }
@@ -251,7 +249,7 @@ fn names(case: &Case) -> Vec<String> {
             list.push(base.to_owned());
         }
     };
-    for object in objects(case) {
+    for object in case.objects() {
         object.symbols.iter().for_each(|symbol| add(&symbol.name));
     }
     for input in &case.inputs {
@@ -271,7 +269,7 @@ fn rename(case: &mut Case, old: &str, new: &str) {
             name.replace_range(..version, new);
         }
     };
-    for object in objects_mut(case) {
+    for object in case.objects_mut() {
         object.symbols.iter_mut().for_each(|symbol| fix(&mut symbol.name));
         object.groups.iter_mut().for_each(|group| fix(&mut group.signature));
     }

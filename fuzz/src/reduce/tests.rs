@@ -80,7 +80,7 @@ fn big_case() -> Case {
 
 /// Every reference by index points at something.
 fn intact(case: &Case) -> bool {
-    super::remove::objects(case).into_iter().all(|object| {
+    case.objects().into_iter().all(|object| {
         let sections = object.sections.len();
         object.symbols.iter().all(|s| match s.definition {
             Definition::Section { section, .. } => section < sections,
@@ -95,7 +95,7 @@ fn intact(case: &Case) -> bool {
 }
 
 fn named_targets(case: &Case) -> Vec<String> {
-    super::remove::objects(case)
+    case.objects()
         .into_iter()
         .flat_map(|object| {
             object.sections.iter().flat_map(|s| &s.relocs).filter_map(|r| match r.symbol {
@@ -110,12 +110,12 @@ fn named_targets(case: &Case) -> Vec<String> {
 fn keeps_only_what_the_predicate_needs() {
     let case = big_case();
     let reduced = reduce(&case, Budget::default(), &mut |candidate| {
-        assert!(intact(candidate), "{} objects", super::remove::objects(candidate).len());
+        assert!(intact(candidate), "{} objects", candidate.objects().len());
         named_targets(candidate).iter().any(|name| name == "object_2_symbol_4")
     });
     assert!(reduced.minimal);
     assert!(reduced.case.options.is_empty() && reduced.case.versions.is_none());
-    let objects = super::remove::objects(&reduced.case);
+    let objects = reduced.case.objects();
     assert_eq!(objects.len(), 1);
     assert!(objects[0].groups.is_empty());
     let relocs: usize = objects[0].sections.iter().map(|s| s.relocs.len()).sum();

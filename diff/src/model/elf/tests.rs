@@ -1,11 +1,10 @@
 //! The reader against real linkers: equal facts from all, and no planted fault goes unseen.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::{self, Outcome, Shared};
-use crate::model::{Key, Value};
+use crate::model::Key;
 use crate::run::{self, End, Limits, Scratch};
 use crate::{Facts, File, Mode, Request, Target};
 
@@ -388,66 +387,4 @@ fn skip() {
     let hint = "skipped: needs `as`, `ld` and `ld.lld` (apt-get install binutils lld)";
     assert!(std::env::var_os("SCOLD_REQUIRE").is_none(), "{hint}");
     eprintln!("{hint}");
-}
-
-#[test]
-#[ignore]
-fn show() {
-    let mode: Mode = std::env::var("MODE").unwrap_or("shared".into()).parse().unwrap();
-    let more = std::env::var("MORE").unwrap_or_default();
-    let more: Vec<&str> = more.split_whitespace().collect();
-    let request = request(mode, &more).unwrap();
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let mut first: Option<Facts> = None;
-    for (name, bytes) in link(&request) {
-        if !only.is_empty() && !only.split(',').any(|o| o == name) {
-            continue;
-        }
-        std::fs::write(Path::new("/tmp").join(format!("d1-{mode}-{name}")), &bytes).unwrap();
-        let facts = super::facts(&request, &bytes);
-        let start = std::time::Instant::now();
-        for _ in 0..200 {
-            std::hint::black_box(super::facts(&request, &bytes));
-        }
-        println!("=== {name} {:?}", start.elapsed() / 200);
-        match &first {
-            None => {
-                println!("{facts}");
-                first = Some(facts);
-            }
-            Some(first) => {
-                for d in first.differences(&facts) {
-                    let text = |v: Option<&Value>| v.map_or("-".into(), |v| v.to_string());
-                    println!("  {}: {} | {}", d.key, text(d.left), text(d.right));
-                }
-            }
-        }
-    }
-}
-
-#[test]
-#[ignore]
-fn misses() {
-    let mode: Mode = std::env::var("MODE").unwrap_or("shared".into()).parse().unwrap();
-    let more = std::env::var("MORE").unwrap_or_default();
-    let more: Vec<&str> = more.split_whitespace().collect();
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let request = request(mode, &more).unwrap();
-    for (name, bytes) in link(&request) {
-        if !only.split(',').any(|o| o == name) {
-            continue;
-        }
-        let mut total = (0, 0);
-        for (section, c, p, misses) in plant(&request, &bytes, true) {
-            let mut count = std::collections::BTreeMap::new();
-            for miss in &misses {
-                let at = usize::from_str_radix(&miss[2..miss.find('.').unwrap()], 16).unwrap();
-                *count.entry(at / 8 * 8).or_insert(0) += 1;
-            }
-            let text: Vec<_> = count.iter().map(|(at, n)| format!("{at:x}*{n}")).collect();
-            println!("{name} {section}: {c} of {p} {}", text.join(" "));
-            total = (total.0 + c, total.1 + p);
-        }
-        println!("{name}: {total:?}");
-    }
 }
