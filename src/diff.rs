@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::args::{Depth, Linkers};
 use crate::exit::{Answer, Done, Failure};
+use crate::out::outln;
 use crate::print;
 
 /// Link real inputs with several linkers and judge the outputs.
@@ -58,7 +59,7 @@ impl Diff {
                     json!({ "signature": s.signature, "class": s.class(), "keys": keys })
                 })
                 .collect();
-            println!("{}", json!({ "verdicts": verdicts, "findings": complaints }));
+            outln!("{}", json!({ "verdicts": verdicts, "findings": complaints }));
             !complaints.is_empty()
         } else {
             print::examined(&examined)

@@ -8,6 +8,7 @@ use scold_diff::adapter::{ADAPTERS, Adapter, Reference};
 use scold_diff::run::{self, Limits};
 
 use crate::exit::{Answer, Done, Failure};
+use crate::out::outln;
 
 /// List linkers, loaders and assemblers found here, and what brings the missing ones.
 #[derive(Args)]
@@ -93,7 +94,7 @@ impl Doctor {
         rows.extend(TOOLS.iter().map(tool));
         if self.json {
             let json = serde_json::to_string_pretty(&rows);
-            println!("{}", json.map_err(|error| Failure::environment("json", error))?);
+            outln!("{}", json.map_err(|error| Failure::environment("json", error))?);
         } else {
             rows.iter().for_each(print);
         }
@@ -153,12 +154,12 @@ fn print(row: &Row) {
     match (version, path) {
         (None, None) => {
             let red = anstyle::AnsiColor::Yellow.on_default();
-            anstream::println!("{kind:<10} {red}{name:<12}{red:#} missing: {package}");
+            outln!("{kind:<10} {red}{name:<12}{red:#} missing: {package}");
         }
         (version, path) => {
             let version = version.as_deref().unwrap_or("no version");
             let path = path.as_ref().map_or(package.to_string(), |p| p.display().to_string());
-            anstream::println!("{kind:<10} {bold}{name:<12}{bold:#} {version} {dim}{path}{dim:#}");
+            outln!("{kind:<10} {bold}{name:<12}{bold:#} {version} {dim}{path}{dim:#}");
         }
     }
 }

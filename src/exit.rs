@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::out::errln;
+
 /// What a subcommand found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Done {
@@ -48,6 +50,6 @@ pub(crate) fn code(answer: Answer) -> ExitCode {
         Err(Failure::Environment(text)) => (3, text),
     };
     let style = anstyle::AnsiColor::Red.on_default() | anstyle::Effects::BOLD;
-    anstream::eprintln!("{style}error:{style:#} {text}");
+    errln!("{style}error:{style:#} {text}");
     ExitCode::from(code)
 }

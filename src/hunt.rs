@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::args::{Depth, Linkers, Plan, default_jobs};
 use crate::exit::{Answer, Done, Failure};
+use crate::out::{errln, outln};
 use crate::progress::Progress;
 
 /// Generate cases, link them with every linker, report what can't be explained.
@@ -98,7 +99,7 @@ impl Hunt {
         progress.finish();
         if self.json {
             let line = summary(&outcome, &settled);
-            println!("{}", line.map_err(|error| Failure::environment("json", error))?);
+            outln!("{}", line.map_err(|error| Failure::environment("json", error))?);
         } else {
             report(seed, &adapters, &outcome, &settled);
         }
@@ -120,7 +121,7 @@ fn on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
         if seen.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("\nfinishing; what was found is kept (Ctrl-C again: stop at once)");
+        errln!("\nfinishing; what was found is kept (Ctrl-C again: stop at once)");
     })
     .map_err(|error| Failure::environment("Ctrl-C", error))?;
     Ok(cancel)
@@ -186,18 +187,18 @@ fn summary(outcome: &Outcome, settled: &[Settled]) -> serde_json::Result<String>
 fn report(seed: u64, adapters: &[Shared], outcome: &Outcome, settled: &[Settled]) {
     let seconds = outcome.elapsed.as_secs_f64().max(0.001);
     let (cases, links) = (outcome.totals.cases, outcome.totals.links);
-    anstream::println!(
+    outln!(
         "seed {seed} · {cases} cases · {links} links · {seconds:.1} s · {:.0} cases/s · {:.0} links/s\n",
         cases as f64 / seconds,
         links as f64 / seconds
     );
     crate::print::tallies(adapters, &outcome.totals.verdicts);
     let bold = anstyle::Style::new().bold();
-    anstream::println!("\n{bold}{} findings{bold:#}", settled.len());
+    outln!("\n{bold}{} findings{bold:#}", settled.len());
     for finding in settled {
         let red = anstyle::AnsiColor::Red.on_default();
         let plural = if finding.count == 1 { "case" } else { "cases" };
-        anstream::println!(
+        outln!(
             "  {red}{:<9}{red:#} {}  ({} {plural})\n            {}\n            {}",
             finding.class,
             finding.signature,

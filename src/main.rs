@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod hunt;
 mod link;
+mod out;
 mod prefix;
 mod print;
 mod progress;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::exit::{Answer, Done, Failure};
+use crate::out::outln;
 
 /// The names under which compilers look for a linker in a `-B` folder.
 const NAMES: &[&str] = &["ld", "ld.scold", "ld.bfd", "ld.gold", "ld.lld"];
@@ -35,7 +36,7 @@ impl Prefix {
             let path = self.dir.join(name);
             replace(&linker, &path).map_err(|error| Failure::environment(path.display(), error))?;
         }
-        println!("{} -> {}", self.dir.join("ld").display(), linker.display());
+        outln!("{} -> {}", self.dir.join("ld").display(), linker.display());
         Ok(Done::Clean)
     }
 }

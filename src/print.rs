@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::out::outln;
 use scold_diff::adapter::Shared;
 use scold_diff::oracle::Verdict;
 use scold_fuzz::campaign::Tally;
@@ -12,11 +13,11 @@ pub(crate) fn tallies(linkers: &[Shared], verdicts: &BTreeMap<String, Tally>) {
     let bold = anstyle::Style::new().bold();
     let width = linkers.iter().map(|l| l.name().len()).max().unwrap_or(0).max(6);
     let heads = Verdict::ALL.iter().map(|v| format!("{:>10}", v.name())).collect::<String>();
-    anstream::println!("{bold}{:<width$}{heads}  version{bold:#}", "linker");
+    outln!("{bold}{:<width$}{heads}  version{bold:#}", "linker");
     for linker in linkers {
         let tally = verdicts.get(linker.name()).copied().unwrap_or_default();
         let row = Verdict::ALL.iter().map(|v| format!("{:>10}", tally.get(*v))).collect::<String>();
-        anstream::println!("{:<width$}{row}  {}", linker.name(), linker.version());
+        outln!("{:<width$}{row}  {}", linker.name(), linker.version());
     }
 }
 
@@ -38,25 +39,25 @@ pub(crate) fn examined(examined: &Examined) -> bool {
             Outcome::Hung => "hung".into(),
             Outcome::Unsupported(reason) => format!("not asked: {reason}"),
         };
-        anstream::println!("{bold}{:<10}{bold:#} {:<9} {did}", trial.linker.name(), verdict.name());
+        outln!("{bold}{:<10}{bold:#} {:<9} {did}", trial.linker.name(), verdict.name());
     }
     for complaint in &examined.ruling.complaints {
         let known = complaint.known.as_ref().map(|link| format!("  known: {link}"));
-        anstream::println!(
+        outln!(
             "\n{bold}{}{bold:#}  {}{}",
             complaint.class(),
             complaint.signature(&examined.request),
             known.unwrap_or_default()
         );
         for key in &complaint.keys {
-            println!("  {}\n    wanted {}\n    found  {}", key.key, key.wanted, key.found);
+            outln!("  {}\n    wanted {}\n    found  {}", key.key, key.wanted, key.found);
         }
     }
     if !examined.ruling.explained.is_empty() {
         let mut explained = examined.ruling.explained.clone();
         explained.sort();
         explained.dedup();
-        println!("\nexplained: {}", explained.join(", "));
+        outln!("\nexplained: {}", explained.join(", "));
     }
     examined.ruling.news().next().is_some()
 }

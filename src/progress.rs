@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use scold_fuzz::campaign::{Found, Totals, Watch};
 
+use crate::out::{errln, outln};
+
 /// How often something is shown: on a terminal, elsewhere.
 const TICK: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(10);
@@ -47,7 +49,7 @@ impl Progress {
     pub(crate) fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None if !self.quiet => anstream::eprintln!("{line}"),
+            None if !self.quiet => errln!("{line}"),
             None => {}
         }
     }
@@ -93,7 +95,7 @@ impl Watch for Progress {
             }
             None if !self.quiet => {
                 let elapsed = self.started.elapsed().as_secs();
-                eprintln!("{elapsed:>5}s {} cases · {}", so_far.cases, self.message(so_far));
+                errln!("{elapsed:>5}s {} cases · {}", so_far.cases, self.message(so_far));
             }
             None => {}
         }
@@ -105,7 +107,7 @@ impl Watch for Progress {
             let line = serde_json::json!({
                 "found": signature, "class": class, "case": found.number,
             });
-            println!("{line}");
+            outln!("{line}");
         }
         let red = anstyle::AnsiColor::Red.on_default();
         self.say(&format!("{red}{class:<9}{red:#} {signature}  (case {})", found.number));

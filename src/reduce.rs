@@ -12,6 +12,7 @@ use scold_fuzz::{settle, text};
 
 use crate::args::{Depth, Linkers, read_case, recorded_signature};
 use crate::exit::{Answer, Done, Failure};
+use crate::out::{errln, out, outln};
 
 /// Make a case smaller while it shows the same finding.
 #[derive(Args)]
@@ -60,14 +61,14 @@ impl Reduce {
         let budget = Budget { candidates: self.candidates, time };
         let reduced = settle::shrink(&bench, &case, sighting, budget, &AtomicBool::new(false));
         let minimal = if reduced.minimal { "nothing more can go" } else { "the budget is spent" };
-        eprintln!("{} of {} steps kept; {minimal}", reduced.kept, reduced.tried);
+        errln!("{} of {} steps kept; {minimal}", reduced.kept, reduced.tried);
         if self.path.is_dir() {
             let root = self.path.parent().unwrap_or(&self.path);
             let path = settle::write(root, &bench, &reduced.case, sighting, "reduce")
                 .map_err(|error| Failure::environment(self.path.display(), error))?;
-            println!("{}", path.display());
+            outln!("{}", path.display());
         } else {
-            print!("{}", text::print(&reduced.case));
+            out!("{}", text::print(&reduced.case));
         }
         Ok(Done::Clean)
     }

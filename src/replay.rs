@@ -7,6 +7,7 @@ use scold_fuzz::examine::Bench;
 
 use crate::args::{Depth, Linkers, read_case, recorded_signature};
 use crate::exit::{Answer, Done};
+use crate::out::outln;
 use crate::print;
 
 /// Judge a case or a finding again.
@@ -33,14 +34,14 @@ impl Replay {
         let mut news = false;
         for path in &self.paths {
             if self.paths.len() > 1 {
-                println!("\n{}", path.display());
+                outln!("\n{}", path.display());
             }
             let examined = bench.examined(&read_case(path)?);
             news |= print::examined(&examined);
             if let Some(signature) = recorded_signature(path) {
                 let sightings = examined.examination().sightings;
                 let shows = sightings.iter().any(|s| s.signature == signature);
-                println!(
+                outln!(
                     "\nit {} {signature}",
                     if shows { "still shows" } else { "no longer shows" }
                 );

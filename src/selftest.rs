@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Depth, Linkers};
 use crate::exit::{Answer, Done, Failure};
+use crate::out::{out, outln};
 
 /// Plant faults and count how many each oracle catches.
 #[derive(Args)]
@@ -45,9 +46,9 @@ impl Selftest {
         let reference = adapter::select(&[REFERENCE.into()], &[]).map_err(Failure::Environment)?;
         let inside = selftest::in_linker(&reference[0], &cases, &oracles, self.linkers.limit());
         if self.json {
-            println!("{}", json!({"outputs": object(&score), "linker": object(&inside)}));
+            outln!("{}", json!({"outputs": object(&score), "linker": object(&inside)}));
         } else {
-            print!("In correct outputs:\n{score}\nIn the reference linker:\n{inside}");
+            out!("In correct outputs:\n{score}\nIn the reference linker:\n{inside}");
         }
         if score.planted == 0 {
             return Err(Failure::Environment("no linker here made anything to plant in".into()));

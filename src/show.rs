@@ -7,6 +7,7 @@ use scold_fuzz::{Case, emit, expect, text};
 
 use crate::args::{Plan, read_case};
 use crate::exit::{Answer, Done, Failure};
+use crate::out::{out, outln};
 
 /// Print a case as text, assembler text, or what must come out of it.
 #[derive(Args)]
@@ -50,20 +51,20 @@ impl Show {
     pub(crate) fn run(self) -> Answer {
         let case = self.case()?;
         match self.form {
-            As::Text => print!("{}", text::print(&case)),
-            As::Asm => print!("{}", emit::asm::text(&case, &emit::request(&case))),
+            As::Text => out!("{}", text::print(&case)),
+            As::Asm => out!("{}", emit::asm::text(&case, &emit::request(&case))),
             As::Expected => {
                 let expected = expect::expect(&case);
-                print!("{}", expected.facts);
-                println!("; refusal: {:?}", expected.refusal);
+                out!("{}", expected.facts);
+                outln!("; refusal: {:?}", expected.refusal);
                 for open in &expected.open {
                     let family = open.family.map_or("*", |family| family.name());
-                    println!("; open: {family}.{} ({})", open.rest, open.reason);
+                    outln!("; open: {family}.{} ({})", open.rest, open.reason);
                 }
             }
             As::Args => {
                 let request = emit::request(&case);
-                println!("{} {}", case.mode.args().join(" "), request.args.join(" "));
+                outln!("{} {}", case.mode.args().join(" "), request.args.join(" "));
             }
             As::Objects => {
                 std::fs::create_dir_all(&self.out)
@@ -72,7 +73,7 @@ impl Show {
                     let path = self.out.join(&file.name);
                     std::fs::write(&path, &file.bytes)
                         .map_err(|error| Failure::environment(path.display(), error))?;
-                    println!("{}", path.display());
+                    outln!("{}", path.display());
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The command as people and scripts call it: exit codes, summary lines, links made by `prefix`.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn scold(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_scold")).args(args).output().expect("scold runs")
@@ -150,4 +150,35 @@ fn link_is_the_linker_too() {
     let output = scold(&["link", "-o", "/dev/null", "/nonexistent.o"]);
     assert_eq!(code(&output), 1);
     assert!(err(&output).contains("/nonexistent.o"), "{}", err(&output));
+}
+
+/// Runs `args` for a reader that has gone before the first line.
+fn unread(program: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    drop(child.stdout.take());
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    let scold = Path::new(env!("CARGO_BIN_EXE_scold"));
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/seeds/amd64-elf");
+    let seed = std::fs::read_dir(seed).unwrap().map(|e| e.unwrap().path()).min().unwrap();
+    let seed = seed.display().to_string();
+    for args in [
+        &["doctor", "--json"][..],
+        &["replay", "--linkers", "reference", &seed],
+        &["show", &seed],
+        &["hunt", "--linkers", "reference", "--cases", "2", "--json", "--no-reduce", "--quiet"],
+    ] {
+        let output = unread(scold, args);
+        assert_eq!(code(&output), 141, "{args:?}: {}", err(&output));
+        assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
+    }
+    for args in [&["completions", "bash"][..], &["link", "--help"], &["--help"]] {
+        let output = unread(scold, args);
+        assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
+    }
 }
