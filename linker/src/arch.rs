@@ -237,6 +237,8 @@ pub struct Arch {
     pub plt: Plt,
     /// The loader, unless the command line names another.
     pub interp: &'static str,
+    /// The addend of a rewritable instruction's operand that refers to the symbol itself.
+    pub no_addend: i64,
     /// What fills gaps in code.
     pub fill: u8,
     /// The row of a relocation type.
@@ -257,7 +259,7 @@ pub struct Arch {
     pub plt_lazy: fn(u64) -> u64,
     /// Whether the code around a relocation has the form that `Relax` rewrites.
     pub can_relax: CanRelax,
-    /// Rewrites: section bytes, offset, type, what, S + A or slot + A less the psABI bias, P.
+    /// Rewrites: section bytes, offset, type, what, what the field refers to, P.
     pub relax: fn(&mut [u8], u64, u32, Relax, i64, u64) -> bool,
     /// What a rewritten place holds: original bytes, offset, type, what → how far its field moved,
     /// its type and what is added to the addend; `None` if it has no field any more.

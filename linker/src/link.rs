@@ -307,6 +307,21 @@ impl<'a> Link<'a> {
         address.wrapping_sub(end) as i64
     }
 
+    /// Whether `id` is `_TLS_MODULE_BASE_`.
+    pub fn is_module_base(&self, id: SymId) -> bool {
+        let special = self.res.defs.get(id.i()).and_then(|def| def.as_special());
+        special.is_some_and(|at| self.specials.get(at) == Some(&Special::TlsModuleBase))
+    }
+
+    /// `id` counted from the thread pointer. Where local-dynamic accesses have become local-exec ones
+    /// (`ld`), the offsets in use count from the thread pointer, so that is the module's base there.
+    pub fn thread_offset(&self, id: SymId, ld: bool) -> i64 {
+        match ld && self.is_module_base(id) {
+            true => 0,
+            false => self.tp_offset(self.addrs[id.i()]),
+        }
+    }
+
     /// What the scan found `id` to need.
     pub fn need(&self, id: SymId) -> u16 {
         self.needs[id.i()].load(std::sync::atomic::Ordering::Relaxed)

@@ -93,7 +93,7 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
                 spot.ld_relaxed =
                     may_relax && *known_ld.get_or_insert_with(|| ld_relaxed(link, object));
             }
-            Expr::DtpOff => {
+            Expr::DtpOff | Expr::TlsDesc => {
                 spot.ld_relaxed =
                     may_relax && *known_ld.get_or_insert_with(|| ld_relaxed(link, object));
             }
@@ -154,7 +154,7 @@ impl Work<'_, '_, '_> {
                 row.field.write(&mut buf[at..], 0);
                 self.out.dynamic.push(DynReloc { class: 1, sym, place, kind, addend });
             }
-            Act::Relax(what) => self.relax(row, id, reloc, what, place, buf),
+            Act::Relax(what) => self.relax(row, id, reloc, what, ld, place, buf),
             // The scan has reported it; what it did not see is not loaded.
             Act::Fail(kind, text) => {
                 let name = symbol_text(self.object, reloc.sym);
@@ -217,7 +217,7 @@ impl Work<'_, '_, '_> {
             Expr::DtpOff | Expr::TpOff if bits & attr::WEAK_UNDEF != 0 => a,
             // In data it is half of a tls_index, whatever the code was relaxed to; lld differs.
             Expr::DtpOff if ld && self.flags & SHF_EXECINSTR != 0 => {
-                link.tp_offset(link.addrs[id.i()]).wrapping_add(a)
+                link.thread_offset(id, ld).wrapping_add(a)
             }
             Expr::DtpOff => {
                 (link.addrs[id.i()].wrapping_sub(link.tls_start()) as i64).wrapping_add(a)
@@ -249,12 +249,15 @@ impl Work<'_, '_, '_> {
         winner.unwrap_or_else(|| self.object.symbols.get(reloc.sym)).size as i64
     }
 
+    /// Rewrites code. Only what has no addend of its own is, so none is added.
+    #[allow(clippy::too_many_arguments)]
     fn relax(
         &mut self,
         row: &Row,
         id: SymId,
         reloc: &Reloc,
         what: Relax,
+        ld: bool,
         place: u64,
         buf: &mut [u8],
     ) {
@@ -265,11 +268,9 @@ impl Work<'_, '_, '_> {
             Relax::GdToLe | Relax::IeToLe | Relax::DescToLe
                 if link.attrs[id.i()] & attr::WEAK_UNDEF != 0 =>
             {
-                reloc.addend.wrapping_add(4)
+                0
             }
-            Relax::GdToLe | Relax::IeToLe | Relax::DescToLe => {
-                link.tp_offset(address).wrapping_add(reloc.addend.wrapping_add(4))
-            }
+            Relax::GdToLe | Relax::IeToLe | Relax::DescToLe => link.thread_offset(id, ld),
             Relax::GdToIe | Relax::DescToIe => link.got_address(link.plan.slots(id).gottp) as i64,
             Relax::LdToLe | Relax::DescCall => 0,
         };

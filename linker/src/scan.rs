@@ -99,7 +99,10 @@ pub(crate) fn ld_relaxed(link: &Link<'_>, object: &Object<'_>) -> bool {
             if is_ld {
                 let next = relocs.get(i + 1).map(|r| (r.offset, r.kind));
                 let code = object.section_data(index as u32);
-                if !(link.arch.can_relax)(code, reloc.offset, reloc.kind, Relax::LdToLe, next) {
+                let known = reloc.addend == link.arch.no_addend;
+                if !known
+                    || !(link.arch.can_relax)(code, reloc.offset, reloc.kind, Relax::LdToLe, next)
+                {
                     return false;
                 }
             }

@@ -10,6 +10,7 @@ mod emit_relocs;
 mod go;
 mod llvm;
 mod rust;
+mod tls;
 
 use std::env;
 use std::ffi::OsStr;

@@ -74,6 +74,7 @@ pub const AMD64: Arch = Arch {
     },
     plt: Plt { header: 16, entry: 16, reserved: 3 },
     interp: "/lib64/ld-linux-x86-64.so.2",
+    no_addend: -4,
     fill: 0x90,
     row,
     plt_header,

@@ -110,7 +110,7 @@ pub fn decide(
                 && fixed
                 && link.options.relax
                 && link.plan.near
-                && reloc.addend == -4
+                && reloc.addend == link.arch.no_addend
                 && (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, Relax::GotToPc, None)
             {
                 return act(Act::Relax(Relax::GotToPc), 0);
@@ -211,7 +211,9 @@ fn tls(
     }
     let dynamic = bits & attr::DYNAMIC != 0;
     let relax = relaxes_tls(link);
-    let can = |what| (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, what, spot.next);
+    let known = |what| (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, what, spot.next);
+    // An addend would count from a slot that the rewritten code does not have.
+    let can = |what| reloc.addend == link.arch.no_addend && known(what);
     let gottp = need::GOTTP | used(bits);
     match row.expr {
         Expr::TlsGd => {
@@ -242,7 +244,7 @@ fn tls(
                 _ => act(Act::Fail(ErrorKind::RelocUnsupported, "is in an unknown sequence"), 0),
             }
         }
-        Expr::TlsDescCall if relax && can(Relax::DescCall) => act(Act::Relax(Relax::DescCall), 0),
+        Expr::TlsDescCall if relax && known(Relax::DescCall) => act(Act::Relax(Relax::DescCall), 0),
         Expr::TlsDescCall => act(Act::Skip, 0),
         _ => act(Act::Static, 0),
     }

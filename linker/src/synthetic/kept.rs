@@ -196,6 +196,8 @@ impl Writer<'_, '_, '_> {
                 _ if row.expr == Expr::DtpOff && ld && loaded => Some(Relax::LdToLe),
                 _ => None,
             };
+            // The thread pointer itself is no symbol's offset.
+            let target = if ld && link.is_module_base(id) { (0, 0) } else { target };
             self.one(place, code, &reloc, what, target);
             if decision.takes_next {
                 at += 1;

@@ -4,10 +4,12 @@
 use super::apx;
 use crate::arch::Relax;
 
-/// `call` that follows a GD or LD load: (bytes from the load's field end to the call's field end).
+/// The call that follows a GD or LD load.
 enum Call {
     Direct,
     Indirect,
+    /// Through a register, by an offset from the GOT: the large code model.
+    Large,
 }
 
 /// Bytes `from..from + N` of `code`, if they are there.
@@ -21,9 +23,28 @@ fn is_call(kind: u32) -> bool {
     matches!(kind, 2 | 4 | 9 | 41 | 42)
 }
 
+/// `lea x(%rip), %rdi` before its displacement.
+const LEA: [u8; 3] = [0x48, 0x8d, 0x3d];
+
+/// R_X86_64_PLTOFF64, on the call of the large code model.
+const PLTOFF64: u32 = 31;
+
+/// `movabs $__tls_get_addr@pltoff, %rax; add %rbx, %rax; call *%rax`, or with %r15, behind the `lea`
+/// whose displacement is at `at`.
+fn large_call(code: &[u8], at: usize, next: (u64, u32)) -> bool {
+    let load = window::<2>(code, Some(at + 4)) == Some(&[0x48, 0xb8]);
+    let call = window::<5>(code, Some(at + 14)).is_some_and(|b| {
+        matches!(b, [0x48, 0x01, 0xd8, 0xff, 0xd0] | [0x4c, 0x01, 0xf8, 0xff, 0xd0])
+    });
+    load && call && next == (at as u64 + 6, PLTOFF64)
+}
+
 /// The form of the general-dynamic sequence whose `lea` displacement is at `at`.
 fn gd_call(code: &[u8], at: usize, next: Option<(u64, u32)>) -> Option<Call> {
     let (next_at, next_kind) = next?;
+    if window::<3>(code, at.checked_sub(3)) == Some(&LEA) && large_call(code, at, next?) {
+        return Some(Call::Large);
+    }
     let lea = window::<4>(code, at.checked_sub(4))?;
     let call = window::<4>(code, Some(at + 4))?;
     window::<4>(code, Some(at + 8))?;
@@ -40,8 +61,13 @@ fn gd_call(code: &[u8], at: usize, next: Option<(u64, u32)>) -> Option<Call> {
 /// The form of the local-dynamic sequence whose `lea` displacement is at `at`.
 fn ld_call(code: &[u8], at: usize, next: Option<(u64, u32)>) -> Option<Call> {
     let (next_at, next_kind) = next?;
-    let lea = window::<3>(code, at.checked_sub(3))?;
-    if lea != &[0x48, 0x8d, 0x3d] || !is_call(next_kind) {
+    if window::<3>(code, at.checked_sub(3))? != &LEA {
+        return None;
+    }
+    if large_call(code, at, next?) {
+        return Some(Call::Large);
+    }
+    if !is_call(next_kind) {
         return None;
     }
     let call = window::<2>(code, Some(at + 4))?;
@@ -93,7 +119,7 @@ pub(super) fn can(
 }
 
 /// Rewrites the instruction or sequence around `offset`; `value` is what the new field is to hold
-/// before the place is subtracted (addend already freed of its -4); false if it does not fit.
+/// before the place is subtracted; false if it does not fit.
 pub(super) fn rewrite(
     code: &mut [u8],
     offset: u64,
@@ -112,13 +138,17 @@ pub(super) fn rewrite(
     match what {
         Relax::GotToPc => got_to_pc(code, at, kind, value, place),
         Relax::GdToLe | Relax::GdToIe => {
-            code[at - 4..at + 5].copy_from_slice(&[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]);
+            let field = gd_field(code, at);
+            code[field - 12..field - 3].copy_from_slice(&THREAD_POINTER);
+            if field == at + 9 {
+                code[at + 13..at + 19].copy_from_slice(&[0x66, 0x0f, 0x1f, 0x44, 0, 0]);
+            }
             if what == Relax::GdToLe {
-                code[at + 5..at + 8].copy_from_slice(&[0x48, 0x8d, 0x80]);
-                fits(code, at + 8, value)
+                code[field - 3..field].copy_from_slice(&[0x48, 0x8d, 0x80]);
+                fits(code, field, value)
             } else {
-                code[at + 5..at + 8].copy_from_slice(&[0x48, 0x03, 0x05]);
-                fits(code, at + 8, relative(8))
+                code[field - 3..field].copy_from_slice(&[0x48, 0x03, 0x05]);
+                fits(code, field, relative((field - at) as u64))
             }
         }
         Relax::LdToLe => {
@@ -151,15 +181,27 @@ pub(super) fn rewrite(
     }
 }
 
-/// `lea x@tlsld(%rip), %rdi; call __tls_get_addr` → `mov %fs:0, %rax`, padded by prefixes.
+/// `mov %fs:0, %rax`
+const THREAD_POINTER: [u8; 9] = [0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0];
+
+/// Where the field is once the general-dynamic sequence at `at` is rewritten: the large code model's
+/// is without the prefix that the others begin with.
+fn gd_field(code: &[u8], at: usize) -> usize {
+    let large = window::<2>(code, Some(at + 4)) == Some(&[0x48, 0xb8]);
+    if large { at + 9 } else { at + 8 }
+}
+
+/// `lea x@tlsld(%rip), %rdi; call __tls_get_addr` → `mov %fs:0, %rax`, padded by prefixes; in the
+/// large code model behind `cs nopw 0(%rax,%rax); nop`.
 fn ld_to_le(code: &mut [u8], at: usize) {
-    let direct = code[at + 4] == 0xe8;
-    let load: &[u8] = if direct {
-        &[0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
-    } else {
-        &[0x66, 0x66, 0x66, 0x66, 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]
+    let padding: &[u8] = match code[at + 4] {
+        0xe8 => &[0x66; 3],
+        0xff => &[0x66; 4],
+        _ => &[0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0, 0x66, 0x90],
     };
-    code[at - 3..at - 3 + load.len()].copy_from_slice(load);
+    let load = at - 3 + padding.len();
+    code[at - 3..load].copy_from_slice(padding);
+    code[load..load + THREAD_POINTER.len()].copy_from_slice(&THREAD_POINTER);
 }
 
 /// The relocation of what [`rewrite`] leaves: PC32, TPOFF or GOTTPOFF in another's place.
@@ -175,8 +217,8 @@ pub(super) fn rewritten(
             let jump = window::<2>(code, at.checked_sub(2)) == Some(&[0xff, 0x25]) && kind != 43;
             Some((if jump { -1 } else { 0 }, 2, 0))
         }
-        Relax::GdToLe => Some((8, 23, 4)),
-        Relax::GdToIe => Some((8, 22, 0)),
+        Relax::GdToLe => Some(((gd_field(code, at) - at) as i64, 23, 4)),
+        Relax::GdToIe => Some(((gd_field(code, at) - at) as i64, 22, 0)),
         Relax::IeToLe | Relax::DescToLe => Some((0, 23, 4)),
         Relax::DescToIe => Some((0, if kind == 45 { 44 } else { 22 }, 0)),
         // An offset in the module is one from the thread pointer now.
@@ -240,6 +282,30 @@ mod tests {
         let mut code = [0x4c, 0x03, 0x25, 0, 0, 0, 0];
         assert!(rewrite(&mut code, 3, 22, Relax::IeToLe, -16, 0));
         assert_eq!(code, [0x49, 0x81, 0xc4, 0xf0, 0xff, 0xff, 0xff]);
+    }
+
+    /// The large code model's call behind `lea x(%rip), %rdi`.
+    const LARGE: [u8; 22] = [
+        0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0x4c, 0x01, 0xf8, 0xff,
+        0xd0,
+    ];
+
+    #[test]
+    fn the_large_code_model_s_calls_are_known() {
+        let next = Some((9, 31));
+        let mut code = LARGE;
+        assert!(can(&code, 3, 19, Relax::GdToLe, next) && can(&code, 3, 20, Relax::LdToLe, next));
+        assert!(!can(&code, 3, 19, Relax::GdToLe, Some((9, 4))));
+        assert!(rewrite(&mut code, 3, 19, Relax::GdToLe, -8, 0x1003));
+        assert_eq!(code[..9], [0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0], "mov %fs:0, %rax");
+        assert_eq!(code[9..16], [0x48, 0x8d, 0x80, 0xf8, 0xff, 0xff, 0xff], "lea -8(%rax), %rax");
+        assert_eq!(code[16..], [0x66, 0x0f, 0x1f, 0x44, 0, 0], "nop");
+        let mut code = LARGE;
+        assert!(rewrite(&mut code, 3, 19, Relax::GdToIe, 0x2000, 0x1003));
+        assert_eq!(code[9..16], [0x48, 0x03, 0x05, 0xf0, 0x0f, 0, 0], "add slot(%rip), %rax");
+        let mut code = LARGE;
+        assert!(rewrite(&mut code, 3, 20, Relax::LdToLe, 0, 0x1003));
+        assert_eq!(code[13..], [0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0], "mov %fs:0, %rax");
     }
 
     #[test]
