@@ -186,7 +186,7 @@ pub struct Section {
     pub marker: bool,
     /// The bytes after the marker; for NOBITS only its length counts.
     pub data: Data,
-    /// Relocations, offsets ascending.
+    /// Relocations in the order of their table; offsets ascending unless that is what is tried.
     pub relocs: Vec<Reloc>,
     /// SHF_LINK_ORDER: the section it goes with.
     pub link_order: Option<usize>,

@@ -141,6 +141,8 @@ knobs! {
     tls_le: 500;
     /// TLS descriptors.
     tls_desc: 350;
+    /// General and local dynamic as the large model has them.
+    tls_large: 60;
     /// TLS alignments over 16.
     tls_aligned: 250;
     /// GOT loads and their relaxable forms.
@@ -149,6 +151,14 @@ knobs! {
     got_arithmetic: 200;
     /// The 64-bit GOT forms of the medium and large models.
     large: 120;
+    /// Instructions of Intel APX and their relocations, which older linkers don't know.
+    apx: 25;
+    /// 8- and 16-bit fields.
+    narrow: 80;
+    /// Pointers in `.data.rel.ro`.
+    relro: 300;
+    /// Relocations of a section in another order than their places.
+    unsorted: 50;
     /// R_X86_64_SIZE32 and SIZE64.
     size: 80;
     /// R_X86_64_32, 32S and 64 in the code of executables.

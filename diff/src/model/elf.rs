@@ -72,7 +72,9 @@ pub fn is_linkers(name: &str) -> bool {
 /// The bytes around a relocation's place that a linker may rewrite: (before, after) in bytes, where
 /// `after` counts from the place and includes the field.
 ///
+/// `data` is the section's, `offset` the place in it: it says how long a TLS sequence is.
+///
 /// Spec: x86-64 psABI §4.4 and appendix B (optional relaxations).
-pub fn mask(r_type: u32) -> (u64, u64) {
-    amd64::mask(r_type)
+pub fn mask(r_type: u32, data: &[u8], offset: u64) -> (u64, u64) {
+    amd64::mask_at(r_type, data, offset)
 }

@@ -5,6 +5,7 @@
 //! what a linker must decide. Libraries have no assembler text that makes the same bytes; their text
 //! makes one with the same symbols, linked by the linker at hand.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use scold_diff::Request;
@@ -170,9 +171,10 @@ fn byte_lines(text: &mut String, mut rest: &[u8]) {
 fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64) {
     let kind = relocs::name(reloc.r_type)
         .map_or_else(|| format!("BFD_RELOC_{}", reloc.r_type), ToOwned::to_owned);
-    let place = match reloc.offset.wrapping_sub(here) {
-        0 => ".".to_owned(),
-        further => format!(". + {further:#x}"),
+    let place = match reloc.offset.cmp(&here) {
+        Ordering::Equal => ".".to_owned(),
+        Ordering::Greater => format!(". + {:#x}", reloc.offset - here),
+        Ordering::Less => format!(". - {:#x}", here - reloc.offset),
     };
     let _ = write!(text, "\t.reloc {place}, {kind}, ");
     let target = match reloc.symbol {

@@ -236,6 +236,10 @@ impl<'l, 'c> Sites<'l, 'c> {
         if row.form == Form::Nothing {
             return;
         }
+        if row.r_type >= 43 {
+            // Newer than the psABI that GNU ld 2.40, gold, mold 1.10 and wild 0.10 know.
+            self.findings.may(ErrorClass::RelocUnsupported);
+        }
         let thing = self.thing(file, reloc.symbol);
         if let Target::Global(id) = self.link.target(file, reloc.symbol) {
             self.uses[id].any = true;
@@ -278,6 +282,11 @@ impl<'l, 'c> Sites<'l, 'c> {
 
     fn meaning(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
         let tls = self.kind(at.file, at.reloc.symbol) == SymbolKind::Tls;
+        if let Thing::Linker(id) = thing
+            && self.link.syms[id].name == "_TLS_MODULE_BASE_"
+        {
+            return self.module_base(at, key);
+        }
         match at.row.form {
             Form::Nothing => None,
             Form::GotBase => Some(Meaning::GotBase),

@@ -5,6 +5,7 @@ use super::Dice;
 use super::world::World;
 use crate::Case;
 use crate::case::*;
+use crate::relocs::*;
 
 impl World<'_> {
     pub(super) fn finish(mut self, dice: &mut Dice<'_>) -> Case {
@@ -20,6 +21,11 @@ impl World<'_> {
         for mut draft in std::mem::take(&mut self.drafts) {
             for section in &mut draft.object.sections {
                 section.relocs.sort_by_key(|reloc| reloc.offset);
+                if config.unsorted && may_be_unsorted(section) {
+                    section.relocs.reverse();
+                    let middle = dice.below(section.relocs.len());
+                    section.relocs.rotate_left(middle);
+                }
             }
             match draft.archive {
                 Some(archive) => archives[archive].members.push(draft.object),
@@ -38,6 +44,15 @@ impl World<'_> {
         }
         self.case
     }
+}
+
+/// Whether the order of its relocations means nothing: a TLS sequence's must follow each other.
+fn may_be_unsorted(section: &Section) -> bool {
+    let sequence = |reloc: &Reloc| {
+        let kind = reloc.r_type;
+        matches!(kind, R_X86_64_TLSGD | R_X86_64_TLSLD | R_X86_64_TLSDESC_CALL)
+    };
+    section.marker && !section.relocs.iter().any(sequence)
 }
 
 /// A stand-in for the platform's loader: linked against, while the real one is what is found when a

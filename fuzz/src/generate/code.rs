@@ -1,7 +1,7 @@
 //! Functions that refer to entities, from the code forms whose targets allow them.
 
 use super::Dice;
-use super::forms::{FORMS, Form, Needs, Who};
+use super::forms::{APX, FORMS, Form, Needs, Who};
 use super::world::{Entity, Kind, Traits, World};
 use crate::case::*;
 use crate::relocs::*;
@@ -9,7 +9,9 @@ use crate::relocs::*;
 impl World<'_> {
     /// Functions in every object: each has one form, and a name that a host can call.
     pub(super) fn add_code(&mut self, dice: &mut Dice<'_>) {
-        let forms: Vec<&Form> = FORMS.iter().filter(|form| (form.on)(self.config)).collect();
+        let apx = if self.config.apx { APX } else { &[] };
+        let forms = FORMS.iter().chain(apx).filter(|form| (form.on)(self.config));
+        let forms: Vec<&Form> = forms.collect();
         for object in 0..self.drafts.len() {
             let tries = dice.range(1, 9);
             for _ in 0..tries {
@@ -109,6 +111,13 @@ impl World<'_> {
                     let name = "__tls_get_addr";
                     SymbolRef::Named(self.named(object, name, SymbolKind::Notype))
                 }
+                (Who::ModuleBase, _) => {
+                    SymbolRef::Named(self.named(object, "_TLS_MODULE_BASE_", SymbolKind::Tls))
+                }
+                (Who::Here, _) => {
+                    addend += start as i64;
+                    SymbolRef::Section(section)
+                }
                 _ => {
                     let name = "_GLOBAL_OFFSET_TABLE_";
                     SymbolRef::Named(self.named(object, name, SymbolKind::Notype))
@@ -152,11 +161,12 @@ impl World<'_> {
         SymbolRef::Named(symbol)
     }
 
-    /// `scold.probe.N` is a function that a host may call; where there is nothing to call it is not.
+    /// `scold.probe.N` is a function that a host may call, `scold.apx.N` one that needs a newer machine.
     fn name_function(&mut self, object: usize, section: usize, at: u64, form: &Form, number: u64) {
         let draft = &mut self.drafts[object];
         let size = form.bytes.len() as u64;
-        let name = format!("scold.probe.{number}");
+        let what = if APX.iter().any(|apx| std::ptr::eq(apx, form)) { "apx" } else { "probe" };
+        let name = format!("scold.{what}.{number}");
         let symbol = draft.local(&name, SymbolKind::Func, section, at, size);
         draft.object.symbols[symbol].binding = Binding::Global;
         if draft.archive.is_none() {

@@ -1,7 +1,7 @@
 //! Data that refers: pointers, distances, strings, `__start_` symbols, linker-made symbols.
 
 use super::Dice;
-use super::world::{Kind, World};
+use super::world::{Entity, Kind, World};
 use crate::case::*;
 use crate::relocs::*;
 
@@ -11,6 +11,9 @@ impl World<'_> {
         for object in 0..self.drafts.len() {
             for _ in 0..dice.range(0, 5) {
                 self.add_pointer(dice, object);
+            }
+            if self.config.narrow {
+                self.add_narrow(dice, object);
             }
             if self.config.merge {
                 self.add_strings(dice, object);
@@ -29,7 +32,8 @@ impl World<'_> {
         let config = self.config;
         let own = config.own_sections && dice.chance(300);
         let number = self.next();
-        let name = if own { format!(".data.p{number}") } else { ".data".to_owned() };
+        let base = if config.relro && dice.chance(400) { ".data.rel.ro" } else { ".data" };
+        let name = if own { format!("{base}.p{number}") } else { base.to_owned() };
         let junk = if config.preset_bits && dice.chance(300) { dice.bits() } else { 0 };
         let odd = config.odd && dice.chance(200);
         let draft = &mut self.drafts[object];
@@ -45,7 +49,15 @@ impl World<'_> {
     fn add_pointer(&mut self, dice: &mut Dice<'_>, object: usize) {
         let config = self.config;
         let exe = self.mode() == scold_diff::Mode::Exe;
-        let kinds = [R_X86_64_64, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_32];
+        let kinds = [
+            R_X86_64_64,
+            R_X86_64_64,
+            R_X86_64_64,
+            R_X86_64_PC32,
+            R_X86_64_PC64,
+            R_X86_64_32,
+            R_X86_64_DTPOFF64,
+        ];
         let r_type = *dice.pick(&kinds);
         let targets = self.reachable(object, |entity, traits| {
             let tls = entity.kind == Kind::Tls;
@@ -53,6 +65,7 @@ impl World<'_> {
             let absolute = matches!(entity.kind, Kind::Absolute(_));
             match r_type {
                 R_X86_64_64 => !tls,
+                R_X86_64_DTPOFF64 => tls && traits.near,
                 R_X86_64_32 => {
                     let high = matches!(entity.kind, Kind::Absolute(v) if v > 0xffff_ffff);
                     exe && !tls && !ifunc && traits.near && !high
@@ -67,6 +80,7 @@ impl World<'_> {
         let traits = self.traits(&self.entities[target]);
         let plain = traits.absent
             || traits.imported
+            || r_type == R_X86_64_DTPOFF64
             || matches!(self.entities[target].kind, Kind::Ifunc | Kind::Absolute(_));
         let mut addend = 0;
         if !plain && config.addends && dice.chance(400) {
@@ -77,6 +91,45 @@ impl World<'_> {
         let by_section = !plain && config.section_symbols && dice.chance(400);
         let symbol = self.refer(dice, object, target, by_section, &mut addend);
         self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend });
+    }
+
+    /// 8- and 16-bit fields: the distance to a place in the same section, and small numbers.
+    fn add_narrow(&mut self, dice: &mut Dice<'_>, object: usize) {
+        let wide = dice.chance(500);
+        let width = if wide { 2 } else { 1 };
+        let (section, offset) = self.field(dice, object, width);
+        let far = *dice.pick(if wide {
+            &[0, 1, -1, 0x7fff, -0x8000, 300]
+        } else {
+            &[0, 1, -1, 0x7f, -0x80, 30]
+        });
+        let (r_type, symbol) =
+            (if wide { R_X86_64_PC16 } else { R_X86_64_PC8 }, SymbolRef::Section(section));
+        let addend = offset as i64 + far;
+        self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend });
+        // GNU ld refuses narrow numbers in movable images.
+        if self.mode() != scold_diff::Mode::Exe {
+            return;
+        }
+        let small = |entity: &Entity, _| matches!(entity.kind, Kind::Absolute(v) if v < 0x80);
+        let targets = self.reachable(object, small);
+        let (section, offset) = self.field(dice, object, width);
+        let symbol = if targets.is_empty() || dice.chance(500) {
+            let edges = if wide { &[0x7fff, 0x100, 0xff, 1] } else { &[0x7f, 0x40, 1, 0] };
+            let name = format!("n.{object}.{offset}");
+            let symbol = self.drafts[object].local(&name, SymbolKind::Notype, section, 0, 0);
+            self.drafts[object].object.symbols[symbol].definition =
+                Definition::Absolute(*dice.pick(edges));
+            symbol
+        } else {
+            {
+                let target = *dice.pick(&targets);
+                self.mention(dice, object, target)
+            }
+        };
+        let r_type = if wide { R_X86_64_16 } else { R_X86_64_8 };
+        let symbol = SymbolRef::Named(symbol);
+        self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend: 0 });
     }
 
     /// Mergeable strings or constants, and references into them: by a local symbol, or by the section

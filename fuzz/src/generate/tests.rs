@@ -48,7 +48,7 @@ fn everything_appears() {
     let mut relocs: BTreeMap<u32, usize> = BTreeMap::new();
     let mut kinds: BTreeMap<SymbolKind, usize> = BTreeMap::new();
     let (mut lines, mut sections, mut total) = (0, 0, 0);
-    for case in cases(1000) {
+    for case in cases(2000) {
         lines += text::print(&case).lines().count();
         for object in case.objects() {
             sections += object.sections.len();
@@ -61,35 +61,16 @@ fn everything_appears() {
     }
     eprintln!(
         "per case: {} lines, {} sections, {} relocations",
-        lines / 1000,
-        sections / 1000,
-        total / 1000
+        lines / 2000,
+        sections / 2000,
+        total / 2000
     );
-    // Made by linkers, sweeps or assemblers for newer machines only.
-    let elsewhere = [
-        "NONE",
-        "GOT32",
-        "COPY",
-        "GLOB_DAT",
-        "JUMP_SLOT",
-        "RELATIVE",
-        "16",
-        "PC16",
-        "8",
-        "PC8",
-        "DTPMOD64",
-        "DTPOFF64",
-        "GOTPLT64",
-        "TLSDESC",
-        "IRELATIVE",
-        "CODE_4_GOTPCRELX",
-        "CODE_4_GOTTPOFF",
-        "CODE_4_GOTPC32_TLSDESC",
-        "CODE_6_GOTTPOFF",
-    ];
+    // Made by linkers only.
+    let elsewhere =
+        ["NONE", "COPY", "GLOB_DAT", "JUMP_SLOT", "RELATIVE", "DTPMOD64", "TLSDESC", "IRELATIVE"];
     for row in AMD64.iter().filter(|row| !elsewhere.contains(&&row.name["R_X86_64_".len()..])) {
         assert!(
-            relocs.get(&row.number).is_some_and(|count| *count > 5),
+            relocs.get(&row.number).is_some_and(|count| *count > 3),
             "{}: {relocs:?}",
             row.name
         );

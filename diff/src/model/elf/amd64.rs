@@ -4,6 +4,7 @@
 //! hard is that the psABI lets linkers rewrite instructions around GOTPCRELX and TLS relocations. The
 //! rows say which bytes that can be; [`relax`] and [`tls`] know every form there is.
 
+mod apx;
 pub(super) mod eval;
 pub(super) mod relax;
 pub(super) mod stubs;
@@ -115,9 +116,18 @@ rows! {
     R_X86_64_CODE_4_GOTPCRELX = 43 GotPcRel 4   (4, 4);
     R_X86_64_CODE_4_GOTTPOFF = 44 GotTpOff 4    (4, 4);
     R_X86_64_CODE_4_GOTPC32_TLSDESC = 45 TlsDesc 4 (4, 4);
+    R_X86_64_CODE_6_GOTTPOFF = 50 GotTpOff 4    (6, 4);
 }
 
 /// The bytes around the place of a relocation that a linker may write: (before, after).
 pub(super) fn mask(r_type: u32) -> (u64, u64) {
     row(r_type).map_or((0, 8), |row| (row.before.into(), row.after.into()))
+}
+
+/// The same for the relocation at `offset` of `data`: the large model's TLS sequences are longer.
+pub(super) fn mask_at(r_type: u32, data: &[u8], offset: u64) -> (u64, u64) {
+    match tls::is_large(r_type, data, offset) {
+        true => (tls::LARGE.0 as u64, tls::LARGE.1 as u64),
+        false => mask(r_type),
+    }
 }

@@ -131,7 +131,7 @@ fn contents(
     let mut bytes = output.to_vec();
     let mut holes = Vec::new();
     for reloc in section.relocs() {
-        let (before, after) = super::mask(reloc.r_type);
+        let (before, after) = super::mask(reloc.r_type, section.data, reloc.offset);
         let start = reloc.offset.saturating_sub(before).min(section.size);
         let end = reloc.offset.saturating_add(after).min(section.size);
         if start < end {

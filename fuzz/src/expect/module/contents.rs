@@ -146,9 +146,10 @@ fn permissions(section: &Section) -> &'static str {
 
 /// The digest of a section's input bytes with everything masked that its relocations may rewrite.
 fn contents_digest(object: &crate::case::Object, index: usize) -> u64 {
-    let mut bytes = emit::contents(object, index);
+    let data = emit::contents(object, index);
+    let mut bytes = data.clone();
     for reloc in &object.sections[index].relocs {
-        let (before, after) = model::elf::mask(reloc.r_type);
+        let (before, after) = model::elf::mask(reloc.r_type, &data, reloc.offset);
         let len = bytes.len() as u64;
         let start = reloc.offset.saturating_sub(before).min(len) as usize;
         let end = reloc.offset.saturating_add(after).min(len) as usize;

@@ -218,6 +218,7 @@ impl<'c> Link<'c> {
 const LINKER_NAMES: &[&str] = &[
     "_GLOBAL_OFFSET_TABLE_",
     "_DYNAMIC",
+    "_TLS_MODULE_BASE_",
     "__ehdr_start",
     "__executable_start",
     "__dso_handle",

@@ -238,6 +238,16 @@ impl Sites<'_, '_> {
         Some(Meaning::Size(size))
     }
 
+    /// `_TLS_MODULE_BASE_`: the start of the module's TLS block, for descriptors.
+    pub(super) fn module_base(&mut self, at: &At<'_>, key: &Key) -> Option<Meaning> {
+        if !matches!(at.reloc.r_type, 34 | 45) {
+            self.findings.may(ErrorClass::TlsMismatch);
+            self.findings.may(ErrorClass::RelocUnsupported);
+            self.findings.open.push(open_key(key, "the module's TLS block without a descriptor"));
+        }
+        Some(Meaning::TlsModule)
+    }
+
     pub(super) fn tls(
         &mut self,
         at: &At<'_>,

@@ -85,6 +85,10 @@ pub(in crate::model::elf) fn got(site: Site<'_>, row: Row) -> Result<Access, Str
     if op == 0x8b && new_op == 0x8d && new_modrm == modrm && output[..head] == input[..head] {
         return Ok(Access::Address(points, false));
     }
+    if row.r_type == 43 && super::apx::immediate(input).as_deref() == Some(output) {
+        let size = if input[1] & 8 != 0 { 8 } else { 4 };
+        return Ok(Access::Number(site.field(0).unwrap_or(0), size));
+    }
     // R_X86_64_GOTPCREL has no license for immediates.
     if row.r_type == 9 || row.before > 3 {
         return wrong();

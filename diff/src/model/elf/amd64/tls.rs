@@ -5,6 +5,7 @@
 //!
 //! Spec: ELF TLS §4.4.6, §5.5 (x86-64); x86-64 psABI appendix B.
 
+use super::apx;
 use super::eval::{Machine, Stop, Value};
 use super::relax::{Site, moved_rex};
 
@@ -19,6 +20,16 @@ pub(in crate::model::elf) enum Access {
     ThreadSlot(u64),
     /// Thread pointer + this.
     Thread(u64),
+}
+
+/// Bytes before and after the field of TLSGD and TLSLD in the large model's sequence:
+/// `lea x@tlsgd(%rip), %rdi; movabs $__tls_get_addr@PLTOFF, %rax; add %rbx, %rax; call *%rax`.
+pub(in crate::model::elf) const LARGE: (usize, usize) = (3, 19);
+
+/// Whether TLSGD or TLSLD at `offset` is in a sequence of the large model.
+pub(in crate::model::elf) fn is_large(r_type: u32, data: &[u8], offset: u64) -> bool {
+    let next = usize::try_from(offset).ok().and_then(|at| data.get(at.checked_add(4)?..));
+    matches!(r_type, 19 | 20) && next.is_some_and(|next| next.starts_with(&[0x48, 0xb8]))
 }
 
 const OUTSIDE: &str = "a TLS sequence that leaves its section";
@@ -37,9 +48,15 @@ pub(in crate::model::elf) fn dynamic(
         // The call has its own relocation, which says where it goes; its padding must still be there.
         let padding = after - 4 - 4;
         let (pad, new_pad) = site.both(4, padding).ok_or(OUTSIDE)?;
-        let direct = pad.last() == Some(&0xe8);
-        let fixed = if direct { padding } else { padding.saturating_sub(2) };
-        if pad[..fixed] != new_pad[..fixed] {
+        let kept = if (before, after) == LARGE {
+            let (call, new_call) = site.both(14, 5).ok_or(OUTSIDE)?;
+            pad[..2] == new_pad[..2] && call == new_call
+        } else {
+            let direct = pad.last() == Some(&0xe8);
+            let fixed = if direct { padding } else { padding.saturating_sub(2) };
+            pad[..fixed] == new_pad[..fixed]
+        };
+        if !kept {
             return Err(format!("a TLS call {pad:02x?} became {new_pad:02x?}"));
         }
         let end = site.place.wrapping_add(4);
@@ -66,6 +83,12 @@ pub(in crate::model::elf) fn initial_exec(site: Site<'_>, before: usize) -> Resu
     let (input, output) = site.both(-(clamped as isize), clamped).ok_or(OUTSIDE)?;
     if input == output {
         return Ok(Access::ThreadSlot(points));
+    }
+    if let Some(wanted) = apx::immediate(input) {
+        return match output == wanted {
+            true => Ok(Access::Thread(site.field(0).ok_or(OUTSIDE)?)),
+            false => Err(format!("instruction {input:02x?} became {output:02x?}")),
+        };
     }
     let (&[rex, op, modrm], &[new_rex, new_op, new_modrm]) = (input, output) else {
         return Err(format!("instruction {input:02x?} became {output:02x?}"));
@@ -96,6 +119,14 @@ pub(in crate::model::elf) fn descriptor(site: Site<'_>, before: usize) -> Result
     let (input, output) = site.both(-(clamped as isize), clamped).ok_or(OUTSIDE)?;
     if input == output {
         return Ok(Access::Descriptor(points));
+    }
+    if let &[0xd5, prefix, 0x8d, modrm] = input {
+        if output == [0xd5, prefix, 0x8b, modrm] {
+            return Ok(Access::ThreadSlot(points));
+        }
+        if apx::immediate(&[0xd5, prefix, 0x8b, modrm]).as_deref() == Some(output) {
+            return Ok(Access::Thread(site.field(0).ok_or(OUTSIDE)?));
+        }
     }
     if let (&[rex, 0x8d, modrm], &[new_rex, new_op, new_modrm]) = (input, output)
         && modrm & 0xc7 == 5

@@ -45,7 +45,11 @@ impl Pass<'_, '_, '_> {
         let indirect = self.section.data.get(reloc.offset as usize + 4..reloc.offset as usize + 6)
             == Some(&[0xff, 0x15]);
         let after = usize::from(row.after) + usize::from(row.form == Form::TlsLd && indirect);
-        let access = tls::dynamic(self.site(reloc), row.before.into(), after);
+        let (before, after) = match tls::is_large(row.r_type, self.section.data, reloc.offset) {
+            true => tls::LARGE,
+            false => (row.before.into(), after),
+        };
+        let access = tls::dynamic(self.site(reloc), before, after);
         if row.form == Form::TlsGd {
             return self.tls_access(access, reloc, to);
         }
