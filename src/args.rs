@@ -39,8 +39,14 @@ impl Linkers {
         if let Some(name) = self.linkers.iter().find(|name| !known(name)) {
             return Err(Failure::Usage(format!("no linker `{name}`")));
         }
-        if let Some(extra) = self.extra.iter().find(|extra| !extra.contains('=')) {
-            return Err(Failure::Usage(format!("`{extra}` is not NAME=PATH")));
+        for extra in &self.extra {
+            match extra.split_once('=') {
+                None | Some(("" | adapter::REFERENCE, _) | (_, "")) => {
+                    let why = format!("`{extra}` is not NAME=PATH with a name of its own");
+                    return Err(Failure::Usage(why));
+                }
+                Some(_) => {}
+            }
         }
         let list = adapter::select(&self.linkers, &self.extra).map_err(Failure::Environment)?;
         if list.is_empty() {

@@ -43,7 +43,7 @@ pub(crate) struct Hunt {
     #[arg(long, value_name = "SECONDS")]
     time: Option<u64>,
     /// Threads
-    #[arg(long, short, default_value_t = default_jobs(), value_name = "N")]
+    #[arg(long, short, default_value_t = default_jobs(), value_name = "N", value_parser = jobs)]
     jobs: usize,
     /// Oracles that cost at most this
     #[arg(long, value_enum, default_value_t = Depth::Runs)]
@@ -70,6 +70,7 @@ impl Hunt {
         let adapters = self.linkers.adapters()?;
         let seed = self.plan.seed.unwrap_or_else(clock);
         let schedule = self.plan.schedule(seed)?;
+        writable(&self.out)?;
         let bench = Bench::new(adapters.clone(), self.depth.cost(), self.linkers.limit());
         let cancel = on_interrupt()?;
         remember_panics();
@@ -82,13 +83,15 @@ impl Hunt {
         let time = self.time.map(Duration::from_secs);
         let bounds = Bounds { jobs: self.jobs, cases: self.cases, time };
         let outcome = campaign::run(&schedule, bounds, &bench, &cancel, &progress);
-        if !outcome.found.is_empty() && !self.no_reduce {
-            progress.say(&format!("reducing {} findings", outcome.found.len()));
+        let reduce = !self.no_reduce && !outcome.cancelled;
+        if !outcome.found.is_empty() {
+            let doing = if reduce { "reducing" } else { "writing" };
+            progress.say(&format!("{doing} {} findings", outcome.found.len()));
         }
         let budget = Budget { time: Duration::from_secs(self.reduce_time), ..Budget::default() };
         let settle = Settle {
             bench: &bench,
-            budget: (!self.no_reduce && !outcome.cancelled).then_some(budget),
+            budget: reduce.then_some(budget),
             root: &self.out,
             origin: &format!("hunt {}", self.plan.spelled(seed)),
             jobs: self.jobs,
@@ -113,7 +116,30 @@ fn clock() -> u64 {
     now.map_or(1, |now| now.as_secs() ^ u64::from(now.subsec_micros()))
 }
 
-/// Becomes true at the first Ctrl-C; the second one ends the program at once.
+/// At least one thread.
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one thread is needed".into()),
+        Ok(jobs) => Ok(jobs),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// Fails if findings can't be written to `folder`: before the hunt, not after it. Leaves nothing there.
+fn writable(folder: &Path) -> Result<(), Failure> {
+    let new: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .collect();
+    let probe = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    for path in new {
+        // Only what is empty goes.
+        let _ = std::fs::remove_dir(path);
+    }
+    probe.map(drop).map_err(|error| Failure::environment(folder.display(), error))
+}
+
+/// Becomes true at the first Ctrl-C or SIGTERM; the second one ends the program at once.
 fn on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let cancel = Arc::new(AtomicBool::new(false));
     let seen = cancel.clone();

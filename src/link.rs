@@ -1,5 +1,7 @@
 //! `scold link`: the reference linker, called as GNU ld is.
 
+use std::ffi::OsString;
+
 use clap::Args;
 
 use crate::exit::{Answer, Done};
@@ -17,11 +19,11 @@ pub(crate) struct Link {
         required = true,
         value_name = "LD-ARGS"
     )]
-    args: Vec<String>,
+    args: Vec<OsString>,
 }
 
 impl Link {
     pub(crate) fn run(self) -> Answer {
-        Ok(Done::Code(scold_linker::command::run(self.args)))
+        Ok(Done::Code(scold_linker::command::run_os(self.args.into_iter())))
     }
 }

@@ -1,5 +1,6 @@
 //! The command as people and scripts call it: exit codes, summary lines, links made by `prefix`.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -25,7 +26,16 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         &["hunt", "--engine", "nonsense"][..],
         &["hunt", "--linkers", "nonsense"],
         &["hunt", "--linker", "x"],
+        &["hunt", "--linker", "=/bin/true"],
+        &["hunt", "--linker", "reference=/bin/true"],
+        &["hunt", "--linkers", ""],
         &["hunt", "--mode", "static"],
+        &["hunt", "--target", "vax-elf"],
+        &["hunt", "--jobs", "0"],
+        &["hunt", "--seed", "-1"],
+        &["diff", "--linkers", "reference"],
+        &["diff", "--linkers", "reference", "--", "/nonexistent.o"],
+        &["diff", "--linkers", "reference", "--", "@/nonexistent.rsp"],
         &["replay", "/nonexistent/case"],
         &["show"],
         &["nonsense"],
@@ -34,8 +44,15 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         assert_eq!(code(&output), 2, "{args:?}: {}", err(&output));
         assert!(err(&output).contains("error"), "{args:?}");
     }
-    let output = scold(&["hunt", "--linkers", "gold-77"]);
-    assert_eq!(code(&output), 3, "{}", err(&output));
+    for args in [
+        &["hunt", "--linkers", "gold-77"][..],
+        &["hunt", "--linker", "mine=/nonexistent"],
+        &["hunt", "--linkers", "reference", "--out", "/dev/null/findings"],
+    ] {
+        let output = scold(args);
+        assert_eq!(code(&output), 3, "{args:?}: {}", err(&output));
+        assert_eq!(out(&output), "", "{args:?}: it must not hunt first");
+    }
 }
 
 #[test]
@@ -83,53 +100,135 @@ fn summary(output: &Output) -> serde_json::Value {
     serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}{}", err(output)))
 }
 
-fn hunt(dir: &Path, seed: &str, jobs: &str) -> serde_json::Value {
+/// A hunt of 60 cases with a linker that fails every one of them, beside the reference and GNU ld.
+fn hunt(dir: &Path, jobs: &str) -> Output {
     let dir = dir.display().to_string();
-    let output = scold(&[
-        "hunt",
-        "--linkers",
-        "reference",
-        "--seed",
-        seed,
-        "--cases",
-        "60",
-        "--jobs",
-        jobs,
-        "--json",
-        "--no-reduce",
-        "--quiet",
-        "--out",
-        &dir,
-    ]);
-    let summary = summary(&output);
-    let findings = summary["findings"].as_array().expect("findings").len();
-    assert_eq!(code(&output), i32::from(findings > 0), "{}", err(&output));
-    summary
+    let linkers = ["--linkers", "reference,gnu_ld", "--linker", "broken=/bin/true"];
+    let plan = ["--seed", "5", "--cases", "60", "--jobs", jobs, "--no-reduce"];
+    let how = ["--json", "--quiet", "--out", &dir];
+    scold(&[&["hunt"], &linkers[..], &plan, &how].concat())
+}
+
+/// Names and texts of the findings in `dir`, in order.
+fn cases(dir: &Path) -> Vec<(String, String)> {
+    let mut list: Vec<_> = std::fs::read_dir(dir)
+        .expect("findings")
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path.join("case")).expect("a case"))
+        })
+        .collect();
+    list.sort();
+    list
 }
 
 #[test]
-fn a_hunt_ends_with_one_summary_line_and_is_repeatable() {
-    let dirs: Vec<tempfile::TempDir> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
-    let one = hunt(dirs[0].path(), "5", "1");
-    let two = hunt(dirs[1].path(), "5", "3");
-    let text = one.to_string();
+fn a_hunt_is_a_function_of_its_seed() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let [one, two] = [(0, "1"), (1, "3")].map(|(dir, jobs)| hunt(dirs[dir].path(), jobs));
+    let text = out(&one);
+    let last = text.lines().last().unwrap_or_default();
+    let mut at = 0;
     for key in ["cases", "links", "seconds", "verdicts", "findings"] {
-        assert!(!one[key].is_null(), "{text}");
+        let found = last.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("{key}: {text}"));
+        assert!(found > at, "{key} is not in its place: {last}");
+        at = found;
     }
+    let (mut one, mut two) = (summary(&one), summary(&two));
     assert_eq!(one["cases"], 60);
+    assert_eq!(one["links"], 180);
     for verdict in ["agree", "divergent", "poisoned", "refused", "crashed", "hung"] {
-        assert!(one["verdicts"]["reference"][verdict].is_u64(), "{text}");
+        assert!(one["verdicts"]["reference"][verdict].is_u64(), "{last}");
     }
-    assert_eq!(one["verdicts"], two["verdicts"]);
-    let signatures = |summary: &serde_json::Value| {
-        let list = summary["findings"].as_array().expect("findings").iter();
-        list.map(|finding| finding["signature"].to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(signatures(&one), signatures(&two));
-    for finding in one["findings"].as_array().expect("findings") {
+    assert_eq!(one["verdicts"]["broken"]["crashed"], 60);
+    let findings = one["findings"].as_array().expect("findings");
+    let broken = findings.iter().find(|f| f["linkers"] == serde_json::json!(["broken"]));
+    assert_eq!(broken.expect("a finding")["class"], "crash", "{last}");
+    for finding in findings {
         let path = Path::new(finding["path"].as_str().expect("a path"));
         assert!(path.join("case").is_file() && path.join("report.md").is_file());
+        assert!(finding["signature"].is_string(), "{last}");
     }
+    assert_eq!(cases(dirs[0].path()), cases(dirs[1].path()));
+    for (summary, dir) in [(&mut one, &dirs[0]), (&mut two, &dirs[1])] {
+        summary["seconds"] = 0.into();
+        let text = summary.to_string().replace(&dir.path().display().to_string(), "");
+        *summary = serde_json::from_str(&text).expect("JSON");
+    }
+    assert_eq!(one, two);
+}
+
+/// Ctrl-C, and what `timeout` sends, end a hunt as its own bounds do.
+#[test]
+fn a_hunt_that_is_stopped_keeps_what_it_found() {
+    for signal in ["INT", "TERM"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scold"));
+        command.args(["hunt", "--linkers", "reference", "--linker", "broken=/bin/true"]);
+        command.args(["--json", "--quiet", "--out"]).arg(dir.path());
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("scold starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        assert!(first.contains("\"found\":"), "{first}");
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh runs").success());
+        let last = lines.last().expect("a line").expect("text");
+        let last: serde_json::Value = serde_json::from_str(&last).expect("the summary");
+        assert_eq!(child.wait().expect("it ends").code(), Some(1), "{signal}");
+        let findings = last["findings"].as_array().expect("findings");
+        assert_eq!(findings.len(), cases(dir.path()).len(), "{signal}");
+        assert!(!findings.is_empty(), "{signal}");
+    }
+}
+
+#[test]
+fn a_clean_hunt_exits_0_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let findings = dir.path().join("a/b");
+    let path = findings.display().to_string();
+    let args = ["hunt", "--linkers", "reference", "--seed", "5", "--cases", "20", "--out", &path];
+    let output = scold(&args);
+    assert_eq!(code(&output), 0, "{}{}", out(&output), err(&output));
+    assert!(!dir.path().join("a").exists(), "an empty folder is left");
+}
+
+/// Objects of two C files: a function that calls the other file's.
+fn objects(dir: &Path) -> [String; 2] {
+    let sources = [
+        ("a", "int g(void); int f(void) { return g(); }"),
+        ("b", "static int x = 3; int g(void) { return x; }"),
+    ];
+    sources.map(|(name, text)| {
+        let (source, object) = (dir.join(format!("{name}.c")), dir.join(format!("{name}.o")));
+        std::fs::write(&source, text).expect("a source");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O1", "-fPIC", "-c", "-o"]).arg(&object).arg(source);
+        assert!(gcc.status().expect("gcc runs").success());
+        object.display().to_string()
+    })
+}
+
+#[test]
+fn diff_judges_real_objects() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [a, b] = objects(dir.path());
+    let diff = |linkers: &[&str], args: &[&str]| {
+        let output = scold(&[&["diff", "--json"], linkers, &["--", "-shared"], args].concat());
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", err(&output)));
+        (code(&output), json)
+    };
+    let two = ["--linkers", "reference,gnu_ld"];
+    let (done, json) = diff(&two, &[&a, &b]);
+    assert_eq!(json["verdicts"], serde_json::json!({"reference": "agree", "gnu_ld": "agree"}));
+    assert_eq!((done, &json["findings"]), (0, &serde_json::json!([])));
+    let (done, json) = diff(&two, &["-z", "defs", &a]);
+    assert_eq!(json["verdicts"], serde_json::json!({"reference": "refused", "gnu_ld": "refused"}));
+    assert_eq!(done, 0, "{json}");
+    // One linker doesn't do what the others do.
+    let (done, json) = diff(&[&two[..], &["--linker", "broken=/bin/true"]].concat(), &[&a, &b]);
+    assert_eq!((done, &json["verdicts"]["broken"]), (1, &"crashed".into()), "{json}");
 }
 
 #[test]
