@@ -203,6 +203,7 @@ impl<'a> Link<'a> {
         self.needs.resize_with(self.res.symbol_count, || AtomicU16::new(0));
         let total: u64 = self.outs.iter().filter(|o| o.is_alloc()).map(|o| o.size).sum();
         self.plan.near = total < 1 << 30;
+        self.plan.ld_relaxed = crate::scan::local_dynamic(self);
     }
 
     /// How many relocations the objects have.

@@ -220,6 +220,8 @@ pub struct Object<'a> {
     pub local_base: u32,
     /// What replaces a compressed section's bytes, and their alignment, by section.
     pub inflated: Vec<(u32, Box<[u8]>, u64)>,
+    /// Relocations of unwind tables that were not sorted, by section.
+    pub sorted: Vec<(u32, Box<[u8]>)>,
     /// Whether it asks for an executable stack.
     pub exec_stack: bool,
 }
@@ -297,8 +299,13 @@ impl<'a> Object<'a> {
             && crate::init_order::classify(name).is_some_and(|c| c.reversed)
     }
 
-    /// The relocations of the section at `index`.
-    pub fn relocs(&self, index: u32) -> RelocTable<'a> {
+    /// The relocations of the section at `index`; those of `.eh_frame` sorted by offset.
+    pub fn relocs(&self, index: u32) -> RelocTable<'_> {
+        if !self.sorted.is_empty()
+            && let Ok(at) = self.sorted.binary_search_by_key(&index, |e| e.0)
+        {
+            return RelocTable::of(&self.sorted[at].1);
+        }
         match self.relocs_of[index as usize] {
             0 => RelocTable::empty(),
             at => RelocTable::new(self.sections.get(at), self.data),

@@ -10,8 +10,9 @@ use crate::layout::Member;
 use crate::layout::assign::plain_debug_name;
 use crate::link::{Link, attr};
 use crate::object::{Home, Object, Reloc, SymId};
-use crate::scan::{Act, Spot, decide, ld_relaxed, relaxes_tls, site, symbol_text};
+use crate::scan::{Act, Spot, decide, packs, site, symbol_text};
 use crate::synthetic::plan::NONE;
+use crate::synthetic::unwind::Kept;
 
 /// A dynamic relocation, placed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -39,14 +40,22 @@ pub struct Yield {
     pub errors: Vec<Error>,
 }
 
-/// One section being relocated.
+/// One section, or one record of `.eh_frame`, being relocated.
 struct Work<'l, 'a, 'y> {
     link: &'l Link<'a>,
     object: &'l Object<'a>,
     index: u32,
-    /// Address of the section's first byte.
+    /// What instructions are recognised in: the section as it was read.
+    code: &'l [u8],
+    /// Where the bytes being written start in the section.
+    origin: u64,
+    /// Their address.
     base: u64,
     flags: u64,
+    /// Whether the file's local-dynamic sequences are all rewritten.
+    ld_relaxed: bool,
+    /// What refers to something gone becomes this, where that is no error.
+    tombstone: Option<i64>,
     out: &'y mut Yield,
 }
 
@@ -57,12 +66,20 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
     if relocs.is_empty() {
         return;
     }
-    let header = object.sections.get(member.index);
-    let code = object.section_data(member.index);
-    let mut work = Work { link, object, index: member.index, base, flags: header.flags, out };
-    let tombstone = tombstone(plain_debug_name(object.section_name(member.index)));
-    let may_relax = relaxes_tls(link);
-    let mut known_ld = None;
+    let flags = object.sections.get(member.index).flags;
+    let gone = || tombstone(plain_debug_name(object.section_name(member.index)));
+    let mut work = Work {
+        link,
+        object,
+        index: member.index,
+        code: object.section_data(member.index),
+        origin: 0,
+        base,
+        flags,
+        ld_relaxed: link.plan.ld_relaxed[member.file.i()],
+        tombstone: (flags & SHF_ALLOC == 0).then(gone),
+        out,
+    };
     let mut at = 0;
     let reversed = object.is_reversed(member.index);
     while let Some(mut reloc) = relocs.get(at) {
@@ -71,37 +88,40 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
             let size = buf.len() as u64;
             reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word);
         }
-        let Some(row) = (link.arch.row)(reloc.kind) else {
-            work.unknown(&reloc);
-            continue;
-        };
-        let end = reloc.offset.checked_add(row.field.len());
-        if end.is_none_or(|end| end > buf.len() as u64) {
-            work.outside(&reloc, &row);
-            continue;
-        }
-        let id = object.id(reloc.sym);
-        let bits = link.attrs[id.i()];
-        if work.flags & SHF_ALLOC == 0 && bits & attr::DISCARDED != 0 {
-            row.field.write(&mut buf[reloc.offset as usize..], tombstone);
-            continue;
-        }
-        let mut spot = Spot { code, flags: work.flags, ld_relaxed: false, next: None };
-        match row.expr {
-            Expr::TlsGd | Expr::TlsLd => {
-                spot.next = relocs.get(at).map(|r| (r.offset, r.kind));
-                spot.ld_relaxed =
-                    may_relax && *known_ld.get_or_insert_with(|| ld_relaxed(link, object));
-            }
-            Expr::DtpOff | Expr::TlsDesc => {
-                spot.ld_relaxed =
-                    may_relax && *known_ld.get_or_insert_with(|| ld_relaxed(link, object));
-            }
-            _ => {}
-        }
-        let decision = decide(link, &row, id, bits, &reloc, &spot);
-        at += usize::from(decision.takes_next);
-        work.apply(&row, id, bits, &reloc, decision.act, spot.ld_relaxed, buf);
+        let next = || relocs.get(at).map(|r| (r.offset, r.kind));
+        at += usize::from(work.one(&reloc, next, buf));
+    }
+}
+
+/// Relocates one record of the `.eh_frame` section `member`, whose bytes in the output are `buf` at
+/// address `base`.
+pub fn record(
+    link: &Link<'_>,
+    member: &Member,
+    kept: &Kept,
+    base: u64,
+    buf: &mut [u8],
+    out: &mut Yield,
+) {
+    let object = link.object(member.file);
+    let relocs = object.relocs(member.index);
+    let mut work = Work {
+        link,
+        object,
+        index: member.index,
+        code: &[],
+        origin: kept.record.offset.into(),
+        base,
+        flags: object.sections.get(member.index).flags,
+        ld_relaxed: false,
+        // A pointer of 0 is none: the function outlives its exception table.
+        tombstone: Some(0),
+        out,
+    };
+    for at in kept.relocations() {
+        let Some(mut reloc) = relocs.get(at) else { continue };
+        reloc.offset -= work.origin;
+        work.one(&reloc, || None, buf);
     }
 }
 
@@ -111,24 +131,51 @@ fn tombstone(name: &[u8]) -> i64 {
 }
 
 impl Work<'_, '_, '_> {
+    /// Applies `reloc`, whose offset counts in `buf`; whether that took care of the one after it.
     #[inline]
-    #[allow(clippy::too_many_arguments)]
-    fn apply(
+    fn one(
         &mut self,
-        row: &Row,
-        id: SymId,
-        bits: u16,
         reloc: &Reloc,
-        act: Act,
-        ld: bool,
+        next: impl Fn() -> Option<(u64, u32)>,
         buf: &mut [u8],
-    ) {
+    ) -> bool {
+        let link = self.link;
+        let Some(row) = (link.arch.row)(reloc.kind) else {
+            self.unknown(reloc);
+            return false;
+        };
+        let end = reloc.offset.checked_add(row.field.len());
+        if end.is_none_or(|end| end > buf.len() as u64) {
+            self.outside(reloc, &row);
+            return false;
+        }
+        let id = self.object.id(reloc.sym);
+        let bits = link.attrs[id.i()];
+        if bits & attr::DISCARDED != 0
+            && let Some(value) = self.tombstone
+        {
+            row.field.write(&mut buf[reloc.offset as usize..], value);
+            return false;
+        }
+        let next = match row.expr {
+            Expr::TlsGd | Expr::TlsLd => next(),
+            _ => None,
+        };
+        let (code, flags, ld_relaxed) = (self.code, self.flags, self.ld_relaxed);
+        let spot = Spot { code, flags, ld_relaxed, next };
+        let decision = decide(link, &row, id, bits, reloc, &spot);
+        self.apply(&row, id, bits, reloc, decision.act, buf);
+        decision.takes_next
+    }
+
+    #[inline]
+    fn apply(&mut self, row: &Row, id: SymId, bits: u16, reloc: &Reloc, act: Act, buf: &mut [u8]) {
         let place = self.base.wrapping_add(reloc.offset);
         let at = reloc.offset as usize;
         match act {
             Act::Skip => {}
             Act::Static => {
-                let value = self.value(row, id, bits, reloc, ld, place);
+                let value = self.value(row, id, bits, reloc, place);
                 if !row.range.holds(value) {
                     self.overflow(row, reloc, value);
                 }
@@ -136,7 +183,7 @@ impl Work<'_, '_, '_> {
             }
             Act::Relative => {
                 let value = self.target(id, bits, reloc);
-                let packed = self.relative(place, value, reloc.offset);
+                let packed = self.relative(place, value, reloc);
                 let stored = packed || self.link.options.apply_dynamic_relocs;
                 row.field.write(&mut buf[at..], if stored { value } else { 0 });
             }
@@ -154,7 +201,7 @@ impl Work<'_, '_, '_> {
                 row.field.write(&mut buf[at..], 0);
                 self.out.dynamic.push(DynReloc { class: 1, sym, place, kind, addend });
             }
-            Act::Relax(what) => self.relax(row, id, reloc, what, ld, place, buf),
+            Act::Relax(what) => self.relax(row, id, reloc, what, place, buf),
             // The scan has reported it; what it did not see is not loaded.
             Act::Fail(kind, text) => {
                 let name = symbol_text(self.object, reloc.sym);
@@ -166,9 +213,8 @@ impl Work<'_, '_, '_> {
 
     /// Notes that the loader adds the base at `place`; whether it does so by a packed relocation,
     /// whose addend is in place.
-    fn relative(&mut self, place: u64, value: i64, offset: u64) -> bool {
-        let even = offset.is_multiple_of(2) && self.object.sections.get(self.index).align >= 2;
-        let packed = self.link.options.pack_relr && even;
+    fn relative(&mut self, place: u64, value: i64, reloc: &Reloc) -> bool {
+        let packed = packs(self.link, self.object, self.index, reloc.offset);
         if packed {
             self.out.packed.push(place);
         } else {
@@ -195,7 +241,7 @@ impl Work<'_, '_, '_> {
     }
 
     #[inline]
-    fn value(&self, row: &Row, id: SymId, bits: u16, reloc: &Reloc, ld: bool, place: u64) -> i64 {
+    fn value(&self, row: &Row, id: SymId, bits: u16, reloc: &Reloc, place: u64) -> i64 {
         let link = self.link;
         let p = place as i64;
         let a = reloc.addend;
@@ -216,8 +262,8 @@ impl Work<'_, '_, '_> {
             // A weak undefined thread-local is at offset 0, as lld has it.
             Expr::DtpOff | Expr::TpOff if bits & attr::WEAK_UNDEF != 0 => a,
             // In data it is half of a tls_index, whatever the code was relaxed to; lld differs.
-            Expr::DtpOff if ld && self.flags & SHF_EXECINSTR != 0 => {
-                link.thread_offset(id, ld).wrapping_add(a)
+            Expr::DtpOff if self.ld_relaxed && self.flags & SHF_EXECINSTR != 0 => {
+                link.thread_offset(id, true).wrapping_add(a)
             }
             Expr::DtpOff => {
                 (link.addrs[id.i()].wrapping_sub(link.tls_start()) as i64).wrapping_add(a)
@@ -250,19 +296,18 @@ impl Work<'_, '_, '_> {
     }
 
     /// Rewrites code. Only what has no addend of its own is, so none is added.
-    #[allow(clippy::too_many_arguments)]
     fn relax(
         &mut self,
         row: &Row,
         id: SymId,
         reloc: &Reloc,
         what: Relax,
-        ld: bool,
         place: u64,
         buf: &mut [u8],
     ) {
         let link = self.link;
         let address = link.addrs[id.i()];
+        let ld = self.ld_relaxed && what != Relax::IeToLe;
         let value = match what {
             Relax::GotToPc => address as i64,
             Relax::GdToLe | Relax::IeToLe | Relax::DescToLe
@@ -291,7 +336,7 @@ impl Work<'_, '_, '_> {
 
     #[cold]
     fn fail(&mut self, kind: ErrorKind, text: String, reloc: &Reloc) {
-        let at = site(self.object, self.index, reloc.offset);
+        let at = site(self.object, self.index, reloc.offset.wrapping_add(self.origin));
         self.out.errors.push(Error::new(kind, text).at(at));
     }
 

@@ -15,8 +15,9 @@ use rayon::prelude::*;
 use crate::arch::{Expr, Relax, Row};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::format::elf::*;
-use crate::link::{Link, MERGE_BIT, NOWHERE, attr};
+use crate::link::{Link, MERGE_BIT, attr};
 use crate::object::{Object, Reloc, SecId, SymId};
+use crate::resolve::File;
 
 /// What the scan of one object, then of all, adds up to.
 #[derive(Default, Debug)]
@@ -57,37 +58,43 @@ impl Totals {
 ///
 /// Errors: `undefined-symbol`, `reloc-dynamic`, `reloc-unsupported`, `tls-mismatch`, `bad-input`.
 pub fn scan(link: &Link<'_>) -> Result<Totals, Errors> {
-    let objects: Vec<&Object<'_>> = link.res.objects().map(|o| o.1).collect();
-    let eh: rustc_hash::FxHashSet<SecId> = link.plan.eh_inputs.iter().map(|m| m.sec).collect();
-    let totals = objects
-        .par_iter()
-        .map(|object| {
-            let mut totals = Totals::default();
-            let ld = ld_relaxed(link, object);
-            for (index, &at) in object.relocs_of.iter().enumerate() {
-                let sec = object.sec(index as u32);
-                let out = link.sec_out[sec.i()];
-                if at == 0 || out & MERGE_BIT != 0 && !(out == NOWHERE && eh.contains(&sec)) {
-                    continue;
-                }
+    let objects: Vec<_> = link.res.objects().collect();
+    let sections = objects.par_iter().map(|&(file, object)| {
+        let mut totals = Totals::default();
+        let ld = link.plan.ld_relaxed[file.i()];
+        for (index, &at) in object.relocs_of.iter().enumerate() {
+            let sec = object.sec(index as u32);
+            if at != 0 && link.sec_out[sec.i()] & MERGE_BIT == 0 {
                 scan_section(link, object, index as u32, ld, &mut totals);
             }
-            totals
-        })
-        .reduce(Totals::default, Totals::add);
-    let mut totals = totals;
+        }
+        totals
+    });
+    let records = (0..link.plan.eh_inputs.len()).into_par_iter().map(|input| {
+        let mut totals = Totals::default();
+        scan_records(link, input, &mut totals);
+        totals
+    });
+    let mut totals = sections.chain(records).reduce(Totals::default, Totals::add);
     match Errors::collect(std::mem::take(&mut totals.errors)) {
         Some(errors) => Err(errors),
         None => Ok(totals),
     }
 }
 
+/// For each file whether every local-dynamic sequence of it is rewritten.
+pub(crate) fn local_dynamic(link: &Link<'_>) -> Vec<bool> {
+    let relaxes = relaxes_tls(link);
+    let of = |file: &File<'_>| match file {
+        File::Object(object) => relaxes && ld_relaxed(link, object),
+        _ => false,
+    };
+    link.res.files.par_iter().map(of).collect()
+}
+
 /// Whether every local-dynamic sequence of `object` has the documented form: then the offsets used
 /// with them count from the thread pointer.
-pub(crate) fn ld_relaxed(link: &Link<'_>, object: &Object<'_>) -> bool {
-    if !relaxes_tls(link) {
-        return false;
-    }
+fn ld_relaxed(link: &Link<'_>, object: &Object<'_>) -> bool {
     for (index, &at) in object.relocs_of.iter().enumerate() {
         let sec = object.sec(index as u32);
         if at == 0 || link.sec_out[sec.i()] & MERGE_BIT != 0 {
@@ -135,56 +142,105 @@ fn scan_section(link: &Link<'_>, object: &Object<'_>, index: u32, ld: bool, tota
         return;
     }
     let code = object.section_data(index);
+    let (flags, size) = (section.flags, code.len() as u64);
     let relocs = object.relocs(index);
-    let is_eh = link.sec_out[object.sec(index).i()] == NOWHERE;
     let mut at = 0;
-    let mut spot = Spot { code, flags: section.flags, ld_relaxed: ld, next: None };
+    let mut scanner = Scanner { link, object, index, code, size, flags, ld, totals };
     while let Some(reloc) = relocs.get(at) {
         at += 1;
+        let next = || relocs.get(at).map(|r| (r.offset, r.kind));
+        at += usize::from(scanner.one(&reloc, next));
+    }
+}
+
+/// Scans the records of `.eh_frame` input number `input` that stay.
+fn scan_records(link: &Link<'_>, input: usize, totals: &mut Totals) {
+    let member = &link.plan.eh_inputs[input];
+    let object = link.object(member.file);
+    let (index, relocs) = (member.index, object.relocs(member.index));
+    let flags = object.sections.get(index).flags;
+    for kept in link.plan.eh.of(input) {
+        let size = u64::from(kept.record.offset) + u64::from(kept.record.size);
+        // No instructions are rewritten here.
+        let (code, ld): (&[u8], _) = (&[], false);
+        let mut scanner = Scanner { link, object, index, code, size, flags, ld, totals };
+        for reloc in kept.relocations().filter_map(|at| relocs.get(at)) {
+            let id = object.id(reloc.sym);
+            if link.attrs[id.i()] & attr::DISCARDED == 0 {
+                scanner.one(&reloc, || None);
+            }
+        }
+    }
+}
+
+/// What relocations are scanned in.
+struct Scanner<'l, 'a, 't> {
+    link: &'l Link<'a>,
+    object: &'l Object<'a>,
+    index: u32,
+    /// What instructions are recognised in.
+    code: &'l [u8],
+    /// Where fields must end.
+    size: u64,
+    flags: u64,
+    ld: bool,
+    totals: &'t mut Totals,
+}
+
+impl Scanner<'_, '_, '_> {
+    /// Notes what `reloc` needs; whether that took care of the one after it.
+    #[inline]
+    fn one(&mut self, reloc: &Reloc, next: impl Fn() -> Option<(u64, u32)>) -> bool {
+        let (link, object, index) = (self.link, self.object, self.index);
         let id = object.id(reloc.sym);
         let bits = link.attrs[id.i()];
         let Some(row) = (link.arch.row)(reloc.kind) else {
             let text = format!("relocation type {} is unknown", reloc.kind);
-            totals.errors.push(Error::new(ErrorKind::RelocUnsupported, text).at(site(
-                object,
-                index,
-                reloc.offset,
-            )));
-            continue;
+            self.fail(ErrorKind::RelocUnsupported, text, reloc);
+            return false;
         };
         let end = reloc.offset.checked_add(row.field.len());
-        if end.is_none_or(|end| end > code.len() as u64) {
+        if end.is_none_or(|end| end > self.size) {
             let text = format!("{} is outside the section", row.name);
-            totals.errors.push(Error::new(ErrorKind::BadInput, text).at(site(
-                object,
-                index,
-                reloc.offset,
-            )));
-            continue;
+            self.fail(ErrorKind::BadInput, text, reloc);
+            return false;
         }
-        if bits & (attr::UNDEFINED | attr::DISCARDED) != 0 {
-            if is_eh && bits & attr::DISCARDED != 0 {
-                continue;
-            }
-            if let Some(error) = broken(link, object, index, &reloc, id, bits) {
-                totals.errors.push(error);
-                continue;
-            }
+        if bits & (attr::UNDEFINED | attr::DISCARDED) != 0
+            && let Some(error) = broken(link, object, index, reloc, id, bits)
+        {
+            self.totals.errors.push(error);
+            return false;
         }
-        spot.next = match row.expr {
-            Expr::TlsGd | Expr::TlsLd => relocs.get(at).map(|r| (r.offset, r.kind)),
+        let next = match row.expr {
+            Expr::TlsGd | Expr::TlsLd => next(),
             _ => None,
         };
-        let decision = decide(link, &row, id, bits, &reloc, &spot);
-        at += usize::from(decision.takes_next);
+        let spot = Spot { code: self.code, flags: self.flags, ld_relaxed: self.ld, next };
+        let decision = decide(link, &row, id, bits, reloc, &spot);
         if decision.needs != 0 {
             let needs = &link.needs[id.i()];
             if needs.load(Relaxed) & decision.needs != decision.needs {
                 needs.fetch_or(decision.needs, Relaxed);
             }
         }
-        tally(link, object, index, &reloc, &row, decision, section.flags, totals);
+        tally(link, object, index, reloc, &row, decision, self.flags, self.totals);
+        decision.takes_next
     }
+
+    #[cold]
+    fn fail(&mut self, kind: ErrorKind, text: String, reloc: &Reloc) {
+        let at = site(self.object, self.index, reloc.offset);
+        self.totals.errors.push(Error::new(kind, text).at(at));
+    }
+}
+
+/// Whether the relative relocation at `offset` is packed: those at odd addresses can't be, and of
+/// unwind records no address is known to be even.
+pub(crate) fn packs(link: &Link<'_>, object: &Object<'_>, index: u32, offset: u64) -> bool {
+    link.options.pack_relr
+        && offset.is_multiple_of(2)
+        && object.sections.get(index).align >= 2
+        && link.sec_out[object.sec(index).i()] & MERGE_BIT == 0
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -207,8 +263,7 @@ fn tally(
         },
         Act::Relative => {
             totals.text |= flags & SHF_WRITE == 0;
-            let even = reloc.offset.is_multiple_of(2) && object.sections.get(index).align >= 2;
-            if link.options.pack_relr && even {
+            if packs(link, object, index, reloc.offset) {
                 let offset = match object.is_reversed(index) {
                     true => {
                         let (size, word) = (object.section_size(index), link.arch.word);

@@ -4,6 +4,7 @@
 //! callers that don't gather them while writing it.
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
 use crate::eh_frame::{self, DW_EH_PE_DATAREL, DW_EH_PE_PCREL, DW_EH_PE_SDATA4, RecordKind};
 use crate::{Error, ErrorKind, Malformed, Result};
@@ -56,15 +57,15 @@ fn too_far(target: u64) -> Error {
 /// Errors: `bad-input` at a record whose function address can't be read from the image.
 pub fn collect(section: &[u8], address: u64, word: usize) -> Result<Vec<Entry>, Malformed> {
     let mut entries = Vec::new();
-    let mut known: Option<(u32, u8)> = None;
+    let mut known: FxHashMap<u32, u8> = FxHashMap::default();
     for record in eh_frame::split(section)? {
         let RecordKind::Fde { cie } = record.kind else { continue };
         let bad = |text| Malformed { offset: u64::from(record.offset), text };
-        let encoding = match known {
-            Some((at, encoding)) if at == cie => encoding,
-            _ => cie_encoding(section, cie, word)?,
+        let encoding = match known.get(&cie) {
+            Some(&encoding) => encoding,
+            None => cie_encoding(section, cie, word)?,
         };
-        known = Some((cie, encoding));
+        known.insert(cie, encoding);
         let at = record.pc_begin() as usize;
         let field = &section[at..(record.offset + record.size) as usize];
         let place = address.wrapping_add(at as u64);

@@ -12,7 +12,7 @@ use crate::layout::assign::add_made;
 use crate::layout::{Made, Member, OutSec};
 use crate::link::{Link, attr};
 use crate::object::{Home, Object, Reloc, SymId, kind};
-use crate::scan::{Act, Spot, decide, ld_relaxed, relaxes_tls};
+use crate::scan::{Act, Spot, decide};
 use crate::synthetic::symtab;
 
 /// Bytes of an entry.
@@ -149,8 +149,7 @@ impl Writer<'_, '_, '_> {
             let member = &link.plan.eh_inputs[kept.input as usize];
             let object = link.object(member.file);
             let relocs = object.relocs(member.index);
-            for index in kept.relocs.0..kept.relocs.0 + kept.relocs.1 {
-                let Some(reloc) = relocs.get(index as usize) else { continue };
+            for reloc in kept.relocations().filter_map(|at| relocs.get(at)) {
                 let within = reloc.offset.wrapping_sub(kept.record.offset.into());
                 let place = out.addr.wrapping_add(kept.offset).wrapping_add(within);
                 match self.target(object, &reloc, object.id(reloc.sym)) {
@@ -171,7 +170,7 @@ impl Writer<'_, '_, '_> {
         let base = out.addr.wrapping_add(link.sec_off[member.sec.i()]);
         let flags = object.sections.get(member.index).flags;
         let code = object.section_data(member.index);
-        let ld = relaxes_tls(link) && flags & SHF_ALLOC != 0 && ld_relaxed(link, object);
+        let ld = flags & SHF_ALLOC != 0 && link.plan.ld_relaxed[member.file.i()];
         let reversed = object.is_reversed(member.index);
         let mut at = 0;
         while let Some(mut reloc) = relocs.get(at) {

@@ -120,6 +120,8 @@ pub struct Plan {
     pub dynamic: bool,
     /// Everything is within reach of everything: place-relative rewrites always fit.
     pub near: bool,
+    /// By file: all its local-dynamic sequences are rewritten.
+    pub ld_relaxed: Vec<bool>,
     /// `.eh_frame` inputs.
     pub eh_inputs: Vec<Member>,
     /// `.note.gnu.property` inputs.

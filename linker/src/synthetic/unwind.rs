@@ -28,6 +28,13 @@ pub struct Kept {
     pub relocs: (u32, u32),
 }
 
+impl Kept {
+    /// The indexes of its relocations.
+    pub fn relocations(&self) -> std::ops::Range<usize> {
+        self.relocs.0 as usize..self.relocs.0 as usize + self.relocs.1 as usize
+    }
+}
+
 /// The output's `.eh_frame`.
 #[derive(Default, Debug)]
 pub struct EhPlan {
@@ -37,8 +44,16 @@ pub struct EhPlan {
     pub size: u64,
     /// How many FDEs there are.
     pub fdes: usize,
-    /// Where each input's first record goes, or would go.
-    pub starts: Vec<u64>,
+    /// Where each input's first record goes, or would go, and its number in `kept`.
+    pub starts: Vec<(u64, u32)>,
+}
+
+impl EhPlan {
+    /// The records of input number `input`.
+    pub fn of(&self, input: usize) -> &[Kept] {
+        let first = |at: usize| self.starts.get(at).map_or(self.kept.len(), |s| s.1 as usize);
+        &self.kept[first(input)..first(input + 1)]
+    }
 }
 
 impl super::plan::Plan {
@@ -46,14 +61,12 @@ impl super::plan::Plan {
     /// the next one is. `crtbeginT.o` registers the table by a symbol in an empty section.
     pub fn unwind_place(&self, section: SecId, offset: u64) -> Option<u64> {
         let input = self.eh_inputs.binary_search_by_key(&section, |m| m.sec).ok()?;
-        let start = *self.eh.starts.get(input)?;
-        let first = self.eh.kept.partition_point(|k| k.input < input as u32);
-        let own = self.eh.kept[first..].iter().take_while(|k| k.input == input as u32);
-        let next = own
-            .skip_while(|k| u64::from(k.record.offset) + u64::from(k.record.size) <= offset)
-            .map(|k| k.offset + offset.saturating_sub(k.record.offset.into()))
-            .next();
-        let after = self.eh.starts.get(input + 1).copied();
+        let (start, _) = *self.eh.starts.get(input)?;
+        let own = self.eh.of(input);
+        let past = |k: &Kept| u64::from(k.record.offset) + u64::from(k.record.size) <= offset;
+        let next = own.get(own.partition_point(past));
+        let next = next.map(|k| k.offset + offset.saturating_sub(k.record.offset.into()));
+        let after = self.eh.starts.get(input + 1).map(|s| s.0);
         let end = after.unwrap_or_else(|| self.eh.size.saturating_sub(4));
         Some(if offset == 0 { start } else { next.unwrap_or(end) })
     }
@@ -74,7 +87,7 @@ pub fn plan(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut errors = Vec::new();
     let mut cies: FxHashMap<Vec<u8>, u64> = FxHashMap::default();
     for (member, list) in inputs.iter().zip(split) {
-        plan.starts.push(plan.size);
+        plan.starts.push((plan.size, plan.kept.len() as u32));
         match list {
             Ok(list) => place(shared, member, list, &mut plan, &mut cies),
             Err(error) => errors.push(error),
@@ -202,8 +215,8 @@ fn place(
 fn cie_key(object: &Object<'_>, index: u32, kept: &Kept, data: &[u8]) -> Vec<u8> {
     let mut key = kept.record.bytes(data).to_vec();
     let relocs = object.relocs(index);
-    for at in kept.relocs.0..kept.relocs.0 + kept.relocs.1 {
-        if let Some(r) = relocs.get(at as usize) {
+    for at in kept.relocations() {
+        if let Some(r) = relocs.get(at) {
             let within = r.offset - u64::from(kept.record.offset);
             key.extend(within.to_le_bytes());
             key.extend(r.kind.to_le_bytes());
@@ -213,3 +226,7 @@ fn cie_key(object: &Object<'_>, index: u32, kept: &Kept, data: &[u8]) -> Vec<u8>
     }
     key
 }
+
+#[cfg(test)]
+#[path = "unwind/tests.rs"]
+mod tests;

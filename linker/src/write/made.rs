@@ -54,9 +54,8 @@ impl<'l, 'a> Writer<'l, 'a> {
             Made::Relr => self.relr(buf, yields),
             Made::RelaPlt => self.rela_plt(buf),
             Made::EhFrame => {
-                let (fdes, errors) = crate::synthetic::unwind_write::write(link, buf);
-                self.fdes = fdes;
-                self.errors.extend(errors);
+                self.fdes = crate::synthetic::unwind_write::write(link, buf, &mut self.own);
+                self.errors.append(&mut self.own.errors);
             }
             Made::EhFrameHdr => self.eh_frame_hdr(buf),
             Made::Plt => self.plt(buf),

@@ -96,6 +96,7 @@ pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'
         sec_base: 0,
         local_base: 0,
         inflated: Vec::new(),
+        sorted: Vec::new(),
         exec_stack: false,
     };
     let mut groups = Vec::new();
@@ -122,6 +123,7 @@ pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'
         object.groups.push(group);
     }
     check_relocs(&object)?;
+    sort_unwind(&mut object);
     inflate(&mut object)?;
     Ok(object)
 }
@@ -311,6 +313,16 @@ fn read_group<'a>(object: &Object<'a>, index: u32, section: Section) -> Result<G
         return fail("the group has a group as a member");
     }
     Ok(group)
+}
+
+/// Sorts the relocations of unwind tables: each record looks for its own, and no spec promises order.
+fn sort_unwind(object: &mut Object<'_>) {
+    for index in 1..object.sections.len() {
+        if object.relocs_of[index as usize] != 0 && object.section_name(index) == b".eh_frame" {
+            let sorted = object.relocs(index).sorted();
+            object.sorted.extend(sorted.map(|relocs| (index, relocs)));
+        }
+    }
 }
 
 fn check_relocs(object: &Object<'_>) -> Result<()> {

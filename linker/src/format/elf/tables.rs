@@ -132,6 +132,21 @@ impl<'a> RelocTable<'a> {
         Self { bytes: section.data(file) }
     }
 
+    /// The relocations in `bytes`.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// The same relocations sorted by offset, those of one place as they were; `None` if they are.
+    pub fn sorted(&self) -> Option<Box<[u8]>> {
+        if self.iter().is_sorted_by_key(|r| r.offset) {
+            return None;
+        }
+        let mut list: Vec<&[u8]> = self.bytes.chunks_exact(Self::STRIDE).collect();
+        list.sort_by_key(|raw| decode(raw).offset);
+        Some(list.concat().into())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.bytes.len() / Self::STRIDE
