@@ -188,6 +188,16 @@ impl<'l, 'a> Marker<'l, 'a> {
                     self.mark(sec);
                 }
             }
+            Special::Computed { defsym, .. } => {
+                let defsym = &self.link.options.defsyms[*defsym as usize];
+                let mut names = Vec::new();
+                defsym.value.symbols(&mut |name| names.push(name));
+                for id in names.into_iter().filter_map(|n| self.link.res.find(n.as_bytes())) {
+                    if let Some(sec) = self.section_of_global(id) {
+                        self.mark(sec);
+                    }
+                }
+            }
             Special::Alias(target, _) if *target != id => {
                 if let Some(sec) = self.section_of_global(*target) {
                     self.mark(sec);

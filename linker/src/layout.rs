@@ -27,6 +27,7 @@ pub enum Made {
     Interp,
     Property,
     BuildId,
+    Package,
     GnuHash,
     Hash,
     Dynsym,

@@ -7,10 +7,12 @@
 pub mod arch;
 pub mod command;
 pub mod compress;
+pub mod crossref;
 pub mod eh_frame;
 pub mod error;
 pub mod format;
 pub mod gc;
+pub mod hardening;
 pub mod init_order;
 pub mod input;
 pub mod layout;
@@ -51,10 +53,11 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     let res = resolve::resolve(&candidates, &wraps, options, arch)?;
     clock.lap("resolve");
     let traced = trace::symbols(&res, &options.trace_symbols);
+    let map = map::Map::new(&res, options);
     // No file joins the link below.
     if options.kind == options::OutputKind::Relocatable {
         let report = relocatable::write(&res, options, arch, sink, bytes)?;
-        return Ok(Report { traced, ..report });
+        return Ok(map.finish("", Report { traced, ..report }));
     }
     let mut link = link::Link::new(options, arch, res);
     symbols::define_specials(&mut link)?;
@@ -66,6 +69,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     symbols::classify(&mut link)?;
     symbols::choose_entry(&mut link)?;
     symbols::check_libraries(&link)?;
+    symbols::warn_undefined(&mut link);
     clock.lap("sections");
     // Unwind records of what is gone go too.
     synthetic::unwind::plan(&mut link)?;
@@ -89,6 +93,8 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     layout::addresses::arrange(&mut link);
     synthetic::sections::connect(&mut link);
     layout::addresses::settle(&mut link);
+    hardening::check(&mut link)?;
+    symbols::compute_defsyms(&mut link)?;
     layout::symbols::resolve_addresses(&mut link);
     // Addresses are final; debug sections may shrink before they get their place in the file.
     write::pack::debug(&mut link)?;
@@ -108,13 +114,13 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
         phases: clock.laps,
     };
     let warnings = std::mem::take(&mut link.warnings);
-    let map = options.map.is_some().then(|| map::text(&link));
+    let table = if options.map.is_some() { map::text(&link) } else { String::new() };
     // The tables are large and the process is about to end: freeing them page by page costs more
     // than the kernel's sweep. In-process callers link small cases.
     if link.res.section_count > 100_000 {
         std::mem::forget(link);
     }
-    Ok(Report { warnings, removed, traced, map, stats })
+    Ok(map.finish(&table, Report { warnings, removed, traced, map: None, stats }))
 }
 
 /// Time by phase.
@@ -139,6 +145,11 @@ impl Clock {
 
 /// The machine everything is for.
 fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Errors> {
+    if let Some(flag) = options.errata.first() {
+        // lld refuses them, too; gcc and clang only pass them for their machine.
+        let text = format!("{flag} is for other machines");
+        return Err(Error::new(ErrorKind::Usage, text).into());
+    }
     let emulation = inputs.emulation.or(options.emulation);
     let wanted = emulation.map_or(arch::amd64::AMD64.machine, |e| e.machine);
     let found = arch::ARCHES.iter().find(|a| a.machine == wanted);

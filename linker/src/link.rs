@@ -89,6 +89,10 @@ pub enum Special {
     Absolute(u64),
     /// `--defsym` with another symbol.
     Alias(SymId, i64),
+    /// `--defsym` with any other expression: which one, whether it moves with the image, and its
+    /// value once addresses are known.
+    #[allow(missing_docs)]
+    Computed { defsym: u32, is_address: bool, value: u64 },
 }
 
 /// No output section.

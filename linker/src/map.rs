@@ -1,5 +1,5 @@
-//! `-Map`: the finished layout → a table for people, one line per output section, input section and
-//! symbol. Must not change anything.
+//! `-Map`: the finished layout → why each archive member is there, and a table for people, one line per
+//! output section, input section and symbol. Must not change anything.
 
 use std::fmt::Write;
 
@@ -9,8 +9,41 @@ use crate::format::elf::SHF_ALLOC;
 use crate::layout::{Member, OutSec};
 use crate::link::Link;
 use crate::object::{Home, Object, kind};
+use crate::options::Options;
+use crate::output::Report;
+use crate::resolve::Resolution;
 
-/// The text of the map.
+/// The parts of the map that resolution decides.
+#[derive(Debug)]
+pub struct Map {
+    wanted: bool,
+    reasons: String,
+    crossed: Option<String>,
+}
+
+impl Map {
+    /// What `options` ask for.
+    pub fn new(res: &Resolution<'_>, options: &Options) -> Self {
+        let wanted = options.map.is_some();
+        Self {
+            wanted,
+            reasons: if wanted { reasons(res) } else { String::new() },
+            crossed: options.cref.then(|| crate::crossref::table(res)),
+        }
+    }
+
+    /// Gives `report` the whole map, `table` inside; cross references without a map are printed.
+    pub fn finish(self, table: &str, mut report: Report) -> Report {
+        if self.wanted {
+            report.map = Some(self.reasons + table + &self.crossed.unwrap_or_default());
+        } else {
+            report.traced.extend(self.crossed);
+        }
+        report
+    }
+}
+
+/// The table of addresses.
 pub fn text(link: &Link<'_>) -> String {
     let mut outs: Vec<&OutSec> = link.outs.iter().filter(|o| o.shndx != 0).collect();
     outs.sort_by_key(|o| (o.flags & SHF_ALLOC == 0, o.shndx));
@@ -42,9 +75,30 @@ pub fn text(link: &Link<'_>) -> String {
             text
         })
         .collect();
-    let mut text =
-        format!("{:>16} {:>8} {:>5} Out     In      Symbol\n", "Address", "Size", "Align");
+    let mut text = String::new();
+    let _ = writeln!(text, "{:>16} {:>8} {:>5} Out     In      Symbol", "Address", "Size", "Align");
     text.extend(blocks);
+    text
+}
+
+/// Why each archive member is part of the link, as GNU ld's map begins.
+fn reasons(res: &Resolution<'_>) -> String {
+    let mut text = String::new();
+    if res.extracted.is_empty() {
+        return text;
+    }
+    text += "Archive member included to satisfy reference by file (symbol)\n\n";
+    for &(file, user, id) in &res.extracted {
+        let member = res.file_name(file);
+        let user = user.map_or("", |user| res.file_name(user));
+        let symbol = String::from_utf8_lossy(res.names.get(id));
+        // Long names have a line of their own.
+        let gap = if member.len() < 29 { "" } else { "\n" };
+        let pad = if member.len() < 29 { 30 - member.len() } else { 30 };
+        let space = if user.is_empty() { "" } else { " " };
+        let _ = writeln!(text, "{member}{gap}{:pad$}{user}{space}({symbol})", "");
+    }
+    text.push('\n');
     text
 }
 

@@ -2,17 +2,24 @@
 //! meaning; parsing and `--help` derive from it. Only version scripts, dynamic lists and response
 //! files are read here. It must not open inputs, nor know what the pipeline does with a wish.
 
+mod expression;
 mod help;
+mod hints;
 mod parse;
 mod response;
 mod table;
 #[cfg(test)]
 mod tests;
+mod values;
 mod zkeyword;
 
 use std::path::PathBuf;
 
+use rustc_hash::FxHashSet;
+
+pub use expression::{Binary, Expression, Unary};
 pub(crate) use table::EMULATIONS;
+pub use values::*;
 pub use zkeyword::Z;
 
 pub use crate::input::{Pattern, VersionNode, VersionScript};
@@ -95,6 +102,8 @@ pub struct Options {
     /// `--pack-dyn-relocs=relr`, `-z pack-relative-relocs`.
     pub pack_relr: bool,
 
+    /// `--warn-textrel` and its like.
+    pub warn: Warn,
     /// What to do with undefined symbols.
     pub unresolved: Unresolved,
     /// `-z defs`/`--no-undefined`, `-z undefs`; `None`: the output kind's default.
@@ -124,10 +133,16 @@ pub struct Options {
     pub strip: Strip,
     /// `-x`, `-X`, `--discard-none`.
     pub discard: Discard,
+    /// `--retain-symbols-file`: the only names the symbol table keeps.
+    pub retain: Option<FxHashSet<Vec<u8>>>,
     /// `-d`: commons are allocated even under `-r`.
     pub define_common: bool,
     /// `--build-id`; the last one wins.
     pub build_id: BuildId,
+    /// `--package-metadata`: the JSON text of `.note.package`.
+    pub package_metadata: Option<Vec<u8>>,
+    /// `--fix-cortex-…`: which errata to avoid, as they were spelled.
+    pub errata: Vec<String>,
     /// `--compress-debug-sections`.
     pub compress_debug: CompressDebug,
     /// `--image-base`, `-Ttext-segment`.
@@ -140,6 +155,8 @@ pub struct Options {
 
     /// `-Map`, `-M`: where the map goes; `-` is the standard output.
     pub map: Option<PathBuf>,
+    /// `--cref`: list who defines and who uses each symbol.
+    pub cref: bool,
     /// `--dependency-file`: a Makefile rule of what was read.
     pub dependency_file: Option<PathBuf>,
     /// `-t`: print the name of each input.
@@ -154,206 +171,6 @@ pub struct Options {
     pub error_limit: usize,
     /// Warnings about the command line itself, in order.
     pub warnings: Vec<String>,
-}
-
-/// What to do at all.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Action {
-    /// Link.
-    #[default]
-    Link,
-    /// `--version`: print it and stop.
-    Version,
-    /// `--help`: print it and stop.
-    Help,
-}
-
-/// What kind of file is made.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-pub enum OutputKind {
-    /// A position-dependent executable.
-    #[default]
-    Exe,
-    /// A position-independent executable.
-    Pie,
-    /// A shared library.
-    Shared,
-    /// `-r`: another object.
-    Relocatable,
-}
-
-impl OutputKind {
-    /// Whether the loader chooses the address.
-    pub fn is_pic(self) -> bool {
-        matches!(self, Self::Pie | Self::Shared)
-    }
-
-    /// Whether this is an executable of either kind.
-    pub fn is_executable(self) -> bool {
-        matches!(self, Self::Exe | Self::Pie)
-    }
-}
-
-/// An emulation: a name of GNU ld for a machine and its class.
-#[derive(PartialEq, Eq, Debug)]
-pub struct Emulation {
-    /// `elf_x86_64`.
-    pub name: &'static str,
-    /// `e_machine`.
-    pub machine: u16,
-    /// ELFCLASS64 rather than ELFCLASS32.
-    pub is_64: bool,
-}
-
-/// One input of the command line.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InputArg {
-    /// What is named.
-    pub what: Named,
-    /// The state in force there.
-    pub state: State,
-}
-
-/// How an input is named.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Named {
-    /// A path, as given.
-    Path(PathBuf),
-    /// `-lNAME`: `libNAME.so`, `libNAME.a`.
-    Library(String),
-    /// `-l:NAME`: exactly that name, in the library directories.
-    Exact(String),
-}
-
-/// The positional state.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct State {
-    /// `--as-needed`: a library nobody uses gets no DT_NEEDED.
-    pub as_needed: bool,
-    /// `--whole-archive`: every member is linked.
-    pub whole_archive: bool,
-    /// `-Bstatic`: `-l` finds archives only.
-    pub prefer_static: bool,
-    /// Between `--start-lib` and `--end-lib`: objects count as archive members.
-    pub lazy_objects: bool,
-}
-
-/// `--defsym NAME=VALUE`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Defsym {
-    /// The symbol defined.
-    pub name: String,
-    /// Its value.
-    pub value: DefsymValue,
-}
-
-/// What a `--defsym` symbol is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum DefsymValue {
-    /// A number.
-    Absolute(u64),
-    /// Another symbol plus a number.
-    Symbol {
-        /// The other symbol.
-        name: String,
-        /// Added to its value.
-        addend: i64,
-    },
-}
-
-/// Which definitions of a library bind to themselves.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Symbolic {
-    /// None: all can be preempted.
-    #[default]
-    None,
-    /// `-Bsymbolic-functions`.
-    Functions,
-    /// `-Bsymbolic-non-weak-functions`.
-    NonWeakFunctions,
-    /// `-Bsymbolic-non-weak`.
-    NonWeak,
-    /// `-Bsymbolic`.
-    All,
-}
-
-/// Which hash tables are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HashStyle {
-    /// `.gnu.hash`.
-    pub gnu: bool,
-    /// `.hash`.
-    pub sysv: bool,
-}
-
-/// `--unresolved-symbols`.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Unresolved {
-    /// Report all.
-    #[default]
-    ReportAll,
-    /// Report none.
-    IgnoreAll,
-    /// Report those of shared libraries only.
-    IgnoreInObjectFiles,
-    /// Report those of objects only.
-    IgnoreInSharedLibs,
-}
-
-/// What symbols and debug sections are left out.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-pub enum Strip {
-    /// None.
-    #[default]
-    None,
-    /// `-S`: debug sections.
-    Debug,
-    /// `-s`: debug sections and the symbol table.
-    All,
-}
-
-/// Which local symbols are left out of the symbol table.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Discard {
-    /// `.L` names in merged sections, as GNU ld without an option.
-    #[default]
-    SecMerge,
-    /// `--discard-none`.
-    None,
-    /// `-X`: all `.L` names.
-    Locals,
-    /// `-x`: all locals.
-    All,
-}
-
-/// `--build-id`.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub enum BuildId {
-    /// None.
-    #[default]
-    None,
-    /// `fast`: a hash that need not be cryptographic.
-    Fast,
-    /// `md5`: 16 bytes of the output's hash.
-    Md5,
-    /// `sha1`, also what the bare option means.
-    Sha1,
-    /// `uuid`: random.
-    Uuid,
-    /// `0xHEX`.
-    Hex(Vec<u8>),
-}
-
-/// `--compress-debug-sections`.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum CompressDebug {
-    /// As they are.
-    #[default]
-    None,
-    /// ELFCOMPRESS_ZLIB.
-    Zlib,
-    /// ELFCOMPRESS_ZSTD.
-    Zstd,
 }
 
 impl Default for Options {
@@ -394,6 +211,7 @@ impl Default for Options {
             symbolic: Symbolic::None,
             hash_style: HashStyle { gnu: true, sysv: true },
             pack_relr: false,
+            warn: Warn::default(),
             unresolved: Unresolved::ReportAll,
             defs: None,
             allow_shlib_undefined: None,
@@ -408,13 +226,17 @@ impl Default for Options {
             optimize: 1,
             strip: Strip::None,
             discard: Discard::SecMerge,
+            retain: None,
             define_common: false,
             build_id: BuildId::None,
+            package_metadata: None,
+            errata: Vec::new(),
             compress_debug: CompressDebug::None,
             image_base: None,
             apply_dynamic_relocs: true,
             z: Z::default(),
             map: None,
+            cref: false,
             dependency_file: None,
             trace: false,
             threads: None,
@@ -424,6 +246,11 @@ impl Default for Options {
             warnings: Vec::new(),
         }
     }
+}
+
+/// A number as options take it: decimal, `0x` hexadecimal, with an optional K or M.
+pub(crate) fn number(text: &str) -> Option<u64> {
+    parse::number(text)
 }
 
 impl Options {

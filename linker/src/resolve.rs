@@ -172,6 +172,8 @@ pub struct Resolution<'a> {
     pub commons: FxHashMap<SymId, (u64, u64)>,
     /// Version each name was given in an object, by `@` or `@@`: (name, version, default).
     pub versions: FxHashMap<SymId, (&'a [u8], bool)>,
+    /// The archive members of the link: which, on whose account, and for which name. By extraction.
+    pub extracted: Vec<(FileId, Option<FileId>, SymId)>,
     /// How many symbols there are, objects' local ones included.
     pub symbol_count: usize,
     /// How many sections there are.
@@ -192,6 +194,15 @@ impl<'a> Resolution<'a> {
         match self.files.get(file.i()) {
             Some(File::Shared(shared)) => Some(shared),
             _ => None,
+        }
+    }
+
+    /// What people call `file`, if it is part of the link.
+    pub fn file_name(&self, file: FileId) -> &str {
+        match self.files.get(file.i()) {
+            Some(File::Object(object)) => &object.name,
+            Some(File::Shared(library)) => &library.name,
+            _ => "",
         }
     }
 
@@ -243,9 +254,13 @@ pub(crate) struct Resolver<'a> {
     /// Which COMDAT group of a signature is kept: order of loading, then section.
     owners: Vec<AtomicU64>,
     versioned: Vec<(FileId, SymId)>,
+    extracted: Vec<(FileId, Option<FileId>, SymId)>,
     loaded: u32,
     errors: Vec<Error>,
 }
+
+/// Names still wanted, and who wants them; the options want on nobody's account.
+type Queue = std::collections::VecDeque<(SymId, Option<FileId>)>;
 
 /// Decides which files take part and which definitions win.
 ///
@@ -274,6 +289,7 @@ pub fn resolve<'a>(
         lazy: Vec::new(),
         owners: Vec::new(),
         versioned: Vec::new(),
+        extracted: Vec::new(),
         loaded: 0,
         errors: Vec::new(),
     };
@@ -336,13 +352,15 @@ impl<'a> Resolver<'a> {
 
     /// Extracts archive members until no wanted name is left that one of them offers.
     fn extract(&mut self) {
-        let mut queue = std::collections::VecDeque::new();
+        let mut queue = Queue::new();
         for (at, file) in self.files.iter().enumerate() {
+            let user = Some(FileId(at as u32));
             match file {
-                File::Object(object) => queue_wanted(object, &mut queue),
+                File::Object(object) => queue_wanted(object, user, &mut queue),
                 File::Shared(library) if at < self.files.len() => {
                     for &(name, hash, weak) in &library.undefined {
-                        queue.extend(self.names.find(name, hash).filter(|_| !weak));
+                        let found = self.names.find(name, hash).filter(|_| !weak);
+                        queue.extend(found.map(|id| (id, user)));
                     }
                 }
                 _ => {}
@@ -350,9 +368,14 @@ impl<'a> Resolver<'a> {
         }
         let roots = self.options.undefined.iter().chain(&self.options.require_defined);
         for name in roots.map(String::as_str).chain(self.options.entry.as_deref()) {
-            queue.extend(self.names.find(name.as_bytes(), hash_name(name.as_bytes())));
+            let found = self.names.find(name.as_bytes(), hash_name(name.as_bytes()));
+            queue.extend(found.map(|id| (id, None)));
         }
-        while let Some(id) = queue.pop_front() {
+        for defsym in &self.options.defsyms {
+            let find = |name: &str| self.names.find(name.as_bytes(), hash_name(name.as_bytes()));
+            defsym.value.symbols(&mut |name| queue.extend(find(name).map(|id| (id, None))));
+        }
+        while let Some((id, user)) = queue.pop_front() {
             let file = FileId(self.offers(id));
             let def = Def(self.defs[id.i()].load(Relaxed));
             let wanted = match def.rank() {
@@ -370,7 +393,8 @@ impl<'a> Resolver<'a> {
                     self.claim(&object);
                     self.discard(&mut object);
                     self.offer(file, &object);
-                    queue_wanted(&object, &mut queue);
+                    queue_wanted(&object, Some(file), &mut queue);
+                    self.extracted.push((file, user, id));
                     self.files[file.i()] = File::Object(object);
                 }
                 File::Broken(error) => self.errors.push(error),
@@ -401,11 +425,11 @@ impl Resolver<'_> {
 }
 
 /// Queues what `object` wants from others.
-fn queue_wanted(object: &Object<'_>, queue: &mut std::collections::VecDeque<SymId>) {
+fn queue_wanted(object: &Object<'_>, user: Option<FileId>, queue: &mut Queue) {
     for (at, &id) in object.globals.iter().enumerate() {
         let symbol = object.symbols.get(object.first_global + at as u32);
         if symbol.home == Home::Undefined && symbol.bind != bind::WEAK {
-            queue.push_back(id);
+            queue.push_back((id, user));
         }
     }
 }

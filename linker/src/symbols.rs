@@ -1,8 +1,10 @@
 //! What each symbol is to the rest of the link: winners and options → attributes, exports and
 //! version indexes, and the definitions the linker adds. No name is added below.
 
+mod defsym;
 mod specials;
 
+pub use defsym::compute as compute_defsyms;
 pub use specials::define_specials;
 
 use rayon::prelude::*;
@@ -10,7 +12,7 @@ use rayon::prelude::*;
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::input::{Assignment, PatternSet, VersionMatcher};
 use crate::link::{Link, NOWHERE, Special, attr};
-use crate::object::{Home, SymId, Symbol, kind, vis};
+use crate::object::{Home, SymId, Symbol, bind, kind, vis};
 use crate::options::{OutputKind, Symbolic, Unresolved};
 use crate::resolve::{Def, File, mention};
 
@@ -195,7 +197,9 @@ fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
         }
     } else if let Some(special) = def.as_special() {
         match link.specials[special] {
-            Special::Absolute(_) => bits |= attr::ABSOLUTE,
+            Special::Absolute(_) | Special::Computed { is_address: false, .. } => {
+                bits |= attr::ABSOLUTE;
+            }
             Special::TlsModuleBase => bits |= attr::TLS,
             Special::Alias(target, _) => {
                 let symbol = link.res.winner(target);
@@ -333,6 +337,27 @@ pub fn undefined(link: &Link<'_>, id: SymId, site: Site) -> Error {
     Error::new(ErrorKind::UndefinedSymbol, text).at(site)
 }
 
+/// `--warn-unresolved-symbols`: says once for each what would be an error without it.
+pub fn warn_undefined(link: &mut Link<'_>) {
+    let options = link.options;
+    let error = !link.is_shared() || options.defs == Some(true);
+    if !options.warn_unresolved || !error || options.unresolved == Unresolved::IgnoreAll {
+        return;
+    }
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut warnings = Vec::new();
+    for (_, object) in link.res.objects() {
+        for (at, &id) in (0..).zip(&object.globals) {
+            let symbol = object.symbols.get(object.first_global + at);
+            let wanted = symbol.home == Home::Undefined && symbol.bind != bind::WEAK;
+            if wanted && link.res.defs[id.i()] == Def::NONE && seen.insert(id) {
+                warnings.push(format!("{}: undefined symbol: {}", object.name, link.name(id)));
+            }
+        }
+    }
+    link.warnings.append(&mut warnings);
+}
+
 /// Chooses where the program starts.
 ///
 /// Errors: `undefined-symbol` for names that must be defined.
@@ -340,7 +365,9 @@ pub fn choose_entry(link: &mut Link<'_>) -> Result<(), Errors> {
     let options = link.options;
     let name = options.entry.as_deref().unwrap_or("_start");
     let entry = link.res.find(name.as_bytes()).filter(|id| link.res.defs[id.i()].is_local());
-    if entry.is_none() && options.kind.is_executable() {
+    let number = options.entry.as_deref().and_then(crate::options::number);
+    link.plan.entry_number = number.filter(|_| entry.is_none()).unwrap_or(0);
+    if entry.is_none() && number.is_none() && options.kind.is_executable() {
         link.warnings.push(format!("no entry symbol {name}: the program can't be started"));
     }
     let wanted = options.kind.is_executable() || options.entry.is_some();

@@ -11,6 +11,7 @@ pub mod eh_frame_hdr;
 pub mod hash;
 pub mod kept;
 pub mod notes;
+pub mod package;
 pub mod plan;
 pub mod relr;
 pub mod sections;

@@ -7,6 +7,7 @@ mod c;
 mod cxx;
 mod debug;
 mod emit_relocs;
+mod flags;
 mod go;
 mod llvm;
 mod rust;

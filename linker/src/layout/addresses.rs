@@ -31,6 +31,8 @@ pub struct Shape {
     pub size: u64,
     /// Where the section headers are.
     pub headers: u64,
+    /// Bytes of the ELF header and the program headers.
+    pub headers_size: u64,
     /// Start and size of the TLS block, and its alignment.
     pub tls: (u64, u64, u64),
 }
@@ -221,7 +223,8 @@ fn assign(link: &mut Link<'_>) {
     if cursor.segments.is_empty() {
         cursor.segments.push(cursor.headers());
     }
-    let mut shape = Shape { base, segments: cursor.segments, ..Shape::default() };
+    let mut shape =
+        Shape { base, segments: cursor.segments, headers_size: offset, ..Shape::default() };
     shape.tls = tls_block(&outs, tls_align);
     place_unloaded(&mut outs, cursor.offset, &mut shape);
     link.outs = outs;

@@ -122,7 +122,7 @@ fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
         Special::IrelativeStart => link.out_of(Made::RelaPlt).map_or(0, |o| o.addr + irelative),
         Special::IrelativeEnd => link.out_of(Made::RelaPlt).map_or(0, |o| o.addr + o.size),
         Special::TlsModuleBase => link.shape.tls.0,
-        Special::Absolute(value) => *value,
+        Special::Absolute(value) | Special::Computed { value, .. } => *value,
         Special::Alias(target, addend) if depth < 16 => {
             global_address(link, *target, depth + 1).wrapping_add(*addend as u64)
         }

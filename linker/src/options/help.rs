@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::table::{Arg, ROWS, Row};
+use super::table::{self, Arg, Row};
 
 /// Where the meanings start.
 const COLUMN: usize = 30;
@@ -14,7 +14,7 @@ pub(super) fn text() -> String {
          Links ELF objects, archives and shared libraries, as gcc, clang, rustc and go call ld.\n\n\
          Long options take one dash or two. @FILE reads options from FILE.\n\nOptions:\n",
     );
-    for row in ROWS.iter().filter(|row| !row.help.is_empty()) {
+    for row in table::all().filter(|row| !row.help.is_empty()) {
         let spelling = spelling(row);
         if spelling.len() + 2 < COLUMN {
             let _ = writeln!(out, "  {spelling:<width$}{}", row.help, width = COLUMN - 2);

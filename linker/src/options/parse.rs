@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use rustc_hash::FxHashMap;
 
 use super::response;
-use super::table::{Arg, EMULATIONS, ROWS, Row};
+use super::table::{self, Arg, EMULATIONS, Row};
 use super::{
-    Action, Defsym, DefsymValue, InputArg, Named, Options, OutputKind, State, Strip, VersionScript,
+    Action, Defsym, Expression, InputArg, Named, Options, OutputKind, State, Strip, VersionScript,
 };
 use crate::{Data, Error, ErrorKind, Errors, Files, Result};
 
@@ -24,6 +24,10 @@ pub(super) struct Parser<'a> {
     pub(super) in_group: bool,
     /// `-r` was given; it beats `-pie` and contradicts `-shared`.
     pub(super) relocatable: bool,
+    /// The flag at hand, as it was spelled.
+    pub(super) spelled: String,
+    /// The keyword of `-z` at hand.
+    pub(super) keyword: &'static str,
     /// Where version scripts and dynamic lists come from.
     files: &'a dyn Files,
 }
@@ -62,6 +66,8 @@ pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Error
         saved: Vec::new(),
         in_group: false,
         relocatable: false,
+        spelled: String::new(),
+        keyword: "",
         files,
     };
     // -L and -l may name the sysroot before it is given.
@@ -80,6 +86,7 @@ pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Error
                     }
                     (_, value) => value.unwrap_or(""),
                 };
+                parser.spelled.clone_from(arg);
                 (row.apply)(&mut parser, value)?;
                 if parser.options.action != Action::Link {
                     return Ok(parser.options);
@@ -130,7 +137,7 @@ fn by_name() -> &'static FxHashMap<&'static str, &'static Row> {
     static MAP: OnceLock<FxHashMap<&'static str, &'static Row>> = OnceLock::new();
     MAP.get_or_init(|| {
         let mut map = FxHashMap::default();
-        for row in ROWS {
+        for row in table::all() {
             for name in row.names {
                 map.entry(*name).or_insert(row);
             }
@@ -191,31 +198,25 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `--defsym NAME=EXPRESSION`, where the expression is a number or a symbol ± a number.
+    /// `--defsym NAME=EXPRESSION`.
     pub(super) fn defsym(&mut self, text: &str) -> Result<()> {
-        let bad =
-            || usage(format!("--defsym {text}: expected NAME=NUMBER or NAME=SYMBOL[+NUMBER]"));
-        let (name, value) = text.split_once('=').ok_or_else(bad)?;
-        let (name, value) = (name.trim(), value.trim());
-        if name.is_empty() || value.is_empty() {
-            return Err(bad());
+        let bad = |what: String| usage(format!("--defsym {text}: {what}"));
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| bad("expected NAME=EXPRESSION".into()))?;
+        let name = name.trim();
+        if !super::expression::is_name(name) {
+            return Err(bad(format!("`{name}` is no name")));
         }
-        let value = match number(value) {
-            Some(n) => DefsymValue::Absolute(n),
-            None if value.starts_with(|c: char| c.is_ascii_digit() || "-~(!".contains(c)) => {
-                return Err(bad());
-            }
-            None => match value.rfind(['+', '-']) {
-                Some(at) => {
-                    let n = number(value[at + 1..].trim()).ok_or_else(bad)?;
-                    let addend =
-                        if value[at..].starts_with('-') { n.wrapping_neg() } else { n } as i64;
-                    DefsymValue::Symbol { name: value[..at].trim().into(), addend }
-                }
-                None => DefsymValue::Symbol { name: value.into(), addend: 0 },
-            },
-        };
+        let value = Expression::parse(value).map_err(bad)?;
         self.options.defsyms.push(Defsym { name: name.into(), value });
+        Ok(())
+    }
+
+    /// `--retain-symbols-file`: names, apart by white space.
+    pub(super) fn retain(&mut self, path: &str) -> Result<()> {
+        let data = self.read(path)?;
+        let names = data.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty());
+        self.options.retain.get_or_insert_default().extend(names.map(<[u8]>::to_vec));
         Ok(())
     }
 

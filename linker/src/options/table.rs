@@ -1,4 +1,5 @@
-//! The table of flags: one row each, from which parsing and `--help` derive.
+//! The table of flags: one row each, from which parsing and `--help` derive; [`super::hints`] is its
+//! second part.
 
 use std::path::PathBuf;
 
@@ -6,8 +7,8 @@ use object::elf;
 
 use super::parse::{Parser, number, usage};
 use super::{
-    Action, BuildId, CompressDebug, Discard, Emulation, HashStyle, Named, OutputKind, Strip,
-    Symbolic, Unresolved,
+    Action, BuildId, CompressDebug, Discard, Emulation, HashStyle, Named, OutputKind, Severity,
+    Strip, Symbolic, Unresolved,
 };
 use crate::Result;
 use crate::input::Pattern;
@@ -36,18 +37,13 @@ pub(super) struct Row {
     pub(super) apply: fn(&mut Parser<'_>, &str) -> Result<()>,
 }
 
-const fn row(
+pub(super) const fn row(
     names: &'static [&'static str],
     arg: Arg,
     help: &'static str,
     apply: fn(&mut Parser<'_>, &str) -> Result<()>,
 ) -> Row {
     Row { names, arg, help, apply }
-}
-
-/// Accepted; nothing here changes with it.
-const fn ignored(names: &'static [&'static str], arg: Arg) -> Row {
-    Row { names, arg, help: "", apply: |_, _| Ok(()) }
 }
 
 /// What `-m` takes.
@@ -87,13 +83,19 @@ macro_rules! state {
 /// `refuse!(text)`: a flag that is known and can't be had.
 macro_rules! refuse {
     ($text:literal) => {
-        |_, _| Err(usage($text.into()))
+        |_, _| Err($crate::options::parse::usage($text.into()))
     };
 }
+pub(super) use refuse;
 
 /// Every flag.
+pub(super) fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(super::hints::ROWS)
+}
+
+/// The flags that do something.
 #[rustfmt::skip]
-pub(super) static ROWS: &[Row] = &[
+static ROWS: &[Row] = &[
     // What is made.
     row(&["o", "output"], Needed("FILE"), "Write the output to FILE (a.out)", |p, v| {
         if v.is_empty() {
@@ -173,7 +175,7 @@ pub(super) static ROWS: &[Row] = &[
     }),
     row(&["copy-dt-needed-entries", "add-needed"], No, "", refuse!("--copy-dt-needed-entries is not supported; name the libraries")),
     // What libraries need is for the loader only.
-    ignored(&["no-copy-dt-needed-entries", "no-add-needed"], No),
+    row(&["no-copy-dt-needed-entries", "no-add-needed"], No, "", |_, _| Ok(())),
     row(&["b", "format"], Needed("FORMAT"), "", |_, v| match v {
         "elf" | "elf64-x86-64" | "default" => Ok(()),
         _ => Err(usage(format!("--format={v}: only ELF inputs are read"))),
@@ -204,7 +206,7 @@ pub(super) static ROWS: &[Row] = &[
         p.options.fini = v.into();
         Ok(())
     }),
-    row(&["defsym"], Needed("NAME=VALUE"), "Define NAME as a number or SYMBOL[+NUMBER]", |p, v| p.defsym(v)),
+    row(&["defsym"], Needed("NAME=VALUE"), "Define NAME as a number, a symbol, or an expression of them", |p, v| p.defsym(v)),
     row(&["wrap"], Needed("SYMBOL"), "References go to __wrap_SYMBOL, __real_SYMBOL to SYMBOL", push!(wrap)),
     row(&["y", "trace-symbol"], Needed("SYMBOL"), "Say which files mention SYMBOL", push!(trace_symbols)),
     row(&["allow-multiple-definition"], No, "The first of several definitions wins", set!(allow_multiple_definition = true)),
@@ -225,6 +227,11 @@ pub(super) static ROWS: &[Row] = &[
         Ok(())
     }),
     row(&["warn-unresolved-symbols"], No, "Undefined symbols are warnings", set!(warn_unresolved = true)),
+    row(&["noinhibit-exec"], No, "Make an output in spite of undefined and duplicate symbols", |p, _| {
+        p.options.warn_unresolved = true;
+        p.options.allow_multiple_definition = true;
+        Ok(())
+    }),
     row(&["error-unresolved-symbols"], No, "Undefined symbols are errors (default)", set!(warn_unresolved = false)),
     row(&["d", "dc", "dp", "define-common"], No, "Allocate commons even with -r", set!(define_common = true)),
     row(&["no-define-common"], No, "", set!(define_common = false)),
@@ -303,6 +310,10 @@ pub(super) static ROWS: &[Row] = &[
     row(&["gc-sections"], No, "Drop sections nothing refers to", set!(gc_sections = true)),
     row(&["no-gc-sections"], No, "Keep them (default)", set!(gc_sections = false)),
     row(&["print-gc-sections"], No, "Say what was dropped", set!(print_gc_sections = true)),
+    row(&["fix-cortex-a53-843419", "fix-cortex-a53-835769", "fix-cortex-a8", "fix-arm1176"], No, "Avoid an erratum (arm64 or arm only)", |p, _| {
+        p.options.errata.push(p.spelled.clone());
+        Ok(())
+    }),
     row(&["no-print-gc-sections"], No, "", set!(print_gc_sections = false)),
     row(&["gc-keep-exported"], No, "Exported symbols keep sections", set!(gc_keep_exported = true)),
     row(&["no-gc-keep-exported"], No, "", set!(gc_keep_exported = false)),
@@ -312,8 +323,9 @@ pub(super) static ROWS: &[Row] = &[
     row(&["no-relax"], No, "Leave them", set!(relax = false)),
     row(&["eh-frame-hdr"], No, "Make .eh_frame_hdr", set!(eh_frame_hdr = true)),
     row(&["no-eh-frame-hdr"], No, "Make none (default)", set!(eh_frame_hdr = false)),
-    // Sharing the code's segment is a permission, not a duty.
-    ignored(&["rosegment", "no-rosegment"], No),
+    row(&["rosegment"], No, "Read-only data shares no segment with code (default)", |_, _| Ok(())),
+    // A permission, not a duty.
+    row(&["no-rosegment"], No, "", |_, _| Ok(())),
     row(&["image-base", "Ttext-segment"], Needed("ADDRESS"), "Where the image starts", |p, v| {
         // GNU ld reads -Ttext-segment as hexadecimal, with or without 0x.
         let hex = v.trim_start_matches("0x").trim_start_matches("0X");
@@ -338,6 +350,7 @@ pub(super) static ROWS: &[Row] = &[
         p.options.strip = p.options.strip.max(Strip::Debug);
         Ok(())
     }),
+    row(&["retain-symbols-file"], Needed("FILE"), "Leave out all symbols but those that FILE lists", |p, v| p.retain(v)),
     row(&["x", "discard-all"], No, "Leave out local symbols", set!(discard = Discard::All)),
     row(&["X", "discard-locals"], No, "Leave out local symbols called .L*", |p, _| {
         if p.options.discard != Discard::All {
@@ -346,6 +359,10 @@ pub(super) static ROWS: &[Row] = &[
         Ok(())
     }),
     row(&["discard-none"], No, "Keep local symbols", set!(discard = Discard::None)),
+    row(&["package-metadata"], Maybe("JSON"), "A note of JSON, %XX in it a byte: which package this is from", |p, v| {
+        p.options.package_metadata = if v.is_empty() { None } else { Some(percent_decoded(v)?) };
+        Ok(())
+    }),
     row(&["build-id"], Maybe("STYLE"), "sha1 (default), fast, md5, uuid, 0xHEX, none; the last wins", |p, v| {
         p.options.build_id = build_id(v)?;
         Ok(())
@@ -394,59 +411,18 @@ pub(super) static ROWS: &[Row] = &[
         p.options.error_limit = n.ok_or_else(|| usage(format!("--error-limit={v}: not a number")))?;
         Ok(())
     }),
+    row(&["warn-textrel", "warn-shared-textrel"], No, "Warn of relocations in read-only memory", set!(warn.textrel = Severity::Warning)),
+    row(&["no-warn-textrel", "no-warn-shared-textrel"], No, "", set!(warn.textrel = Severity::None)),
+    row(&["warn-execstack"], No, "Warn of an executable stack", set!(warn.execstack = Severity::Warning)),
+    row(&["error-execstack"], No, "It is an error", set!(warn.execstack = Severity::Error)),
+    row(&["no-warn-execstack", "no-error-execstack"], No, "It is neither (default)", set!(warn.execstack = Severity::None)),
+    row(&["warn-rwx-segments"], No, "Warn of memory that is writable and executable", set!(warn.rwx = Severity::Warning)),
+    row(&["error-rwx-segments"], No, "It is an error", set!(warn.rwx = Severity::Error)),
+    row(&["no-warn-rwx-segments", "no-error-rwx-segments"], No, "It is neither (default)", set!(warn.rwx = Severity::None)),
     row(&["version"], No, "Print the version", set!(action = Action::Version)),
-    row(&["v", "V"], No, "Print the version, then link if there are inputs", set!(show_version = true)),
+    row(&["v", "V", "verbose"], No, "Print the version, then link if there are inputs", set!(show_version = true)),
     row(&["help"], No, "Print this", set!(action = Action::Help)),
-    row(&["cref"], No, "", refuse!("--cref: cross references are not supported")),
-
-    // Known flags that need an engine there is none of.
-    row(&["EB"], No, "", refuse!("-EB: big-endian outputs are not supported")),
-    row(&["oformat"], Needed("FORMAT"), "", |_, v| match v {
-        "elf64-x86-64" | "elf" | "default" => Ok(()),
-        _ => Err(usage(format!("--oformat={v}: only elf64-x86-64 is made"))),
-    }),
-    row(&["N", "omagic", "n", "nmagic"], No, "", refuse!("-n and -N: unpaged outputs are not supported")),
-    row(&["Ur"], No, "", refuse!("-Ur is not supported; use -r")),
-    row(&["retain-symbols-file"], Needed("FILE"), "", refuse!("--retain-symbols-file is not supported")),
-    row(&["reproduce"], Needed("FILE"), "", refuse!("--reproduce is not supported")),
-    row(&["symbol-ordering-file", "section-ordering-file"], Needed("FILE"), "", refuse!("ordering files are not supported")),
-    row(&["out-implib"], Needed("FILE"), "", refuse!("--out-implib is not supported")),
-    row(&["split-by-file", "split-by-reloc"], Maybe("N"), "", refuse!("--split-by-… is not supported")),
-    row(&["default-symver", "default-imported-symver"], No, "", refuse!("--default-symver is not supported; use --version-script")),
-    row(&["dynamic-list-data", "dynamic-list-cpp-new", "dynamic-list-cpp-typeinfo"], No, "", refuse!("built-in dynamic lists are not supported; use --dynamic-list")),
-    row(&["ignore-unresolved-symbol"], Needed("SYMBOL"), "", refuse!("--ignore-unresolved-symbol is not supported; use --unresolved-symbols")),
-    row(&["embedded-relocs"], No, "", refuse!("--embedded-relocs is not supported")),
-
-    // gcc, clang, rustc, libtool and others pass these; nothing here changes with them.
-    ignored(&["plugin", "plugin-opt"], Needed("")),
-    ignored(&["EL", "no-mmap-output-file", "mmap-output-file"], No),
-    ignored(&["Bno-group"], No),
-    ignored(&["g", "p", "Qy", "Qn", "qmagic", "verbose", "stats", "no-stats"], No),
-    ignored(&["a", "A", "architecture", "G", "gpsize", "Y", "assert"], Needed("")),
-    ignored(&["color-diagnostics"], Maybe("")),
-    ignored(&["no-color-diagnostics"], No),
-    ignored(&["demangle", "print-memory-usage", "print-sysroot", "print-output-format"], Maybe("")),
-    ignored(&["no-demangle", "nostdlib", "no-ctors-in-init-array", "ctors-in-init-array"], No),
-    ignored(&["no-keep-memory", "keep-memory", "reduce-memory-overheads", "disable-multiple-abs-defs"], No),
-    ignored(&["max-cache-size", "hash-size", "sort-section", "package-metadata"], Maybe("")),
-    ignored(&["sort-common"], Maybe("")),
-    ignored(&["no-sort-common", "no-omagic", "no-nmagic", "no-icf", "no-check-sections", "check-sections"], No),
-    ignored(&["accept-unknown-input-arch", "no-accept-unknown-input-arch", "no-warn-mismatch", "warn-mismatch"], No),
-    ignored(&["warn-common", "no-warn-common", "warn-once", "warn-section-align", "warn-multiple-gp"], No),
-    ignored(&["warn-alternate-em", "no-warn-alternate-em", "warn-textrel", "no-warn-textrel", "warn-constructors"], No),
-    ignored(&["warn-shared-textrel", "no-warn-shared-textrel", "warn-search-mismatch", "no-warn-search-mismatch"], No),
-    ignored(&["warn-execstack", "no-warn-execstack", "error-execstack", "no-error-execstack"], No),
-    ignored(&["warn-rwx-segments", "no-warn-rwx-segments", "error-rwx-segments", "no-error-rwx-segments"], No),
-    ignored(&["warn-backrefs", "no-warn-backrefs", "warn-symbol-ordering", "no-warn-symbol-ordering"], No),
-    ignored(&["ld-generated-unwind-info", "no-ld-generated-unwind-info"], No),
-    ignored(&["enable-linker-version", "disable-linker-version", "force-exe-suffix", "traditional-format"], No),
-    ignored(&["enable-non-contiguous-regions", "merge-exidx-entries", "no-merge-exidx-entries"], No),
-    ignored(&["strip-discarded", "no-strip-discarded", "strip-lto-sections", "unique", "no-fork", "fork"], No),
-    ignored(&["preload", "no-preload", "perf", "quick-exit", "no-quick-exit", "lto-whole-program-visibility"], No),
-    ignored(&["spare-dynamic-tags"], Needed("")),
-    ignored(&["thinlto-jobs", "thinlto-cache-dir", "thinlto-cache-policy", "lto-O", "lto-partitions"], Needed("")),
-    ignored(&["fix-cortex-a53-843419", "fix-cortex-a53-835769", "fix-cortex-a8", "fix-arm1176"], Maybe("")),
-    ignored(&["no-fix-cortex-a53-843419", "no-fix-cortex-a53-835769", "no-fix-cortex-a8", "no-fix-arm1176"], No),
+    row(&["cref"], No, "List which files define and use each symbol, in the map or on the standard output", set!(cref = true)),
 ];
 
 /// Appends to the run path what is not there yet.
@@ -456,6 +432,22 @@ fn add_rpath(p: &mut Parser<'_>, value: &str) {
             p.options.rpath.push(dir.into());
         }
     }
+}
+
+/// `text` with each `%XX` replaced by the byte it stands for, as gcc's driver needs commas written.
+fn percent_decoded(text: &str) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut parts = text.split('%');
+    out.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let byte = part.get(..2).filter(|digits| !digits.starts_with('+'));
+        let byte = byte.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(byte.ok_or_else(|| {
+            usage(format!("--package-metadata={text}: % needs two hexadecimal digits"))
+        })?);
+        out.extend(part.bytes().skip(2));
+    }
+    Ok(out)
 }
 
 /// The value of `--build-id`.

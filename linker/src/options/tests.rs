@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::response::split;
-use super::table::{Arg, ROWS};
+use super::table::{Arg, all};
 use super::*;
 use crate::{ErrorKind, MemoryFiles};
 
@@ -24,21 +24,21 @@ fn fails(line: &str) -> (ErrorKind, String) {
 #[test]
 fn rows_are_consistent() {
     let mut seen = std::collections::BTreeSet::new();
-    for row in ROWS {
+    for row in all() {
         for name in row.names {
             assert!(!name.starts_with('-') && !name.contains('='), "{name}");
             assert!(seen.insert(name), "{name} is in two rows");
         }
     }
     let help = Options::help();
-    for row in ROWS.iter().filter(|row| !row.help.is_empty()) {
+    for row in all().filter(|row| !row.help.is_empty()) {
         assert!(help.contains(row.names[0]), "{} is not in --help", row.names[0]);
     }
 }
 
 #[test]
 fn every_row_takes_its_argument_every_way() {
-    for row in ROWS {
+    for row in all() {
         for name in row.names {
             let dashes: &[&str] = match name.len() {
                 1 => &["-"],
@@ -162,7 +162,11 @@ fn wrong_uses_are_errors() {
         "--defsym x a.o",
         "--defsym x=1+ a.o",
         "--defsym =1 a.o",
-        "--defsym x=(1+2) a.o",
+        "--defsym x=(1+2 a.o",
+        "--defsym 1=2 a.o",
+        "--sort-section=size a.o",
+        "--package-metadata=%4 a.o",
+        "--package-metadata=%+1 a.o",
         "--error-limit=many a.o",
         "--image-base=0xg a.o",
     ] {
@@ -188,14 +192,11 @@ fn values() {
         "--defsym a=0x10 --defsym=b=c --defsym b=c+2 --defsym d=e-1k -rpath x:y --rpath=y:z \
          --image-base=4096 -z stack-size=1M -z max-page-size=0x10000 --threads=3 a.o",
     );
-    let symbol = |name: &str, addend| DefsymValue::Symbol { name: name.into(), addend };
-    let values: Vec<_> = options.defsyms.iter().map(|d| (d.name.as_str(), &d.value)).collect();
-    let wanted = [
-        ("a", &DefsymValue::Absolute(16)),
-        ("b", &symbol("c", 0)),
-        ("b", &symbol("c", 2)),
-        ("d", &symbol("e", -1024)),
-    ];
+    let value = |text| Expression::parse(text).unwrap();
+    let values: Vec<_> =
+        options.defsyms.iter().map(|d| (d.name.as_str(), d.value.clone())).collect();
+    let wanted =
+        [("a", value("0x10")), ("b", value("c")), ("b", value("c+2")), ("d", value("e-1024"))];
     assert_eq!(values, wanted);
     assert_eq!(options.rpath, ["x", "y", "z"]);
     assert_eq!(options.image_base, Some(0x4096));
@@ -209,6 +210,10 @@ fn unknown_keywords_only_warn() {
     let options = parse("-z nonsense -z now a.o");
     assert_eq!(options.warnings, ["-z nonsense ignored: unknown keyword"]);
     assert!(options.z.now);
+    let options = parse("--unique -sort-section=name --warn-common -z mark-plt a.o");
+    let wanted = ["--unique", "-sort-section=name", "--warn-common", "-z mark-plt"];
+    assert_eq!(options.warnings, wanted.map(|flag| format!("{flag} has no effect here")));
+    assert_eq!(parse("--sort-section=none -z nomark-plt a.o").warnings, [""; 0]);
 }
 
 #[test]

@@ -123,7 +123,10 @@ pub(super) fn apply(p: &mut Parser<'_>, word: &str) -> Result<()> {
         None => (word, ""),
     };
     match ROWS.iter().find(|row| row.0 == key) {
-        Some(row) => row.2(p, value),
+        Some(row) => {
+            p.keyword = row.0;
+            row.2(p, value)
+        }
         None => {
             p.options.warnings.push(format!("-z {word} ignored: unknown keyword"));
             Ok(())
@@ -136,6 +139,23 @@ fn page(key: &str, value: &str) -> Result<Option<u64>> {
     match number(value) {
         Some(n) if n.is_power_of_two() && n <= 1 << 40 => Ok(Some(n)),
         _ => Err(usage(format!("-z {key}={value}: not a power of two"))),
+    }
+}
+
+/// Accepted, but said so: the keyword promises something.
+fn no_effect(p: &mut Parser<'_>, value: &str) -> Result<()> {
+    let text = format!("-z {}{value} has no effect here", p.keyword);
+    p.options.warnings.push(text);
+    Ok(())
+}
+
+/// A report of what inputs lack; there is none here.
+fn report(p: &mut Parser<'_>, value: &str) -> Result<()> {
+    match value {
+        "none" => Ok(()),
+        "warning" => no_effect(p, value),
+        "error" => Err(usage(format!("-z {}{value} is not supported", p.keyword))),
+        _ => Err(usage(format!("-z {}{value}: none, warning or error", p.keyword))),
     }
 }
 
@@ -220,25 +240,26 @@ static ROWS: &[Row] = &[
     ("nocommon", "", ignore),
     ("extern-protected-data", "", ignore),
     ("noextern-protected-data", "", ignore),
-    ("bndplt", "", ignore),
-    ("lam-u48", "", ignore),
-    ("lam-u57", "", ignore),
-    ("lam-u48-report=", "", ignore),
-    ("lam-u57-report=", "", ignore),
-    ("lam-report=", "", ignore),
-    ("cet-report=", "", ignore),
-    ("isa-level-report=", "", ignore),
-    ("report-relative-reloc", "", ignore),
-    ("mark-plt", "", ignore),
     ("nomark-plt", "", ignore),
-    ("unique-symbol", "", ignore),
     ("nounique-symbol", "", ignore),
-    ("indirect-extern-access", "", ignore),
     ("noindirect-extern-access", "", ignore),
-    ("memory-seal", "", ignore),
     ("nomemory-seal", "", ignore),
-    ("dead-reloc-in-nonalloc=", "", ignore),
-    ("call-nop=", "", ignore),
+    ("lam-u48-report=", "", report),
+    ("lam-u57-report=", "", report),
+    ("lam-report=", "", report),
+    ("cet-report=", "", report),
+    ("isa-level-report=", "", report),
+    // These would change what GNU ld or lld make.
+    ("bndplt", "", no_effect),
+    ("lam-u48", "", no_effect),
+    ("lam-u57", "", no_effect),
+    ("report-relative-reloc", "", no_effect),
+    ("mark-plt", "", no_effect),
+    ("unique-symbol", "", no_effect),
+    ("indirect-extern-access", "", no_effect),
+    ("memory-seal", "", no_effect),
+    ("dead-reloc-in-nonalloc=", "", no_effect),
+    ("call-nop=", "", no_effect),
     ("rela", "", ignore),
     ("rel", "", |_, _| Err(usage("-z rel: x86-64 uses RELA only".into()))),
 ];

@@ -36,6 +36,9 @@ impl<'a> Resolver<'a> {
         for defsym in &self.options.defsyms {
             let name = defsym.name.as_bytes();
             self.names.intern(name, hash_name(name));
+            defsym.value.symbols(&mut |name| {
+                self.names.intern(name.as_bytes(), hash_name(name.as_bytes()));
+            });
         }
         let files = std::mem::take(&mut self.files);
         for (at, file) in files.iter().enumerate() {

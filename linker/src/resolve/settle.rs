@@ -21,6 +21,7 @@ impl<'a> Resolver<'a> {
             names: self.names,
             commons: FxHashMap::default(),
             versions: FxHashMap::default(),
+            extracted: self.extracted,
             symbol_count: 0,
             section_count: 0,
         };

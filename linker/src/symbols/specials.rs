@@ -4,10 +4,9 @@
 
 use rayon::prelude::*;
 
-use crate::error::{Error, ErrorKind, Errors};
+use crate::error::Errors;
 use crate::link::{Link, Special};
-use crate::object::{SymId, hash_name, vis};
-use crate::options::DefsymValue;
+use crate::object::{SymId, vis};
 use crate::resolve::{Def, mention};
 
 /// Defines what the linker defines, where something refers to it and nothing else does.
@@ -20,7 +19,7 @@ pub fn define_specials(link: &mut Link<'_>) -> Result<(), Errors> {
         }
     }
     section_bounds(link);
-    defsyms(link)
+    super::defsym::define(link)
 }
 
 /// The names that are there whatever the inputs are.
@@ -76,30 +75,6 @@ fn section_bounds(link: &mut Link<'_>) {
             *now = if *now == vis::DEFAULT { least } else { *now };
         }
     }
-}
-
-fn defsyms(link: &mut Link<'_>) -> Result<(), Errors> {
-    let mut errors = Vec::new();
-    for defsym in &link.options.defsyms {
-        let find = |name: &str| link.res.names.find(name.as_bytes(), hash_name(name.as_bytes()));
-        let Some(id) = find(&defsym.name) else { continue };
-        let special = match &defsym.value {
-            DefsymValue::Absolute(value) => Special::Absolute(*value),
-            DefsymValue::Symbol { name, addend } => match find(name) {
-                Some(target) if link.res.defs[target.i()].is_local() => {
-                    Special::Alias(target, *addend)
-                }
-                _ => {
-                    let text = format!("undefined symbol: {name}, in --defsym {}", defsym.name);
-                    errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
-                    continue;
-                }
-            },
-        };
-        link.res.defs[id.i()] = Def::special(link.specials.len());
-        link.specials.push(special);
-    }
-    Errors::collect(errors).map_or(Ok(()), Err)
 }
 
 /// Defines `id` unless an object does or nothing in an object mentions it.

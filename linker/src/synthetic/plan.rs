@@ -187,6 +187,8 @@ pub struct Plan {
     pub text: bool,
     /// The entry symbol.
     pub entry: Option<SymId>,
+    /// Where the program starts without such a symbol.
+    pub entry_number: u64,
     /// `.symtab`.
     pub symtab: super::symtab::SymtabPlan,
 }

@@ -19,6 +19,7 @@ fn row(made: Made) -> (&'static str, u32, u64) {
         Made::Interp => (".interp", SHT_PROGBITS, R),
         Made::Property => (".note.gnu.property", SHT_NOTE, R),
         Made::BuildId => (".note.gnu.build-id", SHT_NOTE, R),
+        Made::Package => (".note.package", SHT_NOTE, R),
         Made::GnuHash => (".gnu.hash", SHT_GNU_HASH, R),
         Made::Hash => (".hash", SHT_HASH, R),
         Made::Dynsym => (".dynsym", SHT_DYNSYM, R),
@@ -105,6 +106,8 @@ pub fn add_loaded(link: &mut Link<'_>) {
     add(link, Made::Property, properties, word, 0);
     let note = super::build_id::size(&link.options.build_id) as u64;
     add(link, Made::BuildId, note, 4, 0);
+    let note = super::package::size(link.options.package_metadata.as_deref()) as u64;
+    add(link, Made::Package, note, 4, 0);
     for made in [Made::Copy, Made::CopyRelro] {
         let size = copies_size(link, made);
         add(link, made, size, 64, 0);

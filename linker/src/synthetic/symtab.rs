@@ -41,6 +41,9 @@ pub(crate) fn keeps_local(link: &Link<'_>, object: &Object<'_>, symbol: &Symbol)
         return false;
     }
     let name = crate::object::c_string(object.names, symbol.name);
+    if !retains(link, name) {
+        return false;
+    }
     match link.options.discard {
         Discard::None => true,
         Discard::All => symbol.kind == kind::FILE,
@@ -60,6 +63,13 @@ pub(crate) fn keeps_global(link: &Link<'_>, file: FileId, id: SymId, index: u32)
         && def.file() == file
         && def.sym() == index
         && link.attrs[id.i()] & attr::DISCARDED == 0
+        && retains(link, link.res.names.get(id))
+}
+
+/// Whether `--retain-symbols-file` leaves `name` in the table. Relocations that are kept need theirs.
+fn retains(link: &Link<'_>, name: &[u8]) -> bool {
+    let list = link.options.retain.as_ref().filter(|_| !link.options.emit_relocs);
+    list.is_none_or(|list| list.contains(name))
 }
 
 /// The output sections that have a symbol of their own with `--emit-relocs`: the inputs' contents.
@@ -99,7 +109,7 @@ pub fn plan(link: &mut Link<'_>) {
     for at in 0..link.res.names.len() {
         let id = SymId(at as u32);
         let def = link.res.defs[at];
-        let special = def.as_special().is_some();
+        let special = def.as_special().is_some() && retains(link, link.res.names.get(id));
         let import =
             link.attrs[at] & attr::IMPORT != 0 && link.plan.slots(id).dynsym != super::plan::NONE;
         if special || import {

@@ -33,6 +33,10 @@ impl<'l, 'a> Writer<'l, 'a> {
             }
             Made::Property => notes::write(&plan.properties, link.arch.word as usize, buf),
             Made::BuildId => crate::synthetic::build_id::write(&link.options.build_id, buf),
+            Made::Package => {
+                let text = link.options.package_metadata.as_deref().unwrap_or_default();
+                crate::synthetic::package::write(text, buf);
+            }
             Made::GnuHash => {
                 if let Some(table) = &plan.gnu_hash {
                     table.write(plan.imports + 1, buf);

@@ -39,7 +39,7 @@ pub fn headers(link: &Link<'_>, image: &mut [u8]) {
     });
     out.u16(link.arch.machine);
     out.u32(1);
-    out.u64(link.plan.entry.map_or(0, |id| link.addrs[id.i()]));
+    out.u64(link.plan.entry.map_or(link.plan.entry_number, |id| link.addrs[id.i()]));
     out.u64(if shape.segments.is_empty() { 0 } else { 64 });
     out.u64(if names > 0 { shape.headers } else { 0 });
     out.u32(0);

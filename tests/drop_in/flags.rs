@@ -1,0 +1,208 @@
+//! Flags of GNU ld and lld that change an output or say something of it, by what they come to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use object::{Object, ObjectSection, ObjectSymbol};
+
+use super::{command, compile, output, prefix, run, run_failing, scratch, texts};
+
+/// The linker, called directly.
+fn ld(dir: &Path) -> Command {
+    let mut command = command(prefix().join("ld"));
+    command.current_dir(dir);
+    command
+}
+
+/// An object of `text`, compiled in `dir` as `name.o`.
+fn object(dir: &Path, name: &str, text: &str, flags: &[&str]) -> PathBuf {
+    let source = dir.join(format!("{name}.c"));
+    fs::write(&source, text).expect("the source");
+    let object = compile("gcc", &source, flags);
+    let here = dir.join(format!("{name}.o"));
+    fs::copy(object, &here).expect("the object");
+    here
+}
+
+const START: &str = "extern char a; char x[4]; int pad = 1; char *at(void) { return &a; } void _start(void) { at(); }";
+
+/// Address and section of the global symbol `name`.
+fn symbol(file: &[u8], name: &str) -> (u64, bool) {
+    let file = object::File::parse(file).expect("an ELF file");
+    let found = file.symbols().find(|s| s.name() == Ok(name));
+    let found = found.unwrap_or_else(|| panic!("no symbol {name}"));
+    (found.address(), found.section_index().is_some())
+}
+
+#[test]
+fn defsym_takes_expressions() {
+    let dir = scratch("flags_defsym");
+    object(&dir, "a", START, &["-fno-pie", "-mcmodel=large"]);
+    let link = |value: &str| {
+        run(ld(&dir).args(["a.o", "-o", "out", "--defsym"]).arg(format!("a={value}")));
+        fs::read(dir.join("out")).expect("the output")
+    };
+    for (value, wanted) in [
+        ("-1", u64::MAX),
+        ("010", 8),
+        ("(1 << 4) | 1", 17),
+        ("DEFINED(x) ? 1 : 2", 1),
+        ("DEFINED(y) ? 1 : 2", 2),
+        ("CONSTANT(MAXPAGESIZE)", 0x1000),
+        ("_start - _start", 0),
+    ] {
+        assert_eq!(symbol(&link(value), "a"), (wanted, false), "{value}");
+    }
+    for (value, of) in [
+        ("4 + _start", (|start, _| start + 4) as fn(u64, u64) -> u64),
+        ("_start + 2 * 8", |start, _| start + 16),
+        ("_start & ~0xfff", |start, _| start & !0xfff),
+        ("ALIGN(_start, 0x1000)", |start, _| start.next_multiple_of(0x1000)),
+        ("ADDR(.text)", |_, text| text),
+        ("MAX(ADDR(.text), 1)", |_, text| text),
+    ] {
+        let image = link(value);
+        let file = object::File::parse(&*image).unwrap();
+        let text = file.section_by_name(".text").expect("text").address();
+        assert_eq!(symbol(&image, "a"), (of(symbol(&image, "_start").0, text), true), "{value}");
+    }
+    for (value, wanted) in [
+        ("nosuch", "undefined symbol: nosuch, in --defsym a"),
+        ("a + 1", "undefined symbol: a, in --defsym a"),
+        ("1 / (x - x)", "--defsym a: division by zero"),
+        ("1 +", "expected a value"),
+    ] {
+        let error =
+            run_failing(ld(&dir).args(["a.o", "-o", "none", "--defsym"]).arg(format!("a={value}")));
+        assert!(error.contains(wanted), "{value}: {error}");
+        assert!(!dir.join("none").exists());
+    }
+}
+
+#[test]
+fn maps_say_why_a_member_is_there_and_cref_who_uses_what() {
+    let dir = scratch("flags_map");
+    object(&dir, "m", "extern int f(void); void _start(void) { f(); }", &[]);
+    object(&dir, "f", "extern int g(void); int f(void) { return g(); }", &[]);
+    object(&dir, "g", "int g(void) { return 1; }", &[]);
+    run(command("ar").current_dir(&dir).args(["rc", "lib.a", "f.o", "g.o"]));
+    let args = ["m.o", "lib.a", "-o", "out"];
+    let map = run(ld(&dir).args(args).arg("-Map=-"));
+    let head = "Archive member included to satisfy reference by file (symbol)\n\n";
+    let f = format!("{:30}m.o (f)\n", "lib.a(f.o)");
+    let g = format!("{:30}lib.a(f.o) (g)\n", "lib.a(g.o)");
+    assert!(map.starts_with(&format!("{head}{f}{g}\n")), "{map}");
+    let asked = run(ld(&dir).args(["-u", "g", "-e", "0", "lib.a", "-o", "out", "-M"]));
+    assert!(asked.contains(&format!("{:30}(g)\n", "lib.a(g.o)")), "{asked}");
+    let cref = run(ld(&dir).args(args).arg("--cref"));
+    let wanted = format!("{:50}lib.a(f.o)\n{:50}m.o\n", "f", "");
+    assert!(cref.contains("Cross Reference Table") && cref.contains(&wanted), "{cref}");
+}
+
+#[test]
+fn package_metadata_is_a_note() {
+    let dir = scratch("flags_package");
+    object(&dir, "a", "int f(void) { return 1; }", &["-fPIC"]);
+    run(ld(&dir).args(["-shared", "a.o", "-o", "out", "--package-metadata={%22os%22:%22x%22}"]));
+    let image = fs::read(dir.join("out")).unwrap();
+    let file = object::File::parse(&*image).unwrap();
+    let note = file.section_by_name(".note.package").expect("the note").data().unwrap();
+    let wanted = b"\x04\0\0\0\x0b\0\0\0\x7e\x1a\xfe\xcaFDO\0{\"os\":\"x\"}\0\0";
+    assert_eq!(note, wanted);
+}
+
+#[test]
+fn retain_symbols_file_leaves_only_what_it_lists() {
+    let dir = scratch("flags_retain");
+    object(
+        &dir,
+        "a",
+        "static int l(void) { return 1; } int f(void) { return l(); } int g(void) { return f(); }",
+        &["-fPIC", "-O0"],
+    );
+    fs::write(dir.join("list"), "g\nl\n").unwrap();
+    run(ld(&dir).args(["-shared", "a.o", "-o", "out", "--retain-symbols-file=list"]));
+    let image = fs::read(dir.join("out")).unwrap();
+    let file = object::File::parse(&*image).unwrap();
+    let mut names: Vec<_> = file.symbols().filter_map(|s| s.name().ok()).collect();
+    names.sort_unstable();
+    assert_eq!(names.iter().filter(|n| !n.is_empty()).collect::<Vec<_>>(), [&"g", &"l"]);
+    let exported: Vec<_> = file.dynamic_symbols().filter_map(|s| s.name().ok()).collect();
+    assert!(exported.contains(&"f") && exported.contains(&"g"), "{exported:?}");
+}
+
+#[test]
+fn what_weakens_an_image_can_be_warned_of_or_refused() {
+    let dir = scratch("flags_warn");
+    object(&dir, "a", "int y; int *p = &y; int f(void) { return 1; }", &["-fPIC"]);
+    fs::write(
+        dir.join("w.s"),
+        ".section .wx,\"awx\"\n.quad 0\n.section .ro,\"a\"\n.quad f\n.section .note.GNU-stack,\"x\"\n",
+    )
+    .unwrap();
+    run(command("as").current_dir(&dir).args(["w.s", "-o", "w.o"]));
+    let args = ["-shared", "a.o", "w.o", "-z", "notext", "-o", "out"];
+    let said = |flag: &str| {
+        let output = output(ld(&dir).args(args).arg(flag));
+        (output.status.success(), texts(&output).1)
+    };
+    assert_eq!(said("--no-warn-textrel"), (true, String::new()));
+    for (flag, text) in [
+        ("--warn-textrel", "relocations in read-only memory"),
+        ("--warn-execstack", "executable stack"),
+        ("--warn-rwx-segments", "writable and executable"),
+    ] {
+        let (linked, text_said) = said(flag);
+        assert!(linked && text_said.contains(text), "{flag}: {text_said}");
+    }
+    fs::remove_file(dir.join("out")).unwrap();
+    for (flag, text) in
+        [("--error-execstack", "executable stack"), ("--error-rwx-segments", "writable and")]
+    {
+        let (linked, text_said) = said(flag);
+        assert!(!linked && text_said.contains(text), "{flag}: {text_said}");
+        assert!(!dir.join("out").exists(), "{flag}");
+    }
+}
+
+#[test]
+fn undefined_symbols_can_be_warnings() {
+    let dir = scratch("flags_noinhibit");
+    object(
+        &dir,
+        "a",
+        "extern int f(void); int g(void) { return f(); } void _start(void) { g(); }",
+        &[],
+    );
+    object(&dir, "b", "int g(void) { return 2; }", &[]);
+    let error = run_failing(ld(&dir).args(["a.o", "b.o", "-o", "out"]));
+    assert!(error.contains("duplicate symbol: g"), "{error}");
+    for flag in ["--noinhibit-exec", "--warn-unresolved-symbols"] {
+        let output = output(ld(&dir).args(["a.o", "-o", "out", flag]));
+        let said = texts(&output).1;
+        assert!(
+            output.status.success() && said.contains("warning: a.o: undefined symbol: f"),
+            "{said}"
+        );
+    }
+    run(ld(&dir).args(["a.o", "b.o", "-o", "out", "--noinhibit-exec"]));
+}
+
+#[test]
+fn errata_of_other_machines_are_refused() {
+    let dir = scratch("flags_errata");
+    object(&dir, "a", "void _start(void) {}", &[]);
+    let error = run_failing(ld(&dir).args(["a.o", "-o", "out", "--fix-cortex-a53-843419"]));
+    assert!(error.contains("--fix-cortex-a53-843419 is for other machines"), "{error}");
+}
+
+#[test]
+fn an_entry_can_be_a_number() {
+    let dir = scratch("flags_entry");
+    object(&dir, "a", "void f(void) {}", &[]);
+    let output = output(ld(&dir).args(["a.o", "-o", "out", "-e", "0x401000"]));
+    assert_eq!(texts(&output).1, "");
+    let image = fs::read(dir.join("out")).unwrap();
+    assert_eq!(object::File::parse(&*image).unwrap().entry(), 0x401000);
+}
