@@ -107,6 +107,8 @@ knobs! {
     init_functions: 40;
     /// `.eh_frame`.
     eh_frame: 250;
+    /// Writable `.eh_frame` with absolute addresses.
+    eh_frame_written: 100;
     /// Alloc notes.
     notes: 80;
     /// C-identifier sections and their `__start_`, `__stop_`.

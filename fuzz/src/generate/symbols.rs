@@ -3,7 +3,7 @@
 //! What linkers legitimately disagree about (JUDGE rows in `config.rs`) never meets here.
 
 use super::Dice;
-use super::world::{Draft, Entity, Home, Kind, World};
+use super::world::{Draft, Entity, Home, Kind, World, at_most};
 use crate::case::*;
 use crate::emit::unique;
 
@@ -266,7 +266,10 @@ impl World<'_> {
             && visibility != Visibility::Default
         {
             // Only a reference says it.
-            visibility = Visibility::Default;
+            visibility = match dice.chance(500) {
+                true => Visibility::Default,
+                false => at_most(dice, visibility),
+            };
             let undefined = Symbol {
                 name: what.name,
                 binding: Binding::Global,

@@ -1,6 +1,8 @@
 //! `.eh_frame`: several CIEs, FDEs of functions that live and of functions that don't, with and
 //! without a language-specific data area.
 
+use scold_diff::Mode;
+
 use super::Dice;
 use super::world::World;
 use crate::case::*;
@@ -20,12 +22,15 @@ impl World<'_> {
                 continue;
             }
             let kind = if dice.chance(500) { SectionKind::Progbits } else { SectionKind::EhFrame };
+            // Writable with absolute addresses, as some old assemblers and compilers have it.
+            let writable = self.config.eh_frame_written && self.mode() == Mode::Exe;
             let draft = &mut self.drafts[object];
-            let section = draft.add_section(".eh_frame", kind, "a");
+            let section = draft.add_section(".eh_frame", kind, if writable { "aw" } else { "a" });
             draft.object.sections[section].marker = false;
             draft.object.sections[section].align = 8;
             let mut frames = Frames { bytes: vec![], relocs: vec![] };
-            let plain = frames.cie(b"zR\0", &[0x1b]);
+            // DW_EH_PE_pcrel | sdata4, or absptr.
+            let plain = frames.cie(b"zR\0", &[if writable { 0 } else { 0x1b }]);
             let lsda = dice.chance(400).then(|| frames.cie(b"zLR\0", &[0x1b, 0x1b]));
             for function in functions {
                 if dice.chance(250) {
@@ -36,6 +41,7 @@ impl World<'_> {
                         let table = self.lsda(object);
                         self.fde(object, function, &mut frames, cie, Some(table));
                     }
+                    _ if writable => self.wide_fde(object, function, &mut frames, plain),
                     _ => self.fde(object, function, &mut frames, plain, None),
                 }
             }
@@ -90,6 +96,24 @@ impl World<'_> {
             frames.pc32(start + 4 + body.len() as u64, table, at);
             body.extend_from_slice(&[0; 4]);
         }
+        frames.record(&body);
+    }
+}
+
+impl World<'_> {
+    /// An FDE with 8-byte addresses.
+    fn wide_fde(&self, object: usize, function: usize, frames: &mut Frames, cie: u32) {
+        let symbol = &self.drafts[object].object.symbols[function];
+        let Definition::Section { section, offset: at } = symbol.definition else { return };
+        let start = frames.bytes.len() as u64;
+        let mut body = vec![];
+        body.extend_from_slice(&(start as u32 + 4 - cie).to_le_bytes());
+        body.extend_from_slice(&[0; 8]);
+        body.extend_from_slice(&symbol.size.max(1).to_le_bytes());
+        body.push(0);
+        let (symbol, addend) = (SymbolRef::Section(section), at as i64);
+        let offset = start + 8;
+        frames.relocs.push(Reloc { offset, r_type: R_X86_64_64, symbol, addend });
         frames.record(&body);
     }
 }

@@ -165,6 +165,7 @@ impl<'c> World<'c> {
         };
         let visible =
             config.reference_visibility && !self.traits(what).imported && dice.chance(500);
+        let said = if visible { at_most(dice, what.visibility) } else { Visibility::Default };
         let symbol = Symbol {
             name: what.name.clone(),
             binding: if weak { Binding::Weak } else { Binding::Global },
@@ -173,7 +174,7 @@ impl<'c> World<'c> {
                 Kind::Func if dice.chance(200) => SymbolKind::Func,
                 _ => SymbolKind::Notype,
             },
-            visibility: if visible { what.visibility } else { Visibility::Default },
+            visibility: said,
             size: 0,
             definition: Definition::Undefined,
         };
@@ -220,4 +221,12 @@ impl<'c> World<'c> {
             .map(|(i, _)| i)
             .collect()
     }
+}
+
+/// A visibility that constrains at most as much: together with `visibility` it says nothing new.
+pub(super) fn at_most(dice: &mut Dice<'_>, visibility: Visibility) -> Visibility {
+    let order =
+        [Visibility::Default, Visibility::Protected, Visibility::Hidden, Visibility::Internal];
+    let place = order.iter().position(|one| *one == visibility).unwrap_or(0);
+    if dice.chance(600) { visibility } else { *dice.pick(&order[..=place]) }
 }
