@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Deserialize;
 
 use crate::adapter::{Adapter, REFERENCE};
-use crate::oracle::Relocations;
+use crate::oracle::{Complaint, Mismatch, Relocations};
 use crate::{Key, Request, Value};
 pub use symbols::Symbol;
 
@@ -145,10 +145,48 @@ pub struct Known {
     /// What the linker says, a glob: refusals for different reasons have one signature.
     #[serde(default)]
     pub said: Option<String>,
+    /// What the first key is about, a glob: `site.*:.text*`.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// What was found there, a glob.
+    #[serde(default)]
+    pub found: Option<String>,
+    /// What was wanted there, a glob.
+    #[serde(default)]
+    pub wanted: Option<String>,
+    /// Arguments the request must have, globs, one of each.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Modes in which it shows; all if empty.
+    #[serde(default)]
+    pub modes: Vec<String>,
+    /// Relocation types of which the request must have one anywhere.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// The upstream issue, or a row of BUGS.md.
     pub link: String,
     /// What it is, in a line.
     pub title: String,
+}
+
+impl Known {
+    /// Whether `complaint`, of this signature, about `request` is this bug.
+    fn is(&self, request: &Request, signature: &str, complaint: &Complaint) -> bool {
+        let fits = |pattern: &Option<String>, text: &str| {
+            pattern.as_ref().is_none_or(|pattern| glob(pattern, text))
+        };
+        let first = complaint.keys.first();
+        let part = |part: fn(&Mismatch) -> &String| first.map_or("", |key| part(key));
+        let arg = |pattern: &String| request.args.iter().any(|arg| glob(pattern, arg));
+        self.signatures.iter().any(|pattern| glob(pattern, signature))
+            && fits(&self.said, &complaint.detail)
+            && fits(&self.key, part(|key| &key.key))
+            && fits(&self.found, part(|key| &key.found))
+            && fits(&self.wanted, part(|key| &key.wanted))
+            && self.args.iter().all(arg)
+            && (self.modes.is_empty() || self.modes.iter().any(|m| m == request.mode.name()))
+            && (self.with.is_empty() || Relocations::of(request).have(&self.with))
+    }
 }
 
 /// One difference that wants an explanation.
@@ -227,18 +265,17 @@ impl Rules {
         Some(&self.divergences[at])
     }
 
-    /// The known bug of `linker` with this signature, of which it `said` that; counts it.
+    /// The known bug of `linker` that a complaint of this signature about `request` is; counts it.
     pub fn known(
         &self,
+        request: &Request,
         linker: Option<&dyn Adapter>,
         signature: &str,
-        said: &str,
+        complaint: &Complaint,
     ) -> Option<&Known> {
         let linker = linker?;
         let at = self.known.iter().position(|bug| {
-            by(&bug.linkers, &bug.versions, linker)
-                && bug.signatures.iter().any(|pattern| glob(pattern, signature))
-                && bug.said.as_ref().is_none_or(|pattern| glob(pattern, said))
+            by(&bug.linkers, &bug.versions, linker) && bug.is(request, signature, complaint)
         })?;
         self.seen[at].fetch_add(1, Ordering::Relaxed);
         Some(&self.known[at])

@@ -5,6 +5,7 @@
 //! came about; only what they may look at.
 
 mod agree;
+mod consequences;
 mod execute;
 mod expected;
 mod invariants;
@@ -314,11 +315,12 @@ impl Ruling {
             let compares = matches!(complaint.oracle, "expected" | "agree");
             !compares || !poisoned.iter().any(|(linker, _)| *linker == complaint.linker)
         });
+        self.explained.extend(consequences::fold(&mut self.complaints));
         for complaint in &mut self.complaints {
             let signature = complaint.signature(evidence.request);
             let mut named = evidence.trials.iter().map(|trial| &*trial.linker);
             let linker = named.find(|linker| complaint.linker == linker.name());
-            let known = evidence.rules.known(linker, &signature, &complaint.detail);
+            let known = evidence.rules.known(evidence.request, linker, &signature, complaint);
             complaint.known = known.map(|bug| bug.link.clone());
         }
         self.verdicts = evidence.trials.iter().map(|trial| self.verdict(trial)).collect();

@@ -107,15 +107,13 @@ fn entries_match_both_values_and_count() {
     request.mode = Mode::Shared;
     assert!(!ask(&request, Some(&null), Some(&dynamic)));
     assert!(rules.unmatched().is_empty());
-    assert!(
-        rules.known(Some(&gold), "agree/site R_X86_64_32 other place/gold/amd64-elf", "").is_some()
-    );
-    assert!(
-        rules.known(Some(&gold), "agree/site R_X86_64_64 other place/gold/amd64-elf", "").is_none()
-    );
-    assert!(
-        rules.known(Some(&Fake("gold", "2.41")), "agree/site R_X86_64_32 x/gold/y", "").is_none()
-    );
+    let known = |linker: &Fake, signature: &str| {
+        let complaint = complaint("site.a.o:.text+0x1");
+        rules.known(&request, Some(linker), signature, &complaint).is_some()
+    };
+    assert!(known(&gold, "agree/site R_X86_64_32 other place/gold/amd64-elf"));
+    assert!(!known(&gold, "agree/site R_X86_64_64 other place/gold/amd64-elf"));
+    assert!(!known(&Fake("gold", "2.41"), "agree/site R_X86_64_32 x/gold/y"));
     assert_eq!(rules.sightings()[0].1, 1);
 }
 
@@ -201,4 +199,38 @@ fn divergences_md_is_current() {
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(there == text, "DIVERGENCES.md is stale: BLESS=1 cargo test -p scold-diff divergence");
+}
+
+fn complaint(key: &str) -> Complaint {
+    Complaint {
+        oracle: "expected",
+        linker: "gold".into(),
+        shape: "site null for place".into(),
+        keys: vec![Mismatch { key: key.into(), found: "absolute 0x0".into(), wanted: "x".into() }],
+        detail: "said so".into(),
+        known: None,
+    }
+}
+
+#[test]
+fn a_known_bug_is_as_narrow_as_its_entry_says() {
+    let args = vec!["--gc-sections".to_owned()];
+    let mut request = Request { target: Target::AMD64_ELF, mode: Mode::Pie, args, files: vec![] };
+    let known = |more: &str, request: &Request| {
+        let text = format!(
+            "[[known]]\nlinkers = ['gold']\nsignatures = ['*']\nlink = 'l'\ntitle = 't'\n{more}"
+        );
+        let rules = Rules::parse(&[&text]).unwrap();
+        let complaint = complaint("site.a.o:.text+0x1");
+        rules.known(request, Some(&Fake("gold", "2.40")), "s", &complaint).is_some()
+    };
+    let all =
+        "key = 'site.*'\nfound = 'absolute *'\nwanted = 'x'\nargs = ['--gc*']\nmodes = ['pie']";
+    assert!(known(all, &request));
+    for other in ["key = 'export.*'", "found = 'place*'", "wanted = 'y'", "args = ['-z']"] {
+        assert!(!known(other, &request), "{other}");
+    }
+    assert!(!known("with = ['R_X86_64_8']", &request));
+    request.mode = Mode::Exe;
+    assert!(!known(all, &request));
 }

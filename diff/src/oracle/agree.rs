@@ -51,10 +51,10 @@ impl Oracle for Agree {
 /// Whether the expectation decides this key, or leaves it open: no vote either way.
 fn judged(evidence: &Evidence<'_>, voters: &[&Trial], key: &Key) -> bool {
     let Some(expected) = evidence.expected else { return false };
-    if key.family == Family::Error {
+    // An output that should not be there says nothing; that it is there is `expected`'s to say.
+    if key.family == Family::Error || matches!(expected.refusal, Refusal::Must(_)) {
         return true;
     }
-    // Judged unless the link had to fail: then there are no facts to hold outputs against.
     !matches!(expected.refusal, Refusal::Must(_))
         || voters.iter().any(|trial| expected.open_reason(key, strictness(trial)).is_some())
 }

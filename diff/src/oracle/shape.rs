@@ -88,7 +88,7 @@ pub fn shape(
     found: Option<&Value>,
     wanted: Option<&Value>,
 ) -> String {
-    let relocation = relocation.map(|r| format!(" {r}")).unwrap_or_default();
+    let relocation = relocation.map(|r| format!(" {}", form(r))).unwrap_or_default();
     let subject = format!("{}{relocation}", key.family.name());
     let change = match (found, wanted) {
         (Some(found), Some(wanted)) => change(found, wanted),
@@ -99,6 +99,17 @@ pub fn shape(
         (_, None) => "extra".into(),
     };
     format!("{subject} {change}")
+}
+
+/// Relocation types that differ only in the instruction around them count as one.
+fn form(relocation: &str) -> &str {
+    let relaxable = relocation.ends_with("GOTPCRELX") || relocation == "R_X86_64_GOTPCREL";
+    let forms = [
+        (relaxable, "R_X86_64_GOTPCREL"),
+        (relocation.ends_with("_GOTTPOFF"), "R_X86_64_GOTTPOFF"),
+        (relocation.ends_with("_GOTPC32_TLSDESC"), "R_X86_64_GOTPC32_TLSDESC"),
+    ];
+    forms.iter().find(|(same, _)| *same).map_or(relocation, |(_, name)| name)
 }
 
 fn change(found: &Value, wanted: &Value) -> String {
@@ -179,6 +190,9 @@ fn kind(meaning: &Meaning) -> String {
 /// `text` without what varies from case to case: numbers, paths, quoted and dotted names.
 pub(crate) fn words(text: &str) -> String {
     let plain = |word: &&str| {
+        if word.contains('`') {
+            return false;
+        }
         let word = word.trim_matches(|c: char| ".,;:()'`\"".contains(c));
         !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic() || c == '-' || c == '\'')
     };
@@ -234,6 +248,12 @@ mod tests {
         let error = Key::new(Family::Error, "");
         let overflow = Value::Error(ErrorClass::RelocOverflow);
         assert_eq!(shape(None, &error, None, Some(&overflow)), "error accepted reloc-overflow");
+        assert_eq!(
+            words("a PLT entry of `thing`, not its address"),
+            "a PLT entry of not its address"
+        );
+        let got = |name| shape(Some(name), &key, Some(&place("x", 1)), Some(&null));
+        assert_eq!(got("R_X86_64_REX_GOTPCRELX"), got("R_X86_64_GOTPCREL"));
         assert_eq!(words("opcode 0x8b at .text+0x10 is not a mov"), "opcode at is not a mov");
         assert_eq!(
             crash("ld.gold: internal error in set_offset, at ../../gold/output.cc:4734"),

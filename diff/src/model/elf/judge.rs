@@ -258,7 +258,7 @@ impl<'a> Judge<'_, 'a> {
                     && addend == 0
                     && self.module.lookup(symbol.name) == Ok(Some(index));
                 if !canonical {
-                    return bad(format!("a PLT entry of {}, not its address", symbol.name));
+                    return bad(format!("a PLT entry of `{}`, not its address", symbol.name));
                 }
                 Meaning::Dynamic(self.module.symbols.asked(symbol).into())
             }

@@ -49,7 +49,7 @@ pub(super) fn meaning(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<M
     };
     Some(match right {
         true => Meaning::Linker(name.into()),
-        false => Meaning::Bad(format!("not where {name} has to be")),
+        false => Meaning::Bad(format!("not where `{name}` has to be")),
     })
 }
 

@@ -69,7 +69,7 @@ fn one_ifunc_address(judge: &Judge<'_, '_>, meaning: &mut Meaning) {
     if let Meaning::Ifunc(place) = meaning
         && judge.ifuncs.borrow().get(place) == Some(&(true, true))
     {
-        *meaning = Meaning::Bad(format!("ifunc {place} with more than one address"));
+        *meaning = Meaning::Bad(format!("ifunc `{place}` with more than one address"));
     }
 }
 

@@ -27,7 +27,7 @@ impl Pass<'_, '_, '_> {
             _ => false,
         };
         if !good {
-            self.sites[index].1 = Meaning::Bad(format!("a TLS sequence that calls {called}"));
+            self.sites[index].1 = Meaning::Bad(format!("a TLS sequence that calls `{called}`"));
         }
         true
     }
