@@ -1,168 +1,16 @@
 //! Architectures: what a machine adds to the link, as rows and a few functions.
 //!
 //! A relocation is one row in psABI letters; the match, its names and the scan's needs derive from
-//! it. Must not know of files, symbols or layout: numbers in, bytes out.
+//! it. What a machine differs in is a field of [`Arch`]; no other module asks which machine it is.
+//! Must not know of files, symbols or layout: numbers in, bytes out.
 
 pub mod amd64;
+mod row;
 
-/// The expression of a relocation, as the psABI spells it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expr {
-    /// Nothing to do.
-    Nothing,
-    /// `S + A`
-    Abs,
-    /// `S + A - P`
-    Pc,
-    /// `L + A - P`
-    Plt,
-    /// `G + A`: offset of the GOT slot from the GOT's base.
-    Got,
-    /// `G + GOT + A - P`
-    GotPc,
-    /// `S + A - GOT`
-    GotOff,
-    /// `GOT + A - P`
-    GotBase,
-    /// `L - GOT + A`
-    PltOff,
-    /// `Z + A`
-    Size,
-    /// `@tlsgd`: place-relative address of a module and offset pair.
-    TlsGd,
-    /// `@tlsld`: place-relative address of this module's pair.
-    TlsLd,
-    /// `@dtpoff`
-    DtpOff,
-    /// `@gottpoff`: place-relative address of a slot with the offset from the thread pointer.
-    GotTp,
-    /// `@tpoff`
-    TpOff,
-    /// `@tlsdesc`: place-relative address of a descriptor.
-    TlsDesc,
-    /// `@tlscall`: marks the call through the descriptor.
-    TlsDescCall,
-}
+pub use row::{Expr, Field, Range, Row};
+pub(crate) use row::{expr, rows};
 
-/// The bytes a relocation replaces.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Field {
-    /// A marker without bytes.
-    Mark,
-    /// A little-endian word of so many bytes.
-    Data(u8),
-}
-
-/// The values a field takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Range {
-    /// Any value: nothing is lost.
-    Any,
-    /// Two's complement of so many bits.
-    Signed(u8),
-    /// Unsigned of so many bits.
-    Unsigned(u8),
-    /// Either of the two.
-    Either(u8),
-}
-
-/// One relocation type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Row {
-    /// The psABI's name.
-    pub name: &'static str,
-    /// What it computes.
-    pub expr: Expr,
-    /// Where it goes.
-    pub field: Field,
-    /// What fits.
-    pub range: Range,
-    /// Whether the psABI lets a linker rewrite the instruction that loads from the GOT.
-    pub relaxable: bool,
-}
-
-/// Turns psABI letters into an [`Expr`].
-macro_rules! expr {
-    () => {
-        $crate::arch::Expr::Nothing
-    };
-    (S + A) => {
-        $crate::arch::Expr::Abs
-    };
-    (S + A - P) => {
-        $crate::arch::Expr::Pc
-    };
-    (L + A - P) => {
-        $crate::arch::Expr::Plt
-    };
-    (G + A) => {
-        $crate::arch::Expr::Got
-    };
-    (G + GOT + A - P) => {
-        $crate::arch::Expr::GotPc
-    };
-    (S + A - GOT) => {
-        $crate::arch::Expr::GotOff
-    };
-    (GOT + A - P) => {
-        $crate::arch::Expr::GotBase
-    };
-    (L - GOT + A) => {
-        $crate::arch::Expr::PltOff
-    };
-    (Z + A) => {
-        $crate::arch::Expr::Size
-    };
-    (TLSGD + A - P) => {
-        $crate::arch::Expr::TlsGd
-    };
-    (TLSLD + A - P) => {
-        $crate::arch::Expr::TlsLd
-    };
-    (DTPOFF + A) => {
-        $crate::arch::Expr::DtpOff
-    };
-    (GOTTPOFF + A - P) => {
-        $crate::arch::Expr::GotTp
-    };
-    (TPOFF + A) => {
-        $crate::arch::Expr::TpOff
-    };
-    (TLSDESC + A - P) => {
-        $crate::arch::Expr::TlsDesc
-    };
-    (TLSCALL) => {
-        $crate::arch::Expr::TlsDescCall
-    };
-}
-pub(crate) use expr;
-
-/// Folds relocation rows into `fn row(kind) -> Option<Row>` and the list of all types.
-macro_rules! rows {
-    ($($name:ident = $number:literal [$($letter:tt)*] $field:expr, $range:expr $(, $relax:ident)?;)*) => {
-        /// The row of relocation type `kind`.
-        pub(crate) fn row(kind: u32) -> Option<$crate::arch::Row> {
-            #[allow(unused_imports)]
-            use $crate::arch::{Field::*, Range::*};
-            Some(match kind {
-                $($number => $crate::arch::Row {
-                    name: stringify!($name),
-                    expr: $crate::arch::expr!($($letter)*),
-                    field: $field,
-                    range: $range,
-                    relaxable: rows!(@ $($relax)?),
-                },)*
-                _ => return None,
-            })
-        }
-
-        /// Every relocation type that has a row.
-        pub const TYPES: &[(u32, &str)] = &[$(($number, stringify!($name))),*];
-    };
-    (@ relax) => { true };
-    (@) => { false };
-}
-pub(crate) use rows;
+use crate::format::elf::class::{Class, RelocForm};
 
 /// The numbers of the dynamic relocations.
 #[derive(Clone, Copy, Debug)]
@@ -218,6 +66,57 @@ pub type Relaxed = fn(&[u8], u64, u32, Relax) -> Option<(i64, u32, i64)>;
 /// Section bytes, offset, type, what is wanted, the next relocation (offset, type) → whether it can be.
 pub type CanRelax = fn(&[u8], u64, u32, Relax, Option<(u64, u32)>) -> bool;
 
+/// Where the thread pointer is, seen from the block of the executable's thread-locals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ThreadPointer {
+    /// At the block's end (variant II).
+    End,
+    /// So many bytes before the block, or more if its alignment wants that (variant I).
+    Before(u64),
+}
+
+impl ThreadPointer {
+    /// `address` counted from it; the block starts at `start`.
+    pub fn offset(self, address: u64, start: u64, size: u64, align: u64) -> i64 {
+        use crate::layout::align_up;
+        let pointer = match self {
+            Self::End => start.wrapping_add(align_up(size, align)),
+            Self::Before(header) => start.wrapping_sub(align_up(header, align)),
+        };
+        address.wrapping_sub(pointer) as i64
+    }
+}
+
+/// How the values of one program property in several objects make that of the output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Merge {
+    /// Bitwise and; an object without it counts as 0; a result of 0 is left out.
+    And,
+    /// Bitwise or; a result of 0 is left out.
+    Or,
+    /// Bitwise or, but only if every object has it.
+    OrAnd,
+    /// The largest.
+    Max,
+    /// There if any object has it; no value.
+    Any,
+}
+
+/// The machine's program properties.
+#[derive(Clone, Copy, Debug)]
+pub struct Properties {
+    /// How a property of the machine's own range is merged; `None` for what is unknown.
+    pub merge: fn(u32) -> Option<Merge>,
+    /// The property of what all code must have (`..._FEATURE_1_AND`).
+    pub feature: u32,
+    /// The bit of it that says: indirect branches go to marked places (IBT, BTI).
+    pub marked: u32,
+    /// The bit of it that says: return addresses are checked (SHSTK, PAC).
+    pub returns: u32,
+    /// The property of the needed instruction set: one bit a level, the baseline first.
+    pub isa: Option<u32>,
+}
+
 /// One machine.
 #[derive(Debug)]
 pub struct Arch {
@@ -225,12 +124,30 @@ pub struct Arch {
     pub name: &'static str,
     /// `EM_*`.
     pub machine: u16,
-    /// Bytes of a pointer.
-    pub word: u64,
+    /// What GNU ld's `-m` calls it.
+    pub emulation: &'static str,
+    /// What `--oformat` and linker scripts call its files.
+    pub format: &'static str,
+    /// Of its files.
+    pub class: Class,
+    /// Whether its relocations have their addends (RELA) or find them in the fields (REL).
+    pub explicit_addends: bool,
     /// The default of `-z max-page-size`.
     pub page: u64,
     /// The default image base of a fixed-position executable.
     pub base: u64,
+    /// What a section type of the machine's own means to the link.
+    pub section_kind: fn(u32) -> u32,
+    /// Section indexes of its own that mean a common symbol.
+    pub commons: &'static [u16],
+    /// Sections with this flag go last: what refers to them reaches everything. 0 if there is none.
+    pub large: u64,
+    /// Program properties.
+    pub properties: Properties,
+    /// The thread pointer.
+    pub thread_pointer: ThreadPointer,
+    /// Whether GOT-relative values count from `.got.plt` if there is one.
+    pub base_is_got_plt: bool,
     /// Dynamic relocations.
     pub dynamic: DynTypes,
     /// The PLT's shape.
@@ -239,8 +156,8 @@ pub struct Arch {
     pub interp: &'static str,
     /// The addend of a rewritable instruction's operand that refers to the symbol itself.
     pub no_addend: i64,
-    /// What fills gaps in code.
-    pub fill: u8,
+    /// The instruction that fills gaps in code.
+    pub nop: &'static [u8],
     /// The row of a relocation type.
     pub row: fn(u32) -> Option<Row>,
     /// Writes the PLT's header: buffer, its address, address of `.got.plt`.
@@ -266,78 +183,50 @@ pub struct Arch {
     pub relaxed: Relaxed,
 }
 
-/// Every machine there is.
-pub const ARCHES: &[&Arch] = &[&amd64::AMD64];
+/// Every machine there is; the first is what a link without inputs is for.
+pub static ARCHES: &[&Arch] = &[&amd64::AMD64];
 
-impl Range {
-    /// Whether `value` fits.
-    pub fn holds(self, value: i64) -> bool {
-        let fits = |bits: u8, low: i64, high: i64| bits >= 64 || (low <= value && value <= high);
-        match self {
-            Self::Any => true,
-            Self::Signed(n) => fits(n, -(1 << (n.min(63) - 1)), (1 << (n.min(63) - 1)) - 1),
-            Self::Unsigned(n) => fits(n, 0, ((1u64 << n.min(62)) - 1) as i64),
-            Self::Either(n) => fits(n, -(1 << (n.min(63) - 1)), ((1u64 << n.min(62)) - 1) as i64),
-        }
-    }
-}
-
-impl std::fmt::Display for Range {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            Self::Any => f.write_str("any value"),
-            Self::Signed(n) => write!(f, "-2^{0}..2^{0}-1", n - 1),
-            Self::Unsigned(n) => write!(f, "0..2^{n}-1"),
-            Self::Either(n) => write!(f, "-2^{}..2^{n}-1", n - 1),
-        }
-    }
-}
-
-impl Field {
-    /// Bytes the field covers.
-    pub fn len(self) -> u64 {
-        match self {
-            Self::Mark => 0,
-            Self::Data(n) => n.into(),
-        }
+impl Arch {
+    /// Bytes of a pointer.
+    pub const fn word(&self) -> u64 {
+        self.class.word() as u64
     }
 
-    /// Whether it covers none.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
+    /// How its relocations are recorded.
+    pub const fn relocs(&self) -> RelocForm {
+        RelocForm { class: self.class, explicit: self.explicit_addends }
     }
 
-    /// Replaces the field at the head of `place`; bits that don't fit are lost.
-    pub fn write(self, place: &mut [u8], value: i64) {
-        match self {
-            Self::Mark => {}
-            Self::Data(8) => place[..8].copy_from_slice(&value.to_le_bytes()),
-            Self::Data(4) => place[..4].copy_from_slice(&(value as u32).to_le_bytes()),
-            Self::Data(n) => {
-                place[..n as usize].copy_from_slice(&value.to_le_bytes()[..n as usize]);
-            }
+    /// The addend in the field at the head of `place`, where records have none.
+    pub fn implicit_addend(&self, kind: u32, place: &[u8]) -> i64 {
+        (self.row)(kind).map_or(0, |row| row.field.read(place))
+    }
+
+    /// Fills a gap in code that ends where an instruction may begin.
+    pub fn fill(&self, gap: &mut [u8]) {
+        for (byte, nop) in gap.iter_mut().rev().zip(self.nop.iter().rev().cycle()) {
+            *byte = *nop;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Field, Range};
+    use super::ThreadPointer;
 
     #[test]
-    fn ranges_are_the_psabi_s() {
-        assert!(Range::Either(8).holds(255) && Range::Either(8).holds(-128));
-        assert!(!Range::Either(8).holds(256) && !Range::Either(8).holds(-129));
-        assert!(Range::Unsigned(32).holds(0xffff_ffff) && !Range::Unsigned(32).holds(-1));
-        assert!(!Range::Unsigned(32).holds(0x1_0000_0000));
-        assert!(Range::Signed(32).holds(-0x8000_0000) && !Range::Signed(32).holds(0x8000_0000));
-        assert!(Range::Any.holds(i64::MIN));
+    fn the_thread_pointer_is_at_either_end() {
+        assert_eq!(ThreadPointer::End.offset(0x1008, 0x1000, 0x14, 8), -0x10);
+        assert_eq!(ThreadPointer::Before(16).offset(0x1008, 0x1000, 0x14, 8), 0x18);
+        assert_eq!(ThreadPointer::Before(16).offset(0x1008, 0x1000, 0x14, 64), 0x48);
     }
 
     #[test]
-    fn a_field_is_replaced_whatever_was_there() {
-        let mut bytes = [0xff; 4];
-        Field::Data(2).write(&mut bytes, 0x1234);
-        assert_eq!(bytes, [0x34, 0x12, 0xff, 0xff]);
+    fn a_gap_ends_with_a_whole_nop() {
+        let nop: &[u8] = &[1, 2, 3, 4];
+        let arch = super::Arch { nop, ..super::amd64::AMD64 };
+        let mut gap = [0; 6];
+        arch.fill(&mut gap);
+        assert_eq!(gap, [3, 4, 1, 2, 3, 4]);
     }
 }

@@ -42,7 +42,9 @@ pub fn run(args: Vec<String>) -> u8 {
         Action::Link => {}
     }
     if options.show_version {
-        print(&format!("{VERSION}\n  Supported emulations:\n   elf_x86_64\n"));
+        let known: String =
+            crate::arch::ARCHES.iter().map(|arch| format!("   {}\n", arch.emulation)).collect();
+        print(&format!("{VERSION}\n  Supported emulations:\n{known}"));
         if options.inputs.is_empty() {
             return 0;
         }

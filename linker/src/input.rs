@@ -21,7 +21,8 @@ pub use files::{DiskFiles, MemoryFiles};
 pub use pattern::{Pattern, PatternSet};
 pub use version::{Assignment, VersionMatcher, VersionNode, VersionScript};
 
-use crate::options::{Emulation, State};
+use crate::arch::Arch;
+use crate::options::State;
 use crate::{Errors, Options};
 
 /// The bytes of one file, mapped or owned.
@@ -95,7 +96,7 @@ pub struct Inputs {
     /// The objects and libraries.
     pub list: Vec<Input>,
     /// The machine all of them are for; `None` only if there are none and `-m` is missing.
-    pub emulation: Option<&'static Emulation>,
+    pub emulation: Option<&'static Arch>,
     /// Every file opened, scripts and archives included, in order, each once.
     pub opened: Vec<PathBuf>,
     /// Warnings for people, in order.

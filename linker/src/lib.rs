@@ -151,12 +151,8 @@ fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Er
         return Err(Error::new(ErrorKind::Usage, text).into());
     }
     let emulation = inputs.emulation.or(options.emulation);
-    let wanted = emulation.map_or(arch::amd64::AMD64.machine, |e| e.machine);
-    let found = arch::ARCHES.iter().find(|a| a.machine == wanted);
-    found.copied().ok_or_else(|| {
-        let name = emulation.map_or("?", |e| e.name);
-        Error::new(ErrorKind::WrongMachine, format!("machine not supported: {name}")).into()
-    })
+    let arch = emulation.or_else(|| arch::ARCHES.first().copied());
+    arch.ok_or_else(|| Error::new(ErrorKind::WrongMachine, "no machine is supported").into())
 }
 
 fn candidates(inputs: &Inputs) -> Vec<resolve::Candidate<'_>> {

@@ -214,10 +214,11 @@ impl<'a> Link<'a> {
     pub fn relocation_count(&self) -> u64 {
         use rayon::prelude::*;
         let objects: Vec<_> = self.res.objects().map(|o| o.1).collect();
+        let entry = self.arch.relocs().size() as u64;
         let of = |o: &&Object<'_>| {
             o.relocs_of
                 .iter()
-                .map(|&at| o.sections.get(at).size / 24 * u64::from(at != 0))
+                .map(|&at| o.sections.get(at).size / entry * u64::from(at != 0))
                 .sum::<u64>()
         };
         objects.par_iter().map(of).sum()
@@ -269,13 +270,15 @@ impl<'a> Link<'a> {
     /// Where GOT-relative values count from.
     pub fn got_base(&self) -> u64 {
         use crate::layout::Made;
-        self.out_of(Made::GotPlt).or_else(|| self.out_of(Made::Got)).map_or(0, |o| o.addr)
+        let (plt, got) = (self.out_of(Made::GotPlt), self.out_of(Made::Got));
+        let first = if self.arch.base_is_got_plt { plt.or(got) } else { got.or(plt) };
+        first.map_or(0, |o| o.addr)
     }
 
     /// Address of word `word` of `.got`.
     pub fn got_address(&self, word: u32) -> u64 {
         let got = self.out_of(crate::layout::Made::Got).map_or(0, |o| o.addr);
-        got + u64::from(word) * self.arch.word
+        got + u64::from(word) * self.arch.word()
     }
 
     /// Bytes of the PLT before its first entry.
@@ -297,7 +300,7 @@ impl<'a> Link<'a> {
     /// Address of the slot that PLT entry `index` jumps through.
     pub fn plt_slot(&self, index: u32) -> u64 {
         let got = self.out_of(crate::layout::Made::GotPlt).map_or(0, |o| o.addr);
-        got + (self.arch.plt.reserved + u64::from(index)) * self.arch.word
+        got + (self.arch.plt.reserved + u64::from(index)) * self.arch.word()
     }
 
     /// Start of the TLS block.
@@ -308,8 +311,7 @@ impl<'a> Link<'a> {
     /// `address` counted from the thread pointer.
     pub fn tp_offset(&self, address: u64) -> i64 {
         let (start, size, align) = self.shape.tls;
-        let end = start.wrapping_add(crate::layout::align_up(size, align));
-        address.wrapping_sub(end) as i64
+        self.arch.thread_pointer.offset(address, start, size, align)
     }
 
     /// Whether `id` is `_TLS_MODULE_BASE_`.

@@ -3,6 +3,7 @@
 //! Headers, symbols and relocations stay in the mapped file and are decoded on access; only side
 //! tables are owned. Nothing here knows which definition wins or where a section ends up.
 
+use crate::arch::Arch;
 use crate::format::elf::tables::{RelocTable, SectionTable, SymbolTable};
 
 /// A symbol of the link: names first (one id per name), then every object's local symbols.
@@ -109,7 +110,7 @@ impl Symbol {
 }
 
 /// One section header, decoded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Section {
     /// Offset of the name in the section name table.
     pub name: u32,
@@ -184,6 +185,8 @@ pub struct SymVersion<'a> {
 pub struct Object<'a> {
     /// As people know it: `a.o`, `lib.a(m.o)`.
     pub name: String,
+    /// What it is made for.
+    pub arch: &'static Arch,
     /// The whole file.
     pub data: &'a [u8],
     /// Section headers.
@@ -304,11 +307,19 @@ impl<'a> Object<'a> {
         if !self.sorted.is_empty()
             && let Ok(at) = self.sorted.binary_search_by_key(&index, |e| e.0)
         {
-            return RelocTable::of(&self.sorted[at].1);
+            let fields = self.section_data(index);
+            return RelocTable::new(&self.sorted[at].1, fields, self.arch);
         }
         match self.relocs_of[index as usize] {
-            0 => RelocTable::empty(),
-            at => RelocTable::new(self.sections.get(at), self.data),
+            0 => RelocTable::new(&[], &[], self.arch),
+            at => {
+                // Only where records have no addends are the fields looked at.
+                let fields = match self.arch.explicit_addends {
+                    true => &[],
+                    false => self.section_data(index),
+                };
+                RelocTable::new(self.sections.get(at).data(self.data), fields, self.arch)
+            }
         }
     }
 }

@@ -13,12 +13,12 @@ mod tests;
 mod values;
 mod zkeyword;
 
+use crate::arch::Arch;
 use std::path::PathBuf;
 
 use rustc_hash::FxHashSet;
 
 pub use expression::{Binary, Expression, Unary};
-pub(crate) use table::EMULATIONS;
 pub use values::*;
 pub use zkeyword::Z;
 
@@ -39,7 +39,7 @@ pub struct Options {
     /// `-static` was given: no shared library is wanted, `-l` finds archives only.
     pub is_static: bool,
     /// `-m`, if given; otherwise the inputs say.
-    pub emulation: Option<&'static Emulation>,
+    pub emulation: Option<&'static Arch>,
     /// The inputs in command-line order, each with the state in force at its place.
     pub inputs: Vec<InputArg>,
     /// `-L`, in order, `=` and `$SYSROOT` already replaced.

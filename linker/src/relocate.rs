@@ -86,7 +86,7 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
         at += 1;
         if reversed {
             let size = buf.len() as u64;
-            reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word);
+            reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word());
         }
         let next = || relocs.get(at).map(|r| (r.offset, r.kind));
         at += usize::from(work.one(&reloc, next, buf));

@@ -309,16 +309,14 @@ fn read_all<'a>(
         .map(|candidate| {
             let name = candidate.name.clone();
             Ok(match candidate.what {
-                What::Object => {
-                    File::Object(Box::new(read::object(candidate.data, name, arch.machine)?))
-                }
-                What::Lazy => match read::object(candidate.data, name, arch.machine) {
+                What::Object => File::Object(Box::new(read::object(candidate.data, name, arch)?)),
+                What::Lazy => match read::object(candidate.data, name, arch) {
                     Ok(object) => File::Lazy(Box::new(object)),
                     Err(error) => File::Broken(error),
                 },
                 What::Shared => {
                     let given = &candidate.given;
-                    let mut library = shared(candidate.data, name, given, arch.machine)?;
+                    let mut library = shared(candidate.data, name, given, arch)?;
                     library.as_needed = candidate.as_needed;
                     File::Shared(Box::new(library))
                 }

@@ -266,7 +266,7 @@ fn tally(
             if packs(link, object, index, reloc.offset) {
                 let offset = match object.is_reversed(index) {
                     true => {
-                        let (size, word) = (object.section_size(index), link.arch.word);
+                        let (size, word) = (object.section_size(index), link.arch.word());
                         crate::init_order::reversed(reloc.offset, size, word)
                     }
                     false => reloc.offset,

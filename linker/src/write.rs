@@ -126,12 +126,12 @@ fn run(link: &Link<'_>, task: Task<'_, '_>) -> Yield {
         let at = (offset - task.from) as usize;
         let data = link.object(member.file).section_data(member.index);
         if fill && at > end {
-            task.buf[end..at].fill(link.arch.fill);
+            link.arch.fill(&mut task.buf[end..at]);
         }
         // Zeroed contents among others have size but no bytes.
         let buf = &mut task.buf[at..at + data.len()];
         buf.copy_from_slice(data);
-        let word = link.arch.word as usize;
+        let word = link.arch.word() as usize;
         let object = link.object(member.file);
         if object.is_reversed(member.index) && data.len().is_multiple_of(word) {
             for (to, from) in buf.chunks_exact_mut(word).zip(data.chunks_exact(word).rev()) {

@@ -6,7 +6,9 @@
 mod apx;
 mod relax;
 
-use super::{Arch, DynTypes, Plt, rows};
+use super::{Arch, DynTypes, Merge, Plt, Properties, ThreadPointer, rows};
+use crate::format::elf::SHT_PROGBITS;
+use crate::format::elf::class::Class;
 
 rows! {
     R_X86_64_NONE = 0             []                Mark,     Any;
@@ -53,13 +55,48 @@ rows! {
     R_X86_64_CODE_6_GOTPC32_TLSDESC = 51 [TLSDESC + A - P] Data(4), Signed(32);
 }
 
+/// `.eh_frame`, as some assemblers mark it.
+const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
+/// A common symbol beyond 2 GiB.
+const SHN_X86_64_LCOMMON: u16 = 0xff02;
+/// A section beyond 2 GiB.
+const SHF_X86_64_LARGE: u64 = 0x1000_0000;
+
+/// psABI §5.1 "Program Property".
+fn merge(kind: u32) -> Option<Merge> {
+    Some(match kind {
+        // GNU_PROPERTY_X86_FEATURE_1_AND and its kind: IBT, SHSTK, LAM.
+        0xc000_0002..=0xc000_7fff => Merge::And,
+        // ..._FEATURE_2_NEEDED, ..._ISA_1_NEEDED.
+        0xc000_8000..=0xc000_ffff => Merge::Or,
+        // ..._FEATURE_2_USED, ..._ISA_1_USED: unknown for one object is unknown for all.
+        0xc001_0000..=0xc001_7fff => Merge::OrAnd,
+        _ => return None,
+    })
+}
+
 /// The machine.
 pub const AMD64: Arch = Arch {
     name: "amd64",
-    machine: crate::format::elf::EM_X86_64,
-    word: 8,
+    machine: 62,
+    emulation: "elf_x86_64",
+    format: "elf64-x86-64",
+    class: Class::Elf64,
+    explicit_addends: true,
     page: 0x1000,
     base: 0x40_0000,
+    section_kind: |kind| if kind == SHT_X86_64_UNWIND { SHT_PROGBITS } else { kind },
+    commons: &[SHN_X86_64_LCOMMON],
+    large: SHF_X86_64_LARGE,
+    properties: Properties {
+        merge,
+        feature: 0xc000_0002,
+        marked: 1,
+        returns: 2,
+        isa: Some(0xc000_8002),
+    },
+    thread_pointer: ThreadPointer::End,
+    base_is_got_plt: true,
     dynamic: DynTypes {
         word: 1,
         relative: 8,
@@ -75,7 +112,7 @@ pub const AMD64: Arch = Arch {
     plt: Plt { header: 16, entry: 16, reserved: 3 },
     interp: "/lib64/ld-linux-x86-64.so.2",
     no_addend: -4,
-    fill: 0x90,
+    nop: &[0x90],
     row,
     plt_header,
     plt_entry,

@@ -3,6 +3,7 @@
 //! The numbers are the specification's, kept here as plain integers so that tables can use them.
 #![allow(missing_docs)]
 
+pub mod class;
 pub mod read;
 pub mod shared;
 pub mod tables;
@@ -11,14 +12,12 @@ pub mod write;
 pub const ET_REL: u16 = 1;
 pub const ET_EXEC: u16 = 2;
 pub const ET_DYN: u16 = 3;
-pub const EM_X86_64: u16 = 62;
 
 pub const SHN_UNDEF: u16 = 0;
 pub const SHN_LORESERVE: u16 = 0xff00;
 pub const SHN_ABS: u16 = 0xfff1;
 pub const SHN_COMMON: u16 = 0xfff2;
 pub const SHN_XINDEX: u16 = 0xffff;
-pub const SHN_X86_64_LCOMMON: u16 = 0xff02;
 
 pub const SHT_NULL: u32 = 0;
 pub const SHT_PROGBITS: u32 = 1;
@@ -42,7 +41,6 @@ pub const SHT_GNU_HASH: u32 = 0x6fff_fff6;
 pub const SHT_GNU_VERDEF: u32 = 0x6fff_fffd;
 pub const SHT_GNU_VERNEED: u32 = 0x6fff_fffe;
 pub const SHT_GNU_VERSYM: u32 = 0x6fff_ffff;
-pub const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
 
 pub const SHF_WRITE: u64 = 1;
 pub const SHF_ALLOC: u64 = 2;
@@ -55,7 +53,6 @@ pub const SHF_GROUP: u64 = 0x200;
 pub const SHF_TLS: u64 = 0x400;
 pub const SHF_COMPRESSED: u64 = 0x800;
 pub const SHF_GNU_RETAIN: u64 = 0x20_0000;
-pub const SHF_X86_64_LARGE: u64 = 0x1000_0000;
 pub const SHF_EXCLUDE: u64 = 0x8000_0000;
 
 pub const PT_LOAD: u32 = 1;
@@ -90,6 +87,9 @@ pub const DT_FINI: u64 = 13;
 pub const DT_SONAME: u64 = 14;
 pub const DT_RPATH: u64 = 15;
 pub const DT_SYMBOLIC: u64 = 16;
+pub const DT_REL: u64 = 17;
+pub const DT_RELSZ: u64 = 18;
+pub const DT_RELENT: u64 = 19;
 pub const DT_PLTREL: u64 = 20;
 pub const DT_DEBUG: u64 = 21;
 pub const DT_TEXTREL: u64 = 22;
@@ -108,6 +108,7 @@ pub const DT_RELRENT: u64 = 37;
 pub const DT_GNU_HASH: u64 = 0x6fff_fef5;
 pub const DT_VERSYM: u64 = 0x6fff_fff0;
 pub const DT_RELACOUNT: u64 = 0x6fff_fff9;
+pub const DT_RELCOUNT: u64 = 0x6fff_fffa;
 pub const DT_FLAGS_1: u64 = 0x6fff_fffb;
 pub const DT_VERDEF: u64 = 0x6fff_fffc;
 pub const DT_VERDEFNUM: u64 = 0x6fff_fffd;

@@ -10,7 +10,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::script::{NOT_RECOGNIZED, Script};
 use super::{Archive, Data, Files, Input, InputKind, Inputs, archive};
-use crate::options::{EMULATIONS, Emulation, InputArg, Named, State};
+use crate::arch::{ARCHES, Arch};
+use crate::format::elf::class::Class;
+use crate::options::{InputArg, Named, State};
 use crate::{Error, ErrorKind, Errors, Options, Result};
 
 /// Scripts within scripts.
@@ -44,12 +46,13 @@ impl Ident {
         })
     }
 
-    fn is_for(self, emulation: &Emulation) -> bool {
-        self.is_little && (self.is_64, self.machine) == (emulation.is_64, emulation.machine)
+    fn is_for(self, arch: &Arch) -> bool {
+        let is_64 = arch.class == Class::Elf64;
+        self.is_little && (self.is_64, self.machine) == (is_64, arch.machine)
     }
 
-    fn emulation(self) -> Option<&'static Emulation> {
-        EMULATIONS.iter().find(|e| self.is_for(e))
+    fn emulation(self) -> Option<&'static Arch> {
+        ARCHES.iter().find(|arch| self.is_for(arch)).copied()
     }
 }
 
@@ -65,7 +68,7 @@ struct Loader<'a> {
     options: &'a Options,
     files: &'a dyn Files,
     /// The machine to skip other machines' libraries for, if it is known beforehand.
-    emulation: Option<&'static Emulation>,
+    emulation: Option<&'static Arch>,
 }
 
 /// What one argument brought.
@@ -162,12 +165,12 @@ fn check_machines(inputs: &mut Inputs) -> Result<(), Errors> {
     Errors::collect(errors).map_or(Ok(()), Err)
 }
 
-fn wrong_machine(ident: Ident, wanted: Option<&Emulation>) -> Error {
+fn wrong_machine(ident: Ident, wanted: Option<&Arch>) -> Error {
     let class = if ident.is_64 { 64 } else { 32 };
     let end = if ident.is_little { "little" } else { "big" };
     let what = format!("ELF{class} {end}-endian, machine {}", ident.machine);
     let text = match wanted {
-        Some(e) => format!("incompatible with {}: it is {what}", e.name),
+        Some(e) => format!("incompatible with {}: it is {what}", e.emulation),
         None => format!("no supported machine: it is {what}"),
     };
     Error::new(ErrorKind::WrongMachine, text)
@@ -187,7 +190,7 @@ fn bad_input(name: &str, text: &str) -> Error {
 
 impl Loader<'_> {
     /// The machine of the first file named by path that is an object or a library.
-    fn guess(&self) -> Option<&'static Emulation> {
+    fn guess(&self) -> Option<&'static Arch> {
         self.options.inputs.iter().find_map(|arg| match &arg.what {
             Named::Path(path) => Ident::read(&self.files.open(path).ok()?)?.emulation(),
             _ => None,

@@ -344,7 +344,7 @@ fn inputs_that_are_none() {
         assert!(text.starts_with(name), "{name}: {text}");
     }
     assert_eq!(kind(&files, "arm.o").0, ErrorKind::WrongMachine);
-    assert_eq!(load_args(&files, "a.o").unwrap().emulation.unwrap().name, "elf_x86_64");
+    assert_eq!(load_args(&files, "a.o").unwrap().emulation.unwrap().emulation, "elf_x86_64");
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Made, OutSec, align_up, order};
+use crate::format::elf::class::Class;
 use crate::format::elf::*;
 use crate::link::{Link, NOWHERE};
 use crate::options::OutputKind;
@@ -47,7 +48,7 @@ pub fn arrange(link: &mut Link<'_>) {
         let out = &link.outs[i as usize];
         (out.is_alloc() || !link.options.z.no_section_header) && stays(out)
     });
-    wanted.sort_by_key(|&i| (order::rank(&link.outs[i as usize]), i));
+    wanted.sort_by_key(|&i| (order::rank(&link.outs[i as usize], link.arch.large), i));
     let mut place = vec![NOWHERE; link.outs.len()];
     for (new, &old) in wanted.iter().enumerate() {
         place[old as usize] = new as u32;
@@ -99,7 +100,7 @@ fn permissions(out: &OutSec) -> u32 {
 /// Assigns addresses until the packed relocations, whose size depends on them, have settled.
 pub fn settle(link: &mut Link<'_>) {
     assign(link);
-    let word = link.arch.word;
+    let word = link.arch.word();
     while let Some(at) = link.outs.iter().position(|o| o.made == Some(Made::Relr)) {
         let mut places: Vec<u64> = link
             .plan
@@ -197,7 +198,8 @@ fn assign(link: &mut Link<'_>) {
     let mut outs = std::mem::take(&mut link.outs);
     let count = count_headers(link, &outs);
     let tls_align = outs.iter().filter(|o| o.is_tls()).map(|o| o.align).max().unwrap_or(1);
-    let offset = 64 + 56 * count as u64;
+    let class = link.arch.class;
+    let offset = (class.header() + class.segment() * count) as u64;
     let mut cursor = Cursor {
         page,
         base,
@@ -211,9 +213,9 @@ fn assign(link: &mut Link<'_>) {
         if !outs[at].is_alloc() {
             continue;
         }
-        let class = (permissions(&outs[at]), outs[at].relro);
-        if cursor.class != Some(class) {
-            cursor.open(&outs[at..], class);
+        let run = (permissions(&outs[at]), outs[at].relro);
+        if cursor.class != Some(run) {
+            cursor.open(&outs[at..], run);
         }
         let first_tls = outs[at].is_tls() && (at == 0 || !outs[at - 1].is_tls());
         let align = if first_tls { tls_align } else { outs[at].align };
@@ -226,7 +228,7 @@ fn assign(link: &mut Link<'_>) {
     let mut shape =
         Shape { base, segments: cursor.segments, headers_size: offset, ..Shape::default() };
     shape.tls = tls_block(&outs, tls_align);
-    place_unloaded(&mut outs, cursor.offset, &mut shape);
+    place_unloaded(&mut outs, cursor.offset, &mut shape, class);
     link.outs = outs;
     finish_segments(link, &mut shape, page, count);
     link.shape = shape;
@@ -236,11 +238,11 @@ fn assign(link: &mut Link<'_>) {
 pub fn place_again(link: &mut Link<'_>) {
     let start = link.outs.iter().filter(|o| !o.is_alloc()).map(|o| o.offset).min();
     if let Some(start) = start {
-        place_unloaded(&mut link.outs, start, &mut link.shape);
+        place_unloaded(&mut link.outs, start, &mut link.shape, link.arch.class);
     }
 }
 
-fn place_unloaded(outs: &mut [OutSec], mut offset: u64, shape: &mut Shape) {
+fn place_unloaded(outs: &mut [OutSec], mut offset: u64, shape: &mut Shape, class: Class) {
     let mut names = false;
     for out in outs.iter_mut().filter(|o| !o.is_alloc()) {
         let size = out.packed.as_ref().map_or(out.size, |p| p.len() as u64);
@@ -249,8 +251,9 @@ fn place_unloaded(outs: &mut [OutSec], mut offset: u64, shape: &mut Shape) {
         offset += if out.in_file() { size } else { 0 };
         names |= out.made == Some(Made::Shstrtab);
     }
-    shape.headers = align_up(offset, 8);
-    shape.size = if names { shape.headers + 64 * (outs.len() as u64 + 1) } else { offset };
+    shape.headers = align_up(offset, class.word() as u64);
+    let headers = (class.section() * (outs.len() + 1)) as u64;
+    shape.size = if names { shape.headers + headers } else { offset };
 }
 
 fn tls_block(outs: &[OutSec], align: u64) -> (u64, u64, u64) {
@@ -323,17 +326,17 @@ fn extra_segments(link: &Link<'_>, outs: &[OutSec]) -> Vec<(u32, u32, usize, usi
 }
 
 fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) {
-    let outs = &link.outs;
+    let (outs, class) = (&link.outs, link.arch.class);
     let loads = std::mem::take(&mut shape.segments);
     let mut list = Vec::with_capacity(count);
     let mut tail = Vec::new();
     for (kind, flags, first, last) in extra_segments(link, outs) {
-        let mut segment = Segment { kind, flags, align: 8, ..Segment::default() };
+        let mut segment = Segment { kind, flags, align: link.arch.word(), ..Segment::default() };
         match kind {
             PT_PHDR => {
-                segment.offset = 64;
-                segment.addr = shape.base + 64;
-                segment.file_size = 56 * count as u64;
+                segment.offset = class.header() as u64;
+                segment.addr = shape.base + segment.offset;
+                segment.file_size = (class.segment() * count) as u64;
                 segment.mem_size = segment.file_size;
                 list.push(segment);
                 continue;

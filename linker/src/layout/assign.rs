@@ -156,8 +156,7 @@ fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section, keep: bool) ->
         b".init_array" => kind = SHT_INIT_ARRAY,
         b".fini_array" => kind = SHT_FINI_ARRAY,
         b".preinit_array" => kind = SHT_PREINIT_ARRAY,
-        _ if kind == SHT_X86_64_UNWIND => kind = SHT_PROGBITS,
-        _ => {}
+        _ => kind = (object.arch.section_kind)(kind),
     }
     let mergeable = section.flags & SHF_MERGE != 0
         && section.flags & SHF_WRITE == 0
@@ -382,7 +381,7 @@ pub fn place_commons(link: &mut Link<'_>) {
 pub fn add_made(link: &mut Link<'_>, made: Made, name: &str, kind: u32, flags: u64) -> usize {
     let mut out = OutSec::new(name.as_bytes(), kind, flags);
     out.made = Some(made);
-    out.align = link.arch.word;
+    out.align = link.arch.word();
     link.outs.push(out);
     link.outs.len() - 1
 }

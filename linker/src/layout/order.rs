@@ -54,8 +54,9 @@ pub(crate) fn is_relro(link: &Link<'_>, out: &OutSec) -> bool {
     }
 }
 
-/// Where an output section goes: R, RX, RELRO, RW, RW zeroed, then what is not loaded.
-pub(crate) fn rank(out: &OutSec) -> (u8, u8) {
+/// Where an output section goes: R, RX, RELRO, RW, RW zeroed, then what is not loaded;
+/// those with the flag `large` after others of their kind.
+pub(crate) fn rank(out: &OutSec, large: u64) -> (u8, u8) {
     if !out.is_alloc() {
         return match out.made {
             Some(Made::Symtab) => (10, 0),
@@ -109,7 +110,7 @@ pub(crate) fn rank(out: &OutSec) -> (u8, u8) {
             (true, true, _) => 1,
             (_, false, Some(_)) => 2,
             (_, false, None) => 3,
-            (_, true, _) if out.flags & SHF_X86_64_LARGE != 0 => 101,
+            (_, true, _) if out.flags & large != 0 => 101,
             (_, true, _) => 100,
         },
     )

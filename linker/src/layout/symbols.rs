@@ -104,7 +104,7 @@ fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
         let of = link.outs.iter().filter(|o| o.is_alloc() && o.in_memory());
         of.filter(test).map(|o| o.addr.saturating_add(o.size)).max().unwrap_or(link.shape.base)
     };
-    let irelative = link.arch.word * 3 * link.plan.plt.len() as u64;
+    let irelative = link.arch.relocs().size() as u64 * link.plan.plt.len() as u64;
     match special {
         // An empty range is anywhere; inside the image it needs no special base.
         Special::Start(name) => named(name).map_or(link.shape.base, |s| s.0),

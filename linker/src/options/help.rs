@@ -1,5 +1,6 @@
 //! The text of `--help`, made from the table.
 
+use crate::arch::{ARCHES, Arch};
 use std::fmt::Write;
 
 use super::table::{self, Arg, Row};
@@ -27,8 +28,11 @@ pub(super) fn text() -> String {
         let _ = writeln!(out, "  {keyword:<width$}{help}", width = COLUMN - 2);
     }
     // libtool and others look for this line to learn what the linker can make.
-    out.push_str("\nld.scold: supported targets: elf64-x86-64\n");
-    out.push_str("ld.scold: supported emulations: elf_x86_64\n");
+    let list = |name: fn(&Arch) -> &'static str| -> String {
+        ARCHES.iter().map(|arch| format!(" {}", name(arch))).collect()
+    };
+    let _ = writeln!(out, "\nld.scold: supported targets:{}", list(|arch| arch.format));
+    let _ = writeln!(out, "ld.scold: supported emulations:{}", list(|arch| arch.emulation));
     out
 }
 

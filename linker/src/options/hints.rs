@@ -3,8 +3,10 @@
 
 use super::parse::{Parser, usage};
 use super::table::Arg::{Maybe, Needed, No};
+use super::table::is_format;
 use super::table::{Arg, Row, refuse, row};
 use crate::Result;
+use crate::arch::ARCHES;
 
 /// A permission or a hint: nothing that is made here changes with it.
 const fn hint(names: &'static [&'static str], arg: Arg) -> Row {
@@ -28,8 +30,11 @@ pub(super) static ROWS: &[Row] = &[
     // Known flags that need an engine there is none of.
     row(&["EB"], No, "", refuse!("-EB: big-endian outputs are not supported")),
     row(&["oformat"], Needed("FORMAT"), "", |_, v| match v {
-        "elf64-x86-64" | "elf" | "default" => Ok(()),
-        _ => Err(usage(format!("--oformat={v}: only elf64-x86-64 is made"))),
+        v if is_format(v) => Ok(()),
+        _ => {
+            let known: Vec<_> = ARCHES.iter().map(|arch| arch.format).collect();
+            Err(usage(format!("--oformat={v}: only {} is made", known.join(", "))))
+        }
     }),
     row(&["N", "omagic", "n", "nmagic"], No, "", refuse!("-n and -N: unpaged outputs are not supported")),
     row(&["Ur"], No, "", refuse!("-Ur is not supported; use -r")),

@@ -1,12 +1,13 @@
 //! Matches arguments against the table, carries the positional state along, checks the whole.
 
+use crate::arch::ARCHES;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
 use super::response;
-use super::table::{self, Arg, EMULATIONS, Row};
+use super::table::{self, Arg, Row};
 use super::{
     Action, Defsym, Expression, InputArg, Named, Options, OutputKind, State, Strip, VersionScript,
 };
@@ -222,9 +223,9 @@ impl Parser<'_> {
 
     /// `-m`.
     pub(super) fn emulation(&mut self, name: &str) -> Result<()> {
-        let row = EMULATIONS.iter().find(|e| e.name == name);
-        self.options.emulation = Some(row.ok_or_else(|| {
-            let known: Vec<_> = EMULATIONS.iter().map(|e| e.name).collect();
+        let arch = ARCHES.iter().find(|arch| arch.emulation == name);
+        self.options.emulation = Some(arch.ok_or_else(|| {
+            let known: Vec<_> = ARCHES.iter().map(|arch| arch.emulation).collect();
             usage(format!("unrecognised emulation mode: {name} (supported: {})", known.join(", ")))
         })?);
         Ok(())

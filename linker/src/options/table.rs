@@ -1,14 +1,13 @@
 //! The table of flags: one row each, from which parsing and `--help` derive; [`super::hints`] is its
 //! second part.
 
+use crate::arch::ARCHES;
 use std::path::PathBuf;
-
-use object::elf;
 
 use super::parse::{Parser, number, usage};
 use super::{
-    Action, BuildId, CompressDebug, Discard, Emulation, HashStyle, Named, OutputKind, Severity,
-    Strip, Symbolic, Unresolved,
+    Action, BuildId, CompressDebug, Discard, HashStyle, Named, OutputKind, Severity, Strip,
+    Symbolic, Unresolved,
 };
 use crate::Result;
 use crate::input::Pattern;
@@ -46,9 +45,10 @@ pub(super) const fn row(
     Row { names, arg, help, apply }
 }
 
-/// What `-m` takes.
-pub(crate) static EMULATIONS: &[Emulation] =
-    &[Emulation { name: "elf_x86_64", machine: elf::EM_X86_64.0, is_64: true }];
+/// Whether `name` is what BFD calls a format that is read and written here.
+pub(super) fn is_format(name: &str) -> bool {
+    matches!(name, "elf" | "default") || ARCHES.iter().any(|arch| arch.format == name)
+}
 
 /// `set!(field = value)`: an action that sets one field of the options.
 macro_rules! set {
@@ -121,7 +121,7 @@ static ROWS: &[Row] = &[
         p.state.prefer_static = true;
         Ok(())
     }),
-    row(&["m"], Needed("EMULATION"), "The machine: elf_x86_64", |p, v| p.emulation(v)),
+    row(&["m"], Needed("EMULATION"), "The machine, as the last line here names it", |p, v| p.emulation(v)),
 
     // Inputs.
     row(&["l", "library"], Needed("NAME"), "Link libNAME.so or libNAME.a; :NAME is that file", |p, v| {
@@ -177,7 +177,7 @@ static ROWS: &[Row] = &[
     // What libraries need is for the loader only.
     row(&["no-copy-dt-needed-entries", "no-add-needed"], No, "", |_, _| Ok(())),
     row(&["b", "format"], Needed("FORMAT"), "", |_, v| match v {
-        "elf" | "elf64-x86-64" | "default" => Ok(()),
+        v if is_format(v) => Ok(()),
         _ => Err(usage(format!("--format={v}: only ELF inputs are read"))),
     }),
     row(&["T", "script", "default-script", "dT"], Needed("FILE"), "", refuse!("-T: linker scripts that place sections are not supported")),

@@ -80,7 +80,7 @@ fn a_gcc_line() {
          --no-as-needed -lgcc_s --pop-state -lc crtendS.o crtn.o",
     );
     assert_eq!(options.kind, OutputKind::Pie);
-    assert_eq!(options.emulation.unwrap().name, "elf_x86_64");
+    assert_eq!(options.emulation.unwrap().emulation, "elf_x86_64");
     assert_eq!(options.output, Path::new("out"));
     assert_eq!(options.dynamic_linker.as_deref(), Some("/lib64/ld-linux-x86-64.so.2"));
     assert_eq!(options.hash_style, HashStyle { gnu: true, sysv: false });

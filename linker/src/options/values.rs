@@ -40,17 +40,6 @@ impl OutputKind {
     }
 }
 
-/// An emulation: a name of GNU ld for a machine and its class.
-#[derive(PartialEq, Eq, Debug)]
-pub struct Emulation {
-    /// `elf_x86_64`.
-    pub name: &'static str,
-    /// `e_machine`.
-    pub machine: u16,
-    /// ELFCLASS64 rather than ELFCLASS32.
-    pub is_64: bool,
-}
-
 /// One input of the command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InputArg {

@@ -261,7 +261,9 @@ static ROWS: &[Row] = &[
     ("dead-reloc-in-nonalloc=", "", no_effect),
     ("call-nop=", "", no_effect),
     ("rela", "", ignore),
-    ("rel", "", |_, _| Err(usage("-z rel: x86-64 uses RELA only".into()))),
+    ("rel", "", |_, _| {
+        Err(usage("-z rel: dynamic relocations have the form that the psABI says".into()))
+    }),
 ];
 
 fn start_stop_visibility(p: &mut Parser<'_>, value: &str) -> Result<()> {

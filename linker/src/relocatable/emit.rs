@@ -4,13 +4,10 @@ use rayon::prelude::*;
 
 use super::symbols::{OutSymbol, Place, Table};
 use super::{Part, Work};
+use crate::format::elf::class::{Class, SymbolRecord};
 use crate::format::elf::*;
+use crate::object::{Reloc, Section};
 use crate::synthetic::strings::StringTable;
-
-const HEADER: usize = 64;
-const SECTION: usize = 64;
-const SYMBOL: usize = 24;
-const RELA: usize = 24;
 
 /// Everything decided: what is where in the file.
 pub(super) struct Image<'w> {
@@ -80,9 +77,10 @@ pub(super) fn plan<'w>(work: &mut Work<'w, '_>, table: Table<'w>) -> Image<'w> {
     for (at, part) in work.parts.iter().enumerate() {
         push_part(work, at, part, symtab, &mut headers, &mut names);
     }
+    let class = work.arch.class;
     let (symbols, indexes, strings) = symbol_tables(work, &table);
     let rest = [
-        (&b".symtab"[..], SHT_SYMTAB, symbols, strtab, 8, SYMBOL as u64),
+        (&b".symtab"[..], SHT_SYMTAB, symbols, strtab, work.arch.word(), class.symbol() as u64),
         (b".symtab_shndx", SHT_SYMTAB_SHNDX, indexes, symtab, 4, 4),
         (b".strtab", SHT_STRTAB, strings, 0, 1, 0),
         (b".shstrtab", SHT_STRTAB, Vec::new(), 0, 1, 0),
@@ -98,8 +96,8 @@ pub(super) fn plan<'w>(work: &mut Work<'w, '_>, table: Table<'w>) -> Image<'w> {
         made.push((headers.len() - 1, bytes));
     }
     name_all(&mut headers, &names, &mut made);
-    let section_table = place_all(&mut headers);
-    let size = section_table.saturating_add((SECTION * (headers.len() + 1)) as u64);
+    let section_table = place_all(&mut headers, class);
+    let size = section_table.saturating_add((class.section() * (headers.len() + 1)) as u64);
     Image { table, headers, made, section_table, names_index, size }
 }
 
@@ -118,15 +116,15 @@ fn name_all(headers: &mut [Header], names: &[Vec<u8>], made: &mut [(usize, Vec<u
 }
 
 /// Gives every section its place in the file; returns that of the section headers.
-fn place_all(headers: &mut [Header]) -> u64 {
+fn place_all(headers: &mut [Header], class: Class) -> u64 {
     // What is too large for the file saturates, and is refused when room is asked for.
     let up = |at: u64, align: u64| at.checked_next_multiple_of(align.max(1)).unwrap_or(u64::MAX);
-    let mut end = HEADER as u64;
+    let mut end = class.header() as u64;
     for header in headers {
         header.offset = up(end, header.align.min(1 << 20));
         end = header.offset.saturating_add(header.in_file());
     }
-    up(end, 8)
+    up(end, class.word() as u64)
 }
 
 fn push_part(
@@ -149,19 +147,19 @@ fn push_part(
     });
     names.push(part.name.to_vec());
     if part.relocs > 0 {
-        let group = part.flags & SHF_GROUP;
+        let (group, form) = (part.flags & SHF_GROUP, work.arch.relocs());
         headers.push(Header {
-            kind: SHT_RELA,
+            kind: form.section_kind(),
             flags: SHF_INFO_LINK | group,
-            size: (part.relocs * RELA) as u64,
+            size: (part.relocs * form.size()) as u64,
             link: symtab,
             info: part.index,
-            align: 8,
-            entsize: RELA as u64,
+            align: work.arch.word(),
+            entsize: form.size() as u64,
             part: Some((at, true)),
             ..Header::default()
         });
-        names.push([b".rela", part.name].concat());
+        names.push([form.prefix().as_bytes(), part.name].concat());
     }
 }
 
@@ -189,15 +187,22 @@ fn symbol_tables(work: &Work<'_, '_>, table: &Table<'_>) -> (Vec<u8>, Vec<u8>, V
         })
         .collect();
     let mut strings = StringTable::with_capacity(full.len());
-    let mut symbols = vec![0; SYMBOL];
+    let class = work.arch.class;
+    let mut symbols = vec![0; class.symbol()];
     let mut indexes = vec![0; 4];
     for (symbol, name) in table.symbols.iter().zip(&full) {
         let (shndx, extended) = section_number(work, symbol);
-        symbols.extend(strings.add(name).to_le_bytes());
-        symbols.extend([symbol.bind << 4 | symbol.kind, symbol.vis]);
-        symbols.extend(shndx.to_le_bytes());
-        symbols.extend(symbol.value.to_le_bytes());
-        symbols.extend(symbol.size.to_le_bytes());
+        let record = SymbolRecord {
+            name: strings.add(name),
+            info: symbol.bind << 4 | symbol.kind,
+            other: symbol.vis,
+            shndx,
+            value: symbol.value,
+            size: symbol.size,
+        };
+        let from = symbols.len();
+        symbols.resize(from + class.symbol(), 0);
+        class.put_symbol(&mut symbols[from..], &record);
         indexes.extend(extended.to_le_bytes());
     }
     let mut bytes = vec![0; strings.size() as usize];
@@ -241,8 +246,8 @@ pub(super) fn write(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
             }
         }
     });
-    write_header(work, image, &mut out[..HEADER]);
-    write_sections(image, &mut out[image.section_table as usize..]);
+    write_header(work, image, &mut out[..work.arch.class.header()]);
+    write_sections(work.arch.class, image, &mut out[image.section_table as usize..]);
 }
 
 fn contents(work: &Work<'_, '_>, part: &Part<'_>, out: &mut [u8]) {
@@ -253,31 +258,32 @@ fn contents(work: &Work<'_, '_>, part: &Part<'_>, out: &mut [u8]) {
         out.copy_from_slice(made);
         return;
     }
-    let fill = if part.flags & SHF_EXECINSTR != 0 { work.arch.fill } else { 0 };
+    let code = part.flags & SHF_EXECINSTR != 0;
     let mut filled = 0;
     for member in &part.members {
         let bytes = work.objects[member.object].section_data(member.section);
         let start = member.offset as usize;
-        out[filled..start].fill(fill);
+        if code {
+            work.arch.fill(&mut out[filled..start]);
+        }
         out[start..start + bytes.len()].copy_from_slice(bytes);
         filled = start + bytes.len();
     }
 }
 
 fn relocations(work: &Work<'_, '_>, image: &Image<'_>, part: &Part<'_>, out: &mut [u8]) {
-    let mut fields = out.chunks_exact_mut(RELA);
+    let form = work.arch.relocs();
+    let mut fields = out.chunks_exact_mut(form.size());
     for member in &part.members {
         for reloc in work.objects[member.object].relocs(member.section).iter() {
             let Some(field) = fields.next() else { return };
             // A symbol whose section is gone: type 0 is "none" on every machine.
-            let (number, kind, addend) = match image.table.number(work, member.object, reloc.sym) {
+            let (sym, kind, addend) = match image.table.number(work, member.object, reloc.sym) {
                 Some((number, add)) => (number, reloc.kind, reloc.addend.wrapping_add(add as i64)),
                 None => (0, 0, 0),
             };
-            field[..8].copy_from_slice(&reloc.offset.wrapping_add(member.offset).to_le_bytes());
-            field[8..12].copy_from_slice(&kind.to_le_bytes());
-            field[12..16].copy_from_slice(&number.to_le_bytes());
-            field[16..].copy_from_slice(&addend.to_le_bytes());
+            let offset = reloc.offset.wrapping_add(member.offset);
+            form.write(field, &Reloc { offset, kind, sym, addend });
         }
     }
 }
@@ -290,24 +296,27 @@ fn write_header(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
     } else {
         SHN_XINDEX
     };
-    // ELF64, little-endian, version 1.
-    out[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
+    let class = work.arch.class;
+    // Little-endian, version 1.
+    out[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', class.ident(), 1, 1]);
+    let at = class.header_offsets();
     let halves = [
         (16, ET_REL),
         (18, work.arch.machine),
-        (52, HEADER as u16),
-        (58, SECTION as u16),
-        (60, count),
-        (62, names),
+        // e_ehsize is before the sizes and counts of segments.
+        (at.segment_count - 4, class.header() as u16),
+        (at.section_size, class.section() as u16),
+        (at.section_count, count),
+        (at.names, names),
     ];
     for (at, value) in halves {
         out[at..at + 2].copy_from_slice(&value.to_le_bytes());
     }
     out[20] = 1;
-    out[40..48].copy_from_slice(&image.section_table.to_le_bytes());
+    class.put_word(&mut out[at.sections..], image.section_table);
 }
 
-fn write_sections(image: &Image<'_>, out: &mut [u8]) {
+fn write_sections(class: Class, image: &Image<'_>, out: &mut [u8]) {
     // Counts that don't fit the ELF header are in the null section's.
     let many = image.headers.len() + 1 >= usize::from(SHN_LORESERVE);
     let far = image.names_index >= u32::from(SHN_LORESERVE);
@@ -316,23 +325,11 @@ fn write_sections(image: &Image<'_>, out: &mut [u8]) {
         link: if far { image.names_index } else { 0 },
         ..Header::default()
     };
-    for (header, out) in
-        std::iter::once(&null).chain(&image.headers).zip(out.chunks_exact_mut(SECTION))
-    {
-        for (at, value) in
-            [(0, header.name), (4, header.kind), (40, header.link), (44, header.info)]
-        {
-            out[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        }
-        let wide = [
-            (8, header.flags),
-            (24, header.offset),
-            (32, header.size),
-            (48, header.align),
-            (56, header.entsize),
-        ];
-        for (at, value) in wide {
-            out[at..at + 8].copy_from_slice(&value.to_le_bytes());
-        }
+    let slots = out.chunks_exact_mut(class.section());
+    for (header, slot) in std::iter::once(&null).chain(&image.headers).zip(slots) {
+        let &Header { name, kind, flags, offset, size, link, info, align, entsize, .. } = header;
+        let section =
+            Section { name, kind, flags, addr: 0, offset, size, link, info, align, entsize };
+        class.put_section(slot, &section);
     }
 }

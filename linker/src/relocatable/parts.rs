@@ -166,7 +166,7 @@ fn pads_badly(section: &Section) -> bool {
 
 /// Merges the properties of all objects: one note cannot say what two did.
 fn properties(work: &mut Work<'_, '_>) -> Result<(), Errors> {
-    let word = work.arch.word as usize;
+    let word = work.arch.word() as usize;
     let mut lists: Vec<Vec<Property>> = Vec::with_capacity(work.objects.len());
     let mut errors = Vec::new();
     for object in &work.objects {
@@ -175,7 +175,7 @@ fn properties(work: &mut Work<'_, '_>) -> Result<(), Errors> {
             if section.kind != SHT_NOTE || object.section_name(index) != PROPERTY {
                 continue;
             }
-            match notes::parse(object.section_data(index), work.arch.machine, word) {
+            match notes::parse(object.section_data(index), work.arch.properties.merge, word) {
                 Ok(found) => list.extend(found),
                 Err(e) => errors.push(e.in_section(&object.name, ".note.gnu.property")),
             }
@@ -185,7 +185,7 @@ fn properties(work: &mut Work<'_, '_>) -> Result<(), Errors> {
     if let Some(errors) = Errors::collect(errors as Vec<Error>) {
         return Err(errors);
     }
-    let merged = notes::merge(lists.iter().map(|l| &l[..]), work.arch.machine, &[]);
+    let merged = notes::merge(lists.iter().map(|l| &l[..]), work.arch.properties.merge, &[]);
     if merged.is_empty() {
         return Ok(());
     }
@@ -195,7 +195,7 @@ fn properties(work: &mut Work<'_, '_>) -> Result<(), Errors> {
         name: PROPERTY,
         kind: SHT_NOTE,
         flags: SHF_ALLOC,
-        align: work.arch.word,
+        align: work.arch.word(),
         entsize: 0,
         size: bytes.len() as u64,
         members: Vec::new(),

@@ -131,7 +131,7 @@ fn used(bits: u16) -> u16 {
 }
 
 fn absolute(link: &Link<'_>, row: &Row, id: SymId, bits: u16, spot: &Spot<'_>) -> Decision {
-    let word = row.field.len() == link.arch.word;
+    let word = row.field.len() == link.arch.word();
     let writable = spot.flags & SHF_WRITE != 0 || link.options.z.text == Some(false);
     if bits & attr::DYNAMIC != 0 {
         if word && writable {
@@ -231,7 +231,7 @@ fn tls(
         Expr::GotTp => act(Act::Static, gottp),
         Expr::DtpOff if dynamic => PREEMPTED,
         Expr::TpOff if link.is_shared() || dynamic => {
-            if row.field.len() == link.arch.word && spot.flags & SHF_WRITE != 0 {
+            if row.field.len() == link.arch.word() && spot.flags & SHF_WRITE != 0 {
                 return act(Act::Symbolic(link.arch.dynamic.tpoff), need::DYNSYM | used(bits));
             }
             if dynamic { PREEMPTED } else { NO_PIC }

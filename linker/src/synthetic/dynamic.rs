@@ -208,7 +208,8 @@ fn plan_tags(link: &mut Link<'_>, mut tags: Vec<(u64, Tag)>) {
 /// The tables of symbols and relocations.
 fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
     let (plan, options) = (&link.plan, link.options);
-    let word = link.arch.word;
+    let word = link.arch.word();
+    let [table, size, entry, count] = link.arch.relocs().tags();
     if plan.sysv_hash.is_some() {
         tags.push((DT_HASH, Tag::Address(Made::Hash)));
     }
@@ -219,7 +220,7 @@ fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
         (DT_STRTAB, Tag::Address(Made::Dynstr)),
         (DT_SYMTAB, Tag::Address(Made::Dynsym)),
         (DT_STRSZ, Tag::Size(Made::Dynstr)),
-        (DT_SYMENT, Tag::Value(24)),
+        (DT_SYMENT, Tag::Value(link.arch.class.symbol() as u64)),
     ]);
     // The loader writes it.
     if options.kind.is_executable() && !options.z.rodynamic {
@@ -230,18 +231,18 @@ fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
         tags.extend([
             (DT_PLTGOT, Tag::Address(Made::GotPlt)),
             (DT_PLTRELSZ, Tag::Size(Made::RelaPlt)),
-            (DT_PLTREL, Tag::Value(DT_RELA)),
+            (DT_PLTREL, Tag::Value(table)),
             (DT_JMPREL, Tag::Address(Made::RelaPlt)),
         ]);
     }
     if plan.rela_count > 0 {
         tags.extend([
-            (DT_RELA, Tag::Address(Made::RelaDyn)),
-            (DT_RELASZ, Tag::Size(Made::RelaDyn)),
-            (DT_RELAENT, Tag::Value(3 * word)),
+            (table, Tag::Address(Made::RelaDyn)),
+            (size, Tag::Size(Made::RelaDyn)),
+            (entry, Tag::Value(link.arch.relocs().size() as u64)),
         ]);
         if plan.relative_count > 0 && options.z.combreloc {
-            tags.push((DT_RELACOUNT, Tag::RelativeCount));
+            tags.push((count, Tag::RelativeCount));
         }
     }
     if !plan.packed.is_empty() || !plan.packed_got.is_empty() {

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::plan::NONE;
 use crate::format::elf::SHN_ABS;
+use crate::format::elf::class::SymbolRecord;
 use crate::layout::Made;
 use crate::link::{Link, attr, need};
 use crate::object::{SymId, bind, kind};
@@ -96,19 +97,15 @@ fn import(link: &Link<'_>, id: SymId) -> Entry {
 
 /// Writes the table.
 pub fn write(link: &Link<'_>, out: &mut [u8]) {
-    let plan = &link.plan;
-    let table = out[24..].par_chunks_exact_mut(24).with_min_len(1024);
+    let (plan, class) = (&link.plan, link.arch.class);
+    let table = out[class.symbol()..].par_chunks_exact_mut(class.symbol()).with_min_len(1024);
     let names = plan.dynsyms.par_iter().zip(&plan.dynsym_names);
     table.zip(names.with_min_len(1024)).for_each(|(slot, (&id, &name))| {
         let entry = entry(link, id);
-        slot[..4].copy_from_slice(&name.to_le_bytes());
-        slot[4] = entry.info;
-        slot[5] = entry.vis;
         // .dynsym has no extension table: a definition beyond its 16 bits is marked absolute, as
         // loaders look only at whether it is 0.
         let short = if entry.shndx < 0xff00 { entry.shndx as u16 } else { SHN_ABS };
-        slot[6..8].copy_from_slice(&short.to_le_bytes());
-        slot[8..16].copy_from_slice(&entry.value.to_le_bytes());
-        slot[16..24].copy_from_slice(&entry.size.to_le_bytes());
+        let Entry { info, vis: other, value, size, .. } = entry;
+        class.put_symbol(slot, &SymbolRecord { name, info, other, shndx: short, value, size });
     });
 }

@@ -7,16 +7,13 @@
 use rayon::prelude::*;
 
 use crate::arch::{Expr, Relax};
-use crate::format::elf::{SHF_ALLOC, SHF_INFO_LINK, SHT_RELA};
+use crate::format::elf::{SHF_ALLOC, SHF_INFO_LINK};
 use crate::layout::assign::add_made;
 use crate::layout::{Made, Member, OutSec};
 use crate::link::{Link, attr};
 use crate::object::{Home, Object, Reloc, SymId, kind};
 use crate::scan::{Act, Spot, decide};
 use crate::synthetic::symtab;
-
-/// Bytes of an entry.
-const ENTRY: u64 = 24;
 
 /// Adds the sections that will hold the relocations; `sh_info` is the place of what they are for.
 pub fn add(link: &mut Link<'_>) {
@@ -35,10 +32,12 @@ pub fn add(link: &mut Link<'_>) {
         if count == 0 {
             continue;
         }
-        let name = format!(".rela{}", String::from_utf8_lossy(&out.name));
-        let new = add_made(link, Made::Kept, &name, SHT_RELA, SHF_INFO_LINK);
+        let form = link.arch.relocs();
+        let name = format!("{}{}", form.prefix(), String::from_utf8_lossy(&out.name));
+        let new = add_made(link, Made::Kept, &name, form.section_kind(), SHF_INFO_LINK);
         let new = &mut link.outs[new];
-        (new.size, new.entsize, new.info) = (count * ENTRY, ENTRY, at as u32);
+        let entry = form.size() as u64;
+        (new.size, new.entsize, new.info) = (count * entry, entry, at as u32);
     }
 }
 
@@ -103,13 +102,11 @@ struct Writer<'l, 'a, 'b> {
 
 impl Writer<'_, '_, '_> {
     fn put(&mut self, place: u64, kind: u32, (sym, addend): (u32, i64)) {
-        if let Some(slot) = self.buf.get_mut(self.at..self.at + ENTRY as usize) {
-            slot[..8].copy_from_slice(&place.to_le_bytes());
-            slot[8..12].copy_from_slice(&kind.to_le_bytes());
-            slot[12..16].copy_from_slice(&sym.to_le_bytes());
-            slot[16..].copy_from_slice(&addend.to_le_bytes());
+        let form = self.link.arch.relocs();
+        if let Some(slot) = self.buf.get_mut(self.at..self.at + form.size()) {
+            form.write(slot, &Reloc { offset: place, kind, sym, addend });
         }
-        self.at += ENTRY as usize;
+        self.at += form.size();
     }
 
     /// The symbol and addend that mean in the output what `reloc` means in `object`; `None` if its
@@ -177,7 +174,7 @@ impl Writer<'_, '_, '_> {
             at += 1;
             if reversed {
                 let size = object.section_size(member.index);
-                reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word);
+                reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word());
             }
             let place = base.wrapping_add(reloc.offset);
             let id = object.id(reloc.sym);

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use object::elf;
-
 use crate::Malformed;
+use crate::arch::Merge;
 
 /// One property.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,37 +18,17 @@ pub struct Property {
     pub data: Vec<u8>,
 }
 
-/// How the values of one property in several objects make that of the output.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Rule {
-    /// Bitwise and; an object without it counts as 0; a result of 0 is left out.
-    And,
-    /// Bitwise or; a result of 0 is left out.
-    Or,
-    /// Bitwise or, but only if every object has it.
-    OrAnd,
-    /// The largest.
-    Max,
-    /// There if any object has it; no value.
-    Any,
-}
+/// The machine's rules for the properties of its own range.
+pub type Own = fn(u32) -> Option<Merge>;
 
-/// Spec: gABI "Program Property", x86-64 psABI §5.1 "Program Property", AAELF64 §6.2.
-fn rule(machine: u16, kind: u32) -> Option<Rule> {
-    let x86 = machine == elf::EM_X86_64.0 || machine == elf::EM_386.0;
+/// Spec: gABI "Program Property"; the machine's range is its psABI's business.
+fn rule(own: Own, kind: u32) -> Option<Merge> {
     Some(match kind {
-        1 => Rule::Max,
-        2 => Rule::Any,
-        0xb000_0000..=0xb000_7fff => Rule::And,
-        0xb000_8000..=0xb000_ffff => Rule::Or,
-        // GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI, PAC, GCS.
-        0xc000_0000 if machine == elf::EM_AARCH64.0 => Rule::And,
-        // GNU_PROPERTY_X86_FEATURE_1_AND and its kind: IBT, SHSTK, LAM.
-        0xc000_0002..=0xc000_7fff if x86 => Rule::And,
-        // ..._FEATURE_2_NEEDED, ..._ISA_1_NEEDED.
-        0xc000_8000..=0xc000_ffff if x86 => Rule::Or,
-        // ..._FEATURE_2_USED, ..._ISA_1_USED: unknown for one object is unknown for all.
-        0xc001_0000..=0xc001_7fff if x86 => Rule::OrAnd,
+        1 => Merge::Max,
+        2 => Merge::Any,
+        0xb000_0000..=0xb000_7fff => Merge::And,
+        0xb000_8000..=0xb000_ffff => Merge::Or,
+        0xc000_0000..=0xdfff_ffff => return own(kind),
         _ => return None,
     })
 }
@@ -59,7 +38,7 @@ fn rule(machine: u16, kind: u32) -> Option<Rule> {
 ///
 /// Errors: `bad-input` with the offset of a note or property that overruns, or whose value has
 /// another size than its rule needs (only for known properties).
-pub fn parse(section: &[u8], machine: u16, word: usize) -> Result<Vec<Property>, Malformed> {
+pub fn parse(section: &[u8], own: Own, word: usize) -> Result<Vec<Property>, Malformed> {
     let mut list = Vec::new();
     let mut at = 0;
     while at < section.len() {
@@ -72,7 +51,7 @@ pub fn parse(section: &[u8], machine: u16, word: usize) -> Result<Vec<Property>,
         let end = start.checked_add(desc).filter(|&e| e <= section.len());
         let end = end.ok_or(bad("note ends past the end of the section"))?;
         if section.get(at + 12..at + 12 + name) == Some(b"GNU\0") && field(2) == 5 {
-            properties(section, start..end, machine, word, &mut list)?;
+            properties(section, start..end, own, word, &mut list)?;
         }
         at = end.next_multiple_of(word);
     }
@@ -82,7 +61,7 @@ pub fn parse(section: &[u8], machine: u16, word: usize) -> Result<Vec<Property>,
 fn properties(
     section: &[u8],
     range: Range<usize>,
-    machine: u16,
+    own: Own,
     word: usize,
     list: &mut Vec<Property>,
 ) -> Result<(), Malformed> {
@@ -95,10 +74,10 @@ fn properties(
         }
         let (kind, size) = (u32_at(rest, 0), u32_at(rest, 4) as usize);
         let data = rest[8..].get(..size).ok_or(bad("program property is cut off"))?;
-        let right = match rule(machine, kind) {
+        let right = match rule(own, kind) {
             None => true,
-            Some(Rule::Max) => size == word,
-            Some(Rule::Any) => size == 0,
+            Some(Merge::Max) => size == word,
+            Some(Merge::Any) => size == 0,
             Some(_) => size == 4,
         };
         if !right {
@@ -115,7 +94,7 @@ fn properties(
 /// `forced` are bits to set whatever the objects say, as `-z ibt` or `-z force-bti` ask.
 pub fn merge<'a>(
     objects: impl IntoIterator<Item = &'a [Property]>,
-    machine: u16,
+    own: Own,
     forced: &[(u32, u32)],
 ) -> Vec<Property> {
     let mut merged: BTreeMap<u32, Seen> = BTreeMap::new();
@@ -123,7 +102,7 @@ pub fn merge<'a>(
     for object in objects {
         count += 1;
         for p in object {
-            let Some(rule) = rule(machine, p.kind) else { continue };
+            let Some(rule) = rule(own, p.kind) else { continue };
             let new = Seen { rule, bits: value(p), size: p.data.len(), objects: 0, last: 0 };
             let seen = merged.entry(p.kind).or_insert(new);
             if seen.last == count {
@@ -131,25 +110,25 @@ pub fn merge<'a>(
                 continue;
             }
             seen.bits = match rule {
-                Rule::And => seen.bits & value(p),
-                Rule::Max => seen.bits.max(value(p)),
+                Merge::And => seen.bits & value(p),
+                Merge::Max => seen.bits.max(value(p)),
                 _ => seen.bits | value(p),
             };
             seen.objects += 1;
             seen.last = count;
         }
     }
-    for seen in merged.values_mut().filter(|s| s.rule == Rule::And && s.objects < count) {
+    for seen in merged.values_mut().filter(|s| s.rule == Merge::And && s.objects < count) {
         seen.bits = 0;
     }
     for &(kind, bits) in forced {
-        let new = Seen { rule: Rule::And, bits: 0, size: 4, objects: 0, last: 0 };
+        let new = Seen { rule: Merge::And, bits: 0, size: 4, objects: 0, last: 0 };
         merged.entry(kind).or_insert(new).bits |= u64::from(bits);
     }
     let keep = |s: &Seen| match s.rule {
-        Rule::And | Rule::Or => s.bits != 0,
-        Rule::OrAnd => s.objects == count,
-        Rule::Max | Rule::Any => true,
+        Merge::And | Merge::Or => s.bits != 0,
+        Merge::OrAnd => s.objects == count,
+        Merge::Max | Merge::Any => true,
     };
     let list = merged.into_iter().filter(|(_, s)| keep(s));
     list.map(|(kind, s)| Property { kind, data: s.bits.to_le_bytes()[..s.size].to_vec() }).collect()
@@ -157,7 +136,7 @@ pub fn merge<'a>(
 
 /// What the objects so far say of one property.
 struct Seen {
-    rule: Rule,
+    rule: Merge,
     bits: u64,
     size: usize,
     /// How many objects have it.

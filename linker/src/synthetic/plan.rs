@@ -418,7 +418,7 @@ pub fn plan_dynsyms(link: &mut Link<'_>) {
     let names: Vec<&[u8]> = exports.iter().map(|&id| base_name(link.res.names.get(id))).collect();
     if link.options.hash_style.gnu {
         let hashes: Vec<u32> = names.iter().map(|n| super::hash::gnu_hash(n)).collect();
-        let table = GnuHash::plan(&hashes, link.arch.word as usize);
+        let table = GnuHash::plan(&hashes, link.arch.word() as usize);
         exports = table.order().iter().map(|&i| exports[i as usize]).collect();
         link.plan.gnu_hash = Some(table);
     }

@@ -50,11 +50,17 @@ fn add(link: &mut Link<'_>, made: Made, size: u64, align: u64, entsize: u64) {
     if size == 0 {
         return;
     }
-    let (name, kind, mut flags) = row(made);
+    let (name, mut kind, mut flags) = row(made);
+    let mut name = std::borrow::Cow::Borrowed(name);
+    if kind == SHT_RELA {
+        let form = link.arch.relocs();
+        kind = form.section_kind();
+        name = name.replacen(".rela", form.prefix(), 1).into();
+    }
     if made == Made::Dynamic && link.options.z.rodynamic {
         flags = R;
     }
-    let at = add_made(link, made, name, kind, flags);
+    let at = add_made(link, made, &name, kind, flags);
     let out = &mut link.outs[at];
     out.size = size;
     out.align = align;
@@ -63,7 +69,9 @@ fn add(link: &mut Link<'_>, made: Made, size: u64, align: u64, entsize: u64) {
 
 /// Adds what the loader reads. No loaded section is added below.
 pub fn add_loaded(link: &mut Link<'_>) {
-    let word = link.arch.word;
+    let (word, class) = (link.arch.word(), link.arch.class);
+    let (symbol, tag) = (class.symbol() as u64, class.dynamic() as u64);
+    let record = link.arch.relocs().size() as u64;
     let plan = &link.plan;
     let jumps = (plan.plt.len() + plan.iplt.len()) as u64;
     let lazy = !plan.plt.is_empty();
@@ -73,22 +81,22 @@ pub fn add_loaded(link: &mut Link<'_>) {
     let sizes = [
         (Made::GnuHash, plan.gnu_hash.as_ref().map_or(0, |h| h.size() as u64), word, 0),
         (Made::Hash, plan.sysv_hash.as_ref().map_or(0, |h| h.size() as u64), word, 4),
-        (Made::Dynsym, table(dynamic, dynsyms * 24), word, 24),
+        (Made::Dynsym, table(dynamic, dynsyms * symbol), word, symbol),
         (Made::Dynstr, table(dynamic, plan.dynstr.len() as u64), 1, 0),
         (Made::Versym, table(has_versions(plan), dynsyms * 2), 2, 2),
         (Made::Verdef, versions::verdef_size(&plan.verdefs) as u64, word, 0),
         (Made::Verneed, versions::verneed_size(&plan.verneeds) as u64, word, 0),
-        (Made::RelaDyn, plan.rela_count * 3 * word, word, 3 * word),
+        (Made::RelaDyn, plan.rela_count * record, word, record),
         (
             Made::Relr,
             table(!plan.packed.is_empty() || !plan.packed_got.is_empty(), word),
             word,
             word,
         ),
-        (Made::RelaPlt, jumps * 3 * word, word, 3 * word),
+        (Made::RelaPlt, jumps * record, word, record),
         (Made::EhFrame, plan.eh.size, word, 0),
         (Made::Plt, jumps * link.plt_entry_size() + table(lazy, link.arch.plt.header), 16, 16),
-        (Made::Dynamic, table(dynamic, plan.tags.len() as u64 * 2 * word), word, 2 * word),
+        (Made::Dynamic, table(dynamic, plan.tags.len() as u64 * tag), word, tag),
         (Made::Got, u64::from(plan.got_words) * word, word, word),
     ];
     let fdes = plan.eh.fdes;
@@ -126,7 +134,8 @@ pub fn add_tables(link: &mut Link<'_>) {
     super::kept::add(link);
     if link.options.strip != Strip::All {
         let (count, strings) = (link.plan.symtab.count, link.plan.symtab.strings);
-        add(link, Made::Symtab, u64::from(count) * 24, 8, 24);
+        let (symbol, word) = (link.arch.class.symbol() as u64, link.arch.word());
+        add(link, Made::Symtab, u64::from(count) * symbol, word, symbol);
         if link.outs.len() > 0xfe00 {
             add(link, Made::SymtabShndx, u64::from(count) * 4, 4, 4);
         }
@@ -179,12 +188,13 @@ pub fn plan_properties(link: &mut Link<'_>) -> Result<(), crate::Errors> {
     use crate::options::OutputKind;
     let mut lists = Vec::new();
     let mut errors = Vec::new();
-    let word = link.arch.word as usize;
+    let word = link.arch.word() as usize;
+    let own = &link.arch.properties;
     for (file, object) in link.res.objects() {
-        let own = link.plan.property_inputs.iter().filter(|m| m.file == file);
+        let inputs = link.plan.property_inputs.iter().filter(|m| m.file == file);
         let mut list = Vec::new();
-        for member in own {
-            match notes::parse(object.section_data(member.index), link.arch.machine, word) {
+        for member in inputs {
+            match notes::parse(object.section_data(member.index), own.merge, word) {
                 Ok(mut found) => list.append(&mut found),
                 Err(m) => {
                     errors.push(
@@ -198,22 +208,22 @@ pub fn plan_properties(link: &mut Link<'_>) -> Result<(), crate::Errors> {
     }
     let z = &link.options.z;
     let mut forced = Vec::new();
-    // GNU_PROPERTY_X86_FEATURE_1_AND: IBT is 1, SHSTK is 2.
-    let bits = u32::from(z.ibt) | u32::from(z.shstk) << 1;
+    let bit = |on: bool, bit: u32| if on { bit } else { 0 };
+    let bits = bit(z.ibt, own.marked) | bit(z.shstk, own.returns);
     if bits != 0 {
-        forced.push((0xc000_0002, bits));
+        forced.push((own.feature, bits));
     }
-    // GNU_PROPERTY_X86_ISA_1_NEEDED: one bit a level, the baseline first.
-    if z.isa_level > 0 {
-        forced.push((0xc000_8002, 1 << (z.isa_level - 1)));
+    if let Some(isa) = own.isa.filter(|_| z.isa_level > 0) {
+        forced.push((isa, 1 << (z.isa_level - 1)));
     }
     if link.options.kind != OutputKind::Relocatable {
         let lists = lists.iter().map(|l| &l[..]);
-        link.plan.properties = notes::merge(lists, link.arch.machine, &forced);
-        let ibt = |p: &notes::Property| {
-            p.kind == 0xc000_0002 && p.data.first().is_some_and(|b| b & 1 != 0)
+        link.plan.properties = notes::merge(lists, own.merge, &forced);
+        let marked = |p: &notes::Property| {
+            let bits = p.data.first().copied().unwrap_or(0);
+            p.kind == own.feature && u32::from(bits) & own.marked != 0
         };
-        link.plan.marked_plt = z.ibtplt || link.plan.properties.iter().any(ibt);
+        link.plan.marked_plt = z.ibtplt || link.plan.properties.iter().any(marked);
     }
     crate::Errors::collect(errors).map_or(Ok(()), Err)
 }

@@ -3,7 +3,8 @@
 
 use rayon::prelude::*;
 
-use crate::format::elf::SHN_ABS;
+use crate::format::elf::class::{Class, SymbolRecord};
+use crate::format::elf::{SHN_ABS, SHN_XINDEX};
 use crate::layout::OutSec;
 use crate::layout::addresses::stays;
 use crate::link::{Link, MERGE_BIT, NOWHERE, attr};
@@ -144,18 +145,14 @@ struct Entry {
     size: u64,
 }
 
-fn put(out: &mut [u8], entry: &Entry) {
-    out[..4].copy_from_slice(&entry.name.to_le_bytes());
-    out[4] = entry.info;
-    out[5] = entry.other;
-    let short = if entry.shndx < 0xff00 || entry.shndx == SHN_ABS.into() {
+fn put(class: Class, out: &mut [u8], entry: &Entry) {
+    let Entry { name, info, other, value, size, .. } = *entry;
+    let shndx = if entry.shndx < 0xff00 || entry.shndx == SHN_ABS.into() {
         entry.shndx as u16
     } else {
-        0xffff
+        SHN_XINDEX
     };
-    out[6..8].copy_from_slice(&short.to_le_bytes());
-    out[8..16].copy_from_slice(&entry.value.to_le_bytes());
-    out[16..24].copy_from_slice(&entry.size.to_le_bytes());
+    class.put_symbol(out, &SymbolRecord { name, info, other, shndx, value, size });
 }
 
 /// Section number and value of a symbol in `home` whose address is `address`.
@@ -188,20 +185,25 @@ pub fn write(link: &Link<'_>, symtab: &mut [u8], strtab: &mut [u8]) {
     if plan.count == 0 {
         return;
     }
-    let (locals, globals) = symtab.split_at_mut(plan.locals as usize * 24);
-    let (sections, locals) = locals[24..].split_at_mut(plan.sections as usize * 24);
-    for (slot, out) in sections.chunks_exact_mut(24).zip(with_symbol(link)) {
+    let entry = link.arch.class.symbol();
+    let (locals, globals) = symtab.split_at_mut(plan.locals as usize * entry);
+    let (sections, locals) = locals[entry..].split_at_mut(plan.sections as usize * entry);
+    for (slot, out) in sections.chunks_exact_mut(entry).zip(with_symbol(link)) {
         let (shndx, value) = (out.shndx, out.addr);
-        put(slot, &Entry { name: 0, info: kind::SECTION, other: 0, shndx, value, size: 0 });
+        put(
+            link.arch.class,
+            slot,
+            &Entry { name: 0, info: kind::SECTION, other: 0, shndx, value, size: 0 },
+        );
     }
     let (mut locals, mut globals) = (locals, globals);
     let (_, mut strings) = strtab.split_at_mut(1);
     let mut at = 1u64;
     let mut tasks = Vec::with_capacity(plan.files.len());
     for &(file, local_count, global_count, bytes) in &plan.files {
-        let (a, rest) = locals.split_at_mut(local_count as usize * 24);
+        let (a, rest) = locals.split_at_mut(local_count as usize * entry);
         locals = rest;
-        let (b, rest) = globals.split_at_mut(global_count as usize * 24);
+        let (b, rest) = globals.split_at_mut(global_count as usize * entry);
         globals = rest;
         let (c, rest) = strings.split_at_mut(bytes as usize);
         strings = rest;
@@ -231,7 +233,7 @@ fn write_file(
         used += name.len() + 1;
         at as u32
     };
-    let mut slots = locals.chunks_exact_mut(24);
+    let mut slots = locals.chunks_exact_mut(link.arch.class.symbol());
     for index in 1..object.first_global {
         let symbol = object.symbols.get(index);
         if !keeps_local(link, object, &symbol) {
@@ -241,9 +243,13 @@ fn write_file(
         let (shndx, value) = place(link, object, &symbol, object.id(index));
         let name = add(crate::object::c_string(object.names, symbol.name));
         let size = symbol.size;
-        put(slot, &Entry { name, info: symbol.kind, other: symbol.vis, shndx, value, size });
+        put(
+            link.arch.class,
+            slot,
+            &Entry { name, info: symbol.kind, other: symbol.vis, shndx, value, size },
+        );
     }
-    let mut slots = globals.chunks_exact_mut(24);
+    let mut slots = globals.chunks_exact_mut(link.arch.class.symbol());
     for (at, &id) in object.globals.iter().enumerate() {
         let index = object.first_global + at as u32;
         if !keeps_global(link, file, id, index) {
@@ -256,19 +262,25 @@ fn write_file(
         let kind = if symbol.kind == kind::COMMON { kind::OBJECT } else { symbol.kind };
         let info = symbol.bind << 4 | kind;
         let size = link.res.commons.get(&id).map_or(symbol.size, |c| c.0);
-        put(slot, &Entry { name, info, other: link.res.visibility[id.i()], shndx, value, size });
+        put(
+            link.arch.class,
+            slot,
+            &Entry { name, info, other: link.res.visibility[id.i()], shndx, value, size },
+        );
     }
 }
 
 fn write_others(link: &Link<'_>, out: &mut [u8], strings: &mut [u8], base: u64) {
     let mut used = 0usize;
-    for (slot, &id) in out.chunks_exact_mut(24).zip(&link.plan.symtab.others) {
+    for (slot, &id) in out.chunks_exact_mut(link.arch.class.symbol()).zip(&link.plan.symtab.others)
+    {
         let name = link.res.names.get(id);
         strings[used..used + name.len()].copy_from_slice(name);
         let name_at = (base + used as u64) as u32;
         used += name.len() + 1;
         let entry = super::dynsym::entry(link, id);
         put(
+            link.arch.class,
             slot,
             &Entry {
                 name: name_at,

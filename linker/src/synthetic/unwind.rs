@@ -143,7 +143,7 @@ fn check_cie(link: &Link<'_>, record: &Record, data: &[u8]) -> Result<(), Malfor
     if !link.options.eh_frame_hdr {
         return Ok(());
     }
-    let word = link.arch.word as usize;
+    let word = link.arch.word() as usize;
     let start = u64::from(record.offset);
     let cie = parse_cie(record.bytes(data), record.id_at, word)
         .map_err(|m| Malformed { offset: start + m.offset, ..m })?;

@@ -26,7 +26,7 @@ pub fn write(link: &Link<'_>, buf: &mut [u8], yields: &mut Yield) -> Vec<Entry> 
     if link.out_of(Made::EhFrameHdr).is_none() {
         return Vec::new();
     }
-    eh_frame_hdr::collect(buf, base, link.arch.word as usize).unwrap_or_else(|malformed| {
+    eh_frame_hdr::collect(buf, base, link.arch.word() as usize).unwrap_or_else(|malformed| {
         let error = Error::new(ErrorKind::BadInput, malformed.text);
         yields.errors.push(error.in_file(".eh_frame"));
         Vec::new()

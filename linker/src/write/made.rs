@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind};
 use crate::layout::Made;
 use crate::layout::symbols::definition_address;
 use crate::link::{Link, attr};
-use crate::object::SymId;
+use crate::object::{Reloc, SymId};
 use crate::relocate::{DynReloc, Yield};
 use crate::synthetic::plan::{Addend, GotEntry, NONE, Tag, base_name, got_relocs};
 use crate::synthetic::{dynsym, eh_frame_hdr, hash, notes, relr, versions};
@@ -31,7 +31,7 @@ impl<'l, 'a> Writer<'l, 'a> {
                 let text = text.unwrap_or(link.arch.interp).as_bytes();
                 buf[..text.len()].copy_from_slice(text);
             }
-            Made::Property => notes::write(&plan.properties, link.arch.word as usize, buf),
+            Made::Property => notes::write(&plan.properties, link.arch.word() as usize, buf),
             Made::BuildId => crate::synthetic::build_id::write(&link.options.build_id, buf),
             Made::Package => {
                 let text = link.options.package_metadata.as_deref().unwrap_or_default();
@@ -78,9 +78,8 @@ impl<'l, 'a> Writer<'l, 'a> {
     }
 
     fn word(&self, buf: &mut [u8], word: u32, value: u64) {
-        let size = self.link.arch.word as usize;
-        let at = word as usize * size;
-        buf[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        let class = self.link.arch.class;
+        class.put_word(&mut buf[word as usize * class.word()..], value);
     }
 
     fn got(&mut self, buf: &mut [u8]) {
@@ -152,7 +151,8 @@ impl<'l, 'a> Writer<'l, 'a> {
         let header = link.plt_header() as usize;
         let base = link.plt_address(0).wrapping_sub(header as u64);
         if header > 0 {
-            (link.arch.plt_header)(&mut buf[..header], base, link.got_base());
+            let got = link.out_of(Made::GotPlt).map_or(0, |o| o.addr);
+            (link.arch.plt_header)(&mut buf[..header], base, got);
         }
         let size = link.plt_entry_size() as usize;
         for (index, entry) in buf[header..].chunks_exact_mut(size).enumerate() {
@@ -206,17 +206,15 @@ impl<'l, 'a> Writer<'l, 'a> {
     }
 
     fn put_relocs(&mut self, buf: &mut [u8], list: &[DynReloc]) {
-        if list.len() * 24 != buf.len() && self.errors.is_empty() {
-            let text =
-                format!("{} dynamic relocations planned, {} made", buf.len() / 24, list.len());
+        let form = self.link.arch.relocs();
+        let planned = buf.len() / form.size();
+        if list.len() != planned && self.errors.is_empty() {
+            let text = format!("{planned} dynamic relocations planned, {} made", list.len());
             self.errors.push(Error::new(ErrorKind::Internal, text));
         }
-        for (slot, r) in buf.chunks_exact_mut(24).zip(list) {
+        for (slot, r) in buf.chunks_exact_mut(form.size()).zip(list) {
             let sym = if r.sym == NONE { 0 } else { r.sym };
-            slot[..8].copy_from_slice(&r.place.to_le_bytes());
-            slot[8..12].copy_from_slice(&r.kind.to_le_bytes());
-            slot[12..16].copy_from_slice(&sym.to_le_bytes());
-            slot[16..24].copy_from_slice(&r.addend.to_le_bytes());
+            form.write(slot, &Reloc { offset: r.place, kind: r.kind, sym, addend: r.addend });
         }
     }
 
@@ -228,8 +226,8 @@ impl<'l, 'a> Writer<'l, 'a> {
         places.sort_unstable();
         // Two relocations may fill one place; packed twice, it would get the base twice.
         places.dedup();
-        let words = relr::encode(&places, self.link.arch.word as usize);
-        relr::write(&words, self.link.arch.word as usize, buf);
+        let words = relr::encode(&places, self.link.arch.word() as usize);
+        relr::write(&words, self.link.arch.word() as usize, buf);
     }
 
     fn eh_frame_hdr(&mut self, buf: &mut [u8]) {
@@ -244,7 +242,8 @@ impl<'l, 'a> Writer<'l, 'a> {
 
     fn dynamic(&self, buf: &mut [u8]) {
         let link = self.link;
-        for (slot, &(tag, value)) in buf.chunks_exact_mut(16).zip(&link.plan.tags) {
+        let class = link.arch.class;
+        for (slot, &(tag, value)) in buf.chunks_exact_mut(class.dynamic()).zip(&link.plan.tags) {
             let named = |name: &str| {
                 let mut of = link.outs.iter().filter(|o| o.name == name.as_bytes() && o.is_alloc());
                 of.next().map_or((0, 0), |o| (o.addr, o.size))
@@ -258,8 +257,8 @@ impl<'l, 'a> Writer<'l, 'a> {
                 Tag::Symbol(id) => link.addrs[id.i()],
                 Tag::RelativeCount => link.plan.relative_count,
             };
-            slot[..8].copy_from_slice(&tag.to_le_bytes());
-            slot[8..].copy_from_slice(&value.to_le_bytes());
+            class.put_word(slot, tag);
+            class.put_word(&mut slot[class.word()..], value);
         }
     }
 }

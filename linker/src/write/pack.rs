@@ -33,7 +33,7 @@ pub fn debug(link: &mut Link<'_>) -> Result<(), Errors> {
         .map(|at| {
             let out = &shared.outs[at];
             let pack =
-                |plain: Vec<u8>| compress(&plain, method, out.align, shared.arch.word as usize);
+                |plain: Vec<u8>| compress(&plain, method, out.align, shared.arch.word() as usize);
             (at, contents(shared, out).map(pack))
         })
         .collect();
@@ -44,7 +44,7 @@ pub fn debug(link: &mut Link<'_>) -> Result<(), Errors> {
                 let out = &mut link.outs[at];
                 out.packed = Some(bytes);
                 // The header's own alignment; that of the contents is inside.
-                out.align = link.arch.word;
+                out.align = link.arch.word();
             }
             Ok(None) => {}
             Err(list) => errors.extend(list.iter().cloned()),

@@ -3,8 +3,10 @@
 //! Everything a later phase indexes with is checked here, once, so that later phases need not fail.
 //! Must not know of other files of the link.
 
-use super::tables::{SectionTable, SymbolTable, u16_at, u32_at, u64_at};
+use super::class::Class;
+use super::tables::{SectionTable, SymbolTable, u16_at, u32_at};
 use super::*;
+use crate::arch::Arch;
 use crate::error::{Error, ErrorKind, Result, Site};
 use crate::object::{Group, Home, Object, Section, SymVersion, bind, hash_name, kind};
 
@@ -15,20 +17,25 @@ fn bad(name: &str, section: Option<String>, offset: Option<u64>, text: impl Into
 /// Checks the ELF header: class, byte order, machine.
 ///
 /// Errors: `bad-input`, `wrong-machine`.
-pub fn check_header(data: &[u8], name: &str, machine: u16) -> Result<u16> {
-    if data.len() < 64 {
+pub fn check_header(data: &[u8], name: &str, arch: &Arch) -> Result<u16> {
+    if data.len() < arch.class.header() {
         return Err(bad(name, None, None, "the file ends inside its ELF header"));
     }
     let wrong = |text: String| Error::new(ErrorKind::WrongMachine, text).in_file(name);
-    if data[4] != 2 {
-        return Err(wrong("a 32-bit file in a 64-bit link".into()));
+    if data[4] != arch.class.ident() {
+        let (own, other) = match arch.class {
+            Class::Elf64 => (64, 32),
+            Class::Elf32 => (32, 64),
+        };
+        return Err(wrong(format!("a {other}-bit file in a {own}-bit link")));
     }
     if data[5] != 1 {
         return Err(wrong("a big-endian file".into()));
     }
     let found = u16_at(data, 18);
-    if found != machine {
-        return Err(wrong(format!("made for machine {found}, the link is for {machine}")));
+    if found != arch.machine {
+        let wanted = arch.machine;
+        return Err(wrong(format!("made for machine {found}, the link is for {wanted}")));
     }
     Ok(u16_at(data, 16))
 }
@@ -36,52 +43,79 @@ pub fn check_header(data: &[u8], name: &str, machine: u16) -> Result<u16> {
 /// Finds the section headers and their name table.
 ///
 /// Errors: `bad-input` if they reach outside the file.
-pub fn section_table<'a>(data: &'a [u8], name: &str) -> Result<(SectionTable<'a>, u32)> {
-    let from = u64_at(data, 40);
-    let (mut count, mut names) = (u64::from(u16_at(data, 60)), u32::from(u16_at(data, 62)));
+pub fn section_table<'a>(
+    data: &'a [u8],
+    name: &str,
+    class: Class,
+) -> Result<(SectionTable<'a>, u32)> {
+    let (at, entry) = (class.header_offsets(), class.section());
+    let from = class.word_at(data, at.sections);
+    let mut count = u64::from(u16_at(data, at.section_count));
+    let mut names = u32::from(u16_at(data, at.names));
     if from == 0 {
-        return Ok((SectionTable { bytes: &[], count: 0 }, 0));
+        return Ok((SectionTable { bytes: &[], count: 0, class }, 0));
     }
-    if u16_at(data, 58) != 64 {
-        return Err(bad(name, None, Some(58), "section headers of an unknown size"));
+    if usize::from(u16_at(data, at.section_size)) != entry {
+        return Err(bad(
+            name,
+            None,
+            Some(at.section_size as u64),
+            "section headers of an unknown size",
+        ));
     }
-    let first = usize::try_from(from).ok().and_then(|at| data.get(at..at.checked_add(64)?));
+    let first = usize::try_from(from).ok().and_then(|at| data.get(at..at.checked_add(entry)?));
     let Some(first) = first else {
-        return Err(bad(name, None, Some(40), "the section headers are outside the file"));
+        return Err(bad(
+            name,
+            None,
+            Some(at.sections as u64),
+            "the section headers are outside the file",
+        ));
     };
     if count == 0 {
-        count = u64_at(first, 32);
+        count = class.section_at(first).size;
     }
     if names == u32::from(SHN_XINDEX) {
-        names = u32_at(first, 40);
+        names = class.section_at(first).link;
     }
     let bytes = count
-        .checked_mul(64)
+        .checked_mul(entry as u64)
         .and_then(|len| from.checked_add(len))
         .and_then(|to| data.get(from as usize..usize::try_from(to).ok()?));
     let Some(bytes) = bytes else {
-        return Err(bad(name, None, Some(40), "the section headers are outside the file"));
+        return Err(bad(
+            name,
+            None,
+            Some(at.sections as u64),
+            "the section headers are outside the file",
+        ));
     };
     if u64::from(names) >= count {
-        return Err(bad(name, None, Some(62), "the section name table does not exist"));
+        return Err(bad(
+            name,
+            None,
+            Some(at.names as u64),
+            "the section name table does not exist",
+        ));
     }
-    Ok((SectionTable { bytes, count: count as u32 }, names))
+    Ok((SectionTable { bytes, count: count as u32, class }, names))
 }
 
 /// Reads a relocatable object.
 ///
 /// Errors: `bad-input` for the first thing wrong with the file, `wrong-machine`.
-pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'a>> {
-    if check_header(data, &name, machine)? != ET_REL {
+pub fn object<'a>(data: &'a [u8], name: String, arch: &'static Arch) -> Result<Object<'a>> {
+    if check_header(data, &name, arch)? != ET_REL {
         return Err(bad(&name, None, Some(16), "not a relocatable object"));
     }
-    let (sections, names_at) = section_table(data, &name)?;
+    let (sections, names_at) = section_table(data, &name, arch.class)?;
     let mut object = Object {
         name,
+        arch,
         data,
         sections,
         section_names: sections.get(names_at).data(data),
-        symbols: SymbolTable::new(&[], &[]),
+        symbols: SymbolTable::new(&[], &[], arch),
         names: &[],
         first_global: 0,
         relocs_of: vec![0; sections.len() as usize],
@@ -99,6 +133,7 @@ pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'
         sorted: Vec::new(),
         exec_stack: false,
     };
+    let records = arch.relocs().section_kind();
     let mut groups = Vec::new();
     let mut symtab = None;
     let mut extended: &[u8] = &[];
@@ -107,7 +142,7 @@ pub fn object<'a>(data: &'a [u8], name: String, machine: u16) -> Result<Object<'
         match section.kind {
             SHT_SYMTAB => symtab = Some((index, section)),
             SHT_SYMTAB_SHNDX => extended = section.data(data),
-            SHT_RELA => object.relocs_of[section.info as usize] = index,
+            kind if kind == records => object.relocs_of[section.info as usize] = index,
             SHT_GROUP => groups.push((index, section)),
             _ if section.flags & SHF_EXECINSTR != 0 => {
                 object.exec_stack |= object.section_name(index) == b".note.GNU-stack";
@@ -140,7 +175,7 @@ fn inflate(object: &mut Object<'_>) -> Result<()> {
         let bytes = section.data(object.data);
         let header = match legacy {
             true => crate::compress::legacy_header(bytes),
-            false => crate::compress::header(bytes, 8).map(Some),
+            false => crate::compress::header(bytes, object.arch.class.word()).map(Some),
         };
         let fail =
             |m: crate::Malformed| bad(&object.name, Some(name.clone()), Some(m.offset), m.text);
@@ -153,7 +188,7 @@ fn inflate(object: &mut Object<'_>) -> Result<()> {
 }
 
 fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<()> {
-    let count = object.sections.len();
+    let (count, form) = (object.sections.len(), object.arch.relocs());
     let fail = |text: &str| {
         let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
         Err(bad(&object.name, Some(name), None, text))
@@ -173,12 +208,13 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
     if section.size > 1 << 46 {
         return fail("the size is absurd");
     }
+    let entry = |of: usize| section.size.is_multiple_of(of as u64);
     match section.kind {
-        SHT_RELA => {
+        kind if kind == form.section_kind() => {
             if section.info >= count || section.info == 0 {
                 return fail("the relocations are for a section that does not exist");
             }
-            if !section.size.is_multiple_of(24) || section.entsize != 24 {
+            if !entry(form.size()) || section.entsize != form.size() as u64 {
                 return fail("the relocations are of an unknown size");
             }
             if object.relocs_of[section.info as usize] != 0 {
@@ -186,8 +222,12 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
             }
         }
         SHT_RELR => return fail("packed relocations, which objects do not have"),
-        SHT_REL => return fail("REL relocations, which this machine does not have"),
-        SHT_SYMTAB if !section.size.is_multiple_of(24) || section.link >= count => {
+        SHT_REL | SHT_RELA => {
+            return fail(&format!("{} relocations, which this machine does not have", {
+                if section.kind == SHT_REL { "REL" } else { "RELA" }
+            }));
+        }
+        SHT_SYMTAB if !entry(form.class.symbol()) || section.link >= count => {
             return fail("the symbol table is malformed");
         }
         SHT_GROUP if section.size < 4 || !section.size.is_multiple_of(4) => {
@@ -210,12 +250,13 @@ fn read_symbols<'a>(
     section: Section,
     extended: &'a [u8],
 ) -> Result<()> {
-    object.symbols = SymbolTable::new(section.data(object.data), extended);
+    object.symbols = SymbolTable::new(section.data(object.data), extended, object.arch);
     object.names = object.sections.get(section.link).data(object.data);
+    let entry = object.arch.class.symbol() as u64;
     object.first_global = section.info;
     let file = object.name.clone();
     let fail = |at: u32, text: &str| {
-        Err(bad(&file, Some(".symtab".into()), Some(u64::from(at) * 24), text))
+        Err(bad(&file, Some(".symtab".into()), Some(u64::from(at) * entry), text))
     };
     let count = object.symbols.len();
     if object.first_global > count || (count > 0 && object.first_global == 0) {
@@ -329,7 +370,7 @@ fn check_relocs(object: &Object<'_>) -> Result<()> {
     let count = object.symbols.len();
     for (index, &at) in object.relocs_of.iter().enumerate().filter(|e| *e.1 != 0) {
         let of = object.sections.get(index as u32).kind;
-        if matches!(of, SHT_RELA | SHT_SYMTAB | SHT_STRTAB | SHT_GROUP) {
+        if matches!(of, SHT_RELA | SHT_REL | SHT_SYMTAB | SHT_STRTAB | SHT_GROUP) {
             let name = String::from_utf8_lossy(object.section_name(at)).into_owned();
             let text = "the relocations are for a section that can have none";
             return Err(bad(&object.name, Some(name), None, text));
@@ -345,7 +386,12 @@ fn check_relocs(object: &Object<'_>) -> Result<()> {
         if let Some(position) = worst {
             let name = String::from_utf8_lossy(object.section_name(at)).into_owned();
             let text = "a relocation against a symbol that does not exist";
-            return Err(bad(&object.name, Some(name), Some(position as u64 * 24), text));
+            return Err(bad(
+                &object.name,
+                Some(name),
+                Some((position * object.arch.relocs().size()) as u64),
+                text,
+            ));
         }
     }
     Ok(())

@@ -2,9 +2,11 @@
 //!
 //! Only the dynamic symbol table, its versions and a few tags are read; code is never looked at.
 
+use super::class::Class;
 use super::read::{check_header, section_table};
-use super::tables::{SymbolTable, u16_at, u32_at, u64_at};
+use super::tables::{SymbolTable, u16_at, u32_at};
 use super::*;
+use crate::arch::Arch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Home, Symbol, bind, c_string, hash_name};
 
@@ -69,13 +71,14 @@ pub fn shared<'a>(
     data: &'a [u8],
     name: String,
     given: &'a [u8],
-    machine: u16,
+    arch: &'static Arch,
 ) -> Result<Shared<'a>> {
     let bad = |text: &str| Error::new(ErrorKind::BadInput, text).in_file(&name);
-    if check_header(data, &name, machine)? != ET_DYN {
+    let class = arch.class;
+    if check_header(data, &name, arch)? != ET_DYN {
         return Err(bad("not a shared object"));
     }
-    let (sections, _) = section_table(data, &name)?;
+    let (sections, _) = section_table(data, &name, class)?;
     let mut tables = Tables::default();
     let mut aligns = Vec::with_capacity(sections.len() as usize);
     for (_, section) in sections.iter() {
@@ -92,13 +95,13 @@ pub fn shared<'a>(
             _ => {}
         }
     }
-    if tables.symbols.len() % 24 != 0 {
+    if !tables.symbols.len().is_multiple_of(class.symbol()) {
         return Err(bad("the dynamic symbol table is malformed"));
     }
     let mut shared = Shared {
         soname: given,
         needed: Vec::new(),
-        symbols: SymbolTable::new(tables.symbols, &[]),
+        symbols: SymbolTable::new(tables.symbols, &[], arch),
         defined: Vec::new(),
         undefined: Vec::new(),
         versions: read_verdef(tables.verdef.0, tables.verdef.1)
@@ -106,13 +109,13 @@ pub fn shared<'a>(
         as_needed: false,
         used: false,
         aligns,
-        read_only: read_only_ranges(data),
+        read_only: read_only_ranges(data, class),
         name,
     };
     let (dynamic, strings) = tables.dynamic;
-    for entry in dynamic.chunks_exact(16) {
-        let string = c_string(strings, u64_at(entry, 8) as u32);
-        match u64_at(entry, 0) {
+    for entry in dynamic.chunks_exact(class.dynamic()) {
+        let string = c_string(strings, class.word_at(entry, class.word()) as u32);
+        match class.word_at(entry, 0) {
             DT_NULL => break,
             DT_SONAME => shared.soname = string,
             DT_NEEDED => shared.needed.push(string),
@@ -179,15 +182,14 @@ fn read_verdef<'a>(data: &'a [u8], strings: &'a [u8]) -> Option<Vec<&'a [u8]>> {
 }
 
 /// Address ranges of segments without PF_W, and of PT_GNU_RELRO.
-fn read_only_ranges(data: &[u8]) -> Vec<(u64, u64)> {
-    let from = u64_at(data, 32) as usize;
-    let headers = data.get(from..).unwrap_or(&[]).chunks_exact(56);
+fn read_only_ranges(data: &[u8], class: Class) -> Vec<(u64, u64)> {
+    let at = class.header_offsets();
+    let from = class.word_at(data, at.segments) as usize;
+    let headers = data.get(from..).unwrap_or(&[]).chunks_exact(class.segment());
     headers
-        .take(u16_at(data, 56).into())
-        .filter(|h| {
-            let kind = u32_at(h, 0);
-            kind == PT_GNU_RELRO || (kind == PT_LOAD && u32_at(h, 4) & PF_W == 0)
-        })
-        .map(|h| (u64_at(h, 16), u64_at(h, 16).saturating_add(u64_at(h, 40))))
+        .take(u16_at(data, at.segment_count).into())
+        .map(|raw| class.segment_at(raw))
+        .filter(|&(kind, flags, ..)| kind == PT_GNU_RELRO || (kind == PT_LOAD && flags & PF_W == 0))
+        .map(|(_, _, from, _, size)| (from, from.saturating_add(size)))
         .collect()
 }

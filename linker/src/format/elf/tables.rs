@@ -1,9 +1,11 @@
-//! The tables of a mapped ELF64 file, read entry by entry: section headers, symbols, relocations.
+//! The tables of a mapped ELF file, read entry by entry: section headers, symbols, relocations.
 //!
 //! An index outside of a table gives an empty entry; the reader checks what must not be.
 //! Must not know what the entries are for.
 
+use super::class::Class;
 use super::*;
+use crate::arch::Arch;
 use crate::object::{Home, Reloc, Section, Symbol};
 
 /// Section headers in the mapped file.
@@ -11,6 +13,7 @@ use crate::object::{Home, Reloc, Section, Symbol};
 pub struct SectionTable<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) count: u32,
+    pub(super) class: Class,
 }
 
 /// Symbols in the mapped file.
@@ -18,12 +21,16 @@ pub struct SectionTable<'a> {
 pub struct SymbolTable<'a> {
     bytes: &'a [u8],
     extended: &'a [u8],
+    arch: &'static Arch,
 }
 
 /// Relocations in the mapped file.
 #[derive(Clone, Copy, Debug)]
 pub struct RelocTable<'a> {
     bytes: &'a [u8],
+    /// What they are for: REL has its addends there.
+    fields: &'a [u8],
+    arch: &'static Arch,
 }
 
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -41,9 +48,14 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     }
 }
 
-impl<'a> SectionTable<'a> {
-    const STRIDE: usize = 64;
+/// The `N` bytes of entry `index`; zeroes if there is none.
+fn entry<const N: usize>(bytes: &[u8], index: u32) -> &[u8; N] {
+    let from = index as usize * N;
+    let raw = bytes.get(from..).and_then(|tail| tail.first_chunk());
+    raw.unwrap_or(&[0; N])
+}
 
+impl<'a> SectionTable<'a> {
     /// How many headers there are, the null one included.
     pub fn len(&self) -> u32 {
         self.count
@@ -56,19 +68,9 @@ impl<'a> SectionTable<'a> {
 
     /// The header at `index`; all zero if there is none.
     pub fn get(&self, index: u32) -> Section {
-        let from = index as usize * Self::STRIDE;
-        let raw = self.bytes.get(from..from + Self::STRIDE).unwrap_or(&[0; Self::STRIDE]);
-        Section {
-            name: u32_at(raw, 0),
-            kind: u32_at(raw, 4),
-            flags: u64_at(raw, 8),
-            addr: u64_at(raw, 16),
-            offset: u64_at(raw, 24),
-            size: u64_at(raw, 32),
-            link: u32_at(raw, 40),
-            info: u32_at(raw, 44),
-            align: u64_at(raw, 48).max(1),
-            entsize: u64_at(raw, 56),
+        match self.class {
+            Class::Elf64 => Class::Elf64.section_at(entry::<64>(self.bytes, index)),
+            Class::Elf32 => Class::Elf32.section_at(entry::<40>(self.bytes, index)),
         }
     }
 
@@ -80,15 +82,13 @@ impl<'a> SectionTable<'a> {
 }
 
 impl<'a> SymbolTable<'a> {
-    const STRIDE: usize = 24;
-
-    pub(crate) fn new(bytes: &'a [u8], extended: &'a [u8]) -> Self {
-        Self { bytes, extended }
+    pub(crate) fn new(bytes: &'a [u8], extended: &'a [u8], arch: &'static Arch) -> Self {
+        Self { bytes, extended, arch }
     }
 
     /// How many symbols there are, the null one included.
     pub fn len(&self) -> u32 {
-        (self.bytes.len() / Self::STRIDE) as u32
+        (self.bytes.len() / self.arch.class.symbol()) as u32
     }
 
     /// Whether there are none.
@@ -97,44 +97,36 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// The symbol at `index`; all zero if there is none.
+    #[inline]
     pub fn get(&self, index: u32) -> Symbol {
-        let from = index as usize * Self::STRIDE;
-        let raw = self.bytes.get(from..from + Self::STRIDE).unwrap_or(&[0; Self::STRIDE]);
-        let home = match u16_at(raw, 6) {
+        let raw = match self.arch.class {
+            Class::Elf64 => Class::Elf64.symbol_at(entry::<24>(self.bytes, index)),
+            Class::Elf32 => Class::Elf32.symbol_at(entry::<16>(self.bytes, index)),
+        };
+        let home = match raw.shndx {
             SHN_UNDEF => Home::Undefined,
-            SHN_COMMON | SHN_X86_64_LCOMMON => Home::Common,
+            SHN_COMMON => Home::Common,
             SHN_XINDEX => Home::Section(u32_at(self.extended, index as usize * 4)),
+            at if at >= SHN_LORESERVE && self.arch.commons.contains(&at) => Home::Common,
             at if at >= SHN_LORESERVE => Home::Absolute,
             at => Home::Section(at.into()),
         };
         Symbol {
-            name: u32_at(raw, 0),
-            bind: raw[4] >> 4,
-            kind: raw[4] & 15,
-            vis: raw[5] & 3,
+            name: raw.name,
+            bind: raw.info >> 4,
+            kind: raw.info & 15,
+            vis: raw.other & 3,
             home,
-            value: u64_at(raw, 8),
-            size: u64_at(raw, 16),
+            value: raw.value,
+            size: raw.size,
         }
     }
 }
 
 impl<'a> RelocTable<'a> {
-    const STRIDE: usize = 24;
-
-    /// No relocations.
-    pub fn empty() -> Self {
-        Self { bytes: &[] }
-    }
-
-    /// The relocations in `section` of `file`.
-    pub fn new(section: Section, file: &'a [u8]) -> Self {
-        Self { bytes: section.data(file) }
-    }
-
-    /// The relocations in `bytes`.
-    pub fn of(bytes: &'a [u8]) -> Self {
-        Self { bytes }
+    /// The relocations `bytes` of a section that holds `fields`.
+    pub fn new(bytes: &'a [u8], fields: &'a [u8], arch: &'static Arch) -> Self {
+        Self { bytes, fields, arch }
     }
 
     /// The same relocations sorted by offset, those of one place as they were; `None` if they are.
@@ -142,14 +134,15 @@ impl<'a> RelocTable<'a> {
         if self.iter().is_sorted_by_key(|r| r.offset) {
             return None;
         }
-        let mut list: Vec<&[u8]> = self.bytes.chunks_exact(Self::STRIDE).collect();
-        list.sort_by_key(|raw| decode(raw).offset);
+        let form = self.arch.relocs();
+        let mut list: Vec<&[u8]> = self.bytes.chunks_exact(form.size()).collect();
+        list.sort_by_key(|raw| form.read(raw).offset);
         Some(list.concat().into())
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.bytes.len() / Self::STRIDE
+        self.bytes.len() / self.arch.relocs().size()
     }
 
     /// Whether there are none.
@@ -158,22 +151,22 @@ impl<'a> RelocTable<'a> {
     }
 
     /// The relocation at `index`.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<Reloc> {
-        let from = index.checked_mul(Self::STRIDE)?;
-        self.bytes.get(from..from + Self::STRIDE).map(decode)
+        let form = self.arch.relocs();
+        let from = index.checked_mul(form.size())?;
+        let raw = self.bytes.get(from..)?.get(..form.size())?;
+        if form.explicit {
+            return Some(form.read(raw));
+        }
+        let reloc = form.read(raw);
+        let place = self.fields.get(reloc.offset as usize..).unwrap_or(&[]);
+        Some(Reloc { addend: self.arch.implicit_addend(reloc.kind, place), ..reloc })
     }
 
     /// Each relocation in file order.
     pub fn iter(&self) -> impl Iterator<Item = Reloc> + 'a {
-        self.bytes.chunks_exact(Self::STRIDE).map(decode)
-    }
-}
-
-fn decode(raw: &[u8]) -> Reloc {
-    Reloc {
-        offset: u64_at(raw, 0),
-        kind: u32_at(raw, 8),
-        sym: u32_at(raw, 12),
-        addend: u64_at(raw, 16) as i64,
+        let table = *self;
+        (0..table.len()).map_while(move |index| table.get(index))
     }
 }
