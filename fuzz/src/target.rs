@@ -156,18 +156,62 @@ mod tests {
         }
     }
 
+    /// The seeds, sorted by name.
+    fn seeds() -> Vec<(String, String)> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpus/seeds/amd64-elf");
+        let mut list: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                (path.display().to_string(), std::fs::read_to_string(&path).unwrap())
+            })
+            .collect();
+        list.sort();
+        assert!(list.len() >= 20, "{} seeds", list.len());
+        list
+    }
+
     #[test]
     fn seeds_read_back() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpus/seeds/amd64-elf");
-        let mut count = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            let case = text::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            assert_eq!(text::print(&case), text, "{}", path.display());
+        for (path, text) in seeds() {
+            let case = text::parse(&text).unwrap_or_else(|e| panic!("{path}: {e}"));
+            assert_eq!(text::print(&case), text, "{path}");
             roundtrip(text.as_bytes());
-            count += 1;
         }
-        assert!(count >= 20, "{count} seeds");
+    }
+
+    #[test]
+    fn link_holds_on_seeds_and_random_bytes() {
+        seeds().iter().for_each(|(_, text)| link(text.as_bytes()));
+        for number in 0..50 {
+            link(&generate::bytes(2, number));
+        }
+    }
+
+    /// It panics where a linker of this machine has a bug; the reference must have none.
+    #[test]
+    fn differential_runs_and_clears_the_reference() {
+        for (path, text) in seeds().iter().step_by(8) {
+            let Err(panic) = std::panic::catch_unwind(|| differential(text.as_bytes())) else {
+                continue;
+            };
+            let what = panic.downcast_ref::<String>().map_or("a panic of its own", |s| s.as_str());
+            let signature = what.lines().next().unwrap_or_default();
+            assert!(signature.ends_with("/amd64-elf"), "{path}: {what}");
+            assert!(!signature.contains("reference"), "{path}: {what}");
+        }
+    }
+
+    /// libFuzzer mutates case texts too: what is malformed may be refused, and is no finding.
+    #[test]
+    fn a_field_outside_of_its_section_is_no_finding() {
+        for (flags, r_type) in [("ax", "R_X86_64_PC32"), ("-", "R_X86_64_64")] {
+            let section = format!("section .s progbits {flags} align=1 marker");
+            let reloc = format!("reloc 0x12 {r_type} [.s] 0");
+            let object = format!("object a.o {{\n{section} {{\nhex 00 00 00 00\n{reloc}\n}}\n}}");
+            let text = format!("case amd64-elf shared\n{object}\n");
+            assert!(text::parse(&text).is_ok(), "{text}");
+            link(text.as_bytes());
+        }
     }
 }

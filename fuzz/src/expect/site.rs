@@ -128,7 +128,28 @@ impl<'l, 'c> Sites<'l, 'c> {
             if self.thing(file, reloc.symbol) == Thing::Undefined {
                 self.findings.may(ErrorClass::UndefinedSymbol);
             }
+            match amd64::find(reloc.r_type) {
+                Some(row) => {
+                    self.reaches_beyond(section, reloc, row);
+                }
+                None => {
+                    self.findings.may(ErrorClass::RelocUnsupported);
+                    self.findings.may(ErrorClass::BadInput);
+                }
+            }
         }
+    }
+
+    /// Whether the field doesn't end in its section; then nothing is demanded of the link.
+    fn reaches_beyond(&mut self, section: &Section, reloc: &Reloc, row: &amd64::Row) -> bool {
+        let end = reloc.offset.checked_add(row.width.into());
+        let beyond = end.is_none_or(|end| end > section.size());
+        if beyond {
+            self.findings.may(ErrorClass::BadInput);
+            self.findings.may(ErrorClass::Other);
+            self.findings.everything("a relocation outside of its section", false);
+        }
+        beyond
     }
 
     fn is_tls_call(&self, file: usize, reloc: &Reloc) -> bool {
@@ -234,6 +255,9 @@ impl<'l, 'c> Sites<'l, 'c> {
             return;
         };
         if row.form == Form::Nothing {
+            return;
+        }
+        if self.reaches_beyond(section, reloc, row) {
             return;
         }
         if row.r_type >= 43 {
