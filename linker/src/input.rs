@@ -2,6 +2,7 @@
 //! and archives are expanded here. It must not know what is inside an object.
 
 mod archive;
+mod demangle;
 mod files;
 mod lex;
 mod load;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 pub use archive::{Archive, IndexEntry, Member};
 pub use files::{DiskFiles, MemoryFiles};
-pub use pattern::{Pattern, PatternSet};
+pub use pattern::{Name, Pattern, PatternSet};
 pub use version::{Assignment, VersionMatcher, VersionNode, VersionScript};
 
 use crate::arch::Arch;

@@ -21,6 +21,8 @@ pub(crate) struct Exports<'o> {
     matcher: Option<VersionMatcher<'o>>,
     list: Option<PatternSet<'o>>,
     symbols: PatternSet<'o>,
+    /// What each named version itself exports and hides.
+    nodes: rustc_hash::FxHashMap<&'o [u8], [PatternSet<'o>; 2]>,
 }
 
 impl<'o> Exports<'o> {
@@ -30,7 +32,24 @@ impl<'o> Exports<'o> {
             matcher: options.version_script.as_ref().map(VersionMatcher::new),
             list: options.dynamic_list.as_deref().map(PatternSet::new),
             symbols: PatternSet::new(&options.export_dynamic_symbols),
+            nodes: options
+                .version_script
+                .iter()
+                .flat_map(|script| &script.nodes)
+                .filter_map(|node| {
+                    let sets = [PatternSet::new(&node.globals), PatternSet::new(&node.locals)];
+                    Some((node.name.as_ref()?.as_bytes(), sets))
+                })
+                .collect(),
         }
+    }
+
+    /// Whether `name`, which an object gives `version`, is hidden by that version's own `local:`.
+    fn hide(&self, name: &[u8], version: &[u8]) -> bool {
+        let base = memchr::memchr(b'@', name).filter(|at| *at > 0);
+        let base = base.map_or(name, |at| &name[..at]);
+        let node = self.nodes.get(version);
+        node.is_some_and(|[globals, locals]| !globals.matches(base) && locals.matches(base))
     }
 
     /// Whether the definition of `id` is exported.
@@ -74,7 +93,10 @@ fn undefined_in_script(link: &Link<'_>, errors: &mut Vec<Error>) {
     let script = link.options.version_script.iter().flat_map(|script| &script.nodes);
     for (node, pattern) in script.flat_map(|n| n.globals.iter().map(move |p| (n, p))) {
         let found = link.res.find(pattern.text.as_bytes());
-        if !pattern.is_glob && found.is_none_or(|id| !link.res.defs[id.i()].is_local()) {
+        if !pattern.is_glob
+            && !pattern.is_cxx
+            && found.is_none_or(|id| !link.res.defs[id.i()].is_local())
+        {
             let version = node.name.as_deref().unwrap_or("global");
             let text = format!(
                 "the version script gives {version} to {}, which nothing defines",
@@ -272,9 +294,12 @@ fn exported(
         return (false, 0);
     }
     let assigned = exports.matcher.as_ref().and_then(|m| m.assign(name));
+    let own = link.res.versions.get(&id);
     let version = match assigned {
-        // A version given in the object is not the script's to take away.
-        Some(Assignment::Local) if link.res.versions.contains_key(&id) => 1,
+        // A version given in the object is not another version's to take away.
+        // Its own version's, for `foo@V`: bfd and lld; for `foo@@V`, lld and mold don't.
+        _ if own.is_some_and(|v| !v.1 && exports.hide(name, v.0)) => return (false, 0),
+        Some(Assignment::Local) if own.is_some() => 1,
         Some(Assignment::Local) => return (false, 0),
         Some(Assignment::Global(node)) => {
             let script = link.options.version_script.as_ref();

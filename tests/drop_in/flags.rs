@@ -206,3 +206,60 @@ fn an_entry_can_be_a_number() {
     let image = fs::read(dir.join("out")).unwrap();
     assert_eq!(object::File::parse(&*image).unwrap().entry(), 0x401000);
 }
+
+/// The names `file` exports.
+fn exports(file: &Path) -> Vec<String> {
+    let image = fs::read(file).expect("the output");
+    let file = object::File::parse(&*image).expect("an ELF file");
+    let names = file.dynamic_symbols().filter(|s| s.is_definition());
+    let mut names: Vec<_> = names.filter_map(|s| Some(s.name().ok()?.to_owned())).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn version_scripts_and_lists_know_cxx_names() {
+    let dir = scratch("flags_cxx");
+    let source = dir.join("a.cc");
+    fs::write(
+        &source,
+        "namespace ns { int f(int) { return 1; } int hidden() { return 2; } }\n\
+         namespace ns2 { int f(int) { return 1; } int f(long) { return 2; } }\n\
+         extern \"C\" int g() { return 3; }",
+    )
+    .unwrap();
+    fs::copy(compile("g++", &source, &["-fPIC"]), dir.join("a.o")).unwrap();
+    for (script, wanted) in [
+        (
+            "V1 { global: extern \"C++\" { ns::*; \"ns2::f(int)\"; }; local: extern \"C++\" { \"ns::hidden()\"; }; *; };",
+            &["_ZN2ns1fEi", "_ZN3ns21fEi"][..],
+        ),
+        (
+            "V1 { global: \\g; extern \"C++\" { ns?::f* }; local: *; };",
+            &["_ZN3ns21fEi", "_ZN3ns21fEl", "g"],
+        ),
+    ] {
+        fs::write(dir.join("v"), script).unwrap();
+        run(ld(&dir).args(["-shared", "a.o", "-o", "out", "--version-script=v"]));
+        assert_eq!(exports(&dir.join("out")), wanted, "{script}");
+    }
+    fs::write(dir.join("l"), "{ extern \"C++\" { \"ns2::f(long)\" }; };").unwrap();
+    run(ld(&dir).args(["-pie", "a.o", "-o", "out", "-e", "0", "--dynamic-list=l"]));
+    assert_eq!(exports(&dir.join("out")), ["_ZN3ns21fEl"]);
+}
+
+#[test]
+fn a_version_of_an_object_obeys_its_own_node() {
+    let dir = scratch("flags_symver");
+    let text = "int f1(void) { return 1; } int f2(void) { return 2; }\n\
+                __asm__(\".symver f1,f@V1\\n.symver f2,f@@V2\");";
+    object(&dir, "a", text, &["-fPIC"]);
+    for (script, wanted) in [
+        ("V2 { global: b*; }; V1 { global: ba*; local: *; };", &["f"][..]),
+        ("V1 { global: f; local: *; }; V2 { } V1;", &["f", "f"]),
+    ] {
+        fs::write(dir.join("v"), script).unwrap();
+        run(ld(&dir).args(["-shared", "a.o", "-o", "out", "--version-script=v"]));
+        assert_eq!(exports(&dir.join("out")), wanted, "{script}");
+    }
+}

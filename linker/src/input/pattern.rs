@@ -1,7 +1,11 @@
 //! Patterns: exact names and globs, as version scripts and dynamic lists have them.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use rustc_hash::FxHashSet;
 
+use super::demangle::demangled;
 use super::lex::{Dialect, Lexer, Token};
 use crate::Result;
 
@@ -12,18 +16,38 @@ pub struct Pattern {
     pub text: String,
     /// `*`, `?` and `[…]` have their meaning.
     pub is_glob: bool,
+    /// It is for demangled names: `extern "C++"`.
+    pub is_cxx: bool,
 }
 
 impl Pattern {
-    /// The pattern written as `text`: a glob if it has a glob's characters.
+    /// The pattern written as `text`: a glob if it has a glob's characters; a backslash takes the next
+    /// one as it is.
     pub fn glob(text: &str) -> Self {
-        Self { text: text.into(), is_glob: text.contains(['*', '?', '[']) }
+        let mut plain = String::with_capacity(text.len());
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '*' | '?' | '[' => {
+                    return Self { text: text.into(), is_glob: true, is_cxx: false };
+                }
+                '\\' => plain.push(chars.next().unwrap_or(c)),
+                _ => plain.push(c),
+            }
+        }
+        Self { text: plain, is_glob: false, is_cxx: false }
+    }
+
+    /// The same pattern for demangled names.
+    #[must_use]
+    pub fn cxx(self) -> Self {
+        Self { is_cxx: true, ..self }
     }
 
     /// The pattern of a script's word; quotes make it exact.
     pub(super) fn from_token(token: Token<'_>) -> Self {
         if token.quoted {
-            Self { text: token.text.into(), is_glob: false }
+            Self { text: token.text.into(), is_glob: false, is_cxx: false }
         } else {
             Self::glob(token.text)
         }
@@ -35,7 +59,8 @@ impl Pattern {
     }
 
     /// Whether it matches `name`.
-    pub fn matches(&self, name: &[u8]) -> bool {
+    pub fn matches(&self, name: &Name<'_>) -> bool {
+        let name = if self.is_cxx { name.written() } else { name.raw };
         if self.is_glob { glob(self.text.as_bytes(), name) } else { self.text.as_bytes() == name }
     }
 
@@ -55,10 +80,31 @@ impl Pattern {
     }
 }
 
+/// A symbol's name, demangled when a pattern wants it so.
+#[derive(Debug)]
+pub struct Name<'n> {
+    /// As the symbol table has it.
+    pub raw: &'n [u8],
+    written: OnceCell<Cow<'n, [u8]>>,
+}
+
+impl<'n> Name<'n> {
+    /// The name `raw`.
+    pub fn new(raw: &'n [u8]) -> Self {
+        Self { raw, written: OnceCell::new() }
+    }
+
+    /// As people write it in C++.
+    pub fn written(&self) -> &[u8] {
+        self.written.get_or_init(|| demangled(self.raw))
+    }
+}
+
 /// Patterns made ready to be asked often.
 #[derive(Clone, Default, Debug)]
 pub struct PatternSet<'a> {
     exact: FxHashSet<&'a [u8]>,
+    exact_cxx: FxHashSet<&'a [u8]>,
     globs: Vec<&'a Pattern>,
     all: bool,
 }
@@ -66,17 +112,26 @@ pub struct PatternSet<'a> {
 impl<'a> PatternSet<'a> {
     /// Prepares `patterns`.
     pub fn new(patterns: &'a [Pattern]) -> Self {
-        let (globs, exact): (Vec<_>, Vec<_>) = patterns.iter().partition(|p| p.is_glob);
-        Self {
-            exact: exact.into_iter().map(|p| p.text.as_bytes()).collect(),
-            all: globs.iter().any(|p| p.is_star()),
-            globs,
+        let mut set = Self::default();
+        for pattern in patterns {
+            match (pattern.is_glob, pattern.is_cxx) {
+                (true, _) if pattern.is_star() => set.all = true,
+                (true, _) => set.globs.push(pattern),
+                (false, true) => drop(set.exact_cxx.insert(pattern.text.as_bytes())),
+                (false, false) => drop(set.exact.insert(pattern.text.as_bytes())),
+            }
         }
+        set
     }
 
     /// Whether one of them matches `name`.
     pub fn matches(&self, name: &[u8]) -> bool {
-        self.all || self.exact.contains(name) || self.globs.iter().any(|p| p.matches(name))
+        if self.all || self.exact.contains(name) {
+            return true;
+        }
+        let name = Name::new(name);
+        !self.exact_cxx.is_empty() && self.exact_cxx.contains(name.written())
+            || self.globs.iter().any(|p| p.matches(&name))
     }
 }
 

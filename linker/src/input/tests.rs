@@ -69,10 +69,17 @@ fn globs() {
         ("[a", "[a", true),
         (r"a\*", "a*", true),
         (r"a\*", "ab", false),
+        (r"\bar", "bar", true),
+        (r"\bar", r"\bar", false),
+        (r"\[x]*", "[x]y", true),
         ("_ZN*3foo*", "_ZN1a3fooEv", true),
         ("***a", "bba", true),
     ] {
-        assert_eq!(Pattern::glob(pattern).matches(name.as_bytes()), wanted, "{pattern} {name}");
+        assert_eq!(
+            Pattern::glob(pattern).matches(&Name::new(name.as_bytes())),
+            wanted,
+            "{pattern} {name}"
+        );
     }
 }
 
@@ -111,6 +118,35 @@ fn version_scripts() {
 }
 
 #[test]
+fn patterns_for_demangled_names() {
+    let text = br#"V1 { global: extern "C++" { ns::*; "ns2::f(int)"; std::vector<int*; plain }; g;
+        local: extern "C++" { "ns::hidden()" }; *; };"#;
+    let script = VersionScript::parse(text, "v").unwrap();
+    let matcher = VersionMatcher::new(&script);
+    for (name, wanted) in [
+        ("_ZN2ns1fEi", true),
+        ("_ZN2ns6hiddenEv", false),
+        ("_ZN3ns21fEi", true),
+        ("_ZN3ns21fEl", false),
+        ("_ZNSt6vectorIiSaIiEE9push_backERKi", true),
+        ("plain", true),
+        ("g", true),
+        ("_Z1gv", false),
+        ("other", false),
+    ] {
+        let to = if wanted { Assignment::Global(0) } else { Assignment::Local };
+        assert_eq!(matcher.assign(name.as_bytes()), Some(to), "{name}");
+    }
+    let list = Pattern::parse_list(br#"{ extern "C++" { ns::*; "f()" }; h; };"#, "l").unwrap();
+    let set = PatternSet::new(&list);
+    for (name, wanted) in
+        [("_ZN2ns1fEi", true), ("_Z1fv", true), ("f()", true), ("h", true), ("_Z1hv", false)]
+    {
+        assert_eq!(set.matches(name.as_bytes()), wanted, "{name}");
+    }
+}
+
+#[test]
 fn exporting_everything_beats_hiding_everything() {
     for text in ["V { global: *; local: *; };", "V { local: *; global: *; };"] {
         let script = VersionScript::parse(text.as_bytes(), "v").unwrap();
@@ -128,7 +164,7 @@ fn malformed_version_scripts_say_where() {
         ("V { a; } W;", Some(9), "`W` is not defined"),
         ("V { a; }; V { b; };", Some(10), "duplicate version"),
         ("{ a; }; V { b; };", None, "anonymous"),
-        ("V { extern \"C++\" { a; }; };", Some(11), "not supported"),
+        ("V { extern \"Java\" { a; }; };", Some(11), "only C and C++"),
         ("V { /* };", Some(4), "comment without end"),
         ("V { \"a };", Some(4), "quote without end"),
         ("\u{1}", Some(0), "byte 0x01"),
@@ -371,7 +407,7 @@ proptest! {
 
     #[test]
     fn arbitrary_globs_end(pattern in "[ab*?\\[\\]!\\\\-]{0,12}", name in "[ab]{0,40}") {
-        let _ = Pattern::glob(&pattern).matches(name.as_bytes());
+        let _ = Pattern::glob(&pattern).matches(&Name::new(name.as_bytes()));
     }
 
     #[test]

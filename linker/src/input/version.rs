@@ -1,11 +1,12 @@
 //! Version scripts: text to nodes, and the answer to "which version has this name".
 //!
-//! Precedence: an exact name beats a glob, a later glob beats an earlier one, `*` comes last.
+//! Precedence: an exact name beats a glob, a later version's globs beat an earlier one's, in one version
+//! those that export beat those that hide, `*` comes last.
 
 use rustc_hash::FxHashMap;
 
 use super::lex::{Dialect, Lexer};
-use super::pattern::Pattern;
+use super::pattern::{Name, Pattern};
 use crate::{Error, ErrorKind, Result};
 
 /// A whole version script.
@@ -136,16 +137,18 @@ pub(super) fn patterns(lexer: &mut Lexer<'_>, list: &mut Vec<Pattern>) -> Result
         let block = lexer.peek().is_some_and(|t| t.quoted);
         if token.text == "extern" && !token.quoted && block {
             let language = lexer.word("a language")?;
-            if language.text != "C" {
-                let text = format!(
-                    "extern \"{}\": demangled names are not supported, give mangled ones",
-                    language.text
-                );
-                return Err(lexer.error(language, text));
-            }
+            let is_cxx = match language.text {
+                "C" => false,
+                "C++" => true,
+                other => {
+                    let text = format!("extern \"{other}\": only C and C++ names are known");
+                    return Err(lexer.error(language, text));
+                }
+            };
             lexer.expect("{")?;
             while !lexer.at("}") {
-                list.push(Pattern::from_token(lexer.word("a name, a pattern or `}`")?));
+                let pattern = Pattern::from_token(lexer.word("a name, a pattern or `}`")?);
+                list.push(Pattern { is_cxx, ..pattern });
                 if !lexer.eat(";") && !lexer.at("}") {
                     return Err(lexer.unexpected("`;` or `}`"));
                 }
@@ -164,6 +167,8 @@ pub(super) fn patterns(lexer: &mut Lexer<'_>, list: &mut Vec<Pattern>) -> Result
 #[derive(Clone, Debug)]
 pub struct VersionMatcher<'a> {
     exact: FxHashMap<&'a [u8], Assignment>,
+    /// By demangled name.
+    exact_cxx: FxHashMap<&'a [u8], Assignment>,
     /// Globs other than `*`, the strongest first.
     globs: Vec<(&'a Pattern, Assignment)>,
     star: Option<Assignment>,
@@ -172,10 +177,16 @@ pub struct VersionMatcher<'a> {
 impl<'a> VersionMatcher<'a> {
     /// Prepares `script`.
     pub fn new(script: &'a VersionScript) -> Self {
-        let mut matcher = Self { exact: FxHashMap::default(), globs: Vec::new(), star: None };
+        let mut matcher = Self {
+            exact: FxHashMap::default(),
+            exact_cxx: FxHashMap::default(),
+            globs: Vec::new(),
+            star: None,
+        };
         for (index, node) in script.nodes.iter().enumerate() {
+            // Turned around below: in one version, what it exports comes first.
             for (list, to) in
-                [(&node.globals, Assignment::Global(index)), (&node.locals, Assignment::Local)]
+                [(&node.locals, Assignment::Local), (&node.globals, Assignment::Global(index))]
             {
                 for pattern in list {
                     matcher.add(pattern, to);
@@ -196,7 +207,8 @@ impl<'a> VersionMatcher<'a> {
             self.globs.push((pattern, to));
         } else {
             // Exported somewhere beats hidden somewhere; the first version keeps the name.
-            let old = self.exact.entry(pattern.text.as_bytes()).or_insert(to);
+            let exact = if pattern.is_cxx { &mut self.exact_cxx } else { &mut self.exact };
+            let old = exact.entry(pattern.text.as_bytes()).or_insert(to);
             if *old == Assignment::Local {
                 *old = to;
             }
@@ -208,7 +220,13 @@ impl<'a> VersionMatcher<'a> {
         if let Some(&to) = self.exact.get(name) {
             return Some(to);
         }
-        let glob = self.globs.iter().find(|(pattern, _)| pattern.matches(name));
+        let name = Name::new(name);
+        if !self.exact_cxx.is_empty()
+            && let Some(&to) = self.exact_cxx.get(name.written())
+        {
+            return Some(to);
+        }
+        let glob = self.globs.iter().find(|(pattern, _)| pattern.matches(&name));
         glob.map(|&(_, to)| to).or(self.star)
     }
 }
