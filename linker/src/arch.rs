@@ -7,7 +7,7 @@
 pub mod amd64;
 mod row;
 
-pub use row::{Expr, Field, Range, Row};
+pub use row::{Base, Code, Field, Range, Row, What};
 pub(crate) use row::{expr, rows};
 
 use crate::format::elf::class::{Class, RelocForm};
@@ -168,12 +168,12 @@ pub struct Arch {
     pub plt_marked_size: u64,
     /// Writes one: buffer, its address, slot's address, index, header's address.
     pub plt_marked: fn(&mut [u8], u64, u64, u32, u64),
-    /// Where its lazy slot points at first.
-    pub plt_marked_lazy: fn(u64) -> u64,
+    /// Where its lazy slot points at first: addresses of the entry and of the header → value.
+    pub plt_marked_lazy: fn(u64, u64) -> u64,
     /// Writes one PLT entry that is never lazy: buffer, its address, slot's address.
     pub plt_eager: fn(&mut [u8], u64, u64),
-    /// Where a lazy slot points at first: address of its PLT entry → value.
-    pub plt_lazy: fn(u64) -> u64,
+    /// Where a lazy slot points at first: addresses of its PLT entry and of the header → value.
+    pub plt_lazy: fn(u64, u64) -> u64,
     /// Whether the code around a relocation has the form that `Relax` rewrites.
     pub can_relax: CanRelax,
     /// Rewrites: section bytes, offset, type, what, what the field refers to, P.

@@ -3,7 +3,7 @@
 //! What becomes of each relocation is [`crate::scan::decide`]'s answer, as it was in the scan. Must
 //! not know of files or of the order in which sections are written.
 
-use crate::arch::{Expr, Relax, Row};
+use crate::arch::{Relax, Row, What};
 use crate::error::{Error, ErrorKind};
 use crate::format::elf::{SHF_ALLOC, SHF_EXECINSTR};
 use crate::layout::Member;
@@ -157,8 +157,8 @@ impl Work<'_, '_, '_> {
             row.field.write(&mut buf[reloc.offset as usize..], value);
             return false;
         }
-        let next = match row.expr {
-            Expr::TlsGd | Expr::TlsLd => next(),
+        let next = match row.what {
+            What::TlsGd | What::TlsLd => next(),
             _ => None,
         };
         let (code, flags, ld_relaxed) = (self.code, self.flags, self.ld_relaxed);
@@ -178,6 +178,8 @@ impl Work<'_, '_, '_> {
                 let value = self.value(row, id, bits, reloc, place);
                 if !row.range.holds(value) {
                     self.overflow(row, reloc, value);
+                } else if !row.field.counts(value) {
+                    self.misaligned(row, reloc, value);
                 }
                 row.field.write(&mut buf[at..], value);
             }
@@ -247,32 +249,29 @@ impl Work<'_, '_, '_> {
         let a = reloc.addend;
         let slots = || link.plan.slots(id);
         let got = |word: u32| link.got_address(word) as i64;
-        match row.expr {
-            Expr::Abs => self.target(id, bits, reloc),
-            Expr::Pc => self.target(id, bits, reloc).wrapping_sub(p),
-            Expr::Plt => self.plt(id, bits, reloc).wrapping_sub(p),
-            Expr::PltOff => self.plt(id, bits, reloc).wrapping_sub(link.got_base() as i64),
-            Expr::GotPc => got(slots().got).wrapping_add(a).wrapping_sub(p),
-            Expr::Got => got(slots().got).wrapping_sub(link.got_base() as i64).wrapping_add(a),
-            Expr::GotOff => self.target(id, bits, reloc).wrapping_sub(link.got_base() as i64),
-            Expr::GotBase => (link.got_base() as i64).wrapping_add(a).wrapping_sub(p),
-            Expr::Size => self.size(id, reloc).wrapping_add(a),
-            Expr::TlsGd => got(slots().tlsgd).wrapping_add(a).wrapping_sub(p),
-            Expr::TlsLd => got(link.plan.module_slot.unwrap_or(0)).wrapping_add(a).wrapping_sub(p),
+        let value = match row.what {
+            What::Symbol => self.target(id, bits, reloc),
+            What::Plt => self.plt(id, bits, reloc),
+            What::Got => got(slots().got).wrapping_add(a),
+            What::GotBase => (link.got_base() as i64).wrapping_add(a),
+            What::Size => self.size(id, reloc).wrapping_add(a),
+            What::TlsGd => got(slots().tlsgd).wrapping_add(a),
+            What::TlsLd => got(link.plan.module_slot.unwrap_or(0)).wrapping_add(a),
             // A weak undefined thread-local is at offset 0, as lld has it.
-            Expr::DtpOff | Expr::TpOff if bits & attr::WEAK_UNDEF != 0 => a,
+            What::DtpOff | What::TpOff if bits & attr::WEAK_UNDEF != 0 => a,
             // In data it is half of a tls_index, whatever the code was relaxed to; lld differs.
-            Expr::DtpOff if self.ld_relaxed && self.flags & SHF_EXECINSTR != 0 => {
+            What::DtpOff if self.ld_relaxed && self.flags & SHF_EXECINSTR != 0 => {
                 link.thread_offset(id, true).wrapping_add(a)
             }
-            Expr::DtpOff => {
+            What::DtpOff => {
                 (link.addrs[id.i()].wrapping_sub(link.tls_start()) as i64).wrapping_add(a)
             }
-            Expr::GotTp => got(slots().gottp).wrapping_add(a).wrapping_sub(p),
-            Expr::TpOff => link.tp_offset(link.addrs[id.i()]).wrapping_add(a),
-            Expr::TlsDesc => got(slots().tlsdesc).wrapping_add(a).wrapping_sub(p),
-            Expr::Nothing | Expr::TlsDescCall => 0,
-        }
+            What::GotTp => got(slots().gottp).wrapping_add(a),
+            What::TpOff => link.tp_offset(link.addrs[id.i()]).wrapping_add(a),
+            What::TlsDesc => got(slots().tlsdesc).wrapping_add(a),
+            What::Nothing | What::TlsDescCall => return 0,
+        };
+        row.base.count(value, p, || link.got_base() as i64)
     }
 
     /// `L + A`, `L` being the symbol itself if it needs no PLT entry.
@@ -322,6 +321,13 @@ impl Work<'_, '_, '_> {
         if !(link.arch.relax)(buf, reloc.offset, reloc.kind, what, value, place) {
             self.overflow(row, reloc, value);
         }
+    }
+
+    #[cold]
+    fn misaligned(&mut self, row: &Row, reloc: &Reloc, value: i64) {
+        let name = symbol_text(self.object, reloc.sym);
+        let text = format!("{} against {name}: value {value:#x} is misaligned", row.name);
+        self.fail(ErrorKind::RelocOverflow, text, reloc);
     }
 
     #[cold]

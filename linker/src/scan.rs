@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
 
-use crate::arch::{Expr, Relax, Row};
+use crate::arch::{Base, Relax, Row, What};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::format::elf::*;
 use crate::link::{Link, MERGE_BIT, attr};
@@ -102,7 +102,7 @@ fn ld_relaxed(link: &Link<'_>, object: &Object<'_>) -> bool {
         }
         let relocs = object.relocs(index as u32);
         for (i, reloc) in relocs.iter().enumerate() {
-            let is_ld = (link.arch.row)(reloc.kind).is_some_and(|r| r.expr == Expr::TlsLd);
+            let is_ld = (link.arch.row)(reloc.kind).is_some_and(|r| r.what == What::TlsLd);
             if is_ld {
                 let next = relocs.get(i + 1).map(|r| (r.offset, r.kind));
                 let code = object.section_data(index as u32);
@@ -211,8 +211,8 @@ impl Scanner<'_, '_, '_> {
             self.totals.errors.push(error);
             return false;
         }
-        let next = match row.expr {
-            Expr::TlsGd | Expr::TlsLd => next(),
+        let next = match row.what {
+            What::TlsGd | What::TlsLd => next(),
             _ => None,
         };
         let spot = Spot { code: self.code, flags: self.flags, ld_relaxed: self.ld, next };
@@ -255,11 +255,11 @@ fn tally(
     totals: &mut Totals,
 ) {
     match decision.act {
-        Act::Static => match row.expr {
-            Expr::TlsLd => totals.tls_ld = true,
-            Expr::GotTp => totals.static_tls = true,
-            Expr::GotBase | Expr::GotOff | Expr::PltOff | Expr::Got => totals.got_base = true,
-            _ => {}
+        Act::Static => match row.what {
+            What::TlsLd => totals.tls_ld = true,
+            What::GotTp => totals.static_tls = true,
+            What::GotBase => totals.got_base = true,
+            _ => totals.got_base |= matches!(row.base, Base::Got | Base::GotPage),
         },
         Act::Relative => {
             totals.text |= flags & SHF_WRITE == 0;

@@ -1,52 +1,92 @@
 //! Relocations as rows: what the psABI's table says of a type → what is computed, where it goes, what
 //! fits. Must not know of machines.
 
-/// The expression of a relocation, as the psABI spells it.
+/// What a relocation refers to; `A` is added to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expr {
-    /// Nothing to do.
+pub enum What {
+    /// Nothing.
     Nothing,
-    /// `S + A`
-    Abs,
-    /// `S + A - P`
-    Pc,
-    /// `L + A - P`
+    /// `S`: the symbol.
+    Symbol,
+    /// `L`: its PLT entry, or itself if it needs none.
     Plt,
-    /// `G + A`: offset of the GOT slot from the GOT's base.
+    /// `G`: its slot in the GOT.
     Got,
-    /// `G + GOT + A - P`
-    GotPc,
-    /// `S + A - GOT`
-    GotOff,
-    /// `GOT + A - P`
+    /// `GOT`: what GOT-relative values count from.
     GotBase,
-    /// `L - GOT + A`
-    PltOff,
-    /// `Z + A`
+    /// `Z`: its size.
     Size,
-    /// `@tlsgd`: place-relative address of a module and offset pair.
+    /// `@tlsgd`: its module and offset.
     TlsGd,
-    /// `@tlsld`: place-relative address of this module's pair.
+    /// `@tlsld`: this module's pair.
     TlsLd,
-    /// `@dtpoff`
+    /// `@dtpoff`: its offset in the block of thread-locals.
     DtpOff,
-    /// `@gottpoff`: place-relative address of a slot with the offset from the thread pointer.
+    /// `@gottpoff`: its slot with the offset from the thread pointer.
     GotTp,
-    /// `@tpoff`
+    /// `@tpoff`: its offset from the thread pointer.
     TpOff,
-    /// `@tlsdesc`: place-relative address of a descriptor.
+    /// `@tlsdesc`: its descriptor.
     TlsDesc,
-    /// `@tlscall`: marks the call through the descriptor.
+    /// `@tlscall`: the call through the descriptor; a marker.
     TlsDescCall,
 }
 
-/// The bytes a relocation replaces.
+/// What the value counts from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Base {
+    /// Nothing: the value itself.
+    Zero,
+    /// `P`: the place.
+    Place,
+    /// The page of the value, from the page of the place.
+    Page,
+    /// The page of the value: the rest of an address whose page another relocation gives.
+    InPage,
+    /// The GOT's base.
+    Got,
+    /// The page of the GOT's base.
+    GotPage,
+}
+
+/// What [`Base::Page`] and its kind call a page, whatever the machine maps.
+const PAGE: i64 = 0x1000;
+
+impl Base {
+    /// `value` counted from here; `place` is `P`, `got` the GOT's base.
+    #[inline]
+    pub fn count(self, value: i64, place: i64, got: impl Fn() -> i64) -> i64 {
+        match self {
+            Self::Zero => value,
+            Self::Place => value.wrapping_sub(place),
+            Self::Page => (value & -PAGE).wrapping_sub(place & -PAGE),
+            Self::InPage => value & (PAGE - 1),
+            Self::Got => value.wrapping_sub(got()),
+            Self::GotPage => value.wrapping_sub(got() & -PAGE),
+        }
+    }
+}
+
+/// How instructions of one form keep a value: in pieces, scaled, or as part of their opcode.
+#[derive(Debug)]
+pub struct Code {
+    /// The value is a multiple of 2 to the power of this.
+    pub scale: u8,
+    /// The instruction with the value in place of what it had.
+    pub put: fn(u32, i64) -> u32,
+    /// The value in the instruction, sign-extended: the addend where records have none.
+    pub get: fn(u32) -> i64,
+}
+
+/// The bytes a relocation replaces.
+#[derive(Clone, Copy, Debug)]
 pub enum Field {
     /// A marker without bytes.
     Mark,
     /// A little-endian word of so many bytes.
     Data(u8),
+    /// Part of an instruction of four bytes.
+    Insn(&'static Code),
 }
 
 /// The values a field takes.
@@ -63,12 +103,14 @@ pub enum Range {
 }
 
 /// One relocation type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The psABI's name.
     pub name: &'static str,
-    /// What it computes.
-    pub expr: Expr,
+    /// What it refers to.
+    pub what: What,
+    /// What that counts from.
+    pub base: Base,
     /// Where it goes.
     pub field: Field,
     /// What fits.
@@ -77,58 +119,58 @@ pub struct Row {
     pub relaxable: bool,
 }
 
-/// Turns psABI letters into an [`Expr`].
+/// Turns psABI letters into what they refer to and what that counts from.
 macro_rules! expr {
     () => {
-        $crate::arch::Expr::Nothing
+        ($crate::arch::What::Nothing, $crate::arch::Base::Zero)
     };
     (S + A) => {
-        $crate::arch::Expr::Abs
+        ($crate::arch::What::Symbol, $crate::arch::Base::Zero)
     };
     (S + A - P) => {
-        $crate::arch::Expr::Pc
+        ($crate::arch::What::Symbol, $crate::arch::Base::Place)
     };
     (L + A - P) => {
-        $crate::arch::Expr::Plt
+        ($crate::arch::What::Plt, $crate::arch::Base::Place)
     };
     (G + A) => {
-        $crate::arch::Expr::Got
+        ($crate::arch::What::Got, $crate::arch::Base::Got)
     };
     (G + GOT + A - P) => {
-        $crate::arch::Expr::GotPc
+        ($crate::arch::What::Got, $crate::arch::Base::Place)
     };
     (S + A - GOT) => {
-        $crate::arch::Expr::GotOff
+        ($crate::arch::What::Symbol, $crate::arch::Base::Got)
     };
     (GOT + A - P) => {
-        $crate::arch::Expr::GotBase
+        ($crate::arch::What::GotBase, $crate::arch::Base::Place)
     };
     (L - GOT + A) => {
-        $crate::arch::Expr::PltOff
+        ($crate::arch::What::Plt, $crate::arch::Base::Got)
     };
     (Z + A) => {
-        $crate::arch::Expr::Size
+        ($crate::arch::What::Size, $crate::arch::Base::Zero)
     };
     (TLSGD + A - P) => {
-        $crate::arch::Expr::TlsGd
+        ($crate::arch::What::TlsGd, $crate::arch::Base::Place)
     };
     (TLSLD + A - P) => {
-        $crate::arch::Expr::TlsLd
+        ($crate::arch::What::TlsLd, $crate::arch::Base::Place)
     };
     (DTPOFF + A) => {
-        $crate::arch::Expr::DtpOff
+        ($crate::arch::What::DtpOff, $crate::arch::Base::Zero)
     };
     (GOTTPOFF + A - P) => {
-        $crate::arch::Expr::GotTp
+        ($crate::arch::What::GotTp, $crate::arch::Base::Place)
     };
     (TPOFF + A) => {
-        $crate::arch::Expr::TpOff
+        ($crate::arch::What::TpOff, $crate::arch::Base::Zero)
     };
     (TLSDESC + A - P) => {
-        $crate::arch::Expr::TlsDesc
+        ($crate::arch::What::TlsDesc, $crate::arch::Base::Place)
     };
     (TLSCALL) => {
-        $crate::arch::Expr::TlsDescCall
+        ($crate::arch::What::TlsDescCall, $crate::arch::Base::Zero)
     };
 }
 pub(crate) use expr;
@@ -143,7 +185,8 @@ macro_rules! rows {
             Some(match kind {
                 $($number => $crate::arch::Row {
                     name: stringify!($name),
-                    expr: $crate::arch::expr!($($letter)*),
+                    what: $crate::arch::expr!($($letter)*).0,
+                    base: $crate::arch::expr!($($letter)*).1,
                     field: $field,
                     range: $range,
                     relaxable: rows!(@ $($relax)?),
@@ -190,6 +233,16 @@ impl Field {
         match self {
             Self::Mark => 0,
             Self::Data(n) => n.into(),
+            Self::Insn(_) => 4,
+        }
+    }
+
+    /// Whether `value` is a multiple of what the field counts in.
+    #[inline]
+    pub fn counts(self, value: i64) -> bool {
+        match self {
+            Self::Insn(code) => value & ((1 << code.scale) - 1) == 0,
+            _ => true,
         }
     }
 
@@ -207,6 +260,7 @@ impl Field {
                 let unused = 64 - 8 * u32::from(n);
                 i64::from_le_bytes(word) << unused >> unused
             }
+            (Self::Insn(code), Some(&[a, b, c, d])) => (code.get)(u32::from_le_bytes([a, b, c, d])),
             _ => 0,
         }
     }
@@ -215,6 +269,10 @@ impl Field {
     pub fn write(self, place: &mut [u8], value: i64) {
         match self {
             Self::Mark => {}
+            Self::Insn(code) => {
+                let old = crate::format::elf::tables::u32_at(place, 0);
+                place[..4].copy_from_slice(&(code.put)(old, value).to_le_bytes());
+            }
             Self::Data(8) => place[..8].copy_from_slice(&value.to_le_bytes()),
             Self::Data(4) => place[..4].copy_from_slice(&(value as u32).to_le_bytes()),
             Self::Data(n) => {

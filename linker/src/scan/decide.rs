@@ -2,7 +2,7 @@
 //!
 //! From facts that no longer change, so scan and write get the same answer. It must not know of addresses.
 
-use crate::arch::{Expr, Relax, Row};
+use crate::arch::{Base, Relax, Row, What};
 use crate::error::ErrorKind;
 use crate::format::elf::*;
 use crate::link::{Link, attr, need};
@@ -78,32 +78,23 @@ pub fn decide(
     if spot.flags & SHF_ALLOC == 0 {
         return act(Act::Static, 0);
     }
-    match row.expr {
-        Expr::Nothing => act(Act::Skip, 0),
-        Expr::Abs
-        | Expr::Pc
-        | Expr::Plt
-        | Expr::PltOff
-        | Expr::GotOff
-        | Expr::Got
-        | Expr::GotPc
-            if bits & attr::TLS != 0 && bits & attr::WEAK_UNDEF == 0 =>
-        {
-            act(
-                Act::Fail(ErrorKind::TlsMismatch, "is no TLS access, its symbol is thread-local"),
-                0,
-            )
-        }
-        Expr::Abs => absolute(link, row, id, bits, spot),
-        Expr::Pc | Expr::GotOff => relative(link, id, bits),
-        Expr::Plt | Expr::PltOff => {
+    let address = matches!(row.what, What::Symbol | What::Plt | What::Got);
+    if address && bits & attr::TLS != 0 && bits & attr::WEAK_UNDEF == 0 {
+        let text = "is no TLS access, its symbol is thread-local";
+        return act(Act::Fail(ErrorKind::TlsMismatch, text), 0);
+    }
+    match row.what {
+        What::Nothing => act(Act::Skip, 0),
+        What::Symbol if row.base == Base::Zero => absolute(link, row, id, bits, spot),
+        What::Symbol => relative(link, id, bits),
+        What::Plt => {
             if bits & (attr::DYNAMIC | attr::IFUNC) != 0 {
                 return act(Act::Static, need::PLT | used(bits));
             }
             relative(link, id, bits)
         }
-        Expr::GotBase => act(Act::Static, 0),
-        Expr::Got | Expr::GotPc => {
+        What::GotBase => act(Act::Static, 0),
+        What::Got => {
             let fixed =
                 bits & (attr::DYNAMIC | attr::ABSOLUTE | attr::IFUNC | attr::DISCARDED) == 0;
             if row.relaxable
@@ -118,7 +109,7 @@ pub fn decide(
             let ifunc = if bits & attr::IFUNC != 0 { need::PLT | need::CANONICAL } else { 0 };
             act(Act::Static, need::GOT | used(bits) | ifunc)
         }
-        Expr::Size => match bits & attr::IMPORT {
+        What::Size => match bits & attr::IMPORT {
             0 => act(Act::Static, 0),
             _ => act(Act::Symbolic(reloc.kind), need::DYNSYM | need::USED),
         },
@@ -206,7 +197,7 @@ fn tls(
     // What nobody defines has the type that its uses say.
     let unknown = bits & attr::WEAK_UNDEF != 0
         || bits & attr::IMPORT != 0 && link.res.defs.get(id.i()).is_none_or(|d| *d == Def::NONE);
-    if bits & attr::TLS == 0 && !unknown && row.expr != Expr::TlsLd {
+    if bits & attr::TLS == 0 && !unknown && row.what != What::TlsLd {
         return act(Act::Fail(ErrorKind::TlsMismatch, "is a TLS access, its symbol is not"), 0);
     }
     let dynamic = bits & attr::DYNAMIC != 0;
@@ -215,8 +206,8 @@ fn tls(
     // An addend would count from a slot that the rewritten code does not have.
     let can = |what| reloc.addend == link.arch.no_addend && known(what);
     let gottp = need::GOTTP | used(bits);
-    match row.expr {
-        Expr::TlsGd => {
+    match row.what {
+        What::TlsGd => {
             let what = if dynamic { Relax::GdToIe } else { Relax::GdToLe };
             if relax && can(what) {
                 let needs = if dynamic { gottp } else { 0 };
@@ -224,19 +215,19 @@ fn tls(
             }
             act(Act::Static, need::TLSGD | used(bits))
         }
-        Expr::TlsLd if relax && spot.ld_relaxed => {
+        What::TlsLd if relax && spot.ld_relaxed => {
             Decision { act: Act::Relax(Relax::LdToLe), needs: 0, takes_next: true }
         }
-        Expr::GotTp if relax && !dynamic && can(Relax::IeToLe) => act(Act::Relax(Relax::IeToLe), 0),
-        Expr::GotTp => act(Act::Static, gottp),
-        Expr::DtpOff if dynamic => PREEMPTED,
-        Expr::TpOff if link.is_shared() || dynamic => {
+        What::GotTp if relax && !dynamic && can(Relax::IeToLe) => act(Act::Relax(Relax::IeToLe), 0),
+        What::GotTp => act(Act::Static, gottp),
+        What::DtpOff if dynamic => PREEMPTED,
+        What::TpOff if link.is_shared() || dynamic => {
             if row.field.len() == link.arch.word() && spot.flags & SHF_WRITE != 0 {
                 return act(Act::Symbolic(link.arch.dynamic.tpoff), need::DYNSYM | used(bits));
             }
             if dynamic { PREEMPTED } else { NO_PIC }
         }
-        Expr::TlsDesc => {
+        What::TlsDesc => {
             let what = if dynamic { Relax::DescToIe } else { Relax::DescToLe };
             match (relax, relax && can(what)) {
                 (false, _) => act(Act::Static, need::TLSDESC | used(bits)),
@@ -244,8 +235,8 @@ fn tls(
                 _ => act(Act::Fail(ErrorKind::RelocUnsupported, "is in an unknown sequence"), 0),
             }
         }
-        Expr::TlsDescCall if relax && known(Relax::DescCall) => act(Act::Relax(Relax::DescCall), 0),
-        Expr::TlsDescCall => act(Act::Skip, 0),
+        What::TlsDescCall if relax && known(Relax::DescCall) => act(Act::Relax(Relax::DescCall), 0),
+        What::TlsDescCall => act(Act::Skip, 0),
         _ => act(Act::Static, 0),
     }
 }

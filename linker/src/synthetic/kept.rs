@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::arch::{Expr, Relax};
+use crate::arch::{Relax, What};
 use crate::format::elf::{SHF_ALLOC, SHF_INFO_LINK};
 use crate::layout::assign::add_made;
 use crate::layout::{Made, Member, OutSec};
@@ -189,7 +189,7 @@ impl Writer<'_, '_, '_> {
             let loaded = flags & SHF_ALLOC != 0;
             let what = match decision.act {
                 Act::Relax(what) => Some(what),
-                _ if row.expr == Expr::DtpOff && ld && loaded => Some(Relax::LdToLe),
+                _ if row.what == What::DtpOff && ld && loaded => Some(Relax::LdToLe),
                 _ => None,
             };
             // The thread pointer itself is no symbol's offset.

@@ -132,11 +132,12 @@ impl<'l, 'a> Writer<'l, 'a> {
         let dynamic = link.out_of(Made::Dynamic).map_or(0, |o| o.addr);
         self.word(buf, 0, dynamic);
         let reserved = link.arch.plt.reserved as u32;
+        let header = link.plt_address(0).wrapping_sub(link.plt_header());
         for index in 0..link.plan.plt.len() as u32 {
             let entry = link.plt_address(index);
             let lazy = match link.plan.marked_plt {
-                true => (link.arch.plt_marked_lazy)(entry),
-                false => (link.arch.plt_lazy)(entry),
+                true => (link.arch.plt_marked_lazy)(entry, header),
+                false => (link.arch.plt_lazy)(entry, header),
             };
             self.word(buf, reserved + index, lazy);
         }
