@@ -7,23 +7,23 @@ use rustc_hash::FxHashMap;
 use crate::eh_frame::{RecordKind, split};
 use crate::format::elf::*;
 use crate::link::{Link, Special};
-use crate::object::{FileId, Home, Object, SecId, SymId, vis};
+use crate::object::{Home, Object, SecId, SymId, is_c_identifier, vis};
 use crate::resolve::File;
 use crate::symbols::Exports;
 
 /// What keeps what, beside relocations.
 struct Marker<'l, 'a> {
     link: &'l Link<'a>,
-    /// File by section id, as (first id, file), sorted.
-    owners: Vec<(u32, FileId)>,
     live: Vec<bool>,
     queue: Vec<SecId>,
     /// Sections by C-identifier name, for `__start_` and `__stop_`.
     named: FxHashMap<&'a [u8], Vec<SecId>>,
     /// A section's dependents: link order, and what its unwind records refer to.
     dependents: FxHashMap<SecId, Vec<SecId>>,
-    /// Members of a section's group.
-    groups: FxHashMap<SecId, Vec<SecId>>,
+    /// Number of a section's group.
+    group_of: FxHashMap<SecId, usize>,
+    /// Members by group, until one of them is reached.
+    groups: Vec<Vec<SecId>>,
 }
 
 /// Marks what nothing reaches as dead; lists it as `file:(section)` if asked to.
@@ -70,12 +70,12 @@ impl<'l, 'a> Marker<'l, 'a> {
     fn new(link: &'l Link<'a>) -> Self {
         let mut marker = Self {
             link,
-            owners: link.res.objects().map(|(file, o)| (o.sec_base, file)).collect(),
             live: vec![false; link.res.section_count],
             queue: Vec::new(),
             named: FxHashMap::default(),
             dependents: FxHashMap::default(),
-            groups: FxHashMap::default(),
+            group_of: FxHashMap::default(),
+            groups: Vec::new(),
         };
         for (_, object) in link.res.objects() {
             marker.index(object);
@@ -87,9 +87,8 @@ impl<'l, 'a> Marker<'l, 'a> {
     fn index(&mut self, object: &Object<'a>) {
         for group in &object.groups {
             let members: Vec<SecId> = group.sections().map(|s| object.sec(s)).collect();
-            for &member in &members {
-                self.groups.insert(member, members.clone());
-            }
+            self.group_of.extend(members.iter().map(|&member| (member, self.groups.len())));
+            self.groups.push(members);
         }
         for (index, section) in object.sections.iter().skip(1) {
             let sec = object.sec(index);
@@ -105,7 +104,7 @@ impl<'l, 'a> Marker<'l, 'a> {
             let name = object.section_name(index);
             if name == b".eh_frame" {
                 self.index_unwind(object, index);
-            } else if name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_') {
+            } else if is_c_identifier(name) {
                 self.named.entry(name).or_default().push(sec);
             }
         }
@@ -184,7 +183,7 @@ impl<'l, 'a> Marker<'l, 'a> {
         match &self.link.specials[at] {
             Special::Start(_) | Special::Stop(_) if self.link.options.z.start_stop_gc => {}
             Special::Start(name) | Special::Stop(name) => {
-                for sec in self.named.get(&name[..]).cloned().unwrap_or_default() {
+                for sec in self.named.remove(&name[..]).unwrap_or_default() {
                     self.mark(sec);
                 }
             }
@@ -238,17 +237,13 @@ impl<'l, 'a> Marker<'l, 'a> {
 
     fn run(&mut self) {
         while let Some(sec) = self.queue.pop() {
-            let at = self.owners.partition_point(|o| o.0 <= sec.0) - 1;
-            let (base, file) = self.owners[at];
-            let object = self.link.object(file);
-            let index = sec.0 - base;
-            for table in [&self.groups, &self.dependents] {
-                let list = table.get(&sec).cloned().unwrap_or_default();
-                for other in list {
-                    if !std::mem::replace(&mut self.live[other.i()], true) {
-                        self.queue.push(other);
-                    }
-                }
+            let Some(object) = self.link.res.owner(sec.0, |o| o.sec_base) else { continue };
+            let index = sec.0 - object.sec_base;
+            // Taken, not read: each list is walked once, however many sections lead to it.
+            let group = self.group_of.get(&sec).map(|&at| std::mem::take(&mut self.groups[at]));
+            let dependents = self.dependents.remove(&sec);
+            for other in group.into_iter().chain(dependents).flatten() {
+                self.mark(other);
             }
             // What is not loaded keeps nothing alive.
             let flags = object.sections.get(index).flags;

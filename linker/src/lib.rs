@@ -83,7 +83,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     synthetic::plan::plan_slots(&mut link, totals);
     if link.is_dynamic() {
         synthetic::plan::plan_dynsyms(&mut link);
-        synthetic::dynamic::plan(&mut link);
+        synthetic::dynamic::plan(&mut link)?;
     }
     synthetic::sections::plan_properties(&mut link)?;
     synthetic::sections::add_loaded(&mut link);

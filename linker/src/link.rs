@@ -259,11 +259,13 @@ impl<'a> Link<'a> {
 
     /// Number of the output section that `address` is in or at the end of; absolute if none is.
     pub fn section_at(&self, address: u64) -> u32 {
-        let holds = |o: &&OutSec| {
-            o.is_alloc() && o.addr <= address && address <= o.addr.saturating_add(o.size)
-        };
-        let found =
-            self.outs.iter().rfind(holds).or_else(|| self.outs.iter().find(|o| o.is_alloc()));
+        // What is loaded comes first, by rising addresses. Only TLS blocks overlap what follows them.
+        let below = self.outs.partition_point(|o| o.is_alloc() && o.addr <= address);
+        let holds = |o: &&OutSec| address <= o.addr.saturating_add(o.size);
+        let last = self.outs[..below].iter().rposition(OutSec::in_memory).unwrap_or(0);
+        let found = self.outs[last..below].iter().rfind(holds);
+        let found = found.or_else(|| self.outs[..last].iter().rfind(|o| o.is_tls() && holds(o)));
+        let found = found.or_else(|| self.outs.first().filter(|o| o.is_alloc()));
         found.map_or(crate::format::elf::SHN_ABS.into(), |o| o.shndx)
     }
 

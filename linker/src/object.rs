@@ -71,7 +71,7 @@ pub mod vis {
 }
 
 /// Where a symbol is defined.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Home {
     /// Nowhere in this file.
     Undefined,
@@ -339,6 +339,12 @@ impl Section {
 pub fn c_string(table: &[u8], at: u32) -> &[u8] {
     let tail = table.get(at as usize..).unwrap_or(&[]);
     &tail[..memchr::memchr(0, tail).unwrap_or(tail.len())]
+}
+
+/// Whether `__start_` and `__stop_` can be put before `name`.
+pub fn is_c_identifier(name: &[u8]) -> bool {
+    name.first().is_some_and(|first| !first.is_ascii_digit())
+        && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
 }
 
 /// A fast, fixed hash of a name: the same on every run and machine.

@@ -4,21 +4,22 @@
 //! A definition is one word, rank first, so that the winner is a minimum: the order in which threads
 //! offer them does not matter. Must not know of sections' places, relocations or the output.
 
+mod extract;
 mod intern;
 pub mod names;
 mod offer;
 pub mod settle;
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::arch::Arch;
 use crate::error::{Error, ErrorKind, Errors};
 use crate::format::elf::read;
 use crate::format::elf::shared::{Shared, shared};
-use crate::object::{FileId, Home, Object, SymId, Symbol, bind, hash_name, vis};
+use crate::object::{FileId, Object, SymId, Symbol, hash_name, vis};
 use crate::options::Options;
 use names::Names;
 
@@ -174,6 +175,8 @@ pub struct Resolution<'a> {
     pub versions: FxHashMap<SymId, (&'a [u8], bool)>,
     /// The archive members of the link: which, on whose account, and for which name. By extraction.
     pub extracted: Vec<(FileId, Option<FileId>, SymId)>,
+    /// The objects, by rising ids of their sections and local symbols.
+    pub order: Vec<FileId>,
     /// How many symbols there are, objects' local ones included.
     pub symbol_count: usize,
     /// How many sections there are.
@@ -232,11 +235,20 @@ impl<'a> Resolution<'a> {
         }
     }
 
+    /// The last object whose first id, as `first` has it, is at most `id`.
+    pub fn owner(&self, id: u32, first: impl Fn(&Object<'a>) -> u32) -> Option<&Object<'a>> {
+        let begins = |file: &FileId| self.object(*file).is_some_and(|o| first(o) <= id);
+        self.object(*self.order.get(self.order.partition_point(begins).checked_sub(1)?)?)
+    }
+
     /// The id of `name`, if anything mentions it.
     pub fn find(&self, name: &[u8]) -> Option<SymId> {
         self.names.find(name, hash_name(name))
     }
 }
+
+/// A name and its version.
+type Versioned<'a> = (&'a [u8], &'a [u8]);
 
 /// Tables that grow with the names.
 pub(crate) struct Resolver<'a> {
@@ -255,12 +267,13 @@ pub(crate) struct Resolver<'a> {
     owners: Vec<AtomicU64>,
     versioned: Vec<(FileId, SymId)>,
     extracted: Vec<(FileId, Option<FileId>, SymId)>,
+    /// The default versions that archive members define, by member; as far as they were asked for.
+    defaults: FxHashMap<u32, FxHashSet<Versioned<'a>>>,
+    /// What mentions of wrapped names become mentions of.
+    redirects: Option<FxHashMap<SymId, SymId>>,
     loaded: u32,
     errors: Vec<Error>,
 }
-
-/// Names still wanted, and who wants them; the options want on nobody's account.
-type Queue = std::collections::VecDeque<(SymId, Option<FileId>)>;
 
 /// Decides which files take part and which definitions win.
 ///
@@ -290,6 +303,8 @@ pub fn resolve<'a>(
         owners: Vec::new(),
         versioned: Vec::new(),
         extracted: Vec::new(),
+        defaults: FxHashMap::default(),
+        redirects: None,
         loaded: 0,
         errors: Vec::new(),
     };
@@ -346,89 +361,6 @@ impl<'a> Resolver<'a> {
         self.mentions.resize_with(count, || AtomicU8::new(0));
         self.visibility.resize_with(count, || AtomicU8::new(0));
         self.lazy.resize(count, u32::MAX);
-    }
-
-    /// Extracts archive members until no wanted name is left that one of them offers.
-    fn extract(&mut self) {
-        let mut queue = Queue::new();
-        for (at, file) in self.files.iter().enumerate() {
-            let user = Some(FileId(at as u32));
-            match file {
-                File::Object(object) => queue_wanted(object, user, &mut queue),
-                File::Shared(library) if at < self.files.len() => {
-                    for &(name, hash, weak) in &library.undefined {
-                        let found = self.names.find(name, hash).filter(|_| !weak);
-                        queue.extend(found.map(|id| (id, user)));
-                    }
-                }
-                _ => {}
-            }
-        }
-        let roots = self.options.undefined.iter().chain(&self.options.require_defined);
-        for name in roots.map(String::as_str).chain(self.options.entry.as_deref()) {
-            let found = self.names.find(name.as_bytes(), hash_name(name.as_bytes()));
-            queue.extend(found.map(|id| (id, None)));
-        }
-        for defsym in &self.options.defsyms {
-            let find = |name: &str| self.names.find(name.as_bytes(), hash_name(name.as_bytes()));
-            defsym.value.symbols(&mut |name| queue.extend(find(name).map(|id| (id, None))));
-        }
-        while let Some((id, user)) = queue.pop_front() {
-            let file = FileId(self.offers(id));
-            let def = Def(self.defs[id.i()].load(Relaxed));
-            let wanted = match def.rank() {
-                rank::SHARED => file < def.file(),
-                rank => rank > rank::SHARED,
-            };
-            if file.0 == u32::MAX || !wanted {
-                continue;
-            }
-            self.lazy[id.i()] = u32::MAX;
-            match std::mem::replace(&mut self.files[file.i()], File::Unused) {
-                File::Lazy(mut object) => {
-                    self.intern_object(file, &mut object);
-                    self.fit();
-                    self.claim(&object);
-                    self.discard(&mut object);
-                    self.offer(file, &object);
-                    queue_wanted(&object, Some(file), &mut queue);
-                    self.extracted.push((file, user, id));
-                    self.files[file.i()] = File::Object(object);
-                }
-                File::Broken(error) => self.errors.push(error),
-                other => self.files[file.i()] = other,
-            }
-        }
-    }
-}
-
-impl Resolver<'_> {
-    /// The first archive member that offers `id`: `foo@@V` answers to `foo@V`, too.
-    fn offers(&self, id: SymId) -> u32 {
-        let first = self.lazy[id.i()];
-        let name = self.names.get(id);
-        let Some(at) = memchr::memchr(b'@', name).filter(|at| *at > 0 && first == u32::MAX) else {
-            return first;
-        };
-        let (base, version) = (&name[..at], &name[at + 1..]);
-        let plain = self.names.find(base, hash_name(base));
-        let Some(file) = plain.map(|plain| self.lazy[plain.i()]) else { return first };
-        let Some(File::Lazy(object)) = self.files.get(file as usize) else { return first };
-        let default = object.versions.iter().any(|v| {
-            let key = v.sym.checked_sub(object.first_global).map(|at| object.keys.get(at as usize));
-            v.default && v.version == version && key.flatten().is_some_and(|key| key.0 == base)
-        });
-        if default { file } else { first }
-    }
-}
-
-/// Queues what `object` wants from others.
-fn queue_wanted(object: &Object<'_>, user: Option<FileId>, queue: &mut Queue) {
-    for (at, &id) in object.globals.iter().enumerate() {
-        let symbol = object.symbols.get(object.first_global + at as u32);
-        if symbol.home == Home::Undefined && symbol.bind != bind::WEAK {
-            queue.push_back((id, user));
-        }
     }
 }
 

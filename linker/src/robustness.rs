@@ -4,6 +4,7 @@
 //! `PROPTEST_CASES=100000 cargo test --release -p scold-linker robustness` looks longer.
 
 pub(crate) mod sample;
+mod shapes;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -91,6 +92,21 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
             bytes.copy_within(from..from + len, to);
         }
         Change::Cut(at) => bytes.truncate(at.index(bytes.len())),
+    }
+}
+
+/// Gives every named symbol of an object that is no section's the type `kind`.
+fn set_symbol_types(bytes: &mut [u8], kind: u8) {
+    let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let start = word(bytes, 40) as usize;
+    let headers = bytes[start..].chunks_exact(64).map(|h| (h[4], word(h, 24), word(h, 32)));
+    let tables: Vec<_> = headers.filter(|h| h.0 == 2).collect();
+    for (_, from, size) in tables {
+        for symbol in bytes[from as usize..][..size as usize].chunks_exact_mut(24).skip(1) {
+            if !matches!(symbol[4] & 15, 3 | 4) {
+                symbol[4] = symbol[4] & 0xf0 | kind;
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod defsym;
 mod specials;
+mod versions;
 
 pub use defsym::compute as compute_defsyms;
 pub use specials::define_specials;
@@ -85,82 +86,7 @@ pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
         .collect();
     link.version_of = both.iter().map(|b| b.1).collect();
     link.attrs = both.iter().map(|b| b.0).chain(locals.into_iter().flatten()).collect();
-    unknown_versions(link)
-}
-
-/// `--no-undefined-version`: what a version script names exactly must be defined.
-fn undefined_in_script(link: &Link<'_>, errors: &mut Vec<Error>) {
-    let script = link.options.version_script.iter().flat_map(|script| &script.nodes);
-    for (node, pattern) in script.flat_map(|n| n.globals.iter().map(move |p| (n, p))) {
-        let found = link.res.find(pattern.text.as_bytes());
-        if !pattern.is_glob
-            && !pattern.is_cxx
-            && found.is_none_or(|id| !link.res.defs[id.i()].is_local())
-        {
-            let version = node.name.as_deref().unwrap_or("global");
-            let text = format!(
-                "the version script gives {version} to {}, which nothing defines",
-                pattern.text
-            );
-            errors.push(Error::new(ErrorKind::UndefinedVersion, text));
-        }
-    }
-}
-
-fn unknown_versions(link: &mut Link<'_>) -> Result<(), Errors> {
-    let mut errors = Vec::new();
-    let mut extra: Vec<Vec<u8>> = Vec::new();
-    let nodes = link.options.version_script.as_ref().map_or(0, |s| s.nodes.len());
-    for at in 0..link.res.names.len() {
-        // A reference to a version that nothing has: bfd, gold and lld refuse it in libraries
-        // too; in programs it is an undefined symbol like any other.
-        let name = link.res.names.get(SymId(at as u32));
-        let asked = link.is_shared() && link.res.mentions[at] & mention::STRONG != 0;
-        if asked
-            && link.res.defs[at] == Def::NONE
-            && memchr::memchr(b'@', name).is_some_and(|n| n > 0)
-        {
-            let text = "no definition has the version of";
-            errors.push(crate::resolve::symbol_error(ErrorKind::UndefinedVersion, text, name));
-        }
-    }
-    if link.options.no_undefined_version {
-        undefined_in_script(link, &mut errors);
-    }
-    let mut named: Vec<_> = link.res.versions.iter().map(|(&id, &v)| (id, v)).collect();
-    named.sort_unstable_by_key(|n| n.0);
-    for (id, (version, default)) in named {
-        if !link.res.defs[id.i()].is_local() || link.attrs[id.i()] & attr::EXPORT == 0 {
-            continue;
-        }
-        let script = link.options.version_script.as_ref();
-        match script.and_then(|s| s.find(version)) {
-            Some(node) => {
-                let hidden = if default { 0 } else { crate::format::elf::VERSYM_HIDDEN };
-                link.version_of[id.i()] = (node as u16 + 2) | hidden;
-            }
-            None if version.is_empty() => {}
-            // An executable defines what its symbols say, without a script.
-            None if !link.is_shared() => {
-                let known = extra.iter().position(|v| v == version).unwrap_or_else(|| {
-                    extra.push(version.to_vec());
-                    extra.len() - 1
-                });
-                let hidden = if default { 0 } else { crate::format::elf::VERSYM_HIDDEN };
-                link.version_of[id.i()] = (nodes + known + 2) as u16 | hidden;
-            }
-            None => {
-                let name = String::from_utf8_lossy(link.res.names.get(id));
-                let version = String::from_utf8_lossy(version);
-                let text = format!("version {version} is in no script: {name}");
-                let file = link.res.object(link.res.defs[id.i()].file());
-                let error = Error::new(ErrorKind::UndefinedVersion, text);
-                errors.push(error.in_file(file.map_or("", |o| &o.name)));
-            }
-        }
-    }
-    link.plan.extra_versions = extra;
-    Errors::collect(errors).map_or(Ok(()), Err)
+    versions::check(link)
 }
 
 fn local(link: &Link<'_>, object: &crate::object::Object<'_>, index: u32) -> u16 {
@@ -304,7 +230,7 @@ fn exported(
         Some(Assignment::Global(node)) => {
             let script = link.options.version_script.as_ref();
             let named = script.is_some_and(|s| s.nodes.get(node).is_some_and(|n| n.name.is_some()));
-            if named { node as u16 + 2 } else { 1 }
+            if named { (node as u16).wrapping_add(2) } else { 1 }
         }
         None => 1,
     };

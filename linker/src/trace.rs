@@ -2,6 +2,7 @@
 
 use crate::object::{Home, kind};
 use crate::resolve::{File, Resolution};
+use crate::synthetic::plan::base_name;
 
 /// One line per file that mentions one of `names`, in input order.
 pub fn symbols(res: &Resolution<'_>, names: &[String]) -> Vec<String> {
@@ -14,8 +15,7 @@ pub fn symbols(res: &Resolution<'_>, names: &[String]) -> Vec<String> {
         match file {
             File::Object(object) => {
                 for index in object.first_global..object.symbols.len() {
-                    let Some(name) = asked(object.keys[(index - object.first_global) as usize].0)
-                    else {
+                    let Some(name) = asked(base_name(object.symbol_name(index))) else {
                         continue;
                     };
                     let symbol = object.symbols.get(index);

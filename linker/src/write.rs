@@ -51,12 +51,13 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
     let mut own = Vec::new();
     let mut kept = Vec::new();
     let (mut symtab, mut strtab): (&mut [u8], &mut [u8]) = (&mut [], &mut []);
+    let parts = Parts::new(link);
     for (out, buf) in split(link, image) {
         match out.made {
             None if out.packed.is_some() => {
                 buf.copy_from_slice(out.packed.as_deref().unwrap_or_default());
             }
-            None => cut(link, out, buf, &mut tasks, &mut merges),
+            None => cut(link, out, &parts, buf, &mut tasks, &mut merges),
             Some(Made::Symtab) => symtab = buf,
             Some(Made::Kept) => kept.push((out.info, buf)),
             Some(Made::Strtab) => strtab = buf,
@@ -78,20 +79,35 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
     Errors::collect(errors).map_or(Ok(()), Err)
 }
 
+/// The merged parts that have bytes, by output section and offset.
+struct Parts(Vec<(u32, u64, usize)>);
+
+impl Parts {
+    fn new(link: &Link<'_>) -> Self {
+        let parts = link.merges.iter().enumerate().filter(|(_, part)| part.merged.size() > 0);
+        let mut list: Vec<_> = parts.map(|(at, part)| (part.out, part.offset, at)).collect();
+        list.sort_unstable();
+        Self(list)
+    }
+
+    /// Those of output section `number`.
+    fn of(&self, number: u32) -> impl Iterator<Item = usize> + '_ {
+        let first = self.0.partition_point(|part| part.0 < number);
+        self.0[first..].iter().take_while(move |part| part.0 == number).map(|part| part.2)
+    }
+}
+
 /// Cuts an output section into tasks, and merged parts.
 fn cut<'l, 'b>(
     link: &'l Link<'_>,
     out: &'l OutSec,
+    parts: &Parts,
     buf: &'b mut [u8],
     tasks: &mut Vec<Task<'l, 'b>>,
     merges: &mut Vec<(usize, &'b mut [u8])>,
 ) {
-    let number = out.shndx - 1;
-    let mut parts: Vec<usize> = (0..link.merges.len())
-        .filter(|&p| link.merges[p].out == number && link.merges[p].merged.size() > 0)
-        .collect();
-    parts.sort_by_key(|&p| link.merges[p].offset);
-    let members_end = parts.first().map_or(buf.len() as u64, |&p| link.merges[p].offset);
+    let mut parts = parts.of(out.shndx - 1).peekable();
+    let members_end = parts.peek().map_or(buf.len() as u64, |&p| link.merges[p].offset);
     let (mut rest, mut tail) = buf.split_at_mut(members_end as usize);
     let mut at = members_end;
     for part in parts {

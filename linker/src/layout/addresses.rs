@@ -36,6 +36,8 @@ pub struct Shape {
     pub headers_size: u64,
     /// Start and size of the TLS block, and its alignment.
     pub tls: (u64, u64, u64),
+    /// Start and end of the output sections whose bounds have names.
+    pub bounds: rustc_hash::FxHashMap<Vec<u8>, (u64, u64)>,
 }
 
 /// Sorts the output sections, drops empty ones and numbers the rest.

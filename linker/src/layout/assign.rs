@@ -358,21 +358,25 @@ pub fn place_commons(link: &mut Link<'_>) {
     let mut commons: Vec<(SymId, (u64, u64))> =
         link.res.commons.iter().map(|(&id, &c)| (id, c)).collect();
     commons.sort_unstable_by_key(|&(id, (_, align))| (std::cmp::Reverse(align), id));
+    let mut homes = [None; 2];
     for (id, (size, align)) in commons {
         let tls = link.res.winner(id).is_some_and(|s| s.kind == crate::object::kind::TLS);
         let (name, flags): (&[u8], u64) = match tls {
             true => (b".tbss", SHF_WRITE | SHF_ALLOC | SHF_TLS),
             false => (b".bss", SHF_WRITE | SHF_ALLOC),
         };
-        let found = link.outs.iter().position(|o| o.name == name && o.flags == flags);
-        let at = found.unwrap_or_else(|| {
-            link.outs.push(OutSec::new(name, SHT_NOBITS, flags));
-            link.outs.len() - 1
+        let at = *homes[usize::from(tls)].get_or_insert_with(|| {
+            let found = link.outs.iter().position(|o| o.name == name && o.flags == flags);
+            found.unwrap_or_else(|| {
+                link.outs.push(OutSec::new(name, SHT_NOBITS, flags));
+                link.outs.len() - 1
+            })
         });
         let out = &mut link.outs[at];
         let offset = align_up(out.size, align);
         out.align = out.align.max(align);
-        out.size = offset.saturating_add(size);
+        // One byte at least: what has a symbol has a place.
+        out.size = offset.saturating_add(size).max(1);
         link.common_at.insert(id, (at as u32, offset));
     }
 }

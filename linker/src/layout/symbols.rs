@@ -1,6 +1,7 @@
 //! Addresses of symbols, once sections have theirs.
 
 use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Made, OutSec};
 use crate::format::elf::*;
@@ -11,6 +12,7 @@ use crate::synthetic::plan::NONE;
 
 /// Computes every symbol's address. No address changes below.
 pub fn resolve_addresses(link: &mut Link<'_>) {
+    link.shape.bounds = bounds(link);
     let shared = &*link;
     let globals = (0..link.res.names.len()).into_par_iter().with_min_len(1024);
     let mut addrs: Vec<u64> =
@@ -28,6 +30,21 @@ pub fn resolve_addresses(link: &mut Link<'_>) {
         .collect();
     addrs.extend(locals.into_iter().flatten());
     link.addrs = addrs;
+}
+
+/// Start and end of the output sections whose bounds have names.
+fn bounds(link: &Link<'_>) -> FxHashMap<Vec<u8>, (u64, u64)> {
+    let asked = link.specials.iter().filter_map(|special| match special {
+        Special::Start(name) | Special::Stop(name) => Some(&name[..]),
+        _ => None,
+    });
+    let asked: FxHashSet<&[u8]> = asked.collect();
+    let mut bounds: FxHashMap<Vec<u8>, (u64, u64)> = FxHashMap::default();
+    for out in link.outs.iter().filter(|o| o.is_alloc() && asked.contains(&o.name[..])) {
+        let end = out.addr.saturating_add(out.size);
+        bounds.entry(out.name.clone()).or_insert((out.addr, end)).1 = end;
+    }
+    bounds
 }
 
 fn local_address(link: &Link<'_>, object: &Object<'_>, index: u32) -> u64 {
@@ -62,18 +79,13 @@ fn global_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
 /// Where `id` is defined, whatever stands in for it.
 pub(crate) fn definition_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
     if id.i() >= link.res.names.len() {
-        return link
-            .res
-            .objects()
-            .map(|o| o.1)
-            .find(|o| (o.local_base..o.local_base + o.first_global).contains(&id.0))
-            .map_or(0, |object| {
-                let symbol = object.symbols.get(id.0 - object.local_base);
-                match symbol.home {
-                    Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
-                    _ => symbol.value,
-                }
-            });
+        return link.res.owner(id.0, |o| o.local_base).map_or(0, |object| {
+            let symbol = object.symbols.get(id.0 - object.local_base);
+            match symbol.home {
+                Home::Section(s) => defined_at(link, object.sec(s), symbol.value),
+                _ => symbol.value,
+            }
+        });
     }
     let def = link.res.defs[id.i()];
     if link.attrs[id.i()] & (attr::IMPORT | attr::DISCARDED) != 0 {
@@ -93,13 +105,7 @@ pub(crate) fn definition_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 
 }
 
 fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
-    let named = |name: &[u8]| {
-        let mut of = link.outs.iter().filter(|o| o.name == name && o.is_alloc());
-        of.next().map(|first| {
-            let last = of.next_back().unwrap_or(first);
-            (first.addr, last.addr.saturating_add(last.size))
-        })
-    };
+    let named = |name: &[u8]| link.shape.bounds.get(name).copied();
     let end_of = |test: &dyn Fn(&&OutSec) -> bool| {
         let of = link.outs.iter().filter(|o| o.is_alloc() && o.in_memory());
         of.filter(test).map(|o| o.addr.saturating_add(o.size)).max().unwrap_or(link.shape.base)

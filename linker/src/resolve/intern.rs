@@ -2,6 +2,8 @@
 //!
 //! Must not know which definition wins.
 
+use rustc_hash::FxHashMap;
+
 use crate::object::{FileId, Home, Object, hash_name};
 
 use super::{File, Resolver};
@@ -83,19 +85,26 @@ impl<'a> Resolver<'a> {
 
     /// Redirects references to wrapped names.
     pub(super) fn wrap(&mut self, object: &mut Object<'a>) {
-        for names in self.wraps {
-            let [plain, wrapped, real] = [0, 1, 2]
-                .map(|i| self.names.intern(names[i].as_bytes(), hash_name(names[i].as_bytes())));
-            for at in 0..object.globals.len() {
-                let symbol = object.symbols.get(object.first_global + at as u32);
-                if symbol.home != Home::Undefined {
-                    continue;
-                }
-                if object.globals[at] == plain {
-                    object.globals[at] = wrapped;
-                } else if object.globals[at] == real {
-                    object.globals[at] = plain;
-                }
+        if self.wraps.is_empty() {
+            return;
+        }
+        let redirects = self.redirects.get_or_insert_with(|| {
+            let mut map = FxHashMap::default();
+            for names in self.wraps {
+                let [plain, wrapped, real] = names
+                    .each_ref()
+                    .map(|name| self.names.intern(name.as_bytes(), hash_name(name.as_bytes())));
+                map.entry(plain).or_insert(wrapped);
+                map.entry(real).or_insert(plain);
+            }
+            map
+        });
+        for at in 0..object.globals.len() {
+            let symbol = object.symbols.get(object.first_global + at as u32);
+            if symbol.home == Home::Undefined
+                && let Some(&other) = redirects.get(&object.globals[at])
+            {
+                object.globals[at] = other;
             }
         }
     }

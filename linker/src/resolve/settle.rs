@@ -4,11 +4,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Def, File, Resolution, Resolver, mention, rank};
+use super::{Def, File, Resolution, Resolver, Versioned, mention, rank};
 use crate::error::{Error, ErrorKind, Errors, Site};
-use crate::object::{FileId, Home, Object, SymId, hash_name, kind};
+use crate::object::{FileId, Home, Object, SymId, kind};
 
 impl<'a> Resolver<'a> {
     pub(super) fn finish(mut self) -> Result<Resolution<'a>, Errors> {
@@ -22,6 +22,7 @@ impl<'a> Resolver<'a> {
             commons: FxHashMap::default(),
             versions: FxHashMap::default(),
             extracted: self.extracted,
+            order: Vec::new(),
             symbol_count: 0,
             section_count: 0,
         };
@@ -107,30 +108,30 @@ fn duplicate(resolution: &Resolution<'_>, object: &Object<'_>, id: SymId, index:
 /// Names that are thread-local in one object and not in another.
 fn tls_mismatches(resolution: &Resolution<'_>) -> Vec<Error> {
     const BOTH: u8 = mention::TLS | mention::NOT_TLS;
-    let mut errors = Vec::new();
-    for (at, &bits) in resolution.mentions.iter().enumerate() {
-        if bits & BOTH == BOTH {
-            let id = SymId(at as u32);
-            let name = String::from_utf8_lossy(resolution.names.get(id));
-            let (tls, other) = (user(resolution, id, true), user(resolution, id, false));
-            let text = format!("thread-local here, but not in {other}: {name}");
-            errors.push(Error::new(ErrorKind::TlsMismatch, text).in_file(tls));
+    let both = |id: SymId| resolution.mentions[id.i()] & BOTH == BOTH;
+    if !(0..resolution.mentions.len()).any(|at| both(SymId(at as u32))) {
+        return Vec::new();
+    }
+    // The first object that says so of each name, thread-local and not.
+    let mut users: FxHashMap<SymId, [Option<FileId>; 2]> = FxHashMap::default();
+    for (file, object) in resolution.objects() {
+        for (at, &id) in (0u32..).zip(&object.globals).filter(|g| both(*g.1)) {
+            let kind = object.symbols.get(object.first_global + at).kind;
+            if kind != kind::NOTYPE {
+                let user = &mut users.entry(id).or_default()[usize::from(kind != kind::TLS)];
+                user.get_or_insert(file);
+            }
         }
     }
-    errors
-}
-
-/// The first object that mentions `id` as thread-local, or as something known that is not.
-fn user(resolution: &Resolution<'_>, id: SymId, tls: bool) -> String {
-    let says = |object: &Object<'_>| {
-        let mut own = (0u32..).zip(&object.globals).filter(|g| *g.1 == id);
-        own.any(|(at, _)| match object.symbols.get(object.first_global + at).kind {
-            kind::NOTYPE => false,
-            kind => (kind == kind::TLS) == tls,
-        })
+    let file = |user: Option<FileId>| {
+        user.and_then(|file| resolution.object(file)).map_or("", |object| &object.name)
     };
-    let found = resolution.objects().find(|o| says(o.1));
-    found.map_or_else(String::new, |o| o.1.name.clone())
+    let error = |(id, [tls, other]): (SymId, [Option<FileId>; 2])| {
+        let name = String::from_utf8_lossy(resolution.names.get(id));
+        let text = format!("thread-local here, but not in {}: {name}", file(other));
+        Error::new(ErrorKind::TlsMismatch, text).in_file(file(tls))
+    };
+    users.into_iter().map(error).collect()
 }
 
 /// Binds references with a version to the definition that has it.
@@ -138,6 +139,7 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
     let mut errors = Vec::new();
     // Versions of definitions first: a reference may come before them.
     let aliases = define_versions(resolution, versioned);
+    let libraries = in_libraries(resolution, versioned);
     let mut redirect: FxHashMap<SymId, SymId> = FxHashMap::default();
     for &(_, id) in versioned {
         let full = resolution.names.get(id);
@@ -158,14 +160,14 @@ fn bind_versions<'a>(resolution: &mut Resolution<'a>, versioned: &[(FileId, SymI
             continue;
         }
         if own.is_local() {
-            if find_in_libraries(resolution, full).is_some() {
+            if libraries.contains_key(full) {
                 resolution.mentions[id.i()] |= mention::LIBRARY_DEF;
             }
             continue;
         }
         if let Some(&target) = aliases.get(full) {
             redirect.insert(id, target);
-        } else if let Some(def) = find_in_libraries(resolution, full) {
+        } else if let Some(&def) = libraries.get(full) {
             resolution.defs[id.i()] = def;
         }
     }
@@ -181,7 +183,9 @@ fn define_versions<'a>(
     versioned: &[(FileId, SymId)],
 ) -> FxHashMap<Vec<u8>, SymId> {
     let mut aliases = FxHashMap::default();
-    for &(file, _) in versioned {
+    // Those of one file follow each other.
+    for files in versioned.chunk_by(|a, b| a.0 == b.0) {
+        let file = files[0].0;
         let Some(object) = resolution.object(file) else { continue };
         let mut found = Vec::new();
         for version in &object.versions {
@@ -218,20 +222,34 @@ fn redirect_mentions(resolution: &mut Resolution<'_>, redirect: &FxHashMap<SymId
     }
 }
 
-/// The first library that defines `foo@V`.
-fn find_in_libraries(resolution: &Resolution<'_>, full: &[u8]) -> Option<Def> {
-    let at = memchr::memchr(b'@', full)?;
-    let (name, version) = (&full[..at], full[at..].trim_ascii_start());
-    let version = version.strip_prefix(b"@@").or_else(|| version.strip_prefix(b"@"))?;
-    let hash = hash_name(name);
-    resolution.libraries().find_map(|(file, library)| {
-        let symbol = library.defined.iter().find(|s| {
-            s.hash == hash
-                && s.name == name
-                && library.versions.get(usize::from(s.version)).is_some_and(|v| *v == version)
-        })?;
-        Some(Def::new(rank::SHARED, file, symbol.index))
-    })
+/// The first library that defines each `foo@V` of `versioned`.
+fn in_libraries<'a>(
+    resolution: &Resolution<'a>,
+    versioned: &[(FileId, SymId)],
+) -> FxHashMap<&'a [u8], Def> {
+    let mut asked: FxHashMap<Versioned<'_>, Vec<&'a [u8]>> = FxHashMap::default();
+    let mut names = FxHashSet::default();
+    for &(_, id) in versioned {
+        let full = resolution.names.get(id);
+        let Some(at) = memchr::memchr(b'@', full) else { continue };
+        let (name, version) = (&full[..at], &full[at + 1..]);
+        asked.entry((name, version.strip_prefix(b"@").unwrap_or(version))).or_default().push(full);
+        names.insert(name);
+    }
+    let mut found = FxHashMap::default();
+    if asked.is_empty() {
+        return found;
+    }
+    for (file, library) in resolution.libraries() {
+        for symbol in library.defined.iter().filter(|s| names.contains(s.name)) {
+            let Some(version) = library.versions.get(usize::from(symbol.version)) else { continue };
+            let def = Def::new(rank::SHARED, file, symbol.index);
+            for &full in asked.get(&(symbol.name, *version)).into_iter().flatten() {
+                found.entry(full).or_insert(def);
+            }
+        }
+    }
+    found
 }
 
 /// Drops libraries under `--as-needed` that no object refers to, and their definitions.
@@ -261,8 +279,9 @@ fn keep_needed(resolution: &mut Resolution<'_>) {
 fn number(resolution: &mut Resolution<'_>) {
     let mut symbols = resolution.names.len() as u32;
     let mut sections = 0;
-    for file in &mut resolution.files {
+    for (at, file) in resolution.files.iter_mut().enumerate() {
         if let File::Object(object) = file {
+            resolution.order.push(FileId(at as u32));
             object.local_base = symbols;
             object.sec_base = sections;
             symbols += object.first_global;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::error::Errors;
 use crate::link::{Link, Special};
-use crate::object::{SymId, vis};
+use crate::object::{SymId, is_c_identifier, vis};
 use crate::resolve::{Def, mention};
 
 /// Defines what the linker defines, where something refers to it and nothing else does.
@@ -105,16 +105,11 @@ fn define(link: &mut Link<'_>, id: SymId, special: Special) -> bool {
 fn c_identifier_sections<'a>(link: &Link<'a>) -> rustc_hash::FxHashSet<&'a [u8]> {
     let objects: Vec<_> = link.res.objects().map(|o| o.1).collect();
     let lists = objects.par_iter().map(|object| {
-        let mut found = Vec::new();
+        let mut found = rustc_hash::FxHashSet::default();
         for (index, section) in object.sections.iter().skip(1) {
             let name = object.section_name(index);
-            let first = name.first().copied().unwrap_or(0);
-            if (first.is_ascii_alphabetic() || first == b'_')
-                && section.flags & crate::format::elf::SHF_ALLOC != 0
-                && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
-                && !found.contains(&name)
-            {
-                found.push(name);
+            if section.flags & crate::format::elf::SHF_ALLOC != 0 && is_c_identifier(name) {
+                found.insert(name);
             }
         }
         found

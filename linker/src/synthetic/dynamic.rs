@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use super::hash::sysv_hash;
 use super::plan::{Plan, Tag, base_name};
 use super::versions::{Definition, Need, NeedVersion};
+use crate::error::{Error, ErrorKind, Errors};
 use crate::format::elf::*;
 use crate::layout::Made;
 use crate::link::{Link, attr};
@@ -40,7 +41,9 @@ impl Strings {
 }
 
 /// Plans everything that refers to `.dynstr`.
-pub fn plan(link: &mut Link<'_>) {
+///
+/// Errors: `undefined-version` if there are more versions than numbers for them.
+pub fn plan(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut plan = std::mem::take(&mut link.plan);
     let mut strings = Strings { bytes: vec![0], known: FxHashMap::default() };
     let mut tags = Vec::new();
@@ -69,15 +72,18 @@ pub fn plan(link: &mut Link<'_>) {
     }
     plan.dynsym_names =
         plan.dynsyms.iter().map(|&id| strings.push(base_name(link.res.names.get(id)))).collect();
-    plan_versions(link, &mut plan, &mut strings);
+    plan_definitions(link, &mut plan, &mut strings);
+    let versions = plan_needs(link, &mut plan, &mut strings);
     plan.dynstr = strings.bytes;
     link.plan = plan;
     plan_tags(link, tags);
-}
-
-fn plan_versions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
-    plan_definitions(link, plan, strings);
-    plan_needs(link, plan, strings);
+    match versions {
+        0..0x8000 => Ok(()),
+        _ => {
+            let text = format!("{versions} versions are more than symbols can have");
+            Err(Error::new(ErrorKind::UndefinedVersion, text).into())
+        }
+    }
 }
 
 /// What this module defines: the base entry, the script's nodes, versions that only symbols name.
@@ -109,10 +115,12 @@ fn plan_definitions(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
     }
 }
 
-/// What it needs of its libraries, and the version index of each dynamic symbol.
-fn plan_needs(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
-    let mut next = plan.verdefs.len().max(1) as u16 + 1;
+/// What it needs of its libraries, and the version index of each dynamic symbol; how many versions
+/// there are in all. Those past 15 bits have no number.
+fn plan_needs(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) -> usize {
+    let mut next = plan.verdefs.len().max(1) + 1;
     let mut needs: Vec<(FileId, Need)> = Vec::new();
+    let mut need_of: FxHashMap<FileId, usize> = FxHashMap::default();
     let mut known: FxHashMap<(FileId, u16), (u16, usize, usize)> = FxHashMap::default();
     let mut versym = Vec::with_capacity(plan.dynsyms.len());
     for &id in &plan.dynsyms {
@@ -124,7 +132,7 @@ fn plan_needs(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
         };
         let weak = link.res.mentions[id.i()] & mention::STRONG == 0;
         let (index, need, at) = *known.entry((file, version)).or_insert_with(|| {
-            let need = needs.iter().position(|n| n.0 == file).unwrap_or_else(|| {
+            let need = *need_of.entry(file).or_insert_with(|| {
                 let soname = link.res.shared(file).map_or(&[][..], |l| l.soname);
                 needs.push((file, Need { file: strings.add(soname), versions: Vec::new() }));
                 needs.len() - 1
@@ -133,11 +141,11 @@ fn plan_needs(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
             list.push(NeedVersion {
                 name: strings.add(text),
                 hash: sysv_hash(text),
-                index: next,
+                index: next as u16,
                 weak: true,
             });
             next += 1;
-            (next - 1, need, list.len() - 1)
+            ((next - 1) as u16, need, list.len() - 1)
         });
         needs[need].1.versions[at].weak &= weak;
         versym.push(index);
@@ -148,13 +156,14 @@ fn plan_needs(link: &Link<'_>, plan: &mut Plan, strings: &mut Strings) {
         let text: &[u8] = b"GLIBC_ABI_DT_RELR";
         if link.res.shared(*file).is_some_and(|l| l.versions.contains(&text)) {
             let (name, hash) = (strings.add(text), sysv_hash(text));
-            need.versions.push(NeedVersion { name, hash, index: next, weak: false });
+            need.versions.push(NeedVersion { name, hash, index: next as u16, weak: false });
             next += 1;
         }
     }
     needs.sort_by_key(|n| n.0);
     plan.verneeds = needs.into_iter().map(|n| n.1).collect();
     plan.versym = versym;
+    next
 }
 
 /// The library and version a dynamic symbol is bound to, if it has one.

@@ -5,6 +5,7 @@
 //! any more is R_*_NONE. Must not change a byte of any other section.
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
 use crate::arch::{Relax, What};
 use crate::format::elf::{SHF_ALLOC, SHF_INFO_LINK};
@@ -78,7 +79,8 @@ pub fn write(link: &Link<'_>, list: Vec<(u32, &mut [u8])>) {
         return;
     }
     let numbers = numbers(link);
-    let sections: Vec<&OutSec> = symtab::with_symbol(link).collect();
+    let sections: FxHashMap<u32, u32> =
+        symtab::with_symbol(link).zip(1..).map(|(out, at)| (out.shndx, at)).collect();
     list.into_par_iter().for_each(|(info, buf)| {
         let out = &link.outs[info as usize - 1];
         let mut writer = Writer { link, numbers: &numbers, sections: &sections, buf, at: 0 };
@@ -95,7 +97,8 @@ pub fn write(link: &Link<'_>, list: Vec<(u32, &mut [u8])>) {
 struct Writer<'l, 'a, 'b> {
     link: &'l Link<'a>,
     numbers: &'l [u32],
-    sections: &'l [&'l OutSec],
+    /// The number of each section's symbol.
+    sections: &'l FxHashMap<u32, u32>,
     buf: &'b mut [u8],
     at: usize,
 }
@@ -135,9 +138,8 @@ impl Writer<'_, '_, '_> {
         let address = link.section_address(sec, offset).or_else(start)?;
         let address = if whole { address } else { address.wrapping_add(reloc.addend as u64) };
         let home = crate::link::section_of(link, sec)?;
-        let at = self.sections.iter().position(|o| o.shndx == home + 1)?;
         let base = link.outs[home as usize].addr;
-        Some((at as u32 + 1, address.wrapping_sub(base) as i64))
+        Some((*self.sections.get(&(home + 1))?, address.wrapping_sub(base) as i64))
     }
 
     fn unwind(&mut self, out: &OutSec) {

@@ -173,8 +173,6 @@ pub struct Plan {
     pub packed: Vec<(crate::object::SecId, u64)>,
     /// See `packed`.
     pub packed_got: Vec<u32>,
-    /// Words `.relr.dyn` takes; found by layout.
-    pub relr_words: usize,
     /// Versions that an executable's symbols bring along, after the script's.
     pub extra_versions: Vec<Vec<u8>>,
     /// PLT entries carry landing marks (IBT).
@@ -346,6 +344,7 @@ fn plan_copies(link: &Link<'_>, plan: &mut Plan, asked: Vec<SymId>) {
         }
     }
     let mut sizes: FxHashMap<Made, u64> = FxHashMap::default();
+    let mut largest: FxHashMap<FileId, FxHashMap<(u64, Home), u64>> = FxHashMap::default();
     for id in asked {
         if plan.slots(id).copy != NONE {
             continue;
@@ -358,10 +357,16 @@ fn plan_copies(link: &Link<'_>, plan: &mut Plan, asked: Vec<SymId>) {
         let same = |s: &crate::object::Symbol| s.value == symbol.value && s.home == symbol.home;
         let mut ids = names.get(&(def.file(), symbol.value)).cloned().unwrap_or_default();
         ids.retain(|other| link.res.winner(*other).is_some_and(|s| same(&s)));
-        let aliases = library.defined.iter().map(|s| library.symbols.get(s.index)).filter(same);
-        let size = aliases.map(|s| s.size).max().unwrap_or(symbol.size);
-        let inside = |&(from, to): &(u64, u64)| from <= symbol.value && symbol.value < to;
-        let made = match library.read_only.iter().any(inside) {
+        let aliases = largest.entry(def.file()).or_insert_with(|| {
+            let mut sizes: FxHashMap<(u64, Home), u64> = FxHashMap::default();
+            for symbol in library.defined.iter().map(|s| library.symbols.get(s.index)) {
+                let size = sizes.entry((symbol.value, symbol.home)).or_default();
+                *size = symbol.size.max(*size);
+            }
+            sizes
+        });
+        let size = aliases.get(&(symbol.value, symbol.home)).copied().unwrap_or(symbol.size);
+        let made = match library.is_read_only(symbol.value) {
             true => Made::CopyRelro,
             false => Made::Copy,
         };
@@ -442,10 +447,4 @@ pub fn base_name(name: &[u8]) -> &[u8] {
         Some(at) if at > 0 => &name[..at],
         _ => name,
     }
-}
-
-/// Whether a symbol of the output has a place (and not a fixed value) in it.
-pub fn is_placed(link: &Link<'_>, id: SymId) -> bool {
-    link.attrs[id.i()] & (attr::ABSOLUTE | attr::IMPORT) == 0
-        && link.res.winner(id).is_none_or(|s| s.home != Home::Absolute)
 }

@@ -190,10 +190,11 @@ pub fn plan_properties(link: &mut Link<'_>) -> Result<(), crate::Errors> {
     let mut errors = Vec::new();
     let word = link.arch.word() as usize;
     let own = &link.arch.properties;
+    // Both lists are in file order.
+    let mut inputs = link.plan.property_inputs.iter().peekable();
     for (file, object) in link.res.objects() {
-        let inputs = link.plan.property_inputs.iter().filter(|m| m.file == file);
         let mut list = Vec::new();
-        for member in inputs {
+        while let Some(member) = inputs.next_if(|m| m.file == file) {
             match notes::parse(object.section_data(member.index), own.merge, word) {
                 Ok(mut found) => list.append(&mut found),
                 Err(m) => {

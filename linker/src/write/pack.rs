@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::{cut, run};
+use super::{Parts, cut, run};
 use crate::compress::{Method, compress};
 use crate::error::Errors;
 use crate::format::elf::{SHT_NOBITS, SHT_NOTE};
@@ -27,6 +27,7 @@ pub fn debug(link: &mut Link<'_>) -> Result<(), Errors> {
         CompressDebug::Zstd => Method::Zstd,
     };
     let shared = &*link;
+    let parts = Parts::new(shared);
     let packed: Vec<Packed> = (0..shared.outs.len())
         .into_par_iter()
         .filter(|&at| is_debug(&shared.outs[at]))
@@ -34,7 +35,7 @@ pub fn debug(link: &mut Link<'_>) -> Result<(), Errors> {
             let out = &shared.outs[at];
             let pack =
                 |plain: Vec<u8>| compress(&plain, method, out.align, shared.arch.word() as usize);
-            (at, contents(shared, out).map(pack))
+            (at, contents(shared, out, &parts).map(pack))
         })
         .collect();
     let mut errors = Vec::new();
@@ -61,10 +62,10 @@ fn is_debug(out: &OutSec) -> bool {
 }
 
 /// The section's final bytes.
-fn contents(link: &Link<'_>, out: &OutSec) -> Result<Vec<u8>, Errors> {
+fn contents(link: &Link<'_>, out: &OutSec, parts: &Parts) -> Result<Vec<u8>, Errors> {
     let mut bytes = vec![0; out.size as usize];
     let (mut tasks, mut merges) = (Vec::new(), Vec::new());
-    cut(link, out, &mut bytes, &mut tasks, &mut merges);
+    cut(link, out, parts, &mut bytes, &mut tasks, &mut merges);
     merges.into_par_iter().for_each(|(part, buf): (usize, &mut [u8])| {
         link.merges[part].merged.write(buf);
     });

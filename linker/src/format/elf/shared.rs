@@ -53,6 +53,12 @@ pub struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    /// Whether `address` can't be written to once the library is relocated.
+    pub fn is_read_only(&self, address: u64) -> bool {
+        let after = self.read_only.partition_point(|range| range.0 <= address);
+        after > 0 && address < self.read_only[after - 1].1
+    }
+
     /// The alignment a copy of `symbol` needs: its section's, as far as its address has it.
     pub fn align_of(&self, symbol: &Symbol) -> u64 {
         let section = match symbol.home {
@@ -186,10 +192,17 @@ fn read_only_ranges(data: &[u8], class: Class) -> Vec<(u64, u64)> {
     let at = class.header_offsets();
     let from = class.word_at(data, at.segments) as usize;
     let headers = data.get(from..).unwrap_or(&[]).chunks_exact(class.segment());
-    headers
+    let mut list: Vec<(u64, u64)> = headers
         .take(u16_at(data, at.segment_count).into())
         .map(|raw| class.segment_at(raw))
         .filter(|&(kind, flags, ..)| kind == PT_GNU_RELRO || (kind == PT_LOAD && flags & PF_W == 0))
         .map(|(_, _, from, _, size)| (from, from.saturating_add(size)))
-        .collect()
+        .collect();
+    list.sort_unstable();
+    list.dedup_by(|next, last| {
+        let joins = next.0 <= last.1;
+        last.1 = if joins { last.1.max(next.1) } else { last.1 };
+        joins
+    });
+    list
 }
