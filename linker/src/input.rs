@@ -3,9 +3,11 @@
 
 mod archive;
 mod demangle;
+mod expand;
 mod files;
 mod lex;
 mod load;
+mod made;
 mod pattern;
 mod script;
 #[cfg(test)]
@@ -20,6 +22,7 @@ use std::sync::Arc;
 pub use archive::{Archive, IndexEntry, Member};
 pub use files::{DiskFiles, MemoryFiles};
 pub use pattern::{Name, Pattern, PatternSet};
+pub use script::Said;
 pub use version::{Assignment, VersionMatcher, VersionNode, VersionScript};
 
 use crate::arch::Arch;
@@ -33,6 +36,12 @@ pub enum Data {
     Mapped(Arc<memmap2::Mmap>),
     /// A file in memory.
     Owned(Arc<[u8]>),
+}
+
+impl From<Vec<u8>> for Data {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(bytes.into())
+    }
 }
 
 impl std::ops::Deref for Data {
@@ -100,6 +109,8 @@ pub struct Inputs {
     pub emulation: Option<&'static Arch>,
     /// Every file opened, scripts and archives included, in order, each once.
     pub opened: Vec<PathBuf>,
+    /// What linker scripts among them say of the link as a whole.
+    pub said: Said,
     /// Warnings for people, in order.
     pub warnings: Vec<String>,
 }

@@ -44,6 +44,8 @@ pub use output::{Report, Sink, Stats};
 /// Errors: every error found by the phase that failed, sorted by file, section, offset.
 pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<Report, Errors> {
     let mut clock = Clock::default();
+    // Linker scripts among the inputs may say something of the whole.
+    let options = &*inputs.said.apply(options)?;
     let arch = machine(inputs, options)?;
     refuse_libraries(inputs, options)?;
     let bytes = inputs.list.iter().map(|input| input.bytes().len() as u64).sum();
@@ -152,7 +154,14 @@ fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Er
     }
     let emulation = inputs.emulation.or(options.emulation);
     let arch = emulation.or_else(|| arch::ARCHES.first().copied());
-    arch.ok_or_else(|| Error::new(ErrorKind::WrongMachine, "no machine is supported").into())
+    let arch =
+        arch.ok_or_else(|| Error::new(ErrorKind::WrongMachine, "no machine is supported"))?;
+    let page = options.z.max_page_size.unwrap_or(arch.page);
+    if let Some(base) = options.image_base.filter(|base| !base.is_multiple_of(page)) {
+        let text = format!("--image-base={base:#x}: not a multiple of the page size {page:#x}");
+        return Err(Error::new(ErrorKind::Usage, text).into());
+    }
+    Ok(arch)
 }
 
 fn candidates(inputs: &Inputs) -> Vec<resolve::Candidate<'_>> {

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use rustc_hash::FxHashSet;
 
+pub(crate) use expression::is_name;
 pub use expression::{Binary, Expression, Unary};
 pub use values::*;
 pub use zkeyword::Z;

@@ -13,6 +13,11 @@ use crate::{Error, ErrorKind};
 pub trait Sink {
     /// A zeroed buffer of exactly `len` bytes.
     fn allocate(&mut self, len: usize) -> io::Result<&mut [u8]>;
+
+    /// What people call it, if it has a name.
+    fn name(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Sink for Vec<u8> {
@@ -41,7 +46,14 @@ pub(crate) fn allocate(sink: &mut dyn Sink, size: u64, inputs: u64) -> crate::Re
         let text = format!("the output would have {size} bytes, out of proportion to its inputs");
         Error::new(ErrorKind::Usage, text)
     })?;
-    sink.allocate(size).map_err(|e| Error::new(ErrorKind::Io, format!("cannot write: {e}")))
+    let name = sink.name();
+    sink.allocate(size).map_err(|e| {
+        let error = Error::new(ErrorKind::Io, format!("cannot write: {e}"));
+        match name {
+            Some(name) => error.in_file(name),
+            None => error,
+        }
+    })
 }
 
 /// What a successful link has to say beside the image.

@@ -263,3 +263,109 @@ fn a_version_of_an_object_obeys_its_own_node() {
         assert_eq!(exports(&dir.join("out")), wanted, "{script}");
     }
 }
+
+#[test]
+fn binary_files_are_embedded() {
+    let dir = scratch("flags_binary");
+    fs::write(dir.join("da-ta.txt"), "hello").unwrap();
+    let text = "extern char _binary_da_ta_txt_start[], _binary_da_ta_txt_end[];\n\
+                int main(void) { return _binary_da_ta_txt_end - _binary_da_ta_txt_start != 5\n\
+                || _binary_da_ta_txt_start[4] != 'o'; }";
+    object(&dir, "m", text, &[]);
+    run(ld(&dir).args(["-r", "-b", "binary", "da-ta.txt", "-o", "d.o"]));
+    let gcc = || {
+        let mut gcc = super::driver("gcc");
+        gcc.current_dir(&dir).args(["m.o", "-o", "out"]);
+        gcc
+    };
+    run(gcc().arg("d.o"));
+    run(&mut command(dir.join("out")));
+    run(gcc().arg("-Wl,--format=binary,da-ta.txt,--format=default"));
+    run(&mut command(dir.join("out")));
+}
+
+#[test]
+fn just_symbols_gives_addresses() {
+    let dir = scratch("flags_just");
+    object(&dir, "a", "int x = 3; void _start(void) {}", &["-fno-pie"]);
+    object(&dir, "b", "extern int x; int *p = &x; void _start(void) {}", &["-fno-pie"]);
+    run(ld(&dir).args(["a.o", "-o", "base"]));
+    run(ld(&dir).args(["b.o", "-o", "out", "--just-symbols=base"]));
+    let images = ["base", "out"].map(|name| fs::read(dir.join(name)).unwrap());
+    assert_eq!(symbol(&images[1], "x"), (symbol(&images[0], "x").0, false));
+    let error = run_failing(ld(&dir).args(["b.o", "-o", "out", "--just-symbols=b.c"]));
+    assert!(error.contains("b.c: no ELF file with symbols"), "{error}");
+    // What is no file is a run path.
+    run(ld(&dir).args(["-shared", "-R", "/some/where", "-o", "out"]).arg(object(
+        &dir,
+        "c",
+        "int c;",
+        &["-fPIC"],
+    )));
+    assert!(run(command("readelf").arg("-d").arg(dir.join("out"))).contains("[/some/where]"));
+}
+
+#[test]
+fn scripts_among_the_inputs_say_more_than_files() {
+    let dir = scratch("flags_script");
+    object(
+        &dir,
+        "a",
+        "extern char s; char *f(void) { return &s; } int g(void) { return 1; }",
+        &["-fPIC"],
+    );
+    let script = "OUTPUT_FORMAT(elf64-x86-64) INPUT(a.o) ENTRY(g) s = f + 0x10;\n\
+                  VERSION { V { global: f; s; local: *; }; }";
+    fs::write(dir.join("a.ld"), script).unwrap();
+    run(ld(&dir).args(["-shared", "a.ld", "-o", "out"]));
+    assert_eq!(exports(&dir.join("out")), ["f", "s"]);
+    run(ld(&dir).args(["a.ld", "-o", "exe"]));
+    let image = fs::read(dir.join("exe")).unwrap();
+    assert_eq!(symbol(&image, "s").0, symbol(&image, "f").0 + 16);
+    assert_eq!(object::File::parse(&*image).unwrap().entry(), symbol(&image, "g").0);
+    for (script, text) in [
+        (
+            "OUTPUT_FORMAT(elf32-i386) INPUT(a.o)",
+            "a.ld: incompatible with elf_x86_64: OUTPUT_FORMAT(elf32-i386)",
+        ),
+        ("VERSION { V { global: f; }; ", "expected `}`"),
+        ("s = 1 +; INPUT(a.o)", "s: expected a value"),
+        ("PROVIDE(s = 1);", "PROVIDE is not supported"),
+        ("ENTRY(", "a symbol"),
+    ] {
+        fs::write(dir.join("a.ld"), script).unwrap();
+        let error = run_failing(ld(&dir).args(["-shared", "a.o", "a.ld", "-o", "none"]));
+        assert!(error.contains(text), "{script}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    // Found in a library directory, a script of another machine is passed over.
+    fs::create_dir(dir.join("other")).unwrap();
+    fs::create_dir(dir.join("right")).unwrap();
+    fs::write(dir.join("other/libq.so"), "OUTPUT_FORMAT(elf32-i386) INPUT(none.o)").unwrap();
+    fs::write(dir.join("right/libq.so"), "OUTPUT_FORMAT(elf64-x86-64) INPUT(a.o)").unwrap();
+    run(ld(&dir)
+        .args(["-shared", "a.o", "-Lother", "-Lright", "-lq", "-o", "out", "-z", "muldefs"]));
+}
+
+#[test]
+fn refusals_name_the_file_or_the_flag() {
+    let dir = scratch("flags_refusals");
+    object(&dir, "a", "int f(void) { return 1; }", &["-fPIC"]);
+    fs::write(dir.join("text"), "some text").unwrap();
+    run(command("ar").current_dir(&dir).args(["rc", "lib.a", "a.o", "text"]));
+    for (args, text) in [
+        (&["a.o", "-o", "no/where/out"][..], "no/where/out: cannot write"),
+        (&["a.o", "-o", "."], ".: cannot write: is a directory"),
+        (
+            &["--whole-archive", "lib.a", "-o", "out"],
+            "lib.a(text): archive member is not an object",
+        ),
+        (&["a.o", "-o", "out", "--image-base=0x123"], "--image-base=0x123: not a multiple"),
+        (&["a.o", "-o", "out", "--wrap="], "--wrap needs a symbol"),
+    ] {
+        let error = run_failing(ld(&dir).arg("-shared").args(args));
+        assert!(error.contains(text), "{args:?}: {error}");
+        assert!(!dir.join("out").exists());
+    }
+    run(ld(&dir).args(["-shared", "-u", "f", "lib.a", "-o", "out"]));
+}

@@ -25,6 +25,7 @@ pub(super) enum Dialect {
 
 /// A cursor over the tokens of one file.
 pub(super) struct Lexer<'a> {
+    text: &'a str,
     tokens: Vec<Token<'a>>,
     next: usize,
     file: &'a str,
@@ -38,7 +39,7 @@ impl<'a> Lexer<'a> {
             bad(file, error.valid_up_to(), "not a script: it is not UTF-8 text".into())
         })?;
         let tokens = split(text, file, dialect)?;
-        Ok(Self { tokens, next: 0, file, end: text.len() })
+        Ok(Self { text, tokens, next: 0, file, end: text.len() })
     }
 
     /// The token the cursor stands on.
@@ -83,6 +84,42 @@ impl<'a> Lexer<'a> {
                 Ok(token)
             }
             _ => Err(self.unexpected(what)),
+        }
+    }
+
+    /// Takes everything up to the mark `text`, and that.
+    pub(super) fn skip_to(&mut self, text: &str) -> Result<()> {
+        while !self.eat(text) {
+            if self.take().is_none() {
+                return self.expect(text);
+            }
+        }
+        Ok(())
+    }
+
+    /// The text from `first`, a token that has been taken, up to the next `;`.
+    pub(super) fn statement(&self, first: Token<'a>) -> Option<&'a str> {
+        let rest = &self.tokens[self.next..];
+        let end = rest.iter().find(|t| !t.quoted && t.text == ";")?.offset;
+        self.text.get(first.offset..end)
+    }
+
+    /// Takes a block in braces; the text inside.
+    pub(super) fn block(&mut self) -> Result<&'a str> {
+        let start = self.peek().map_or(self.end, |t| t.offset + 1);
+        self.expect("{")?;
+        let mut depth = 1;
+        loop {
+            let Some(token) = self.take() else { return Err(self.unexpected("`}`")) };
+            match token.text {
+                _ if token.quoted => {}
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(self.text.get(start..token.offset).unwrap_or_default());
+            }
         }
     }
 

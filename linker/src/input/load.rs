@@ -8,15 +8,14 @@ use object::elf;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::script::{NOT_RECOGNIZED, Script};
-use super::{Archive, Data, Files, Input, InputKind, Inputs, archive};
+use super::expand::is_format;
+use super::script::{Said, Script};
+use super::{Data, Files, Input, InputKind, Inputs, archive, made};
 use crate::arch::{ARCHES, Arch};
 use crate::format::elf::class::Class;
 use crate::options::{InputArg, Named, State};
 use crate::{Error, ErrorKind, Errors, Options, Result};
 
-/// Scripts within scripts.
-const MAX_SCRIPTS: usize = 16;
 /// From here on, files are opened by several threads.
 const PARALLEL_FROM: usize = 32;
 
@@ -64,18 +63,19 @@ struct Unit {
 }
 
 /// What [`load`] has at hand in every step.
-struct Loader<'a> {
-    options: &'a Options,
-    files: &'a dyn Files,
+pub(super) struct Loader<'a> {
+    pub(super) options: &'a Options,
+    pub(super) files: &'a dyn Files,
     /// The machine to skip other machines' libraries for, if it is known beforehand.
-    emulation: Option<&'static Arch>,
+    pub(super) emulation: Option<&'static Arch>,
 }
 
 /// What one argument brought.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     units: Vec<Unit>,
-    opened: Vec<PathBuf>,
+    pub(super) opened: Vec<PathBuf>,
+    pub(super) said: Said,
     warnings: Vec<String>,
 }
 
@@ -101,6 +101,9 @@ pub(super) fn load(options: &Options, files: &dyn Files) -> Result<Inputs, Error
             Ok(found) => {
                 units.extend(found.units);
                 inputs.warnings.extend(found.warnings);
+                if let Err(error) = inputs.said.append(found.said, "linker scripts") {
+                    errors.push(error);
+                }
                 let new = found.opened.into_iter().filter(|path| opened.insert(path.clone()));
                 inputs.opened.extend(new);
             }
@@ -176,7 +179,7 @@ fn wrong_machine(ident: Ident, wanted: Option<&Arch>) -> Error {
     Error::new(ErrorKind::WrongMachine, text)
 }
 
-fn os_error(error: &io::Error, path: &Path) -> Error {
+pub(super) fn os_error(error: &io::Error, path: &Path) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::MissingFile,
         _ => ErrorKind::Io,
@@ -184,8 +187,18 @@ fn os_error(error: &io::Error, path: &Path) -> Error {
     Error::new(kind, format!("cannot open: {error}")).in_file(path.display().to_string())
 }
 
-fn bad_input(name: &str, text: &str) -> Error {
+pub(super) fn bad_input(name: &str, text: &str) -> Error {
     Error::new(ErrorKind::BadInput, text).in_file(name)
+}
+
+/// Whether `data` is an ELF file or a linker script for another machine than `arch`.
+fn is_other(data: &[u8], arch: &Arch) -> bool {
+    if let Some(ident) = Ident::read(data) {
+        return !ident.is_for(arch);
+    }
+    let is_script = !archive::is_archive(data) && !data.starts_with(&elf::ELFMAG);
+    let script = if is_script { Script::parse(data, "").ok() } else { None };
+    script.and_then(|s| s.format).is_some_and(|format| !is_format(&format, arch))
 }
 
 impl Loader<'_> {
@@ -203,6 +216,14 @@ impl Loader<'_> {
                 let data = self.files.open(path).map_err(|error| os_error(&error, path))?;
                 self.file(path.clone(), data, arg.state, None, 0, found)
             }
+            Named::Symbols(path) => {
+                let data = self.files.open(path).map_err(|error| os_error(&error, path))?;
+                let name = path.display().to_string();
+                let object = made::symbols(&data, &name, self.arch()?)?;
+                found.opened.push(path.clone());
+                found.units.push(self.object(path.clone(), object.into(), arg.state, None));
+                Ok(())
+            }
             Named::Library(name) => self.library(name, arg.state, 0, found),
             Named::Exact(name) => {
                 let (path, data) =
@@ -217,7 +238,13 @@ impl Loader<'_> {
         }
     }
 
-    fn library(&self, name: &str, state: State, depth: usize, found: &mut Found) -> Result<()> {
+    pub(super) fn library(
+        &self,
+        name: &str,
+        state: State,
+        depth: usize,
+        found: &mut Found,
+    ) -> Result<()> {
         let shared = format!("lib{name}.so");
         let archive = format!("lib{name}.a");
         let names = if state.prefer_static { vec![archive] } else { vec![shared, archive] };
@@ -234,10 +261,7 @@ impl Loader<'_> {
             for name in names {
                 let path = dir.join(name);
                 let Ok(data) = self.files.open(&path) else { continue };
-                let other = self
-                    .emulation
-                    .is_some_and(|e| Ident::read(&data).is_some_and(|ident| !ident.is_for(e)));
-                if other {
+                if self.emulation.is_some_and(|arch| is_other(&data, arch)) {
                     let text = format!("skipping incompatible {}", path.display());
                     found.warnings.push(text);
                     continue;
@@ -249,7 +273,7 @@ impl Loader<'_> {
     }
 
     /// Takes a file for what its content is.
-    fn file(
+    pub(super) fn file(
         &self,
         path: PathBuf,
         data: Data,
@@ -260,162 +284,57 @@ impl Loader<'_> {
     ) -> Result<()> {
         found.opened.push(path.clone());
         let name = path.display().to_string();
+        if state.binary {
+            let object = made::binary(&data, &name, self.arch()?)?;
+            found.units.push(self.object(path, object.into(), state, None));
+            return Ok(());
+        }
         if archive::is_archive(&data) {
             let inputs = self.archive(&path, &name, &data, state, found)?;
             found.units.push(Unit { path, is_archive: true, inputs });
             return Ok(());
         }
         match sniff(&data, &name)? {
-            Some(kind) => {
-                let input = Input {
-                    needed: needed.unwrap_or(&name).to_owned(),
-                    name,
-                    path: path.clone(),
-                    kind,
-                    state,
-                    lazy: kind == InputKind::Object && state.lazy_objects,
-                    archive: None,
-                    hidden: false,
-                    range: 0..data.len(),
-                    data,
-                };
-                found.units.push(Unit { path, is_archive: false, inputs: vec![input] });
-                Ok(())
+            Some(InputKind::Object) => found.units.push(self.object(path, data, state, needed)),
+            Some(InputKind::Shared) => {
+                let mut unit = self.object(path, data, state, needed);
+                for input in &mut unit.inputs {
+                    (input.kind, input.lazy) = (InputKind::Shared, false);
+                }
+                found.units.push(unit);
             }
-            None => self.script(&path, &name, &data, state, depth, found),
-        }
-    }
-
-    fn script(
-        &self,
-        path: &Path,
-        name: &str,
-        data: &[u8],
-        state: State,
-        depth: usize,
-        found: &mut Found,
-    ) -> Result<()> {
-        let binary = |b: &u8| (*b < b' ' && !b.is_ascii_whitespace()) || *b == 0x7f;
-        if data.iter().take(4096).any(binary) {
-            return Err(bad_input(name, NOT_RECOGNIZED));
-        }
-        let script = Script::parse(data, name)?;
-        if depth == MAX_SCRIPTS {
-            let text = "linker scripts are nested too deeply";
-            return Err(Error::new(ErrorKind::BadScript, text).in_file(name));
-        }
-        for input in script.inputs {
-            let state = State { as_needed: state.as_needed || input.as_needed, ..state };
-            if let Some(library) = input.name.strip_prefix("-l") {
-                self.library(library, state, depth + 1, found)
-                    .map_err(|error| error.in_file(name))?;
-                continue;
-            }
-            let dirs = &script.search_dirs;
-            let (path, data) = self.find_for_script(&input.name, path, dirs).ok_or_else(|| {
-                let text = format!("cannot find {} named by the script", input.name);
-                Error::new(ErrorKind::MissingFile, text).in_file(name)
-            })?;
-            let bare = !input.name.contains('/');
-            self.file(path, data, state, bare.then_some(&input.name), depth + 1, found)?;
+            None => self.script(&path, &name, &data, state, depth, found)?,
         }
         Ok(())
     }
 
-    /// A file named by the script at `script`: absolute names lie in the sysroot if the script
-    /// does; bare ones are tried here, in the library directories, and beside the script.
-    fn find_for_script(
-        &self,
-        name: &str,
-        script: &Path,
-        search_dirs: &[String],
-    ) -> Option<(PathBuf, Data)> {
-        let root = self.options.sysroot.as_deref();
-        let mut tries = Vec::new();
-        if let Some(rest) = name.strip_prefix('=').or_else(|| name.strip_prefix("$SYSROOT")) {
-            let root = root.unwrap_or(Path::new("/"));
-            tries.push(root.join(rest.trim_start_matches('/')));
-        } else if name.starts_with('/') {
-            if let Some(root) = root.filter(|root| script.starts_with(root)) {
-                tries.push(root.join(name.trim_start_matches('/')));
-            }
-            tries.push(PathBuf::from(name));
-        } else {
-            tries.push(PathBuf::from(name));
-            tries.extend(self.options.library_dirs.iter().map(|dir| dir.join(name)));
-            tries.extend(search_dirs.iter().map(|dir| Path::new(dir).join(name)));
-            tries.extend(script.parent().map(|dir| dir.join(name)));
-        }
-        tries.into_iter().find_map(|path| {
-            let data = self.files.open(&path).ok()?;
-            Some((path, data))
-        })
+    /// One file that is an object.
+    fn object(&self, path: PathBuf, data: Data, state: State, needed: Option<&str>) -> Unit {
+        let name = path.display().to_string();
+        let input = Input {
+            needed: needed.unwrap_or(&name).to_owned(),
+            name,
+            path: path.clone(),
+            kind: InputKind::Object,
+            state,
+            lazy: state.lazy_objects,
+            archive: None,
+            hidden: false,
+            range: 0..data.len(),
+            data,
+        };
+        Unit { path, is_archive: false, inputs: vec![input] }
     }
 
-    fn archive(
-        &self,
-        path: &Path,
-        name: &str,
-        data: &Data,
-        state: State,
-        found: &mut Found,
-    ) -> Result<Vec<Input>> {
-        let archive = Archive::parse(data, name)?;
-        let file_name = path.file_name().map(|n| n.to_string_lossy());
-        let hidden = self
-            .options
-            .exclude_libs
-            .iter()
-            .any(|lib| lib == "ALL" || Some(lib.as_str()) == file_name.as_deref());
-        let mut inputs = Vec::with_capacity(archive.members.len());
-        for member in &archive.members {
-            let member_name = String::from_utf8_lossy(member.name);
-            let display = format!("{name}({member_name})");
-            let (data, range) = if archive.is_thin {
-                let path = path.parent().unwrap_or(Path::new("")).join(&*member_name);
-                let data = self.files.open(&path).map_err(|error| {
-                    let error = os_error(&error, &path);
-                    Error::new(error.kind(), format!("{}: {}", path.display(), error.text()))
-                        .in_file(&display)
-                })?;
-                found.opened.push(path);
-                if data.starts_with(b"!<") {
-                    let text = "a thin archive's member is an archive";
-                    return Err(Error::new(ErrorKind::BadInput, text).in_file(&display));
-                }
-                let len = data.len();
-                (data, 0..len)
-            } else {
-                (data.clone(), member.range.clone())
-            };
-            // Archives hold other things too: rustc's metadata, notes, text. An index would not
-            // name them either.
-            if !data[range.clone()].starts_with(&elf::ELFMAG) {
-                continue;
-            }
-            let kind = sniff(&data[range.clone()], &display)?;
-            if kind != Some(InputKind::Object) {
-                continue;
-            }
-            inputs.push(Input {
-                name: display,
-                path: path.to_owned(),
-                kind: InputKind::Object,
-                state,
-                lazy: !state.whole_archive,
-                archive: None,
-                hidden,
-                needed: String::new(),
-                data,
-                range,
-            });
-        }
-        Ok(inputs)
+    /// The machine that objects made here are for.
+    fn arch(&self) -> Result<&'static Arch> {
+        let arch = self.emulation.or_else(|| ARCHES.first().copied());
+        arch.ok_or_else(|| Error::new(ErrorKind::WrongMachine, "no machine is supported"))
     }
 }
 
 /// What `bytes` are; `None` for what may be a script.
-fn sniff(bytes: &[u8], name: &str) -> Result<Option<InputKind>> {
+pub(super) fn sniff(bytes: &[u8], name: &str) -> Result<Option<InputKind>> {
     if bytes.is_empty() {
         return Err(bad_input(name, "file is empty"));
     }

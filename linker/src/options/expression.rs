@@ -198,7 +198,7 @@ impl Expression {
 }
 
 /// Whether `text` can be a symbol's name here.
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let first = |c: char| c.is_alphabetic() || "_.$@?".contains(c);
     text.starts_with(first) && text.chars().all(is_name_char) && text != "."
 }

@@ -176,19 +176,23 @@ static ROWS: &[Row] = &[
     row(&["copy-dt-needed-entries", "add-needed"], No, "", refuse!("--copy-dt-needed-entries is not supported; name the libraries")),
     // What libraries need is for the loader only.
     row(&["no-copy-dt-needed-entries", "no-add-needed"], No, "", |_, _| Ok(())),
-    row(&["b", "format"], Needed("FORMAT"), "", |_, v| match v {
-        v if is_format(v) => Ok(()),
-        _ => Err(usage(format!("--format={v}: only ELF inputs are read"))),
+    row(&["b", "format"], Needed("FORMAT"), "binary: embed the files that follow; elf: link them (default)", |p, v| {
+        p.state.binary = match v {
+            "binary" => true,
+            _ if is_format(v) => false,
+            _ => return Err(usage(format!("--format={v}: only ELF and binary inputs are read"))),
+        };
+        Ok(())
     }),
     row(&["T", "script", "default-script", "dT"], Needed("FILE"), "", refuse!("-T: linker scripts that place sections are not supported")),
     row(&["c", "mri-script"], Needed("FILE"), "", refuse!("-c: MRI scripts are not supported")),
-    row(&["R", "just-symbols"], Needed("FILE"), "", |p, v| {
-        // A directory means -rpath, as in GNU ld; that is the only use left.
-        if v.contains('/') && !v.ends_with(".o") {
-            add_rpath(p, v);
-            return Ok(());
+    row(&["R", "just-symbols"], Needed("FILE"), "Take the values of FILE's symbols only; of a directory, -rpath", |p, v| {
+        // What is no file is a run path, as in GNU ld.
+        match p.read(v) {
+            Ok(_) => p.input(Named::Symbols(v.into())),
+            Err(_) => add_rpath(p, v),
         }
-        Err(usage(format!("-R {v}: taking symbols only is not supported")))
+        Ok(())
     }),
 
     // Symbols.
@@ -207,7 +211,13 @@ static ROWS: &[Row] = &[
         Ok(())
     }),
     row(&["defsym"], Needed("NAME=VALUE"), "Define NAME as a number, a symbol, or an expression of them", |p, v| p.defsym(v)),
-    row(&["wrap"], Needed("SYMBOL"), "References go to __wrap_SYMBOL, __real_SYMBOL to SYMBOL", push!(wrap)),
+    row(&["wrap"], Needed("SYMBOL"), "References go to __wrap_SYMBOL, __real_SYMBOL to SYMBOL", |p, v| {
+        if v.is_empty() {
+            return Err(usage("--wrap needs a symbol".into()));
+        }
+        p.options.wrap.push(v.into());
+        Ok(())
+    }),
     row(&["y", "trace-symbol"], Needed("SYMBOL"), "Say which files mention SYMBOL", push!(trace_symbols)),
     row(&["allow-multiple-definition"], No, "The first of several definitions wins", set!(allow_multiple_definition = true)),
     row(&["no-allow-multiple-definition"], No, "Several definitions are errors (default)", set!(allow_multiple_definition = false)),

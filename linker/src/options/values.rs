@@ -58,6 +58,8 @@ pub enum Named {
     Library(String),
     /// `-l:NAME`: exactly that name, in the library directories.
     Exact(String),
+    /// `--just-symbols`: the file at this path, of which only the symbols' values count.
+    Symbols(PathBuf),
 }
 
 /// The positional state.
@@ -71,6 +73,8 @@ pub struct State {
     pub prefer_static: bool,
     /// Between `--start-lib` and `--end-lib`: objects count as archive members.
     pub lazy_objects: bool,
+    /// `--format=binary`: files are bytes to embed, whatever is in them.
+    pub binary: bool,
 }
 
 /// `--defsym NAME=VALUE`.

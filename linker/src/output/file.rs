@@ -62,6 +62,10 @@ impl FileSink {
 }
 
 impl Sink for FileSink {
+    fn name(&self) -> Option<String> {
+        Some(self.path.display().to_string())
+    }
+
     fn allocate(&mut self, len: usize) -> io::Result<&mut [u8]> {
         let special = is_special(&self.path)?;
         let unnamed = if special || len == 0 {
