@@ -44,7 +44,6 @@ pub use output::{Report, Sink, Stats};
 /// Errors: every error found by the phase that failed, sorted by file, section, offset.
 pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<Report, Errors> {
     let mut clock = Clock::default();
-    // Linker scripts among the inputs may say something of the whole.
     let options = &*inputs.said.apply(options)?;
     let arch = machine(inputs, options)?;
     refuse_libraries(inputs, options)?;
@@ -71,7 +70,6 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     symbols::classify(&mut link)?;
     symbols::choose_entry(&mut link)?;
     symbols::check_libraries(&link)?;
-    symbols::warn_undefined(&mut link);
     clock.lap("sections");
     // Unwind records of what is gone go too.
     synthetic::unwind::plan(&mut link)?;

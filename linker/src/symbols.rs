@@ -86,6 +86,7 @@ pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
         .collect();
     link.version_of = both.iter().map(|b| b.1).collect();
     link.attrs = both.iter().map(|b| b.0).chain(locals.into_iter().flatten()).collect();
+    warn_undefined(link);
     versions::check(link)
 }
 

@@ -113,17 +113,7 @@ impl Loader<'_> {
             let member_name = String::from_utf8_lossy(member.name);
             let display = format!("{name}({member_name})");
             let (data, range) = if archive.is_thin {
-                let path = path.parent().unwrap_or(Path::new("")).join(&*member_name);
-                let data = self.files.open(&path).map_err(|error| {
-                    let error = os_error(&error, &path);
-                    Error::new(error.kind(), format!("{}: {}", path.display(), error.text()))
-                        .in_file(&display)
-                })?;
-                found.opened.push(path);
-                if data.starts_with(b"!<") {
-                    let text = "a thin archive's member is an archive";
-                    return Err(Error::new(ErrorKind::BadInput, text).in_file(&display));
-                }
+                let data = self.thin_member(path, &member_name, &display, found)?;
                 let len = data.len();
                 (data, 0..len)
             } else {
@@ -156,5 +146,26 @@ impl Loader<'_> {
             });
         }
         Ok(inputs)
+    }
+
+    /// The file that `member` of the thin archive at `path` stands for.
+    fn thin_member(
+        &self,
+        path: &Path,
+        member: &str,
+        display: &str,
+        found: &mut Found,
+    ) -> Result<Data> {
+        let path = path.parent().unwrap_or(Path::new("")).join(member);
+        let data = self.files.open(&path).map_err(|error| {
+            let error = os_error(&error, &path);
+            Error::new(error.kind(), format!("{}: {}", path.display(), error.text()))
+                .in_file(display)
+        })?;
+        found.opened.push(path);
+        if data.starts_with(b"!<") {
+            return Err(bad_input(display, "a thin archive's member is an archive"));
+        }
+        Ok(data)
     }
 }
