@@ -3,13 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{base, command, compile, dash_b, driver, here, output, program, run, scratch, texts};
+use super::{base, command, compile, driver, here, output, prefix, program, run, scratch, texts};
 
 /// A cargo command whose links go to the linker under test, also where rustc would use its lld.
 fn cargo(target_dir: &Path) -> Command {
+    cargo_with(prefix(), target_dir)
+}
+
+/// The same, with the `ld` of the folder `prefix`.
+fn cargo_with(prefix: &Path, target_dir: &Path) -> Command {
     let mut command = command(env!("CARGO"));
-    let flags = ["-Clinker=gcc", "-Clinker-features=-lld", &format!("-Clink-arg={}", dash_b())]
-        .join("\x1f");
+    let flags =
+        ["-Clinker=gcc", "-Clinker-features=-lld", &format!("-Clink-arg=-B{}", prefix.display())]
+            .join("\x1f");
     command.env("CARGO_ENCODED_RUSTFLAGS", flags).env("CARGO_TARGET_DIR", target_dir);
     // What cargo sets for this test must not reach the build.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET").env_remove("RUSTC_WRAPPER");
@@ -37,20 +43,54 @@ fn a_cdylib_is_loaded_and_called() {
     }
 }
 
-/// Builds the linker and its tests with itself, runs the tests, then has the result link a program.
+/// Builds scold and its tests with itself, runs the tests, then has the result link a program.
 #[test]
 fn scold_links_itself() {
     let dir = base().join("self");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut tests = cargo(&dir);
-    tests.current_dir(root).args(["test", "--locked", "-p", "scold-linker"]);
-    let output = output(tests.args(["--lib", "--bins", "--", "--quiet"]));
+    let log = dir.join("links.log");
+    let logging = logging_prefix(&dir, &log);
+    let mut tests = cargo_with(&logging, &dir);
+    let output = output(tests.current_dir(root).args(["test", "--locked", "--workspace"]).args([
+        "--lib",
+        "--bins",
+        "--no-fail-fast",
+        "--",
+        "--quiet",
+    ]));
     let (stdout, stderr) = texts(&output);
     assert!(output.status.success(), "{stdout}{stderr}");
-    assert!(stdout.contains("test result: ok"), "{stdout}{stderr}");
-    run(cargo(&dir).current_dir(root).args(["build", "--locked", "--bin", "scold"]));
+    let passed: usize = stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. ")?.split_once(" passed"))
+        .map(|(count, _)| count.parse::<usize>().expect("a number"))
+        .sum();
+    assert!(passed > 100, "only {passed} tests\n{stdout}");
+    run(cargo_with(&logging, &dir).current_dir(root).args(["build", "--locked", "--bin", "scold"]));
+    // The log is of all runs into this folder: cargo links again only what has changed.
+    let linked = std::fs::read_to_string(log).expect("a log of links");
+    for part in ["scold_linker-", "scold_diff-", "scold_fuzz-", "deps/scold-"] {
+        assert!(linked.contains(part), "{part} was not linked by the linker under test: {linked}");
+    }
     let second = linked_by(&dir.join("debug/scold"));
     assert_eq!(run(&mut command(second)), "123 123 8 0 1 0 =y\n42 3 0\nbye\n");
+}
+
+/// A folder for `-B` whose `ld` writes down where its output goes and calls the linker under test.
+fn logging_prefix(dir: &Path, log: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = dir.join("prefix");
+    std::fs::create_dir_all(&folder).expect("the prefix folder");
+    let linker = prefix().join("ld");
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" | grep -o -e '-o [^ ]*' >> '{}'\nexec '{}' \"$@\"\n",
+        log.display(),
+        linker.display()
+    );
+    let path = folder.join("ld");
+    std::fs::write(&path, script).expect("the script");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    folder
 }
 
 /// A program linked by the linker at `linker`.

@@ -186,7 +186,7 @@ impl Session<'_, '_> {
                     let next = answers.peek();
                     let wanted = next.filter(|((_, about), _)| matches!(about, About::Wanted));
                     let wanted = wanted.map(|(_, line)| **line);
-                    self.slot(*i, base, line, wanted);
+                    self.slot(request, *i, (base, line), wanted);
                 }
                 About::Own(i) => self.own(*i, base, line),
                 About::Close if line.parse().is_ok_and(|code: i32| code != 0) => {
@@ -257,7 +257,14 @@ impl Session<'_, '_> {
             || (said.contains(strange[0]) && !library)
     }
 
-    fn slot(&mut self, cell: usize, base: u64, line: &str, wanted: Option<&str>) {
+    /// What slot `cell` of the module loaded at `base` holds, by `line`; dlsym says `wanted`.
+    fn slot(
+        &mut self,
+        request: &Request,
+        cell: usize,
+        (base, line): (u64, &str),
+        wanted: Option<&str>,
+    ) {
         let Some(cell) = self.cells.get(cell).cloned() else { return };
         let moved = if self.module.image.moves { base } else { 0 };
         let (kind, value) = match &cell.content {
@@ -266,8 +273,9 @@ impl Session<'_, '_> {
             Content::Lookup { name, .. } if self.several_versions(name) => return,
             // Calls are never bound to an executable's own canonical PLT, which dlsym finds.
             Content::Lookup { name, .. } if self.canonical_plt(cell.address, name) => return,
-            Content::Lookup { addend, weak, .. } => match wanted.and_then(number) {
+            Content::Lookup { name, version, addend, weak, .. } => match wanted.and_then(number) {
                 Some(at) => ("lookup", Some(at.wrapping_add(*addend))),
+                None if version.is_none() && provided(request, name) => return,
                 None if *weak => ("weak lookup", Some(*addend)),
                 None => return,
             },
@@ -333,6 +341,18 @@ impl Session<'_, '_> {
             }
         }
     }
+}
+
+/// Whether a library of the link has `name`, with a version that isn't the default perhaps: glibc
+/// binds a relocation without a version to the oldest one, which dlsym doesn't find.
+fn provided(request: &Request, name: &str) -> bool {
+    let libraries = request.files.iter().filter(|file| file.bytes.get(16) == Some(&3));
+    let string = [b"\0", name.as_bytes(), b"\0"].concat();
+    libraries.map(|file| &file.bytes).any(|bytes| find(bytes, &string))
+}
+
+fn find(bytes: &[u8], string: &[u8]) -> bool {
+    bytes.windows(string.len()).any(|window| window == string)
 }
 
 /// A line that is a hexadecimal number.
