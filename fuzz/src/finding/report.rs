@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::{Finding, outcome_words, repro};
 use crate::case::Validity;
-use crate::text;
+use crate::{emit, text};
 
 /// The report.
 pub(super) fn markdown(finding: &Finding<'_>) -> String {
@@ -30,6 +30,9 @@ pub(super) fn markdown(finding: &Finding<'_>) -> String {
     text.push_str("\n## Input\n\n```text\n");
     text.push_str(&text::print(case));
     text.push_str("```\n");
+    text.push_str("\nAs assembler text (GNU as):\n\n```asm\n");
+    text.push_str(emit::asm::text(case, &finding.examined.request).trim_end());
+    text.push_str("\n```\n");
     if let Some(trial) = finding.examined.trials.iter().find(|t| linkers.contains(&t.linker.name()))
     {
         let args = trial.linker.command(&finding.examined.request);

@@ -83,6 +83,7 @@ fn a_wrong_output_is_shown_again() {
     let report = fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(report.contains("| `site.a.o:.data+0x10` | y\\|z | x |"), "{report}");
     assert!(report.contains("reloc 0x10 R_X86_64_64 f") && report.contains("GNU ld"), "{report}");
+    assert!(report.contains("\t.reloc ., R_X86_64_64, f"), "{report}");
     // A recorded output that is not what comes out: the script says that it can't tell.
     let script = fs::read_to_string(folder.join("repro.sh")).unwrap();
     let other = script.replace("= '", "= '1");
