@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
-use scold_diff::adapter::Outcome;
+use scold_diff::adapter::{Outcome, REFERENCE};
 
 use crate::campaign::{Examine as _, Found, Sighting};
 use crate::examine::Bench;
@@ -109,11 +109,13 @@ pub fn shrink(
     cancel: &AtomicBool,
 ) -> Reduced {
     let bench = narrow(bench, sighting);
+    // What the reference gets wrong as well on the way is another thing: the case has become invalid.
+    let strict = !sighting.linkers().any(|linker| linker == REFERENCE);
     let said = refusal(&bench, case, sighting);
     reduce(case, budget, &mut |candidate| {
         !cancel.load(Ordering::Relaxed)
             && !candidate.inputs.is_empty()
-            && shows(&bench, candidate, &sighting.signature)
+            && shows_only(&bench, candidate, &sighting.signature, strict)
             && (said.is_none() || said == refusal(&bench, candidate, sighting))
     })
 }
@@ -133,6 +135,13 @@ fn refusal(bench: &Bench, case: &Case, sighting: &Sighting) -> Option<String> {
     Some(said.lines().next()?.split_whitespace().filter(word).collect::<Vec<_>>().join(" "))
 }
 
+/// Whether `case` shows it and, where that is asked, nothing about the reference.
+fn shows_only(bench: &Bench, case: &Case, signature: &str, strict: bool) -> bool {
+    let sightings = bench.examine(case).sightings;
+    sightings.iter().any(|sighting| sighting.signature == signature)
+        && !(strict && sightings.iter().any(|s| s.linkers().any(|linker| linker == REFERENCE)))
+}
+
 /// Whether `case` shows a finding with this signature.
 pub fn shows(bench: &Bench, case: &Case, signature: &str) -> bool {
     bench.examine(case).sightings.iter().any(|sighting| sighting.signature == signature)
@@ -146,7 +155,8 @@ fn narrow(bench: &Bench, sighting: &Sighting) -> Bench {
         bench.oracles.retain(|o| oracle == "scold" || matches!(o.name(), "expected" | "agree"));
         return bench;
     }
-    let mut bench = bench.only(|name| sighting.linkers().any(|linker| linker == name));
+    let mut bench =
+        bench.only(|name| name == REFERENCE || sighting.linkers().any(|linker| linker == name));
     bench.oracles.retain(|o| o.name() == oracle);
     bench
 }

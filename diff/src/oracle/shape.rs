@@ -89,7 +89,14 @@ pub fn shape(
     wanted: Option<&Value>,
 ) -> String {
     let relocation = relocation.map(|r| format!(" {}", form(r))).unwrap_or_default();
-    let subject = format!("{}{relocation}", key.family.name());
+    let subject = match (key.family, found) {
+        // Which flag it is, and what a loader would stumble over, tells bugs apart.
+        (Family::Dynamic, Some(Value::Text(text))) if &*key.rest == "broken" => {
+            format!("dynamic.broken {}", words(text))
+        }
+        (Family::Dynamic, _) => key.to_string(),
+        _ => format!("{}{relocation}", key.family.name()),
+    };
     let change = match (found, wanted) {
         (Some(found), Some(wanted)) => change(found, wanted),
         // Links with and without an error differ in this one key.

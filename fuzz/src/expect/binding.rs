@@ -76,6 +76,11 @@ fn bind_definition(
     if !dynamic_table || !visible || !wanted {
         return Bound::default();
     }
+    if !on.library && !on.export_dynamic && !listed && link.is_hidden_version_only(id) {
+        // Only objects that ask for that version could mean it.
+        let name = sym.name.clone();
+        link.findings.name(&name, "a name that libraries only have in a hidden version", true);
+    }
     let Some(version) = version_of(link, script, id) else { return Bound::default() };
     let sym = &link.syms[id];
     let on = &link.world.on;
@@ -92,6 +97,20 @@ fn bind_definition(
         // bfd never binds unique symbols symbolically.
         let name = sym.name.clone();
         link.findings.name(&name, "-Bsymbolic and STB_GNU_UNIQUE", true);
+    }
+    let sym = &link.syms[id];
+    let functions = link.world.on.symbolic_functions && !link.world.on.symbolic;
+    if functions && matches!(sym.kind, SymbolKind::Notype | SymbolKind::Ifunc) {
+        // bfd binds everything but data, lld only STT_FUNC.
+        let name = sym.name.clone();
+        link.findings.name(&name, "-Bsymbolic-functions and what may be a function", true);
+    }
+    if let Winner::Alias(_) = sym.winner
+        && link.syms[link.follow(id)].visibility != Visibility::Default
+    {
+        // bfd gives the new name the visibility of the old one.
+        let name = sym.name.clone();
+        link.findings.name(&name, "--defsym of a name that is not visible", true);
     }
     Bound { exported: true, version, dynamic }
 }

@@ -21,6 +21,17 @@ pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
         // bfd keeps what __start_ names, lld's -z start-stop-gc does not.
         link.findings.everything("--gc-sections and __start_/__stop_ names", true);
     }
+    let dead_set = (0..link.world.files.len()).any(|file| {
+        let sections = &link.world.files[file].object.sections;
+        sections.iter().enumerate().any(|(section, it)| {
+            let dead = link.fates[file][section] == Fate::Live && !marker.live[file][section];
+            dead && it.flags.alloc && is_identifier(&it.name)
+        })
+    });
+    if dead_set {
+        // bfd and mold keep sections that __start_ could name.
+        link.findings.everything("--gc-sections and C identifiers", true);
+    }
     for (fates, live) in link.fates.iter_mut().zip(&marker.live) {
         for (fate, live) in fates.iter_mut().zip(live) {
             if *fate == Fate::Live && !live {

@@ -277,6 +277,10 @@ impl Sites<'_, '_> {
             }
         }
         let key = |name: &str| Key::new(Family::Dynamic, name);
+        if !on.pic && !self.needed.contains(&true) {
+            // Whether a program that needs none of its libraries is a dynamic one.
+            self.findings.policy(key("now"), "an executable that needs no library");
+        }
         if !on.library {
             self.findings.policy(key("symbolic"), "-Bsymbolic of an executable");
             self.findings.policy(key("nodelete"), "-z nodelete of an executable");

@@ -271,6 +271,14 @@ impl<'c> Link<'c> {
         }
     }
 
+    /// Whether libraries define this name only in versions that are not default ones.
+    pub(crate) fn is_hidden_version_only(&self, id: usize) -> bool {
+        let name = &self.syms[id].name;
+        let symbols = self.world.libraries.iter().flat_map(|library| &library.symbols);
+        let mut same = symbols.filter(|symbol| *symbol.name == **name).peekable();
+        same.peek().is_some() && same.all(|s| matches!(s.version, Some((_, false))))
+    }
+
     /// The symbol at the end of a chain of aliases.
     pub(crate) fn follow(&self, mut id: usize) -> usize {
         for _ in 0..8 {

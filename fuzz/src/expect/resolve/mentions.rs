@@ -157,6 +157,11 @@ impl<'c> Link<'c> {
                 };
                 let id = self.intern(Cow::Borrowed(&symbol.name), wanted);
                 self.syms[id].in_libraries = true;
+                let other = (symbol.kind == SymbolKind::Tls) != self.syms[id].tls;
+                if other && self.syms[id].in_objects {
+                    self.findings.may(ErrorClass::TlsMismatch);
+                    self.findings.everything("mentions that disagree about TLS", true);
+                }
                 if !default {
                     let id = self.intern(Cow::Borrowed(&symbol.name), None);
                     self.syms[id].in_libraries = true;

@@ -8,7 +8,7 @@ use scold_diff::model::{ErrorClass, Meaning};
 use super::super::amd64::{self, Form};
 use super::super::resolve::{Target, Winner};
 use super::{At, HIGHEST, LOWEST, Sites, Thing, open_key};
-use crate::case::{SymbolKind, SymbolRef};
+use crate::case::{Data, SymbolKind, SymbolRef};
 
 impl Sites<'_, '_> {
     /// `S + A`.
@@ -173,6 +173,8 @@ impl Sites<'_, '_> {
             Thing::Number(_) if pic => {
                 self.findings.may(ErrorClass::RelocDynamic);
                 self.findings.may(ErrorClass::RelocUnsupported);
+                self.findings.may(ErrorClass::RelocOverflow);
+                self.findings.may(ErrorClass::Other);
                 self.findings.open.push(open_key(key, "a call of a number in a movable image"));
             }
             Thing::Null(_) if pic => {
@@ -199,6 +201,12 @@ impl Sites<'_, '_> {
     pub(super) fn got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
         let addend = i128::from(at.reloc.addend);
         self.bounded(at, addend - HIGHEST, addend + HIGHEST)?;
+        if let (41, Thing::Number(value)) = (at.reloc.r_type, thing)
+            && value > 0xffff_ffff
+        {
+            // Loads and comparisons of 32 bits see half of it.
+            self.findings.open.push(open_key(key, "half of a wide number"));
+        }
         self.address(at, key, thing)
     }
 
@@ -264,6 +272,12 @@ impl Sites<'_, '_> {
             self.findings.everything("a TLS relocation of something else", false);
             return None;
         }
+        if is_large(at) {
+            // Only bfd and gold know these.
+            self.findings.may(ErrorClass::RelocUnsupported);
+            self.findings.may(ErrorClass::BadInput);
+            self.findings.may(ErrorClass::Other);
+        }
         if matches!(at.reloc.symbol, SymbolRef::Section(_)) {
             // lld and bfd look at the symbol's type, and a section symbol has none.
             self.findings.may(ErrorClass::RelocDynamic);
@@ -278,6 +292,9 @@ impl Sites<'_, '_> {
                 return None;
             }
             Form::TpOffset if on.library => {
+                // A word that the loader could fill, but that no compiler writes.
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.may(ErrorClass::RelocUnsupported);
                 self.static_tls = true;
                 self.word(at.section.flags.write);
             }
@@ -306,4 +323,14 @@ impl Sites<'_, '_> {
         let inner = self.address(at, key, thing)?;
         Some(Meaning::Tls(Box::new(inner)))
     }
+}
+
+/// Whether a TLSGD or TLSLD is in the sequence of the large model, with `movabs` after it.
+fn is_large(at: &At<'_>) -> bool {
+    let next = at.reloc.offset.checked_sub(at.section.start()).map(|offset| offset as usize + 4);
+    let code = match (&at.section.data, next) {
+        (Data::Bytes(data), Some(next)) => data.get(next..).unwrap_or_default(),
+        _ => &[],
+    };
+    matches!(at.reloc.r_type, 19 | 20) && code.starts_with(&[0x48, 0xb8])
 }
