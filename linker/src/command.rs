@@ -128,6 +128,17 @@ fn print(text: &str) -> u8 {
     0
 }
 
+/// Names come from files: what would break the line, or the terminal, is spelled out.
+fn one_line(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+        line
+    })
+}
+
 /// Prints on the standard error.
 struct Messages {
     /// Errors printed at most; 0 is all.
@@ -142,7 +153,7 @@ impl Messages {
         let mut err = io::stderr().lock();
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         for error in errors.iter().take(limit) {
-            let _ = writeln!(err, "ld.scold: error: {error}");
+            let _ = writeln!(err, "ld.scold: error: {}", one_line(&error.to_string()));
         }
         let rest = errors.iter().count().saturating_sub(limit);
         if rest > 0 {
@@ -153,7 +164,7 @@ impl Messages {
 
     fn warning(&self, text: &str) {
         if !self.silent {
-            let _ = writeln!(io::stderr(), "ld.scold: warning: {text}");
+            let _ = writeln!(io::stderr(), "ld.scold: warning: {}", one_line(text));
         }
     }
 }
@@ -166,6 +177,11 @@ mod tests {
     fn the_version_is_not_taken_for_an_old_linker() {
         assert!(VERSION.contains("GNU"), "libtool and configure look for it");
         assert!(!VERSION.starts_with("GNU ld "), "Go would take the version for that of GNU ld");
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(one_line("a\nb\u{1b}[31m: é"), "a\\nb\\u{1b}[31m: é");
     }
 
     #[cfg(unix)]

@@ -67,6 +67,13 @@ fn defsym_takes_expressions() {
         let text = file.section_by_name(".text").expect("text").address();
         assert_eq!(symbol(&image, "a"), (of(symbol(&image, "_start").0, text), true), "{value}");
     }
+    let chain = (1..50).map(|i| format!("--defsym=a{i}=a{}+1", i - 1));
+    run(ld(&dir)
+        .args(["a.o", "-o", "out", "--defsym=a0=_start"])
+        .args(chain)
+        .arg("--defsym=a=a49"));
+    let image = fs::read(dir.join("out")).unwrap();
+    assert_eq!(symbol(&image, "a").0, symbol(&image, "_start").0 + 49);
     for (value, wanted) in [
         ("nosuch", "undefined symbol: nosuch, in --defsym a"),
         ("a + 1", "undefined symbol: a, in --defsym a"),

@@ -37,7 +37,7 @@ pub(super) fn define(link: &mut Link<'_>) -> Result<(), Errors> {
                 errors.push(Error::new(ErrorKind::Usage, text));
                 continue;
             }
-            (_, Some((target, addend))) => Special::Alias(target, addend),
+            (_, Some((target, addend))) => alias_of(link, target, addend),
             (value, None) => Special::Computed {
                 defsym: at as u32,
                 is_address: is_address(link, value),
@@ -48,6 +48,15 @@ pub(super) fn define(link: &mut Link<'_>) -> Result<(), Errors> {
         link.specials.push(special);
     }
     Errors::collect(errors).map_or(Ok(()), Err)
+}
+
+/// `target` plus `addend`; what stands for another symbol is followed now, however long the chain.
+fn alias_of(link: &Link<'_>, target: SymId, addend: i64) -> Special {
+    match link.res.defs[target.i()].as_special().map(|at| &link.specials[at]) {
+        Some(Special::Alias(first, more)) => Special::Alias(*first, more.wrapping_add(addend)),
+        Some(Special::Absolute(value)) => Special::Absolute(value.wrapping_add_signed(addend)),
+        _ => Special::Alias(target, addend),
+    }
 }
 
 fn find(link: &Link<'_>, name: &str) -> Option<SymId> {
