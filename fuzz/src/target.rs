@@ -204,10 +204,15 @@ mod tests {
 
     /// libFuzzer mutates case texts too: what is malformed may be refused, and is no finding.
     #[test]
-    fn a_field_outside_of_its_section_is_no_finding() {
-        for (flags, r_type) in [("ax", "R_X86_64_PC32"), ("-", "R_X86_64_64")] {
-            let section = format!("section .s progbits {flags} align=1 marker");
-            let reloc = format!("reloc 0x12 {r_type} [.s] 0");
+    fn malformed_objects_are_no_findings() {
+        let rows = [
+            ("ax", 1, 0x12, "R_X86_64_PC32"),
+            ("-", 1, 0x12, "R_X86_64_64"),
+            ("aw", 3, 0x10, "R_X86_64_PC32"),
+        ];
+        for (flags, align, at, r_type) in rows {
+            let section = format!("section .s progbits {flags} align={align} marker");
+            let reloc = format!("reloc {at:#x} {r_type} [.s] 0");
             let object = format!("object a.o {{\n{section} {{\nhex 00 00 00 00\n{reloc}\n}}\n}}");
             let text = format!("case amd64-elf shared\n{object}\n");
             assert!(text::parse(&text).is_ok(), "{text}");

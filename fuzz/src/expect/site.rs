@@ -95,6 +95,10 @@ impl<'l, 'c> Sites<'l, 'c> {
     pub(crate) fn walk(&mut self) {
         for file in self.link.loaded() {
             for index in 0..self.labels[file].len() {
+                let align = self.link.section(file, index).align;
+                if align != 0 && !align.is_power_of_two() {
+                    self.malformed("an alignment that is no power of two");
+                }
                 if self.link.fates[file][index] != Fate::Live {
                     continue;
                 }
@@ -145,11 +149,16 @@ impl<'l, 'c> Sites<'l, 'c> {
         let end = reloc.offset.checked_add(row.width.into());
         let beyond = end.is_none_or(|end| end > section.size());
         if beyond {
-            self.findings.may(ErrorClass::BadInput);
-            self.findings.may(ErrorClass::Other);
-            self.findings.everything("a relocation outside of its section", false);
+            self.malformed("a relocation outside of its section");
         }
         beyond
+    }
+
+    /// No spec says what becomes of such an object.
+    fn malformed(&mut self, reason: &'static str) {
+        self.findings.may(ErrorClass::BadInput);
+        self.findings.may(ErrorClass::Other);
+        self.findings.everything(reason, false);
     }
 
     fn is_tls_call(&self, file: usize, reloc: &Reloc) -> bool {

@@ -33,6 +33,11 @@ pub(super) fn split(line: &str) -> std::result::Result<Vec<Word>, &'static str> 
             rest = rest[end..].trim_start();
         }
     }
+    // Names end at a NUL in every format; only a section's text may hold one.
+    let data = words.first().is_some_and(|word| word.text == "text" && !word.quoted);
+    if !data && words.iter().any(|word| word.bytes.contains(&0)) {
+        return Err("a name has a NUL");
+    }
     Ok(words)
 }
 
