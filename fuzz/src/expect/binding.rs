@@ -8,7 +8,7 @@ use scold_diff::Key;
 use scold_diff::model::{ErrorClass, Family};
 
 use super::resolve::{Link, Winner};
-use crate::case::{Binding, SymbolKind, VersionScript, Visibility};
+use crate::case::{Binding, SymbolKind, VersionNode, VersionScript, Visibility};
 
 /// How a name of the link appears to the loader.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -124,16 +124,28 @@ fn version_of(
     let sym = &link.syms[id];
     let version = match (sym.version, script) {
         (Some((version, default)), _) => {
-            let known = script.is_some_and(|s| s.nodes.iter().any(|node| node.name == version));
+            let nodes = script.map_or(&[][..], |script| &script.nodes);
+            let own = nodes.iter().find(|node| node.name == version);
             let bound = Some((Box::from(version), default));
-            if !known {
-                link.findings.may(ErrorClass::UndefinedVersion);
-                let name = sym.name.clone();
-                link.findings.name(&name, "a version that no script defines", true);
+            let name = sym.name.clone();
+            match own.map(|node| assign(std::slice::from_ref(node), &name)) {
+                None => {
+                    link.findings.may(ErrorClass::UndefinedVersion);
+                    link.findings.name(&name, "a version that no script defines", true);
+                }
+                // bfd and lld have it so, gold, mold and wild export it.
+                Some(Assigned::Local) if !default => {
+                    link.findings.name(&name, "NAME@V and what V itself makes local", true);
+                    return None;
+                }
+                Some(Assigned::Disputed) if !default => {
+                    link.findings.name(&name, "global and local globs that both match", false);
+                }
+                Some(_) => {}
             }
             bound
         }
-        (None, Some(script)) => match assign(script, &sym.name) {
+        (None, Some(script)) => match assign(&script.nodes, &sym.name) {
             Assigned::Local => return None,
             Assigned::Global(version) => version.map(|version| (Box::from(version), true)),
             Assigned::Disputed => {
@@ -165,9 +177,8 @@ enum Assigned<'c> {
 ///
 /// Exact names beat globs, later globs beat earlier ones, `*` comes last. Linkers disagree on a global
 /// glob against a local glob.
-fn assign<'c>(script: &'c VersionScript, name: &str) -> Assigned<'c> {
-    let version =
-        |node: &'c crate::case::VersionNode| (!node.name.is_empty()).then_some(&*node.name);
+fn assign<'c>(nodes: &'c [VersionNode], name: &str) -> Assigned<'c> {
+    let version = |node: &'c VersionNode| (!node.name.is_empty()).then_some(&*node.name);
     let has = |list: &[String], test: &dyn Fn(&str) -> bool| list.iter().any(|p| test(p));
     let tests: [&dyn Fn(&str) -> bool; 3] = [
         &|pattern| !is_glob(pattern) && pattern == name,
@@ -175,8 +186,8 @@ fn assign<'c>(script: &'c VersionScript, name: &str) -> Assigned<'c> {
         &|pattern| pattern == "*",
     ];
     for test in tests {
-        let global: Vec<_> = script.nodes.iter().filter(|n| has(&n.global, test)).collect();
-        let local = script.nodes.iter().any(|n| has(&n.local, test));
+        let global: Vec<_> = nodes.iter().filter(|n| has(&n.global, test)).collect();
+        let local = nodes.iter().any(|n| has(&n.local, test));
         match (global.last(), local) {
             (Some(_), true) => return Assigned::Disputed,
             (Some(node), false) => return Assigned::Global(version(node)),
