@@ -211,6 +211,12 @@ impl<'l, 'a> Marker<'l, 'a> {
         let entry = options.entry.as_deref().unwrap_or("_start");
         let names = [entry, options.init.as_str(), options.fini.as_str()];
         let asked = options.undefined.iter().chain(&options.require_defined).map(String::as_str);
+        let mut defined = Vec::new();
+        if options.kind == crate::options::OutputKind::Relocatable {
+            // What the object will define as another symbol.
+            options.defsyms.iter().for_each(|d| d.value.symbols(&mut |name| defined.push(name)));
+        }
+        let asked = asked.chain(defined);
         for name in names.into_iter().chain(asked) {
             if let Some(id) = self.link.res.find(name.as_bytes()) {
                 self.mark_symbol(id);

@@ -56,11 +56,11 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     let traced = trace::symbols(&res, &options.trace_symbols);
     let map = map::Map::new(&res, options);
     // No file joins the link below.
+    let mut link = link::Link::new(options, arch, res);
     if options.kind == options::OutputKind::Relocatable {
-        let report = relocatable::write(&res, options, arch, sink, bytes)?;
+        let report = relocatable::write(&mut link, sink, bytes)?;
         return Ok(map.finish("", Report { traced, ..report }));
     }
-    let mut link = link::Link::new(options, arch, res);
     symbols::define_specials(&mut link)?;
     // What nothing reaches is as if it had not been there.
     let removed = gc::collect(&mut link);

@@ -9,10 +9,11 @@ mod parts;
 mod symbols;
 
 use crate::arch::Arch;
-use crate::object::Object;
-use crate::options::Options;
-use crate::resolve::Resolution;
-use crate::{Errors, Report, Sink, output};
+use crate::link::Link;
+use crate::object::{Object, SymId};
+use crate::options::{Expression, Options};
+use crate::resolve::{Resolution, rank};
+use crate::{Error, ErrorKind, Errors, Report, Sink, output};
 
 /// A section of the output.
 #[derive(Debug)]
@@ -73,15 +74,12 @@ const NOWHERE: u32 = u32::MAX;
 /// Writes the object; `bytes` is the size of all inputs together.
 ///
 /// Errors: `bad-input` for malformed properties, `usage` for absurd sizes, `io`.
-pub fn write(
-    res: &Resolution<'_>,
-    options: &Options,
-    arch: &'static Arch,
-    sink: &mut dyn Sink,
-    bytes: u64,
-) -> Result<Report, Errors> {
+pub fn write(link: &mut Link<'_>, sink: &mut dyn Sink, bytes: u64) -> Result<Report, Errors> {
+    let removed = crate::gc::collect(link);
+    let (res, options, arch) = (&link.res, link.options, link.arch);
     let objects = res.objects().map(|(_, object)| object).collect();
     let places = vec![(NOWHERE, 0); res.section_count];
+    check_defsyms(res, options)?;
     let mut work =
         Work { res, options, arch, objects, parts: Vec::new(), groups: Vec::new(), places };
     parts::gather(&mut work)?;
@@ -89,7 +87,37 @@ pub fn write(
     let image = emit::plan(&mut work, table);
     let out = output::allocate(sink, image.size, bytes)?;
     emit::write(&work, &image, out);
-    Ok(Report::default())
+    Ok(Report { removed, ..Report::default() })
+}
+
+/// No address is known here: a `--defsym` can only be a number, or what an object defines in a section.
+///
+/// Errors: `usage`, `undefined-symbol`.
+fn check_defsyms(res: &Resolution<'_>, options: &Options) -> Result<(), Errors> {
+    let mut errors = Vec::new();
+    for (at, defsym) in options.defsyms.iter().enumerate() {
+        let earlier = |name: &str| options.defsyms[..at].iter().any(|d| d.name == name);
+        let error = match (&defsym.value, defsym.value.as_alias()) {
+            (Expression::Number(_), _) => continue,
+            (_, None) => {
+                let text = "with -r only a number or SYMBOL+NUMBER is known";
+                Error::new(ErrorKind::Usage, format!("--defsym {}: {text}", defsym.name))
+            }
+            (_, Some((target, _))) => {
+                let id = res.find(target.as_bytes());
+                let is_placed = |id: SymId| {
+                    res.defs[id.i()].is_local() && res.defs[id.i()].rank() != rank::COMMON
+                };
+                if earlier(target) || id.is_some_and(is_placed) {
+                    continue;
+                }
+                let text = format!("undefined symbol: {target}, in --defsym {}", defsym.name);
+                Error::new(ErrorKind::UndefinedSymbol, text)
+            }
+        };
+        errors.push(error);
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -376,3 +376,50 @@ fn refusals_name_the_file_or_the_flag() {
     }
     run(ld(&dir).args(["-shared", "-u", "f", "lib.a", "-o", "out"]));
 }
+
+#[test]
+fn objects_can_be_collected_wrapped_and_given_names() {
+    let dir = scratch("flags_relocatable");
+    let text = "extern int ext(void); int kept(void) { return 1; } int gone(void) { return ext(); }\n\
+                int root(void) { return kept(); } int other(void) { return ext(); } int gone_data = 1;";
+    object(&dir, "a", text, &["-g", "-ffunction-sections", "-fdata-sections"]);
+    object(&dir, "m", "extern int root(void); int main(void) { return root() - 1; }", &[]);
+    let link = |args: &[&str]| {
+        run(ld(&dir).args(["-r", "a.o", "-o", "r.o"]).args(args));
+        fs::read(dir.join("r.o")).unwrap()
+    };
+    let names = |image: &[u8]| -> Vec<String> {
+        let file = object::File::parse(image).unwrap();
+        let global = file.symbols().filter(|s| s.is_global() && s.is_definition());
+        let mut names: Vec<_> = global.map(|s| s.name().unwrap().to_owned()).collect();
+        names.sort_unstable();
+        names
+    };
+    let image = link(&["--gc-sections", "-u", "root"]);
+    assert_eq!(names(&image), ["kept", "root"]);
+    let file = object::File::parse(&*image).unwrap();
+    assert!(file.section_by_name(".text.gone").is_none());
+    run(super::driver("gcc").current_dir(&dir).args(["m.o", "r.o", "-o", "out"]));
+    run(&mut command(dir.join("out")));
+    let all = ["gone", "gone_data", "kept", "other", "root"];
+    assert_eq!(names(&link(&["--gc-sections", "--gc-keep-exported"])), all);
+    let image = link(&["--gc-sections", "-e", "root", "--defsym=alias=other+1"]);
+    assert_eq!(names(&image), ["alias", "kept", "other", "root"]);
+    let image = link(&["--wrap=ext"]);
+    let file = object::File::parse(&*image).unwrap();
+    let undefined: Vec<_> = file.symbols().filter(|s| s.is_undefined()).collect();
+    assert!(undefined.iter().any(|s| s.name() == Ok("__wrap_ext")));
+    assert!(!undefined.iter().any(|s| s.name() == Ok("ext")));
+    let image = link(&["--defsym=n=5", "--defsym=ext=kept", "--defsym=at=n+2"]);
+    assert_eq!((symbol(&image, "n"), symbol(&image, "at")), ((5, false), (7, false)));
+    assert_eq!(symbol(&image, "ext"), symbol(&image, "kept"));
+    run(ld(&dir).args(["-shared", "r.o", "-o", "out"]));
+    for (flag, text) in [
+        ("--defsym=x=nosuch", "undefined symbol: nosuch, in --defsym x"),
+        ("--defsym=x=kept*2", "--defsym x: with -r only a number"),
+        ("--gc-sections", "needs a root"),
+    ] {
+        let error = run_failing(ld(&dir).args(["-r", "a.o", "-o", "none", flag]));
+        assert!(error.contains(text), "{flag}: {error}");
+    }
+}

@@ -234,12 +234,15 @@ impl Parser<'_> {
     /// What would change an object's meaning and can't be had with `-r`.
     fn check_relocatable(&self) -> Result<()> {
         let options = &self.options;
-        let contradictions = [
-            (options.gc_sections, "--gc-sections"),
-            (options.define_common, "-d"),
-            (!options.defsyms.is_empty(), "--defsym"),
-            (!options.wrap.is_empty(), "--wrap"),
-        ];
+        let contradictions =
+            [(options.define_common, "-d"), (options.retain.is_some(), "--retain-symbols-file")];
+        let rooted = options.entry.is_some()
+            || options.gc_keep_exported
+            || !(options.undefined.is_empty() && options.require_defined.is_empty());
+        if options.gc_sections && !rooted {
+            let text = "-r --gc-sections needs a root: -e, -u or --gc-keep-exported";
+            return Err(usage(text.into()));
+        }
         match contradictions.iter().find(|c| c.0) {
             Some((_, name)) => Err(usage(format!("-r and {name} may not be used together"))),
             None => Ok(()),

@@ -279,9 +279,14 @@ fn scripts_are_read() {
 
 #[test]
 fn what_an_object_cannot_have_is_refused() {
-    for flag in ["--gc-sections", "-d", "--defsym=a=1", "--wrap=f"] {
+    for flag in ["-d", "--retain-symbols-file=list"] {
         let args: Vec<String> = ["-r", flag, "a.o"].map(String::from).to_vec();
-        let error = Options::parse(&args, &crate::MemoryFiles::default()).unwrap_err();
+        let files: MemoryFiles = [("list", "a".as_bytes())].into_iter().collect();
+        let error = Options::parse(&args, &files).unwrap_err();
         assert!(error.to_string().contains("may not be used together"), "{flag}: {error}");
+    }
+    assert!(fails("-r --gc-sections a.o").1.contains("needs a root"));
+    for root in ["-e f", "-u f", "--require-defined=f", "--gc-keep-exported"] {
+        assert!(parse(&format!("-r --gc-sections {root} a.o")).gc_sections);
     }
 }

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{NOWHERE, Work};
 use crate::object::{Home, Object, SymId, bind, kind, vis};
-use crate::options::{Discard, Strip};
+use crate::options::{Discard, Expression, Strip};
 use crate::resolve::mention;
 
 /// Where an output symbol is.
@@ -99,14 +99,63 @@ pub(super) fn collect<'w>(work: &Work<'w, '_>) -> Table<'w> {
     let locals = symbols.len();
     let mut global_numbers = FxHashMap::default();
     for &object in &work.objects {
-        for &id in &object.globals {
+        for &id in object.globals.iter().filter(|&&id| !is_collected(work, id)) {
             global_numbers.entry(id).or_insert_with(|| {
                 symbols.push(global(work, id));
                 symbols.len() as u32
             });
         }
     }
+    for (id, symbol) in defsyms(work) {
+        match global_numbers.get(&id) {
+            Some(&number) => symbols[number as usize - 1] = symbol,
+            None => {
+                symbols.push(symbol);
+                global_numbers.insert(id, symbols.len() as u32);
+            }
+        }
+    }
     Table { symbols, locals, local_numbers, global_numbers }
+}
+
+/// Whether `--gc-sections` took the section that `id` is in.
+fn is_collected(work: &Work<'_, '_>, id: SymId) -> bool {
+    let def = work.res.defs[id.i()];
+    let (Some(symbol), Some(object)) = (work.res.winner(id), work.res.object(def.file())) else {
+        return false;
+    };
+    let gone = |s: u32| work.places[object.sec(s).i()].0 == NOWHERE;
+    work.options.gc_sections && matches!(symbol.home, Home::Section(s) if s != 0 && gone(s))
+}
+
+/// What `--defsym` defines: numbers, and other symbols' places. Each sees the earlier ones.
+fn defsyms<'w>(work: &Work<'w, '_>) -> Vec<(SymId, OutSymbol<'w>)> {
+    let mut list: Vec<(SymId, OutSymbol<'w>)> = Vec::new();
+    for defsym in &work.options.defsyms {
+        let Some(id) = work.res.find(defsym.name.as_bytes()) else { continue };
+        let name = work.res.names.get(id);
+        let mut symbol = OutSymbol {
+            name,
+            version: None,
+            value: 0,
+            size: 0,
+            place: Place::Absolute,
+            bind: bind::GLOBAL,
+            kind: kind::NOTYPE,
+            vis: work.res.visibility[id.i()],
+        };
+        if let Expression::Number(value) = defsym.value {
+            symbol.value = value;
+        } else if let Some((target, addend)) = defsym.value.as_alias() {
+            let Some(target) = work.res.find(target.as_bytes()) else { continue };
+            let known = list.iter().rev().find(|d| d.0 == target).map(|d| d.1.clone());
+            let of = known.unwrap_or_else(|| global(work, target));
+            (symbol.place, symbol.kind) = (of.place, of.kind);
+            symbol.value = of.value.wrapping_add_signed(addend);
+        }
+        list.push((id, symbol));
+    }
+    list
 }
 
 /// Local symbols that relocations and groups name, if any could be dropped.
