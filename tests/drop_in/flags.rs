@@ -423,3 +423,49 @@ fn objects_can_be_collected_wrapped_and_given_names() {
         assert!(error.contains(text), "{flag}: {error}");
     }
 }
+
+#[test]
+fn segments_lie_as_asked_and_programs_run() {
+    let dir = scratch("flags_segments");
+    let text = "static int (*const t[])(const char *) = { __builtin_puts }; _Thread_local int v = 4;\n\
+                int big[5000] = { 1 }; int main(void) { return t[0](\"hi\") < 0 || v + big[0] != 5; }";
+    object(&dir, "a", text, &["-fPIE"]);
+    for kind in ["-pie", "-no-pie", "-static", "-static-pie"] {
+        let mut sizes = Vec::new();
+        for z in ["separate-code", "noseparate-code", "separate-loadable-segments"] {
+            let out = dir.join(format!("out{kind}-{z}"));
+            let flags = format!("-Wl,-z,{z},-z,now");
+            run(super::driver("gcc").current_dir(&dir).args(["a.o", kind, &flags, "-o"]).arg(&out));
+            assert_eq!(run(&mut command(&out)), "hi\n", "{kind} {z}");
+            let image = fs::read(&out).unwrap();
+            check_segments(&image, &format!("{kind} {z}"));
+            sizes.push(image.len());
+        }
+        assert!(sizes[1] < sizes[0] && sizes[0] <= sizes[2], "{kind}: {sizes:?}");
+    }
+}
+
+/// Every loaded byte is where the loader can map it, and relro is inside what is loaded.
+fn check_segments(image: &[u8], what: &str) {
+    use object::read::elf::{FileHeader as _, ProgramHeader as _};
+    let end = object::Endianness::Little;
+    let header = object::elf::FileHeader64::<object::Endianness>::parse(image).unwrap();
+    let segments = header.program_headers(end, image).unwrap();
+    let loads: Vec<_> = segments.iter().filter(|s| s.p_type(end) == object::elf::PT_LOAD).collect();
+    for load in &loads {
+        let (addr, offset, align) = (load.p_vaddr(end), load.p_offset(end), load.p_align(end));
+        assert_eq!(addr % align, offset % align, "{what}");
+    }
+    for pair in loads.windows(2) {
+        let stop = (pair[0].p_vaddr(end) + pair[0].p_memsz(end)).next_multiple_of(0x1000);
+        assert!(stop <= pair[1].p_vaddr(end) / 0x1000 * 0x1000, "{what}: segments share a page");
+    }
+    for relro in segments.iter().filter(|s| s.p_type(end) == object::elf::PT_GNU_RELRO) {
+        let (start, stop) = (relro.p_vaddr(end), relro.p_vaddr(end) + relro.p_memsz(end));
+        let inside = |load: &&object::elf::ProgramHeader64<object::Endianness>| {
+            load.p_vaddr(end) <= start && stop <= load.p_vaddr(end) + load.p_memsz(end)
+        };
+        assert!(loads.iter().copied().any(|load| inside(&load)), "{what}: relro is not loaded");
+        assert_eq!(stop % 0x1000, 0, "{what}");
+    }
+}

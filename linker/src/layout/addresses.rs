@@ -385,7 +385,9 @@ fn finish_segments(link: &Link<'_>, shape: &mut Shape, page: u64, count: usize) 
 /// Lets the segment of relro sections end with its page, as the loader protects whole pages.
 fn fill_relro(outs: &[OutSec], list: &mut [Segment], page: u64) {
     for segment in list.iter_mut().filter(|s| s.kind == PT_LOAD) {
-        let relro = outs.iter().any(|o| o.relro && o.addr == segment.addr && o.is_alloc());
+        // Without -z separate-code the first section may start behind the segment's own start.
+        let inside = segment.addr..segment.addr.saturating_add(segment.mem_size.max(1));
+        let relro = outs.iter().any(|o| o.relro && inside.contains(&o.addr) && o.is_alloc());
         if relro && segment.flags & PF_W != 0 {
             let end = align_up(segment.addr + segment.mem_size, page);
             segment.mem_size = end - segment.addr;
