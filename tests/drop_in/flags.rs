@@ -232,7 +232,9 @@ fn version_scripts_and_lists_know_cxx_names() {
         &source,
         "namespace ns { int f(int) { return 1; } int hidden() { return 2; } }\n\
          namespace ns2 { int f(int) { return 1; } int f(long) { return 2; } }\n\
-         extern \"C\" int g() { return 3; }",
+         extern \"C\" int g() { return 3; }\n\
+         void operator delete(void *) noexcept {}\n\
+         struct C { virtual int f() { return 1; } }; int h(C *c) { return c->f(); } C c;",
     )
     .unwrap();
     fs::copy(compile("g++", &source, &["-fPIC"]), dir.join("a.o")).unwrap();
@@ -251,8 +253,16 @@ fn version_scripts_and_lists_know_cxx_names() {
         assert_eq!(exports(&dir.join("out")), wanted, "{script}");
     }
     fs::write(dir.join("l"), "{ extern \"C++\" { \"ns2::f(long)\" }; };").unwrap();
-    run(ld(&dir).args(["-pie", "a.o", "-o", "out", "-e", "0", "--dynamic-list=l"]));
+    let args = ["-pie", "a.o", "-o", "out", "-e", "0", "--unresolved-symbols=ignore-all"];
+    run(ld(&dir).args(args).arg("--dynamic-list=l"));
     assert_eq!(exports(&dir.join("out")), ["_ZN3ns21fEl"]);
+    for (flag, wanted) in [
+        ("--dynamic-list-cpp-new", &["_ZdlPv"][..]),
+        ("--dynamic-list-cpp-typeinfo", &["_ZTI1C", "_ZTS1C"]),
+    ] {
+        run(ld(&dir).args(args).arg(flag));
+        assert_eq!(exports(&dir.join("out")), wanted, "{flag}");
+    }
 }
 
 #[test]

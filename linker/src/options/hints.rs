@@ -43,7 +43,7 @@ pub(super) static ROWS: &[Row] = &[
     row(&["out-implib"], Needed("FILE"), "", refuse!("--out-implib is not supported")),
     row(&["split-by-file", "split-by-reloc"], Maybe("N"), "", refuse!("--split-by-… is not supported")),
     row(&["default-symver", "default-imported-symver"], No, "", refuse!("--default-symver is not supported; use --version-script")),
-    row(&["dynamic-list-data", "dynamic-list-cpp-new", "dynamic-list-cpp-typeinfo"], No, "", refuse!("built-in dynamic lists are not supported; use --dynamic-list")),
+    row(&["dynamic-list-data"], No, "", refuse!("--dynamic-list-data is not supported; use --dynamic-list")),
     row(&["ignore-unresolved-symbol"], Needed("SYMBOL"), "", refuse!("--ignore-unresolved-symbol is not supported; use --unresolved-symbols")),
     row(&["print-sysroot"], No, "", refuse!("--print-sysroot is not supported")),
     row(&["print-output-format"], No, "", refuse!("--print-output-format is not supported")),

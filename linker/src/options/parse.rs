@@ -213,6 +213,12 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// A built-in dynamic list of demangled names.
+    pub(super) fn cxx_list(&mut self, globs: &[&str]) {
+        let list = self.options.dynamic_list.get_or_insert_default();
+        list.extend(globs.iter().map(|glob| super::Pattern::glob(glob).cxx()));
+    }
+
     /// `--retain-symbols-file`: names, apart by white space.
     pub(super) fn retain(&mut self, path: &str) -> Result<()> {
         let data = self.read(path)?;

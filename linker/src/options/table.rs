@@ -288,6 +288,14 @@ static ROWS: &[Row] = &[
         p.options.dynamic_list.get_or_insert_default().extend(list);
         Ok(())
     }),
+    row(&["dynamic-list-cpp-new"], No, "--dynamic-list of C++'s operators new and delete", |p, _| {
+        p.cxx_list(&["operator new*", "operator delete*"]);
+        Ok(())
+    }),
+    row(&["dynamic-list-cpp-typeinfo"], No, "--dynamic-list of C++'s typeinfo", |p, _| {
+        p.cxx_list(&["typeinfo for*", "typeinfo name for*"]);
+        Ok(())
+    }),
     row(&["version-script"], Needed("FILE"), "Symbol versions, and what is local", |p, v| p.version_script(v)),
     row(&["Bsymbolic"], No, "A library's definitions can't be preempted", set!(symbolic = Symbolic::All)),
     row(&["Bsymbolic-functions"], No, "Its functions can't be", set!(symbolic = Symbolic::Functions)),
