@@ -26,17 +26,8 @@ fn undefined_in_script(link: &Link<'_>, errors: &mut Vec<Error>) {
     }
 }
 
-/// Gives symbols the versions that their names say.
-///
-/// Errors: `undefined-version`.
-pub(super) fn check(link: &mut Link<'_>) -> Result<(), Errors> {
-    let mut errors = Vec::new();
-    let mut extra: Vec<Vec<u8>> = Vec::new();
-    let mut extra_at: FxHashMap<&[u8], usize> = FxHashMap::default();
-    let script = link.options.version_script.as_ref().map_or(&[][..], |s| &s.nodes);
-    let nodes = script.len();
-    let named = script.iter().map(|n| n.name.as_ref().map_or(&[][..], |n| n.as_bytes()));
-    let node_at: FxHashMap<&[u8], usize> = named.zip(0..).collect();
+/// References to versions that nothing has.
+fn unanswered(link: &Link<'_>, errors: &mut Vec<Error>) {
     for at in 0..link.res.names.len() {
         // A reference to a version that nothing has: bfd, gold and lld refuse it in libraries
         // too; in programs it is an undefined symbol like any other.
@@ -50,6 +41,20 @@ pub(super) fn check(link: &mut Link<'_>) -> Result<(), Errors> {
             errors.push(crate::resolve::symbol_error(ErrorKind::UndefinedVersion, text, name));
         }
     }
+}
+
+/// Gives symbols the versions that their names say.
+///
+/// Errors: `undefined-version`.
+pub(super) fn check(link: &mut Link<'_>) -> Result<(), Errors> {
+    let mut errors = Vec::new();
+    let mut extra: Vec<Vec<u8>> = Vec::new();
+    let mut extra_at: FxHashMap<&[u8], usize> = FxHashMap::default();
+    let script = link.options.version_script.as_ref().map_or(&[][..], |s| &s.nodes);
+    let nodes = script.len();
+    let named = script.iter().map(|n| n.name.as_ref().map_or(&[][..], |n| n.as_bytes()));
+    let node_at: FxHashMap<&[u8], usize> = named.zip(0..).collect();
+    unanswered(link, &mut errors);
     if link.options.no_undefined_version {
         undefined_in_script(link, &mut errors);
     }
