@@ -270,8 +270,7 @@ impl<'c> World<'c> {
     fn extract_left_to_right(&self) -> Vec<bool> {
         let mut loaded: Vec<bool> = vec![false; self.files.len()];
         let mut defined: FxHashSet<Cow<'_, str>> = FxHashSet::default();
-        let mut wanted: Vec<Cow<'_, str>> =
-            self.on.undefined.iter().chain(&self.on.entry).map(|n| (*n).into()).collect();
+        let mut wanted: Vec<Cow<'_, str>> = self.named().map(Cow::Borrowed).collect();
         for step in &self.steps {
             match *step {
                 Step::Object(file) => {
@@ -300,10 +299,18 @@ impl<'c> World<'c> {
         loaded
     }
 
+    /// The names that the command line wants: `-u`, `-e`, what a `--defsym` stands for.
+    fn named(&self) -> impl Iterator<Item = &'c str> {
+        let aliased = self.on.defsym.iter().filter_map(|(_, value)| match value {
+            DefsymValue::Symbol(name) => Some(&**name),
+            DefsymValue::Number(_) => None,
+        });
+        self.on.undefined.iter().chain(&self.on.entry).copied().chain(aliased)
+    }
+
     /// What the command line and the libraries want.
     fn first_wants(&self) -> Vec<Cow<'c, str>> {
-        let named = self.on.undefined.iter().chain(&self.on.entry);
-        let mut list: Vec<Cow<'c, str>> = named.map(|n| Cow::Borrowed(*n)).collect();
+        let mut list: Vec<Cow<'c, str>> = self.named().map(Cow::Borrowed).collect();
         for library in &self.libraries {
             list.extend(library_wants(library).map(Cow::Borrowed));
         }
