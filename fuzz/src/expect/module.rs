@@ -345,7 +345,22 @@ impl Sites<'_, '_> {
                 String::new()
             }
         };
-        let text = format!("len={} aug={} lsda={lsda}", fde.length, fde.augmentation);
+        let mut text = format!("len={} aug={} lsda={lsda}", fde.length, fde.augmentation);
+        if let Some(reloc) = fde.personality {
+            match reloc.and_then(|reloc| self.input_place(file, reloc)) {
+                Some(routine) => text.push_str(&format!(" personality={routine}")),
+                None => {
+                    let reason = "a personality routine outside of the module";
+                    self.findings.open(Family::Unwind, place.to_string(), reason);
+                }
+            }
+        }
+        if fde.written {
+            let reason = "a relocation of a frame's instructions";
+            self.findings.open(Family::Unwind, place.to_string(), reason);
+        }
+        let (code, data, register) = fde.factors;
+        text.push_str(&format!(" cfa={code},{data},{register} frame={:016x}", fde.frame));
         let key = Key::new(Family::Unwind, place.to_string());
         match self.facts.get(&key) {
             Some(Value::Text(old)) if **old == *text => {}

@@ -2,6 +2,8 @@
 //!
 //! Spec: LSB §10.6. It must not know which functions are in the output.
 
+use scold_diff::model::digest;
+
 use crate::case::{Data, Reloc, Section};
 
 /// One FDE of an input.
@@ -16,12 +18,19 @@ pub(crate) struct Fde<'c> {
     pub(crate) lsda: Option<&'c Reloc>,
     /// All relocations of its CIE (the personality routine).
     pub(crate) cie: (u64, u64),
+    /// The relocation of the CIE's personality pointer; `Some(None)` if the pointer has none.
+    pub(crate) personality: Option<Option<&'c Reloc>>,
+    /// Alignment factors and return address register of the CIE.
+    pub(crate) factors: (u64, i64, u64),
+    /// What says how the frame looks: the digests of both instruction streams.
+    pub(crate) frame: u64,
+    /// A relocation writes into the instructions.
+    pub(crate) written: bool,
 }
 
 /// The FDEs of a section, or `None` if it can't be read.
 pub(crate) fn fdes(section: &Section) -> Option<Vec<Fde<'_>>> {
     let Data::Bytes(data) = &section.data else { return Some(Vec::new()) };
-    let start = section.start();
     let mut list = Vec::new();
     let mut at = 0_usize;
     while at + 4 <= data.len() {
@@ -37,40 +46,70 @@ pub(crate) fn fdes(section: &Section) -> Option<Vec<Fde<'_>>> {
         if end > data.len() {
             return None;
         }
-        let id = u32_at(data, at + 4)? as usize;
-        if id != 0 {
-            let cie_at = (at + 4).checked_sub(id)?;
-            let cie = Cie::read(data, cie_at)?;
-            let pc_at = at + 8;
-            let pc_width = width(cie.pointer)?;
-            let length = uint(data, pc_at + pc_width, pc_width)?;
-            let mut lsda = None;
-            if cie.lsda.is_some() {
-                let (_, used) = uleb(data, pc_at + 2 * pc_width)?;
-                let field = start + (pc_at + 2 * pc_width + used) as u64;
-                lsda = section.relocs.iter().find(|r| r.offset == field);
-            }
-            let field = start + pc_at as u64;
-            if let Some(begin) = section.relocs.iter().find(|r| r.offset == field) {
-                let cie_range = (start + cie_at as u64, start + cie.end as u64);
-                list.push(Fde {
-                    begin,
-                    length,
-                    augmentation: cie.augmentation,
-                    lsda,
-                    cie: cie_range,
-                });
-            }
+        if u32_at(data, at + 4)? != 0 {
+            list.extend(fde(section, data, at, end)?);
         }
         at = end;
     }
     Some(list)
 }
 
+/// The FDE at `at..end`; none if nothing says what it is for.
+fn fde<'c>(section: &'c Section, data: &[u8], at: usize, end: usize) -> Option<Option<Fde<'c>>> {
+    let start = section.start();
+    let reloc = |at: usize| section.relocs.iter().find(|r| r.offset == start + at as u64);
+    let cie_at = (at + 4).checked_sub(u32_at(data, at + 4)? as usize)?;
+    let cie = Cie::read(data, cie_at)?;
+    let pc_at = at + 8;
+    let pc_width = width(cie.pointer)?;
+    let length = uint(data, pc_at + pc_width, pc_width)?;
+    let mut pos = pc_at + 2 * pc_width;
+    let mut lsda = None;
+    if cie.augmentation.starts_with('z') {
+        let (size, used) = uleb(data, pos)?;
+        if cie.lsda.is_some() {
+            lsda = reloc(pos + used);
+        }
+        pos = pos.checked_add(used)?.checked_add(usize::try_from(size).ok()?)?;
+    }
+    let own = data.get(pos..end)?;
+    let common = data.get(cie.instructions..cie.end)?;
+    let Some(begin) = reloc(pc_at) else { return Some(None) };
+    let inside = |from: usize, to: usize| {
+        let range = start + from as u64..start + to as u64;
+        section.relocs.iter().any(|r| range.contains(&r.offset))
+    };
+    let frame = digest(without_padding(common)).wrapping_mul(31);
+    Some(Some(Fde {
+        begin,
+        length,
+        lsda,
+        cie: (start + cie_at as u64, start + cie.end as u64),
+        personality: cie.personality.map(reloc),
+        factors: cie.factors,
+        frame: frame.wrapping_add(digest(without_padding(own))),
+        written: inside(pos, end) || inside(cie.instructions, cie.end),
+        augmentation: cie.augmentation,
+    }))
+}
+
+/// Without the DW_CFA_nop at the end.
+fn without_padding(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., 0] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
 struct Cie {
     augmentation: String,
     pointer: u8,
     lsda: Option<u8>,
+    factors: (u64, i64, u64),
+    /// Where the personality routine's pointer is.
+    personality: Option<usize>,
+    /// Where the instructions start.
+    instructions: usize,
     end: usize,
 }
 
@@ -83,12 +122,31 @@ impl Cie {
         let len = text.iter().position(|&b| b == 0)?;
         let augmentation = String::from_utf8_lossy(&text[..len]).into_owned();
         pos += len + 1;
-        pos += uleb(data, pos)?.1;
-        pos += uleb(data, pos)?.1; // sleb, same length
-        pos += if *data.get(at + 8)? == 1 { 1 } else { uleb(data, pos)?.1 };
-        let mut cie = Self { augmentation, pointer: 0, lsda: None, end };
+        let (code, used) = uleb(data, pos)?;
+        pos += used;
+        let (raw, used) = uleb(data, pos)?;
+        pos += used;
+        let shift = 64_u32.saturating_sub(7 * used as u32);
+        let factor = (raw << shift) as i64 >> shift;
+        let (register, used) = match *data.get(at + 8)? {
+            1 => (u64::from(*data.get(pos)?), 1),
+            _ => uleb(data, pos)?,
+        };
+        pos += used;
+        let factors = (code, factor, register);
+        let mut cie = Self {
+            augmentation,
+            pointer: 0,
+            lsda: None,
+            factors,
+            personality: None,
+            instructions: pos,
+            end,
+        };
         if cie.augmentation.starts_with('z') {
-            pos += uleb(data, pos)?.1;
+            let (size, used) = uleb(data, pos)?;
+            pos += used;
+            cie.instructions = pos.checked_add(usize::try_from(size).ok()?)?;
             for letter in cie.augmentation.clone().bytes().skip(1) {
                 match letter {
                     b'R' => {
@@ -100,6 +158,7 @@ impl Cie {
                         pos += 1;
                     }
                     b'P' => {
+                        cie.personality = Some(pos + 1);
                         pos += 1 + width(*data.get(pos)?)?;
                     }
                     b'S' | b'B' => {}

@@ -2,20 +2,26 @@
 //!
 //! It must not know where records are in the output beyond what `.eh_frame_hdr` says.
 
-use super::judge::Judge;
+use super::judge::{Found, Judge, Reference, Use};
 use super::object::{Reloc, Where};
 use crate::bytes::{number, sign_extend, str_at, u32_at};
 use crate::loader::Image;
-use crate::model::{Facts, Family, Value};
+use crate::model::{Facts, Family, Value, digest};
 
-/// What a CIE says that matters for reading its FDEs.
+/// What a CIE says.
 #[derive(Clone, Debug, Default)]
-struct Cie {
-    augmentation: String,
+struct Cie<'a> {
+    augmentation: &'a str,
+    /// Code alignment factor, data alignment factor, return address register.
+    factors: (u64, i64, u64),
     /// DW_EH_PE_* of addresses in FDEs.
     pointers: u8,
     /// DW_EH_PE_* of the LSDA pointer, if there is one.
     lsda: Option<u8>,
+    /// DW_EH_PE_* of the personality routine's pointer, and where it is in the record.
+    personality: Option<(u8, u64)>,
+    /// What every FDE starts with, without the padding.
+    instructions: &'a [u8],
 }
 
 /// Adds the facts of every input FDE whose function is in the output.
@@ -27,7 +33,9 @@ pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
     }
     for (index, object) in judge.inputs.objects.iter().enumerate() {
         for section in object.sections.iter().filter(|section| section.is_unwind()) {
-            let relocs: Vec<Reloc> = section.relocs().collect();
+            let mut relocs: Vec<Reloc> = section.relocs().collect();
+            // Assemblers sort them, but nothing says that they must.
+            relocs.sort_by_key(|reloc| reloc.offset);
             for at in records(section.data) {
                 let Some(address) = function(judge, index, &relocs, at) else { continue };
                 let Some(place) = judge.places.at(judge.inputs, address) else { continue };
@@ -96,13 +104,14 @@ fn find(image: &Image<'_>, header: u64, address: u64) -> Option<u64> {
     (start == address).then_some(fde)
 }
 
-/// `len=N aug=zR lsda=PLACE|none` of the output's FDE at `fde`, which must be for `address`.
+/// What the output's FDE at `fde`, which must be for `address`, has an unwinder do.
 fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
     let image = &judge.module.image;
     let told = || {
         let record = record(image, fde)?;
         let back = u64::from(u32_at(record, 0)?);
-        let cie = cie(self::record(image, fde.wrapping_add(4).wrapping_sub(back))?)?;
+        let cie_at = fde.wrapping_add(4).wrapping_sub(back);
+        let cie = cie(self::record(image, cie_at)?)?;
         let mut at = 4;
         let here = |at: u64| fde.wrapping_add(4).wrapping_add(at);
         let start = pointer(record, &mut at, cie.pointers, here(4))?;
@@ -111,8 +120,10 @@ fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
             return Some("for another function".to_owned());
         }
         let mut lsda = "none".to_owned();
+        let mut instructions = at;
         if cie.augmentation.starts_with('z') {
-            leb(record, &mut at)?;
+            let size = leb(record, &mut at)?;
+            instructions = at.checked_add(size)?;
         }
         if let Some(encoding) = cie.lsda {
             let place = here(at);
@@ -124,10 +135,49 @@ fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
                     None => "outside any input section".to_owned(),
                 };
             }
+            instructions = instructions.max(at);
         }
-        Some(format!("len={length} aug={} lsda={lsda}", cie.augmentation))
+        let own = trimmed(record.get(usize::try_from(instructions).ok()?..)?);
+        let (code, data, register) = cie.factors;
+        let mut text = format!("len={length} aug={} lsda={lsda}", cie.augmentation);
+        if let Some((encoding, at)) = cie.personality {
+            let found = personality(judge, self::record(image, cie_at)?, cie_at, encoding, at)?;
+            text.push_str(&format!(" personality={found}"));
+        }
+        let frame = frame(cie.instructions, own);
+        text.push_str(&format!(" cfa={code},{data},{register} frame={frame:016x}"));
+        Some(text)
     };
     told().unwrap_or_else(|| "unreadable".to_owned())
+}
+
+/// The digest of what a CIE and its FDE say about the frame.
+fn frame(cie: &[u8], fde: &[u8]) -> u64 {
+    digest(cie).wrapping_mul(31).wrapping_add(digest(fde))
+}
+
+/// Instructions without the padding behind them (DW_CFA_nop).
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
+/// What the personality routine's pointer leads to: the routine, or the slot with its address.
+fn personality(
+    judge: &Judge<'_, '_>,
+    record: &[u8],
+    cie: u64,
+    encoding: u8,
+    at: u64,
+) -> Option<String> {
+    let place = cie.wrapping_add(4).wrapping_add(at);
+    let value = pointer(record, &mut at.clone(), encoding & 0x7f, place)?;
+    let found = match judge.module.reloc_at(place) {
+        Some(reloc) => judge.relocated(reloc),
+        None => Found::Address(value),
+    };
+    let usage = if encoding & 0x80 != 0 { Use::Address } else { Use::Call };
+    Some(judge.settle(found, 0, Reference::NONE, usage).to_string())
 }
 
 /// The bytes of the record at `address`, after its length.
@@ -136,37 +186,54 @@ fn record<'a>(image: &Image<'a>, address: u64) -> Option<&'a [u8]> {
     image.slice(address.wrapping_add(4), length.into())
 }
 
-fn cie(record: &[u8]) -> Option<Cie> {
-    if u32_at(record, 0)? != 0 || !matches!(record.get(4), Some(1 | 3)) {
+fn cie(record: &[u8]) -> Option<Cie<'_>> {
+    let version = *record.get(4)?;
+    if u32_at(record, 0)? != 0 || !matches!(version, 1 | 3) {
         return None;
     }
     let augmentation = str_at(record, 5);
-    let mut cie = Cie { augmentation: augmentation.to_owned(), ..Cie::default() };
+    let mut cie = Cie { augmentation, ..Cie::default() };
     let mut at = 6 + augmentation.len() as u64;
-    leb(record, &mut at)?;
-    leb(record, &mut at)?;
-    leb(record, &mut at)?;
+    let byte = |at: &mut u64| {
+        *at += 1;
+        record.get(usize::try_from(*at - 1).ok()?).copied()
+    };
+    let code = leb(record, &mut at)?;
+    let data = signed_leb(record, &mut at)?;
+    let register = if version == 1 { byte(&mut at)?.into() } else { leb(record, &mut at)? };
+    cie.factors = (code, data, register);
+    let mut end = None;
     for letter in augmentation.bytes() {
         match letter {
-            b'z' => _ = leb(record, &mut at)?,
-            b'R' => {
-                cie.pointers = *record.get(at as usize)?;
-                at += 1;
+            b'z' => {
+                let size = leb(record, &mut at)?;
+                end = Some(at.checked_add(size)?);
             }
-            b'L' => {
-                cie.lsda = Some(*record.get(at as usize)?);
-                at += 1;
-            }
+            b'R' => cie.pointers = byte(&mut at)?,
+            b'L' => cie.lsda = Some(byte(&mut at)?),
             b'P' => {
-                let encoding = *record.get(at as usize)?;
-                at += 1;
+                let encoding = byte(&mut at)?;
+                cie.personality = Some((encoding, at));
                 pointer(record, &mut at, encoding & 0x0f, 0)?;
             }
             b'S' | b'B' => {}
             _ => return None,
         }
     }
+    if end.is_some_and(|end| end < at) {
+        return None;
+    }
+    cie.instructions = trimmed(record.get(usize::try_from(end.unwrap_or(at)).ok()?..)?);
     Some(cie)
+}
+
+/// A number of DWARF's signed variable-length form.
+fn signed_leb(bytes: &[u8], at: &mut u64) -> Option<i64> {
+    let start = *at;
+    let value = leb(bytes, at)?;
+    let bits = 7 * (*at - start);
+    let negative = bits < 64 && value >> (bits - 1) & 1 != 0;
+    Some(if negative { (value | u64::MAX << bits) as i64 } else { value as i64 })
 }
 
 fn leb(bytes: &[u8], at: &mut u64) -> Option<u64> {
