@@ -42,6 +42,11 @@ impl Failure {
 
 /// Prints what went wrong, and gives the exit code: 0, 1, 2, 3.
 pub(crate) fn code(answer: Answer) -> ExitCode {
+    // What a machine that can't start programs says of linkers is worth nothing.
+    let answer = match (answer, scold_diff::run::trouble()) {
+        (Ok(_), Some(trouble)) => Err(Failure::Environment(trouble)),
+        (answer, _) => answer,
+    };
     let (code, text) = match answer {
         Ok(Done::Clean) => return ExitCode::SUCCESS,
         Ok(Done::Findings) => return ExitCode::from(1),

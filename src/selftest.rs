@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::args::{Depth, Linkers};
 use crate::exit::{Answer, Done, Failure};
-use crate::out::{out, outln};
 
 /// Plant faults and count how many each oracle catches.
 #[derive(Args)]
@@ -25,6 +24,9 @@ pub(crate) struct Selftest {
     /// Oracles that cost at most this
     #[arg(long, value_enum, default_value_t = Depth::Bytes)]
     depth: Depth,
+    /// Bits of each part of each correct output that are flipped, one at a time; 0 for none
+    #[arg(long, default_value_t = 40, value_name = "N")]
+    bits: u64,
     /// Random cases that the reference links with each of its own faults
     #[arg(long, default_value_t = 150, value_name = "N")]
     cases: u64,
@@ -45,16 +47,35 @@ impl Selftest {
         let cases: Vec<_> = (0..self.cases).map(case).collect();
         let reference = adapter::select(&[REFERENCE.into()], &[]).map_err(Failure::Environment)?;
         let inside = selftest::in_linker(&reference[0], &cases, &oracles, self.linkers.limit());
+        let flips = selftest::flips(&self.linkers.adapters()?, self.bits, self.linkers.limit());
         if self.json {
-            outln!("{}", json!({"outputs": object(&score), "linker": object(&inside)}));
+            let (flipped, caught) = flips.total();
+            let rows = flips.rows.iter().map(|(name, row)| {
+                let idle: u64 = row.idle.values().sum();
+                let counts = json!({"flipped": row.flipped, "caught": row.caught, "idle": idle});
+                (name.clone(), counts)
+            });
+            let bits = json!({
+                "flipped": flipped,
+                "caught": caught,
+                "parts": rows.collect::<serde_json::Map<_, _>>(),
+            });
+            let parts = json!({"outputs": object(&score), "linker": object(&inside), "bits": bits});
+            println!("{parts}");
         } else {
-            out!("In correct outputs:\n{score}\nIn the reference linker:\n{inside}");
+            print!("In correct outputs:\n{score}\nIn the reference linker:\n{inside}\n");
+            print!("In bits of correct outputs:\n{flips}");
         }
         if score.planted == 0 {
             return Err(Failure::Environment("no linker here made anything to plant in".into()));
         }
         let clean = |score: &Score| score.missed.is_empty() && score.false_alarms.is_empty();
-        Ok(if clean(&score) && clean(&inside) { Done::Clean } else { Done::Findings })
+        let (flipped, caught) = flips.total();
+        Ok(if clean(&score) && clean(&inside) && flipped == caught {
+            Done::Clean
+        } else {
+            Done::Findings
+        })
     }
 }
 
@@ -64,6 +85,7 @@ fn object(score: &Score) -> Value {
         "caught": score.caught,
         "by": score.by,
         "missed": score.missed,
+        "allowed": score.allowed,
         "false_alarms": score.false_alarms,
     })
 }

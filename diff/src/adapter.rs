@@ -269,7 +269,7 @@ impl Installed {
         args.extend(["-o".into(), OUTPUT.into()]);
         let run = match run::run(&self.path, &args, scratch.path(), &[], Limits::wall(limit)) {
             Ok(run) => run,
-            Err(error) => return Outcome::Refused(ErrorClass::Io, error.to_string()),
+            Err(error) => return self.broken(&error),
         };
         let said = run.err();
         let failure = said.lines().find(|line| self.linker.crash.iter().any(|c| matches(line, c)));
@@ -283,6 +283,12 @@ impl Installed {
             },
             End::Exit(_) => self.refusal(said),
         }
+    }
+
+    /// A failure of this machine is not the linker's: nobody judges it, and the command says so.
+    fn broken(&self, error: &std::io::Error) -> Outcome {
+        run::note_trouble(&self.path.display().to_string(), error);
+        Outcome::Unsupported("it could not be run here")
     }
 
     /// Why this linker is known not to do what `request` asks for.
@@ -348,7 +354,7 @@ impl Adapter for Installed {
         }
         match Scratch::with(&request.files) {
             Ok(scratch) => self.perform(self.command(request), &scratch, limit),
-            Err(error) => Outcome::Refused(ErrorClass::Io, error.to_string()),
+            Err(error) => self.broken(&error),
         }
     }
 
@@ -359,16 +365,22 @@ impl Adapter for Installed {
         junk: u8,
         len: usize,
     ) -> Option<Outcome> {
-        let scratch = Scratch::with(&request.files).ok()?;
-        scratch.write(OUTPUT, &vec![junk; len]).ok()?;
-        Some(self.perform(self.command(request), &scratch, limit))
+        let ready = Scratch::with(&request.files)
+            .and_then(|scratch| scratch.write(OUTPUT, &vec![junk; len]).map(|_| scratch));
+        Some(match ready {
+            Ok(scratch) => self.perform(self.command(request), &scratch, limit),
+            Err(error) => self.broken(&error),
+        })
     }
 
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
         if let Some(reason) = self.lack(request) {
             return Some(Outcome::Unsupported(reason));
         }
-        let scratch = Scratch::with(&request.files).ok()?;
+        let scratch = match Scratch::with(&request.files) {
+            Ok(scratch) => scratch,
+            Err(error) => return Some(self.broken(&error)),
+        };
         let mut args = vec!["-r".to_owned()];
         args.extend(emulation(request.target).map(|name| format!("-m{name}")));
         args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));
@@ -395,7 +407,7 @@ const COMMON: &[&str] = &[
 ];
 
 /// For executables, as gcc passes it.
-const INTERPRETER: &[&str] = &["-dynamic-linker", "/lib64/ld-linux-x86-64.so.2"];
+pub(crate) const INTERPRETER: &[&str] = &["-dynamic-linker", "/lib64/ld-linux-x86-64.so.2"];
 
 fn emulation(target: Target) -> Option<&'static str> {
     match (target.arch, target.format) {

@@ -28,6 +28,8 @@ pub struct Module<'a> {
     pub symbols: Symbols<'a>,
     /// Dynamic relocations, sorted by address.
     pub relocs: Vec<DynReloc>,
+    /// Addresses of the IRELATIVE entries that a static executable applies itself, ascending.
+    pub irelative: Vec<u64>,
     /// It is searched first at run time: fixed addresses, an interpreter, or DF_1_PIE.
     pub executable: bool,
 }
@@ -82,6 +84,7 @@ impl<'a> Module<'a> {
             return Err("PT_DYNAMIC is not mapped".into());
         }
         let relocs;
+        let mut irelative = Vec::new();
         let mut symbols = Symbols::default();
         if let Some(dynamic) = &mut dynamic {
             let (list, broken) = relocs::read(&image, dynamic);
@@ -95,11 +98,11 @@ impl<'a> Module<'a> {
                 dynamic.broken = Some("a relocation names a symbol that does not exist".into());
             }
         } else {
-            relocs = static_irelative(&image);
+            (relocs, irelative) = static_irelative(&image);
         }
         let pie = dynamic.as_ref().is_some_and(|dynamic| dynamic.pie);
         let executable = !image.moves || image.interpreter || pie;
-        Ok(Self { image, dynamic, symbols, relocs, executable })
+        Ok(Self { image, dynamic, symbols, relocs, irelative, executable })
     }
 
     /// The relocation that writes exactly at `address`.
@@ -204,20 +207,22 @@ impl<'a> Module<'a> {
 
 /// A static executable applies its IRELATIVE table itself, between two symbols; its section is found
 /// by type and contents, because no program header names it.
-fn static_irelative(image: &Image<'_>) -> Vec<DynReloc> {
+fn static_irelative(image: &Image<'_>) -> (Vec<DynReloc>, Vec<u64>) {
     let tables = image.headers.iter().filter(|h| h.kind == 4 && h.address != 0);
-    let mut list = Vec::new();
+    let (mut list, mut entries) = (Vec::new(), Vec::new());
     for header in tables {
         let Some(raw) = image.slice(header.address, header.size) else { continue };
-        for raw in raw.chunks_exact(24) {
+        for (raw, at) in raw.chunks_exact(24).zip((0..).step_by(24)) {
             let word = |k: usize| crate::bytes::number(&raw[k..k + 8]);
             if word(8) == 37 {
                 let (address, addend) = (word(0), word(16));
                 let (kind, size) = (Kind::Irelative, 8);
                 list.push(DynReloc { address, kind, size, symbol: 0, addend, plt_index: None });
+                entries.push(header.address.wrapping_add(at));
             }
         }
     }
     list.sort_by_key(|reloc| reloc.address);
-    list
+    entries.sort_unstable();
+    (list, entries)
 }

@@ -94,7 +94,7 @@ pub enum Family {
     Lookup,
     /// `unwind.PLACE` → [`Value::Text`]: for each FDE of an input whose function is in the output, at
     /// the function's place, as found through .eh_frame_hdr: `len=N aug=zR lsda=PLACE|none`, then
-    /// ` personality=MEANING` if the CIE has one (of the slot, if the pointer is indirect), then
+    /// ` personality=MEANING` if the CIE has one (`*` and the slot, if the pointer is indirect), then
     /// ` cfa=C,D,R frame=DIGEST`: alignment factors and return address register, and 31 times the digest of
     /// the CIE's instructions plus that of the FDE's, each without the zeros at its end.
     Unwind,

@@ -15,6 +15,17 @@ pub enum Arch {
     Arm64,
 }
 
+impl Arch {
+    /// Its number in an ELF header.
+    pub fn machine(self) -> u16 {
+        match self {
+            Self::Amd64 => 62,
+            Self::Arm => 40,
+            Self::Arm64 => 183,
+        }
+    }
+}
+
 /// An object file format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Format {

@@ -12,6 +12,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -160,6 +161,20 @@ fn wait(pid: Pid, wall: Duration) -> io::Result<bool> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// What went wrong here, through no fault of a linker: the first of it.
+static TROUBLE: Mutex<Option<String>> = Mutex::new(None);
+
+/// Remembers that a program that is there could not be run, or its files not written.
+pub fn note_trouble(what: &str, error: &io::Error) {
+    let mut trouble = TROUBLE.lock().unwrap_or_else(PoisonError::into_inner);
+    trouble.get_or_insert_with(|| format!("{what}: {error}"));
+}
+
+/// Why results of this process are not to be trusted, if they aren't.
+pub fn trouble() -> Option<String> {
+    TROUBLE.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// A folder of its own, on tmpfs where there is one, gone when dropped.

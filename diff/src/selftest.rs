@@ -5,6 +5,8 @@
 //! catches is listed by name.
 
 mod faults;
+mod flips;
+mod idle;
 mod mutations;
 pub(crate) mod subject;
 
@@ -14,12 +16,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use faults::{FAULTS, Fault};
+pub use flips::{Flips, Row, run as flips};
 pub use mutations::{MUTATIONS, Mutation};
 
 use crate::adapter::{Adapter, Outcome, Shared};
 use crate::divergence::Rules;
 use crate::oracle::{self, Evidence, ORACLES, Oracle, Trial};
 use crate::{Expectation, Request};
+
+/// Faults in outputs that nobody has to see, with the reason: mutation, subject, reason.
+const ALLOWED: &[(&str, &str, &str)] = &[];
+
+/// Outputs that a linker is known to get wrong: linker, subject, what is wrong. Nothing is planted there.
+const WRONG: &[(&str, &str, &str)] =
+    &[("wild", "exe", "a PLT entry stands for the function, but other modules don't find it")];
 
 /// How many faults each oracle caught, of how many.
 #[derive(Clone, Default, Debug)]
@@ -30,8 +40,10 @@ pub struct Score {
     pub caught: usize,
     /// By oracle.
     pub by: BTreeMap<&'static str, usize>,
-    /// Linker and mutation of what nobody caught.
+    /// Linker (and subject) and mutation of what nobody caught.
     pub missed: Vec<(String, &'static str)>,
+    /// Those that nobody has to catch, with the reason.
+    pub allowed: Vec<(&'static str, &'static str)>,
     /// Complaints about outputs with nothing planted: linker, signature.
     pub false_alarms: Vec<(String, String)>,
 }
@@ -44,6 +56,9 @@ impl fmt::Display for Score {
         }
         for (linker, mutation) in &self.missed {
             writeln!(f, "  missed: {mutation} ({linker})")?;
+        }
+        for (mutation, reason) in &self.allowed {
+            writeln!(f, "  not seen: {mutation}, because {reason}")?;
         }
         for (linker, signature) in &self.false_alarms {
             writeln!(f, "  false alarm: {signature} ({linker})")?;
@@ -70,43 +85,81 @@ impl Adapter for Canned {
     }
 }
 
-/// Plants every fault into the output of every linker; linkers that can't link the subject are left
-/// out. With `oracles` empty all are asked.
+/// A correct output of a subject, and the facts that its faulty copies are held against.
+struct Planted {
+    subject: &'static str,
+    request: Request,
+    trial: Trial,
+    expected: Expectation,
+}
+
+/// The outputs of every subject by every linker that can make it.
+fn subjects(linkers: &[Shared], limit: Duration) -> Vec<Planted> {
+    let mut list = Vec::new();
+    for (subject, request) in subject::all() {
+        for linker in linkers {
+            let trial = Trial::run(linker, &request, limit);
+            if trial.outcome.image().is_some() {
+                // The correct output itself is what the faulty one is held against.
+                let expected = Expectation { facts: trial.facts.clone(), ..Expectation::default() };
+                list.push(Planted { subject, request: request.clone(), trial, expected });
+            }
+        }
+    }
+    list
+}
+
+impl Planted {
+    /// What `oracle` says of this linker when it makes `image`.
+    fn complaint(
+        &self,
+        image: &[u8],
+        oracle: &'static dyn Oracle,
+        limit: Duration,
+    ) -> Option<String> {
+        let name = self.trial.linker.name();
+        let canned = |name: &str| -> Shared {
+            Arc::new(Canned { name: name.into(), version: "1.0".into() })
+        };
+        let faulty = Trial::of(&canned(name), &self.request, Outcome::Linked(image.to_vec()));
+        // The vote needs voters: two that have the correct output.
+        let voters = ["correct-1", "correct-2"]
+            .map(|name| Trial { linker: canned(name), ..self.trial.clone() });
+        let alone = oracle.name() != "agree";
+        let expected = (oracle.name() == "expected").then_some(&self.expected);
+        let all: Vec<Trial> =
+            std::iter::once(faulty).chain(voters.into_iter().filter(|_| !alone)).collect();
+        let evidence = Evidence {
+            request: &self.request,
+            trials: &all,
+            expected,
+            rules: Rules::standard(),
+            limit,
+        };
+        let ruling = oracle::judge(&evidence, &[oracle]);
+        let own = ruling.complaints.iter().find(|c| c.linker == name);
+        own.map(|complaint| complaint.signature(&self.request))
+    }
+}
+
+/// Plants every fault into the output of every subject by every linker; linkers that can't link a
+/// subject are left out. With `oracles` empty all are asked.
 pub fn run(linkers: &[Shared], oracles: &[&'static dyn Oracle], limit: Duration) -> Score {
-    let request = subject::request();
     let oracles = if oracles.is_empty() { ORACLES } else { oracles };
     let mut score =
         Score { by: oracles.iter().map(|o| (o.name(), 0)).collect(), ..Score::default() };
-    let trials: Vec<Trial> = linkers
-        .iter()
-        .map(|linker| Trial::run(linker, &request, limit))
-        .filter(|trial| trial.outcome.image().is_some())
-        .collect();
-    let rules = Rules::standard();
-    for trial in &trials {
-        // The correct output itself is what the faulty one is held against.
-        let expected = Expectation { facts: trial.facts.clone(), ..Expectation::default() };
-        let image = trial.outcome.image().unwrap_or_default();
-        let name = trial.linker.name();
-        let ask = |faulty: &[u8], oracle: &'static dyn Oracle| {
-            let canned: Shared = Arc::new(Canned { name: name.into(), version: "1.0".into() });
-            let faulty = Trial::of(&canned, &request, Outcome::Linked(faulty.to_vec()));
-            // The vote needs voters: two that have the correct output.
-            let voters = ["correct-1", "correct-2"].map(|name| {
-                let linker: Shared = Arc::new(Canned { name: name.into(), version: "1.0".into() });
-                Trial { linker, ..trial.clone() }
-            });
-            let alone = oracle.name() != "agree";
-            let expected = (oracle.name() == "expected").then_some(&expected);
-            let all: Vec<Trial> =
-                std::iter::once(faulty).chain(voters.into_iter().filter(|_| !alone)).collect();
-            let evidence = Evidence { request: &request, trials: &all, expected, rules, limit };
-            let ruling = oracle::judge(&evidence, &[oracle]);
-            ruling.complaints.iter().find(|c| c.linker == name).map(|c| c.signature(&request))
-        };
-        for oracle in oracles {
-            let alarm = ask(image, *oracle);
-            score.false_alarms.extend(alarm.map(|signature| (name.to_owned(), signature)));
+    for planted in subjects(linkers, limit) {
+        let image = planted.trial.outcome.image().unwrap_or_default();
+        let name = format!("{}, {}", planted.trial.linker.name(), planted.subject);
+        let alarms = oracles.iter().filter_map(|oracle| planted.complaint(image, *oracle, limit));
+        let alarms: Vec<String> = alarms.collect();
+        if !alarms.is_empty() {
+            let family = planted.trial.linker.family();
+            match WRONG.iter().find(|(l, s, _)| *l == family && *s == planted.subject) {
+                Some((linker, _, what)) => score.allowed.push((linker, what)),
+                None => score.false_alarms.extend(alarms.into_iter().map(|a| (name.clone(), a))),
+            }
+            continue;
         }
         for mutation in MUTATIONS {
             let mut faulty = image.to_vec();
@@ -116,18 +169,29 @@ pub fn run(linkers: &[Shared], oracles: &[&'static dyn Oracle], limit: Duration)
             score.planted += 1;
             let mut caught = false;
             for oracle in oracles {
-                if ask(&faulty, *oracle).is_some() {
+                if planted.complaint(&faulty, *oracle, limit).is_some() {
                     *score.by.entry(oracle.name()).or_default() += 1;
                     caught = true;
                 }
             }
             score.caught += usize::from(caught);
             if !caught {
-                score.missed.push((name.to_owned(), mutation.name));
+                score.miss(mutation.name, planted.subject, name.clone());
             }
         }
     }
     score
+}
+
+impl Score {
+    /// Files a fault that nobody caught.
+    fn miss(&mut self, mutation: &'static str, subject: &str, name: String) {
+        let known = ALLOWED.iter().find(|(m, s, _)| *m == mutation && *s == subject);
+        match known {
+            Some((mutation, _, reason)) => self.allowed.push((mutation, reason)),
+            None => self.missed.push((name, mutation)),
+        }
+    }
 }
 
 /// Plants every fault into `linker`, which links `cases` and the subject with it until each oracle caught
@@ -212,22 +276,37 @@ fn complaints(
 mod tests {
     use super::*;
 
+    /// Without the further versions of a linker.
+    fn one_of_each(linkers: Vec<Shared>) -> Vec<Shared> {
+        linkers.into_iter().filter(|linker| linker.name() == linker.family()).collect()
+    }
+
     #[test]
     fn planted_faults_are_caught_and_correct_outputs_are_not() {
         let linkers = crate::adapter::select(&["all".into()], &[]).unwrap();
         let oracles = oracle::up_to(oracle::Cost::Bytes);
-        let score = run(&linkers, &oracles, Duration::from_secs(20));
+        let score = run(&one_of_each(linkers), &oracles, Duration::from_secs(20));
         println!("{score}");
         if score.planted == 0 {
             assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no linker here");
             println!("skipped: no linker here; apt-get install binutils");
             return;
         }
-        assert!(score.caught * 50 >= score.planted * 49, "{score}");
+        assert!(score.missed.is_empty(), "{score}");
         assert!(score.false_alarms.is_empty(), "{score}");
         for (oracle, caught) in &score.by {
             assert!(*caught > 0, "{oracle} catches nothing: {score}");
         }
+    }
+
+    #[test]
+    fn flipped_bits_are_seen() {
+        let linkers = crate::adapter::select(&["all".into()], &[]).unwrap();
+        let flips = flips(&one_of_each(linkers), 5, Duration::from_secs(20));
+        println!("{flips}");
+        let (flipped, caught) = flips.total();
+        assert!(flipped > 500, "{flips}");
+        assert_eq!(caught, flipped, "{flips}");
     }
 
     #[test]

@@ -290,3 +290,17 @@ fn every_linker_of_this_machine_links_and_refuses() {
         assert!(matches!(outcome, Outcome::Refused(E::UnknownOption, _)), "{name}: {outcome:?}");
     }
 }
+
+#[test]
+fn a_linker_that_cannot_be_run_is_this_machines_trouble() {
+    let Some(mut linker) = ADAPTERS.iter().find_map(|linker| linker.installed().pop()) else {
+        assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no linker here");
+        println!("skipped: no linker here; apt-get install binutils");
+        return;
+    };
+    linker.path = "/nowhere/ld".into();
+    let request = crate::selftest::subject::request();
+    let outcome = linker.link(&request, Duration::from_secs(20));
+    assert_eq!(outcome, Outcome::Unsupported("it could not be run here"));
+    assert!(run::trouble().is_some_and(|trouble| trouble.contains("/nowhere/ld")));
+}

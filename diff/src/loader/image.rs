@@ -192,7 +192,7 @@ impl<'a> Image<'a> {
         if at.checked_add(len)? > segment.file_size {
             return None;
         }
-        crate::bytes::slice(self.bytes, segment.offset + at, len)
+        crate::bytes::slice(self.bytes, segment.offset.checked_add(at)?, len)
     }
 
     /// The bytes of the file from `address` to the end of its segment's file part.
@@ -200,7 +200,7 @@ impl<'a> Image<'a> {
         let Some(segment) = self.segment(address) else { return &[] };
         let at = address - segment.address;
         let len = segment.file_size.saturating_sub(at);
-        crate::bytes::slice(self.bytes, segment.offset + at, len).unwrap_or_default()
+        crate::bytes::slice(self.bytes, segment.offset.saturating_add(at), len).unwrap_or_default()
     }
 
     /// The `N` bytes at `address` as memory has them: zeros after the file part.

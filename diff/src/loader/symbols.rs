@@ -90,7 +90,8 @@ impl<'a> Symbols<'a> {
     /// Reads the table; `used` is the highest index that a relocation names.
     pub(super) fn read(image: &Image<'a>, dynamic: &Dynamic, used: u32) -> Self {
         let strings = image.tail(dynamic.strings);
-        let strings = &strings[..strings.len().min(dynamic.strings_size as usize)];
+        let strings = &strings
+            [..strings.len().min(usize::try_from(dynamic.strings_size).unwrap_or(usize::MAX))];
         let table = image.tail(dynamic.symbols);
         let count = count(image, dynamic).max(u64::from(used) + 1);
         let versym = dynamic.versym.map(|address| image.tail(address)).unwrap_or_default();
@@ -131,7 +132,7 @@ impl<'a> Symbols<'a> {
                 return;
             };
             let file = str_at(self.strings, file.into());
-            let entries = u16_at(table, at + 2).unwrap_or(0);
+            let entries = u16_at(table, at.wrapping_add(2)).unwrap_or(0);
             let mut aux = at.wrapping_add(aux.into());
             for _ in 0..entries {
                 let field = |k| u32_at(table, aux.wrapping_add(k));
@@ -140,7 +141,7 @@ impl<'a> Symbols<'a> {
                 };
                 let name = str_at(self.strings, name.into());
                 let hashed = hash == sysv_hash(name);
-                let index = u16_at(table, aux + 6).unwrap_or(0);
+                let index = u16_at(table, aux.wrapping_add(6)).unwrap_or(0);
                 self.set_version(index, Version { name, file: Some(file), hashed, base: false });
                 aux = aux.wrapping_add(next.into());
                 if next == 0 {
@@ -163,9 +164,9 @@ impl<'a> Symbols<'a> {
             };
             let Some(name) = u32_at(table, at.wrapping_add(aux.into())) else { return };
             let name = str_at(self.strings, name.into());
-            let base = u16_at(table, at + 2).unwrap_or(0) & 1 != 0;
+            let base = u16_at(table, at.wrapping_add(2)).unwrap_or(0) & 1 != 0;
             let hashed = hash == sysv_hash(name);
-            let index = u16_at(table, at + 4).unwrap_or(0);
+            let index = u16_at(table, at.wrapping_add(4)).unwrap_or(0);
             self.set_version(index, Version { name, file: None, hashed, base });
             at = at.wrapping_add(next.into());
             if next == 0 {

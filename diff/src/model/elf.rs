@@ -7,6 +7,8 @@
 
 mod amd64;
 mod dynamic;
+#[cfg(test)]
+mod hostile;
 mod inputs;
 mod judge;
 mod match_bytes;
@@ -56,6 +58,7 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
         got: Cell::new(None),
         default_got: got,
         ifuncs: RefCell::new(FxHashMap::default()),
+        bounds: RefCell::new(FxHashMap::default()),
         depth: Cell::new(0),
     };
     dynamic::facts(&judge, &mut facts);

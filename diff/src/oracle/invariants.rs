@@ -5,6 +5,7 @@
 
 mod dynamic;
 mod hash;
+mod header;
 mod image;
 pub(super) mod inputs;
 mod relocations;
@@ -94,9 +95,10 @@ pub fn flaws(request: &Request, image: &[u8]) -> Vec<Flaw> {
         flaws.add("not an ELF image", "header", "unreadable", "a readable image");
         return flaws.0;
     };
+    header::check(request, &image, &mut flaws);
     segments::check(request, &image, &mut flaws);
     sections::check(&image, &mut flaws);
-    dynamic::check(&image, &mut flaws);
+    dynamic::check(request, &image, &mut flaws);
     relocations::check(request, &image, &mut flaws);
     hash::check(&image, &mut flaws);
     unwind::check(&image, &mut flaws);

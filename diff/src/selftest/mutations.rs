@@ -1,6 +1,10 @@
 //! The table of faults: a name, and how to plant it into an ELF64 image by its own structures.
 
+pub(super) mod edit;
+
 use object::elf;
+
+use edit::*;
 
 /// One fault.
 pub struct Mutation {
@@ -33,7 +37,7 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation { name: "PT_DYNAMIC elsewhere", apply: |i| segment(i, elf::PT_DYNAMIC, 16, 16) },
     Mutation { name: "DT_STRSZ short", apply: |i| tag(i, 10, |v| v / 2) },
     Mutation { name: "DT_SYMTAB off by an entry", apply: |i| tag(i, 6, |v| v + 24) },
-    Mutation { name: "DT_RELASZ short", apply: |i| tag(i, 8, |v| v - 24) },
+    Mutation { name: "DT_RELASZ short", apply: |i| tag(i, 8, |v| v.wrapping_sub(24)) },
     Mutation { name: "DT_RELAENT wrong", apply: |i| tag(i, 9, |v| v + 8) },
     Mutation { name: "DT_INIT_ARRAYSZ zero", apply: |i| tag(i, 27, |_| 0) },
     Mutation { name: "DT_GNU_HASH elsewhere", apply: |i| tag(i, 0x6fff_fef5, |v| v + 8) },
@@ -94,181 +98,71 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation { name: "section header: address", apply: |i| header(i, elf::SHT_INIT_ARRAY, 16) },
     Mutation { name: "section header: size", apply: |i| header(i, elf::SHT_DYNSYM, 32) },
     Mutation { name: "DT_NULL overwritten", apply: no_end },
+    Mutation { name: "e_machine", apply: |i| flip(i, 18, 0x10) },
+    Mutation { name: "e_type", apply: |i| flip(i, 16, 1) },
+    Mutation { name: "EI_CLASS", apply: |i| flip(i, 4, 3) },
+    Mutation { name: "EI_DATA", apply: |i| flip(i, 5, 3) },
+    Mutation { name: "e_entry", apply: |i| named(i, ".interp").is_some() && add(i, 24, 1) },
+    Mutation { name: "PT_INTERP", apply: |i| text(i, ".interp", 5) },
+    Mutation { name: "DT_NEEDED lost", apply: |i| retag(i, 1, 0x6fff_fd00) },
+    Mutation { name: "DT_NEEDED names another", apply: |i| tag(i, 1, |v| v + 1) },
+    Mutation { name: "DT_SONAME lost", apply: |i| retag(i, 14, 0x6fff_fd00) },
+    Mutation { name: "DT_SONAME names another", apply: |i| tag(i, 14, |v| v + 1) },
+    Mutation { name: "DT_FLAGS: symbolic", apply: |i| tag(i, 30, |v| v ^ 2) },
+    Mutation { name: "DT_FLAGS_1: nodelete", apply: |i| tag(i, 0x6fff_fffb, |v| v ^ 8) },
+    Mutation { name: "DT_INIT_ARRAY elsewhere", apply: |i| tag(i, 25, |v| v + 8) },
+    Mutation { name: "DT_PLTGOT elsewhere", apply: |i| lazy(i) && tag(i, 3, |v| v + 8) },
+    Mutation { name: "DT_JMPREL elsewhere", apply: |i| tag(i, 23, |v| v + 24) },
+    Mutation { name: "DT_VERSYM elsewhere", apply: |i| tag(i, 0x6fff_fff0, |v| v + 2) },
+    Mutation { name: "DT_VERNEEDNUM short", apply: |i| tag(i, 0x6fff_ffff, |v| v.wrapping_sub(1)) },
+    Mutation { name: "DT_VERDEFNUM short", apply: |i| tag(i, 0x6fff_fffd, |v| v.wrapping_sub(1)) },
+    Mutation { name: "version of a symbol", apply: |i| version(i, "v", 1) },
+    Mutation { name: "version of a symbol hidden", apply: |i| version(i, "v", 0x8000) },
+    Mutation { name: "version of an import", apply: |i| version(i, "lib_f", 0xffff) },
+    Mutation { name: "version definition's hash", apply: |i| definition(i, 8) },
+    Mutation { name: "version definition's index", apply: |i| definition(i, 4) },
+    Mutation { name: "version need's library", apply: |i| bytes_of(i, VERNEED, 4, 1) },
+    Mutation { name: "version need's hash", apply: |i| bytes_of(i, VERNEED, 16, 1) },
+    Mutation { name: "version need's index", apply: |i| bytes_of(i, VERNEED, 22, 8) },
+    Mutation { name: "version need's name", apply: |i| bytes_of(i, VERNEED, 24, 1) },
+    Mutation { name: "RELR: another address", apply: |i| bytes_of(i, elf::SHT_RELR, 0, 8) },
+    Mutation { name: "RELR: one entry less", apply: |i| tag(i, 35, |v| v.wrapping_sub(8)) },
+    Mutation { name: "RELR: an entry lost", apply: |i| last_relr(i) },
+    Mutation { name: "COPY names another symbol", apply: |i| rela(i, 5, |r| add(r, 12, 1)) },
+    Mutation { name: "COPY at the wrong place", apply: |i| rela(i, 5, |r| add(r, 0, 4)) },
+    Mutation { name: "copied symbol's size", apply: |i| symbol(i, "lib_v", |s| add(s, 16, 8)) },
+    Mutation { name: "copied symbol's value", apply: |i| symbol(i, "lib_v", |s| add(s, 8, 8)) },
+    Mutation {
+        name: "canonical PLT entry's value",
+        apply: |i| symbol(i, "lib_f", |s| get(s, 8) != Some(0) && add(s, 8, 16)),
+    },
+    Mutation {
+        name: "canonical PLT entry unknown to others",
+        apply: |i| symbol(i, "lib_f", |s| get(s, 8) != Some(0) && put(s, 8, 0)),
+    },
+    Mutation { name: "frame: CFA of the CIE", apply: |i| frame(i, &[0x0c, 7, 8, 0x90], 2, 8) },
+    Mutation { name: "frame: place of the return address", apply: |i| frame(i, CFA, 4, 2) },
+    Mutation { name: "frame: code alignment", apply: |i| frame(i, b"zR\0\x01\x78", 3, 2) },
+    Mutation { name: "frame: data alignment", apply: |i| frame(i, b"zR\0\x01\x78", 4, 4) },
+    Mutation { name: "frame: return register", apply: |i| frame(i, b"zR\0\x01\x78", 5, 1) },
+    Mutation { name: "frame: augmentation", apply: |i| frame(i, b"zR\0\x01\x78", 1, 1) },
+    Mutation { name: "frame: personality", apply: |i| frame(i, b"zPLR\0", 10, 8) },
+    Mutation { name: "frame: personality's encoding", apply: |i| frame(i, b"zPLR\0", 9, 0x80) },
+    Mutation { name: "frame: advance of the FDE", apply: |i| frame(i, &[0x44, 0x0e, 0x10], 0, 1) },
+    Mutation { name: "frame: CFA of the FDE", apply: |i| frame(i, &[0x44, 0x0e, 0x10], 2, 8) },
+    Mutation { name: "frame: operation of the FDE", apply: |i| frame(i, FDE, 1, 1) },
+    Mutation { name: "frame: language's table", apply: |i| frame(i, &[0x44, 0x0e, 0x10], -4, 4) },
+    Mutation { name: "frame: length of the code", apply: |i| frame(i, FDE, -5, 1) },
+    Mutation { name: "frame: start of the code", apply: |i| frame(i, FDE, -9, 1) },
+    Mutation { name: ".eh_frame_hdr version", apply: |i| text(i, ".eh_frame_hdr", 0) },
+    Mutation { name: ".eh_frame_hdr count", apply: |i| text(i, ".eh_frame_hdr", 8) },
+    Mutation { name: ".eh_frame_hdr address", apply: |i| text(i, ".eh_frame_hdr", 12) },
+    Mutation { name: ".eh_frame_hdr FDE", apply: |i| text(i, ".eh_frame_hdr", 17) },
+    Mutation { name: "PT_GNU_EH_FRAME lost", apply: |i| xor(i, elf::PT_GNU_EH_FRAME, 0, 1) },
+    Mutation { name: "GOTTPOFF: another slot", apply: |i| thread(i) },
 ];
 
-fn get(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
-}
-
-fn put(bytes: &mut [u8], at: usize, value: u64) -> bool {
-    match bytes.get_mut(at..at.saturating_add(8)) {
-        Some(field) => {
-            field.copy_from_slice(&value.to_le_bytes());
-            true
-        }
-        None => false,
-    }
-}
-
-/// Adds to a 64-bit field (a 32-bit one at 12 has nothing behind it in a relocation's info).
-fn add(bytes: &mut [u8], at: usize, number: u64) -> bool {
-    if at == 12 {
-        return bytes.get_mut(12).is_some_and(|byte| {
-            *byte = byte.wrapping_add(number as u8);
-            true
-        });
-    }
-    get(bytes, at).is_some_and(|value| put(bytes, at, value.wrapping_add(number)))
-}
-
-fn flip(bytes: &mut [u8], at: usize, bits: u8) -> bool {
-    bytes.get_mut(at).is_some_and(|byte| {
-        *byte ^= bits;
-        true
-    })
-}
-
-fn small(bytes: &[u8], at: usize, len: usize) -> Option<usize> {
-    let field = bytes.get(at..at + len)?;
-    Some(field.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
-}
-
-/// File offsets of the program headers of this type.
-fn segments(image: &[u8], kind: elf::ProgramType) -> Vec<usize> {
-    let table = small(image, 32, 8).unwrap_or(0);
-    (0..small(image, 56, 2).unwrap_or(0))
-        .map(|i| table + i * 56)
-        .filter(|at| small(image, *at, 4) == Some(kind.0 as usize))
-        .collect()
-}
-
-fn segment(image: &mut [u8], kind: elf::ProgramType, field: usize, number: u64) -> bool {
-    let at = segments(image, kind).last().copied();
-    at.is_some_and(|at| add(image, at + field, number))
-}
-
-fn set_segment(image: &mut [u8], kind: elf::ProgramType, field: usize, number: u64) -> bool {
-    segments(image, kind).last().copied().is_some_and(|at| put(image, at + field, number))
-}
-
-fn xor(image: &mut [u8], kind: elf::ProgramType, field: usize, bits: u8) -> bool {
-    segments(image, kind).first().copied().is_some_and(|at| flip(image, at + field, bits))
-}
-
-/// Flips a permission of the first PT_LOAD that has `having`.
-fn flags(image: &mut [u8], having: u8, bits: u8) -> bool {
-    let mut list = segments(image, elf::PT_LOAD).into_iter();
-    let at = list.find(|at| image.get(at + 4).is_some_and(|flags| flags & having != 0));
-    at.is_some_and(|at| flip(image, at + 4, bits))
-}
-
-/// File offset and size of the first section of this type.
-fn section(image: &[u8], kind: elf::SectionType) -> Option<(usize, usize)> {
-    let at = section_header(image, kind)?;
-    Some((small(image, at + 24, 8)?, small(image, at + 32, 8)?))
-}
-
-fn section_header(image: &[u8], kind: elf::SectionType) -> Option<usize> {
-    let table = small(image, 40, 8)?;
-    let mut list = (0..small(image, 60, 2)?).map(|i| table + i * 64);
-    list.find(|at| small(image, at + 4, 4) == Some(kind.0 as usize))
-}
-
-fn header(image: &mut [u8], kind: elf::SectionType, field: usize) -> bool {
-    section_header(image, kind).is_some_and(|at| add(image, at + field, 0x1001))
-}
-
-fn tag(image: &mut [u8], tag: u64, change: fn(u64) -> u64) -> bool {
-    let Some((start, size)) = section(image, elf::SHT_DYNAMIC) else { return false };
-    for at in (start..start + size).step_by(16) {
-        if get(image, at) == Some(tag) {
-            let value = get(image, at + 8).unwrap_or(0);
-            return put(image, at + 8, change(value));
-        }
-    }
-    false
-}
-
-fn no_end(image: &mut [u8]) -> bool {
-    let Some((start, size)) = section(image, elf::SHT_DYNAMIC) else { return false };
-    for at in (start..start + size).step_by(16) {
-        if get(image, at) == Some(0) {
-            put(image, at, 30);
-        }
-    }
-    true
-}
-
-/// Changes the first dynamic relocation of this type.
-fn rela(image: &mut [u8], kind: usize, change: fn(&mut [u8]) -> bool) -> bool {
-    let table = small(image, 40, 8).unwrap_or(0);
-    for header in (0..small(image, 60, 2).unwrap_or(0)).map(|i| table + i * 64) {
-        if small(image, header + 4, 4) != Some(elf::SHT_RELA.0 as usize) {
-            continue;
-        }
-        let (start, size) = (small(image, header + 24, 8), small(image, header + 32, 8));
-        let (Some(start), Some(size)) = (start, size) else { continue };
-        for at in (start..start.saturating_add(size)).step_by(24) {
-            if small(image, at + 8, 4) == Some(kind)
-                && let Some(entry) = image.get_mut(at..at + 24)
-            {
-                return change(entry);
-            }
-        }
-    }
-    false
-}
-
-/// Changes the dynamic symbol of this name.
-fn symbol(image: &mut [u8], name: &str, change: fn(&mut [u8]) -> bool) -> bool {
-    let Some((start, size)) = section(image, elf::SHT_DYNSYM) else { return false };
-    let Some(header) = section_header(image, elf::SHT_DYNSYM) else { return false };
-    let strings = small(image, header + 40, 4).unwrap_or(0);
-    let table = small(image, 40, 8).unwrap_or(0);
-    let strings = small(image, table + strings * 64 + 24, 8).unwrap_or(0);
-    for at in (start..start.saturating_add(size)).step_by(24) {
-        let text = strings + small(image, at, 4).unwrap_or(0);
-        let wanted = [name.as_bytes(), &[0]].concat();
-        if image.get(text..text + wanted.len()) == Some(&wanted)
-            && let Some(entry) = image.get_mut(at..at + 24)
-        {
-            return change(entry);
-        }
-    }
-    false
-}
-
-fn last_word(image: &mut [u8], kind: elf::SectionType) -> bool {
-    let Some((start, size)) = section(image, kind) else { return false };
-    size >= 4 && flip(&mut image[start + size - 4..], 1, 0xff)
-}
-
-fn zero(image: &mut [u8], kind: elf::SectionType, at: usize, len: usize) -> bool {
-    let Some((start, size)) = section(image, kind) else { return false };
-    at + len <= size && {
-        image[start + at..start + at + len].fill(0);
-        true
-    }
-}
-
-fn find(image: &[u8], bytes: &[u8]) -> Option<usize> {
-    memchr::memmem::find(image, bytes)
-}
-
-/// The displacement behind this opcode in the subject's function, found by the marker of .text.
-fn place(image: &[u8], opcode: &[u8]) -> Option<usize> {
-    let marker =
-        [crate::model::MARKER_MAGIC, crate::model::digest(b".text").to_le_bytes()].concat();
-    let start = find(image, &marker)? + 16;
-    let code = image.get(start..start + 20)?;
-    Some(start + find(code, opcode)?)
-}
-
-fn code(image: &mut [u8], opcode: &[u8], number: u8) -> bool {
-    let Some(at) = place(image, opcode) else { return false };
-    flip(&mut image[at + opcode.len()..], 0, number)
-}
-
-fn opcode(image: &mut [u8], opcode: &[u8], byte: usize, bits: u8) -> bool {
-    place(image, opcode).is_some_and(|at| flip(&mut image[at..], byte, bits))
-}
+const VERNEED: elf::SectionType = elf::SHT_GNU_VERNEED;
+const CFA: &[u8] = &[0x0c, 7, 8, 0x90, 1];
+/// The second FDE's instructions, behind its empty augmentation.
+const FDE: &[u8] = &[0x42, 0x0e, 0x18];

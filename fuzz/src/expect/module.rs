@@ -346,9 +346,10 @@ impl Sites<'_, '_> {
             }
         };
         let mut text = format!("len={} aug={} lsda={lsda}", fde.length, fde.augmentation);
-        if let Some(reloc) = fde.personality {
+        if let Some((indirect, reloc)) = fde.personality {
+            let mark = if indirect { "*" } else { "" };
             match reloc.and_then(|reloc| self.input_place(file, reloc)) {
-                Some(routine) => text.push_str(&format!(" personality={routine}")),
+                Some(routine) => text.push_str(&format!(" personality={mark}{routine}")),
                 None => {
                     let reason = "a personality routine outside of the module";
                     self.findings.open(Family::Unwind, place.to_string(), reason);

@@ -18,8 +18,8 @@ pub(crate) struct Fde<'c> {
     pub(crate) lsda: Option<&'c Reloc>,
     /// All relocations of its CIE (the personality routine).
     pub(crate) cie: (u64, u64),
-    /// The relocation of the CIE's personality pointer; `Some(None)` if the pointer has none.
-    pub(crate) personality: Option<Option<&'c Reloc>>,
+    /// Whether the CIE's personality pointer is indirect, and its relocation.
+    pub(crate) personality: Option<(bool, Option<&'c Reloc>)>,
     /// Alignment factors and return address register of the CIE.
     pub(crate) factors: (u64, i64, u64),
     /// What says how the frame looks: the digests of both instruction streams.
@@ -85,7 +85,7 @@ fn fde<'c>(section: &'c Section, data: &[u8], at: usize, end: usize) -> Option<O
         length,
         lsda,
         cie: (start + cie_at as u64, start + cie.end as u64),
-        personality: cie.personality.map(reloc),
+        personality: cie.personality.map(|(indirect, at)| (indirect, reloc(at))),
         factors: cie.factors,
         frame: frame.wrapping_add(digest(without_padding(own))),
         written: inside(pos, end) || inside(cie.instructions, cie.end),
@@ -106,8 +106,8 @@ struct Cie {
     pointer: u8,
     lsda: Option<u8>,
     factors: (u64, i64, u64),
-    /// Where the personality routine's pointer is.
-    personality: Option<usize>,
+    /// Whether the personality routine's pointer is indirect, and where it is.
+    personality: Option<(bool, usize)>,
     /// Where the instructions start.
     instructions: usize,
     end: usize,
@@ -158,7 +158,7 @@ impl Cie {
                         pos += 1;
                     }
                     b'P' => {
-                        cie.personality = Some(pos + 1);
+                        cie.personality = Some((*data.get(pos)? & 0x80 != 0, pos + 1));
                         pos += 1 + width(*data.get(pos)?)?;
                     }
                     b'S' | b'B' => {}

@@ -121,10 +121,10 @@ impl<'a> Inputs<'a> {
                 std::str::from_utf8(&header[range]).unwrap_or_default().trim_end()
             };
             let (name, Ok(mut size)) = (text(0..16), text(48..58).parse::<u64>()) else { return };
-            let mut start = at + 60;
+            let mut start = at.saturating_add(60);
             let special = matches!(name, "/" | "//" | "/SYM64/") || name.starts_with("__.SYMDEF");
             let stored = if thin && !special { 0 } else { size };
-            at = (start + stored).next_multiple_of(2);
+            at = start.saturating_add(stored).checked_next_multiple_of(2).unwrap_or(u64::MAX);
             if name == "//" {
                 long = slice(bytes, start, size).unwrap_or_default();
             }
@@ -141,7 +141,7 @@ impl<'a> Inputs<'a> {
                 let raw = slice(bytes, start, len).unwrap_or_default();
                 let text = std::str::from_utf8(raw).unwrap_or_default();
                 member = text.trim_end_matches('\0');
-                start += len;
+                start = start.saturating_add(len);
                 size = size.saturating_sub(len);
             }
             let content = match thin {
@@ -194,7 +194,7 @@ impl<'a> Inputs<'a> {
             let spot = match symbol.place {
                 Where::Undefined => continue,
                 Where::Absolute => Spot::Absolute(symbol.value),
-                Where::Section(section) => Spot::Section(first + section, symbol.value),
+                Where::Section(section) => Spot::Section(first.wrapping_add(section), symbol.value),
                 Where::Common => {
                     let tls = symbol.kind == 6;
                     let list = self.defs.entry(symbol.name).or_default();
@@ -229,7 +229,7 @@ impl<'a> Inputs<'a> {
         let spot = match symbol.place {
             Where::Absolute => Spot::Absolute(symbol.value),
             Where::Section(section) => {
-                Spot::Section(self.first[object as usize] + section, symbol.value)
+                Spot::Section(self.first[object as usize].wrapping_add(section), symbol.value)
             }
             Where::Undefined | Where::Common => return None,
         };

@@ -28,6 +28,8 @@ pub(super) struct Judge<'j, 'a> {
     pub(super) default_got: Option<u64>,
     /// How the address of each IFUNC was taken: true if always by a resolved slot, false by a PLT entry.
     pub(super) ifuncs: RefCell<FxHashMap<Place, (bool, bool)>>,
+    /// Where the bounds of each empty table are.
+    pub(super) bounds: RefCell<FxHashMap<&'static str, u64>>,
     /// How many PLT entries deep the judge is: slots may lead in circles.
     pub(super) depth: Cell<u8>,
 }
@@ -219,8 +221,14 @@ impl<'a> Judge<'_, 'a> {
     fn copied(&self, copy: u32, offset: u64, value: u64, name: &str) -> Meaning {
         let symbols = &self.module.symbols;
         let here = |symbol: &&Symbol<'_>| symbol.value == value && !symbol.undefined();
+        let first = symbols.list.get(copy as usize);
+        // An alias is as far into the copy as it is into the original.
+        let library = |name: &str| self.inputs.library.get(name).copied();
+        let apart =
+            |symbol: &Symbol<'_>| Some(library(symbol.name)?.wrapping_sub(library(first?.name)?));
         let alias = symbols.list.iter().filter(here).find(|symbol| symbol.name == name);
-        let first = symbols.list.get(copy as usize).filter(|_| offset == 0);
+        let alias = alias.filter(|alias| apart(alias).is_none_or(|apart| apart == offset));
+        let first = first.filter(|_| offset == 0);
         match alias.or(first) {
             Some(symbol) => Meaning::Dynamic(symbols.asked(symbol).into()),
             None => bad("the middle of a copied variable"),

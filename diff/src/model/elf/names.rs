@@ -4,6 +4,8 @@
 //! what it bounds. It must not know relocations.
 
 use super::judge::Judge;
+use super::object::Section;
+use crate::loader::Segment;
 use crate::model::Meaning;
 
 /// The meaning of `value` as the address of the linker-made `name`; `None` if it is not such a name.
@@ -15,29 +17,35 @@ pub(super) fn meaning(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<M
         let (start, size) = dynamic.map(pick).filter(|(start, _)| *start != 0)?;
         Some(if end { start.wrapping_add(size) } else { start })
     };
-    // Without a table the two names of a pair may be anywhere, as long as they are equal.
-    let equal = |wanted: Option<u64>| wanted.is_none_or(|wanted| wanted == value);
+    let equal = |wanted: Option<u64>| wanted == Some(value);
+    let end = name.ends_with("_end");
     let right = match name {
         "_GLOBAL_OFFSET_TABLE_" => return Some(got(judge, value)),
         "_DYNAMIC" if dynamic.is_none() => return None,
         "_DYNAMIC" => equal(image.dynamic.map(|(address, _)| address)),
         "__ehdr_start" | "__executable_start" => equal(first()),
         "__GNU_EH_FRAME_HDR" => equal(image.unwind.map(|(address, _)| address)),
-        "__init_array_start" => equal(array(|d| d.init_array, false)),
-        "__init_array_end" => equal(array(|d| d.init_array, true)),
-        "__fini_array_start" => equal(array(|d| d.fini_array, false)),
-        "__fini_array_end" => equal(array(|d| d.fini_array, true)),
-        "__preinit_array_start" => equal(array(|d| d.preinit_array, false)),
-        "__preinit_array_end" => equal(array(|d| d.preinit_array, true)),
-        "__rela_iplt_start" | "__rela_iplt_end" => true,
+        "__init_array_start" | "__init_array_end" => {
+            table(judge, "init", array(|d| d.init_array, end), (14, end), value)
+        }
+        "__fini_array_start" | "__fini_array_end" => {
+            table(judge, "fini", array(|d| d.fini_array, end), (15, end), value)
+        }
+        "__preinit_array_start" | "__preinit_array_end" => {
+            table(judge, "preinit", array(|d| d.preinit_array, end), (16, end), value)
+        }
+        "__rela_iplt_start" | "__rela_iplt_end" => indirect(judge, end, value),
         "__dso_handle" => image.segment(value).is_some(),
         "_end" | "end" => ends(judge, value, |_, _| true),
-        "_edata" | "edata" => ends(judge, value, |flags, nobits| flags & 1 != 0 && !nobits),
-        "_etext" | "etext" => ends(judge, value, |flags, _| flags & 4 != 0),
-        "__bss_start" => judge.places.sections().all(|(id, base)| {
-            let section = judge.inputs.section(id);
-            section.is_none_or(|s| !s.nobits() || s.flags & 0x400 != 0 || base >= value)
-        }),
+        "_edata" | "edata" => {
+            ends(judge, value, |flags, nobits| flags & 1 != 0 && !nobits)
+                && within(judge, value, |segment| segment.writable(), |segment| segment.file_size)
+        }
+        "_etext" | "etext" => {
+            ends(judge, value, |flags, _| flags & 4 != 0)
+                && within(judge, value, |segment| segment.executable(), |segment| segment.size)
+        }
+        "__bss_start" => zeros(judge, value),
         _ => {
             let (bound, end) = match (name.strip_prefix("__start_"), name.strip_prefix("__stop_")) {
                 (Some(bound), _) => (bound, false),
@@ -51,6 +59,72 @@ pub(super) fn meaning(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<M
         true => Meaning::Linker(name.into()),
         false => Meaning::Bad(format!("not where `{name}` has to be")),
     })
+}
+
+/// Whether `value` is the bound that start-up code needs of a table of functions: the dynamic one, or, in a
+/// static program, that of the sections of this type. An empty table's bounds only have to be equal.
+fn table(
+    judge: &Judge<'_, '_>,
+    pair: &'static str,
+    dynamic: Option<u64>,
+    (kind, end): (u32, bool),
+    value: u64,
+) -> bool {
+    if let Some(wanted) = dynamic {
+        return wanted == value;
+    }
+    let image = &judge.module.image;
+    let filled = image.headers.iter().filter(|h| h.kind == kind && h.size > 0);
+    let (low, high) = filled.fold((u64::MAX, 0), |(low, high), header| {
+        (low.min(header.address), high.max(header.address.saturating_add(header.size)))
+    });
+    if judge.module.dynamic.is_none() && low < high {
+        return value == if end { high } else { low };
+    }
+    *judge.bounds.borrow_mut().entry(pair).or_insert(value) == value
+}
+
+/// The bounds of the IRELATIVE table that a static program applies itself. A dynamic one leaves it to the
+/// loader: there nothing reads them.
+fn indirect(judge: &Judge<'_, '_>, end: bool, value: u64) -> bool {
+    let module = judge.module;
+    if module.dynamic.is_some() {
+        return true;
+    }
+    let mut slots = module.irelative.iter();
+    match (slots.next(), module.irelative.last()) {
+        (Some(first), Some(last)) => value == if end { last.saturating_add(24) } else { *first },
+        _ => *judge.bounds.borrow_mut().entry("iplt").or_insert(value) == value,
+    }
+}
+
+/// Whether `value` is in one of these segments, or where its first `len` bytes end.
+fn within(
+    judge: &Judge<'_, '_>,
+    value: u64,
+    which: fn(&Segment) -> bool,
+    len: fn(&Segment) -> u64,
+) -> bool {
+    let mut loads = judge.module.image.loads.iter().filter(|load| which(load)).peekable();
+    // Without any there is no end of it either.
+    loads.peek().is_none() || loads.any(|load| value.wrapping_sub(load.address) <= len(load))
+}
+
+/// Whether the zero-filled data starts at `value`: none before it, nothing stored between it and the first.
+fn zeros(judge: &Judge<'_, '_>, value: u64) -> bool {
+    let writable = || {
+        judge.places.sections().filter_map(|(id, base)| {
+            let section = judge.inputs.section(id).filter(|s| s.flags & 0x401 == 1)?;
+            Some((section, base))
+        })
+    };
+    let first = writable().filter(|(section, _)| section.nobits()).map(|(_, base)| base).min();
+    let stored = |(section, base): (&Section<'_>, u64)| {
+        !section.nobits() && base >= value && first.is_some_and(|first| base < first)
+    };
+    first.is_none_or(|first| value <= first)
+        && within(judge, value, |segment| segment.writable(), |segment| segment.size)
+        && !writable().any(stored)
 }
 
 /// Whether `name` is one that linkers define when nobody else does.

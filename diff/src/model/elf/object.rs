@@ -181,6 +181,11 @@ pub(super) fn read(file: String, bytes: &[u8]) -> Option<Object<'_>> {
         object.symbols.extend(
             all.chunks_exact(24).enumerate().map(|(i, raw)| symbol(raw, i as u64, strings, wide)),
         );
+        for symbol in &mut object.symbols {
+            if matches!(symbol.place, Where::Section(at) if at as usize >= object.sections.len()) {
+                symbol.place = Where::Undefined;
+            }
+        }
     }
     Some(object)
 }

@@ -104,7 +104,7 @@ impl Places {
                     continue;
                 };
                 let Some(&id) = markers.get(&marker) else { continue };
-                let address = segment.address + at as u64;
+                let address = segment.address.wrapping_add(at as u64);
                 let base = &mut self.base[id as usize];
                 if *base == NOWHERE {
                     *base = address;
@@ -172,7 +172,7 @@ impl Places {
                 || module
                     .image
                     .segment(base)
-                    .is_some_and(|s| base - s.address + section.size <= s.size);
+                    .is_some_and(|s| (base - s.address).saturating_add(section.size) <= s.size);
             if mapped {
                 self.base[id as usize] = base;
             }
@@ -215,7 +215,10 @@ impl Places {
             }
             self.base[sections + i] = value;
             let id = (sections + i) as u32;
-            found.push((common.tls, Interval { start: value, end: value + common.size, id }));
+            found.push((
+                common.tls,
+                Interval { start: value, end: value.saturating_add(common.size), id },
+            ));
         }
         if found.is_empty() {
             return;

@@ -84,7 +84,7 @@ fn perm(judge: &Judge<'_, '_>, section: &Section<'_>, base: u64) -> &'static str
         return if inside { "tls" } else { "outside PT_TLS" };
     }
     let Some(segment) = image.segment(base) else { return "unmapped" };
-    if end > segment.address + segment.size {
+    if end > segment.address.saturating_add(segment.size) {
         return "cut off";
     }
     let relro = image.relro.is_some_and(|(from, to)| base >= from && end <= to);

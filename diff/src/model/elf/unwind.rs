@@ -177,7 +177,8 @@ fn personality(
         None => Found::Address(value),
     };
     let usage = if encoding & 0x80 != 0 { Use::Address } else { Use::Call };
-    Some(judge.settle(found, 0, Reference::NONE, usage).to_string())
+    let mark = if encoding & 0x80 != 0 { "*" } else { "" };
+    Some(format!("{mark}{}", judge.settle(found, 0, Reference::NONE, usage)))
 }
 
 /// The bytes of the record at `address`, after its length.

@@ -4,6 +4,7 @@ use object::elf;
 
 use super::Flaws;
 use super::image::{Image, half, quad};
+use crate::Request;
 
 /// Tag, its name, the type of the section whose address it has.
 const ADDRESSES: &[(i64, &str, elf::SectionType)] = &[
@@ -32,8 +33,21 @@ const SIZES: &[(i64, &str, i64, u64)] = &[
 const CONSTANTS: &[(i64, &str, u64)] =
     &[(9, "DT_RELAENT", 24), (11, "DT_SYMENT", 24), (20, "DT_PLTREL", 7), (37, "DT_RELRENT", 8)];
 
-pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
+/// Bits of DT_FLAGS_1 that are a promise to the loader, and the `-z` word that asks for each.
+const PROMISES: &[(u64, &str)] = &[
+    (0x2, "global"),
+    (0x10, "loadfltr"),
+    (0x20, "initfirst"),
+    (0x40, "nodlopen"),
+    (0x80, "origin"),
+    (0x400, "interpose"),
+    (0x800, "nodefaultlib"),
+    (0x1000, "nodump"),
+];
+
+pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     let Some(list) = &image.dynamic else { return };
+    flags(request, image, flaws);
     flaws.check(image.terminated, "dynamic section without an end", "PT_DYNAMIC", 0, "DT_NULL");
     for (i, (tag, _)) in list.iter().enumerate() {
         let many =
@@ -87,6 +101,23 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
     sizes_of_sections(image, flaws);
     strings(image, flaws);
     versions(image, flaws);
+}
+
+/// What nobody asked for. What must be there are facts.
+fn flags(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
+    let asked = |word: &str| request.args.iter().any(|arg| arg.contains(word));
+    let origin = u64::from(asked("origin"));
+    let flags = image.tag(30).unwrap_or(0) & !(0x1e | origin);
+    flaws.check(flags == 0, "DT_FLAGS that nobody asked for", "DT_FLAGS", flags, "none");
+    // Bound at load, not to be unloaded, a program.
+    let mut allowed = 0x1 | 0x8;
+    if request.mode == crate::Mode::Pie {
+        allowed |= 0x0800_0000;
+    }
+    let promised = PROMISES.iter().filter(|(_, word)| asked(word));
+    allowed = promised.fold(allowed, |allowed, (bit, _)| allowed | bit);
+    let flags = image.tag(0x6fff_fffb).unwrap_or(0) & !allowed;
+    flaws.check(flags == 0, "DT_FLAGS_1 that nobody asked for", "DT_FLAGS_1", flags, "none");
 }
 
 /// Where one section is the whole table the sizes must be equal.
@@ -265,8 +296,18 @@ fn needs(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
                 "its own",
             );
             known.push(other);
-            aux = aux.saturating_add(quad(bytes, 12).unwrap_or(0).into());
+            let next = quad(bytes, 12).unwrap_or(0);
+            aux = aux.saturating_add(next.into());
+            if next == 0 {
+                break;
+            }
         }
-        at = at.saturating_add(quad(bytes, 12).unwrap_or(0).into());
+        let next = quad(bytes, 12).unwrap_or(0);
+        let end = (next == 0) == (i + 1 == number);
+        flaws.check(end, "DT_VERNEEDNUM", format!("verneed {i}"), number, "the number of needs");
+        at = at.saturating_add(next.into());
+        if next == 0 {
+            return;
+        }
     }
 }

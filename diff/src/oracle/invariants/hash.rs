@@ -67,7 +67,72 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
         let good = count as usize == symbols.len();
         flaws.check(good, ".hash has another number of symbols", ".hash", count.into(), "nchain");
     }
+    let names: Vec<&[u8]> =
+        symbols.iter().map(|s| image.dynstr(s.name).unwrap_or_default()).collect();
+    if let Some(at) = gnu_table.and_then(|table| gnu_chains(image, table, &names).err()) {
+        flaws.check(false, ".gnu.hash is not in order", ".gnu.hash", at, "its symbols by bucket");
+    }
+    if let Some(at) = sysv_table.and_then(|table| sysv_chains(image, table, &names).err()) {
+        flaws.check(false, ".hash is not in order", ".hash", at, "its symbols by bucket");
+    }
     versioned_twice(image, &symbols, flaws);
+}
+
+/// Walks every bucket of .gnu.hash: its chain has the symbols that hash to it, in a row, and nobody else.
+/// The error is the first bucket or word that is wrong.
+fn gnu_chains(image: &Image<'_>, table: u64, names: &[&[u8]]) -> Result<(), u64> {
+    let bytes = image.at(table).ok_or(0_u64)?;
+    let read = |at: u64| quad(bytes, at).ok_or(at);
+    let (buckets, first) = (u64::from(read(0)?), u64::from(read(4)?));
+    let (blooms, shift) = (u64::from(read(8)?), read(12)?);
+    if buckets == 0 || shift > 31 || !blooms.is_power_of_two() || first > names.len() as u64 {
+        return Err(0);
+    }
+    let start = 16 + blooms * 8;
+    let chains = start.checked_add(buckets.checked_mul(4).ok_or(0_u64)?).ok_or(0_u64)?;
+    let mut walked = 0;
+    for bucket in 0..buckets {
+        let at = start + bucket * 4;
+        let mut index = u64::from(read(at)?);
+        if index == 0 {
+            continue;
+        }
+        loop {
+            let name = names.get(usize::try_from(index).unwrap_or(usize::MAX)).ok_or(at)?;
+            let word = read(chains + index.checked_sub(first).ok_or(at)? * 4)?;
+            let hash = gnu(name);
+            if word | 1 != hash | 1 || u64::from(hash) % buckets != bucket {
+                return Err(at);
+            }
+            walked += 1;
+            index += 1;
+            if word & 1 != 0 {
+                break;
+            }
+        }
+    }
+    if walked == names.len() as u64 - first { Ok(()) } else { Err(chains) }
+}
+
+/// Walks every bucket of .hash: no loops, no symbol of another bucket, none twice.
+fn sysv_chains(image: &Image<'_>, table: u64, names: &[&[u8]]) -> Result<(), u64> {
+    let bytes = image.at(table).ok_or(0_u64)?;
+    let read = |at: u64| quad(bytes, at).ok_or(at);
+    let buckets = u64::from(read(0)?);
+    let mut seen = vec![false; names.len()];
+    for bucket in 0..buckets {
+        let at = 8 + bucket * 4;
+        let mut index = read(at)?;
+        while index != 0 {
+            let name = names.get(index as usize).ok_or(at)?;
+            let wrong = u64::from(sysv(name)) % buckets != bucket;
+            if wrong || std::mem::replace(&mut seen[index as usize], true) {
+                return Err(at);
+            }
+            index = read(8 + (buckets + u64::from(index)) * 4)?;
+        }
+    }
+    Ok(())
 }
 
 /// Symbol indexes of the chain that a lookup of `name` walks; empty if the bloom filter says no.

@@ -164,7 +164,9 @@ impl<'a> Image<'a> {
         self.terminated = false;
         for i in 0..dynamic.filesz / 16 {
             let at = dynamic.offset.saturating_add(i * 16);
-            let (Some(tag), Some(value)) = (word(self.bytes, at), word(self.bytes, at + 8)) else {
+            let (Some(tag), Some(value)) =
+                (word(self.bytes, at), word(self.bytes, at.saturating_add(8)))
+            else {
                 break;
             };
             if tag == 0 {
@@ -241,6 +243,7 @@ impl<'a> Image<'a> {
 }
 
 fn segment(bytes: &[u8], at: u64) -> Option<Segment> {
+    at.checked_add(56)?;
     Some(Segment {
         kind: quad(bytes, at)?,
         flags: quad(bytes, at + 4)?,

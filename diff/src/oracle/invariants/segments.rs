@@ -15,9 +15,27 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     relro(image, flaws);
     tls(image, flaws);
     permissions(image, flaws);
+    interpreter(request, image, flaws);
     if !request.mode.is_library() && image.entry != 0 {
         let code = image.loads().any(|l| l.flags & 1 != 0 && l.has(image.entry, 1));
         flaws.check(code, "entry outside of code", "e_entry", image.entry, "an executable address");
+    }
+}
+
+/// The loader that was asked for.
+fn interpreter(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
+    let Some(segment) = image.segment(elf::PT_INTERP.0) else { return };
+    let args = request.args.iter();
+    let named =
+        args.clone().find_map(|arg| arg.trim_start_matches('-').strip_prefix("dynamic-linker="));
+    let next = args.skip_while(|arg| arg.trim_start_matches('-') != "dynamic-linker").nth(1);
+    let asked = named.or(next.map(String::as_str)).unwrap_or(crate::adapter::INTERPRETER[1]);
+    let start = usize::try_from(segment.offset).unwrap_or(usize::MAX);
+    let found = image.bytes.get(start..).unwrap_or_default();
+    let found = &found[..found.len().min(usize::try_from(segment.filesz).unwrap_or(usize::MAX))];
+    if found.strip_suffix(&[0]) != Some(asked.as_bytes()) {
+        let found = String::from_utf8_lossy(found);
+        flaws.add("another loader than asked for", "PT_INTERP", found, "the path and a NUL");
     }
 }
 

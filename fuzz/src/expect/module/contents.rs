@@ -3,8 +3,9 @@
 //! Spec: gABI chapters 4 and 5. It must not know names beyond those of sections.
 
 use scold_diff::Family;
-use scold_diff::model::{self, Meaning, Value, digest};
+use scold_diff::model::{Meaning, Value, digest};
 
+use super::super::amd64;
 use super::super::binding::has_dynamic_table;
 use super::super::resolve::{Fate, Winner, is_taken_apart};
 use super::super::site::Sites;
@@ -149,7 +150,7 @@ fn contents_digest(object: &crate::case::Object, index: usize) -> u64 {
     let data = emit::contents(object, index);
     let mut bytes = data.clone();
     for reloc in &object.sections[index].relocs {
-        let (before, after) = model::elf::mask(reloc.r_type, &data, reloc.offset);
+        let (before, after) = amd64::rewritable(reloc.r_type, &data, reloc.offset);
         let len = bytes.len() as u64;
         let start = reloc.offset.saturating_sub(before).min(len) as usize;
         let end = reloc.offset.saturating_add(after).min(len) as usize;

@@ -42,7 +42,10 @@ impl Pass<'_, '_, '_> {
 
     /// TLSGD, TLSLD.
     pub(super) fn dynamic_tls(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> Meaning {
-        let indirect = self.section.data.get(reloc.offset as usize + 4..reloc.offset as usize + 6)
+        let indirect = usize::try_from(reloc.offset)
+            .ok()
+            .and_then(|at| self.section.data.get(at.checked_add(4)?..))
+            .and_then(|code| code.get(..2))
             == Some(&[0xff, 0x15]);
         let after = usize::from(row.after) + usize::from(row.form == Form::TlsLd && indirect);
         let (before, after) = match tls::is_large(row.r_type, self.section.data, reloc.offset) {
@@ -58,7 +61,7 @@ impl Pass<'_, '_, '_> {
             Ok(tls::Access::Pair(points)) => {
                 self.local_dynamic = None;
                 self.block = true;
-                let slot = points.wrapping_sub((reloc.addend + 4) as u64);
+                let slot = points.wrapping_sub(reloc.addend.wrapping_add(4) as u64);
                 match self.pair(slot, true) {
                     Ok(_) => Meaning::TlsModule,
                     Err(text) => Meaning::Bad(text),
@@ -81,7 +84,7 @@ impl Pass<'_, '_, '_> {
         access: Result<tls::Access, String>,
         reloc: Reloc,
     ) -> Meaning {
-        let rest = (reloc.addend + 4) as u64;
+        let rest = reloc.addend.wrapping_add(4) as u64;
         let template = self.judge.module.image.tls.map_or(0, |tls| tls.address);
         match access {
             Ok(tls::Access::Descriptor(points)) => {
