@@ -94,7 +94,8 @@ impl Dynamic {
                 dynamic.broken = Some(format!("no {name}"));
             }
         }
-        let paired = [(7, 8), (7, 9), (23, 2), (23, 20), (25, 27), (26, 28), (32, 33), (36, 35)];
+        let paired =
+            [(6, 11), (7, 8), (7, 9), (23, 2), (23, 20), (25, 27), (26, 28), (32, 33), (36, 35)];
         for (one, other) in paired {
             // An empty table may lack its address.
             if seen & 1 << one != 0 && seen & 1 << other == 0 {

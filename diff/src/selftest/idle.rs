@@ -72,12 +72,14 @@ impl Idle {
     /// Classifies the bits of a correct output.
     pub(super) fn of(request: &Request, image: &[u8]) -> Self {
         let mut idle = Self { bits: vec![0; image.len()], reasons: BTreeMap::new() };
-        idle.elf_header();
+        idle.elf_header(request);
         idle.program_headers(image);
         let headers = headers(image);
         for header in &headers {
             match (&*header.name, header.kind) {
                 (name, 7) => idle.all(name, header.file.clone(), "notes are for tools"),
+                (".eh_frame", _) => idle.frames(image, &headers, header),
+                (_, 5) => idle.chains(image, header),
                 (".dynamic", _) => idle.dynamic(image, header.file.clone()),
                 (_, 11) => idle.symbols(image, header.file.clone()),
                 (".dynstr", _) => idle.strings(image, &headers, header),
@@ -117,8 +119,11 @@ impl Idle {
         }
     }
 
-    fn elf_header(&mut self) {
+    fn elf_header(&mut self, request: &Request) {
         let region = "ELF header";
+        if request.mode.is_library() {
+            self.all(region, 24..32, "nobody enters a library");
+        }
         for range in [40..48, 58..64] {
             self.all(region, range, "no loader reads section headers");
         }
@@ -146,6 +151,9 @@ impl Idle {
                     self.all(region, at + field..at + field + len, "no loader reads the field");
                 }
             }
+            if kind == 1 {
+                self.zeros(image, at);
+            }
             if read.contains(&4) {
                 self.mark(region, at + 4, 0xf8, "flags that say nothing");
                 self.all(region, at + 5..at + 8, "flags that say nothing");
@@ -153,6 +161,65 @@ impl Idle {
             if !matches!(kind, 1..=3 | 6 | 7 | 0x6474_e550..=0x6474_e552) {
                 self.all(region, at..at + 4, "a segment that no loader reads");
             }
+        }
+    }
+
+    /// Zeros behind the last segment do no harm.
+    fn zeros(&mut self, image: &[u8], at: usize) {
+        let (start, size) = (get(image, at + 16).unwrap_or(0), get(image, at + 40).unwrap_or(0));
+        let table = small(image, 32, 8).unwrap_or(0);
+        let last = (0..small(image, 56, 2).unwrap_or(0)).map(|i| table + i * 56).all(|other| {
+            small(image, other, 4) != Some(1) || get(image, other + 16).unwrap_or(0) <= start
+        });
+        for bit in (0..16).filter(|bit| last && size >> bit & 1 == 0) {
+            let reason = "more zeros behind the image";
+            self.mark("program headers", at + 40 + bit / 8, 1 << (bit % 8), reason);
+        }
+    }
+
+    /// Frames of code that the linker made: its PLT.
+    fn frames(&mut self, image: &[u8], headers: &[Header], header: &Header) {
+        let text = headers.iter().filter(|h| h.name == ".text");
+        let code: Vec<Range<usize>> = text.map(|h| h.address..h.address + h.file.len()).collect();
+        let mut records = Vec::new();
+        let mut used = Vec::new();
+        let mut at = header.file.start;
+        while let Some(len) =
+            small(image, at, 4).filter(|len| *len > 0 && at + 8 <= header.file.end)
+        {
+            let back = small(image, at + 4, 4).unwrap_or(0);
+            let place = header.address + (at + 8 - header.file.start);
+            let offset = small(image, at + 8, 4).unwrap_or(0) as u32 as i32;
+            let start = place.wrapping_add_signed(offset as isize);
+            let ours = back != 0 && code.iter().any(|code| code.contains(&start));
+            if ours {
+                used.push(at + 4 - back);
+            }
+            records.push((at, len + 4, back == 0, ours));
+            at += len + 4;
+        }
+        for (at, len, cie, ours) in records {
+            if !ours && !(cie && used.contains(&at)) {
+                self.all(&header.name, at..at + len, "the frame of the linker's own code");
+            }
+        }
+    }
+
+    /// Entries of DT_HASH that no bucket leads to.
+    fn chains(&mut self, image: &[u8], header: &Header) {
+        let word = |i: usize| small(image, header.file.start + i * 4, 4).unwrap_or(0);
+        let (buckets, symbols) = (word(0), word(1));
+        let mut used = vec![false; symbols];
+        for bucket in 0..buckets {
+            let mut index = word(2 + bucket);
+            while index != 0 && index < symbols && !used[index] {
+                used[index] = true;
+                index = word(2 + buckets + index);
+            }
+        }
+        for (index, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
+            let at = header.file.start + (2 + buckets + index) * 4;
+            self.all(&header.name, at..at + 4, "a chain that no bucket leads to");
         }
     }
 
@@ -261,12 +328,22 @@ impl Idle {
                 let start = header.file.start + i * 2;
                 self.all(&header.name, start..start + 2, "the version of a local symbol");
             }
+            let start = header.file.start + i * 2;
+            // bfd exports a number of the name of each version it defines.
+            if small(image, at + 6, 2) == Some(0xfff1) {
+                self.all(&header.name, start..start + 2, "the version of a version's name");
+            }
+            if small(image, at + 6, 2) == Some(0) && small(image, start, 2).is_some_and(|v| v < 2) {
+                self.mark(&header.name, start, 1, "0 and 1 say the same of an import");
+            }
         }
     }
 
     fn definitions(&mut self, image: &[u8], header: &Header) {
         for (at, aux, base) in definitions(image, header.file.clone()) {
             let count = small(image, at + 6, 2).unwrap_or(0);
+            self.mark(&header.name, at + 2, 0xfc, "flags that say nothing");
+            self.all(&header.name, at + 3..at + 4, "flags that say nothing");
             if base {
                 let reason = "the file's own name is no version";
                 self.all(&header.name, at + 8..at + 16, reason);
@@ -359,6 +436,13 @@ impl Idle {
             }
         }
         let Some((start, size)) = named(image, ".dynamic") else { return };
+        let table = headers.iter().find(|h| h.name == ".dynamic").map_or(0, |h| h.address);
+        for header in headers.iter().filter(|h| h.name == ".got" || h.name == ".got.plt") {
+            let file = header.file.clone();
+            for word in file.step_by(8).filter(|at| small(image, *at, 8) == Some(table)) {
+                self.all(&header.name, word..word + 8, "the GOT's reserved words");
+            }
+        }
         for entry in (start..start + size).step_by(16).filter(|at| get(image, *at) == Some(3)) {
             let base = small(image, entry + 8, 8).unwrap_or(0);
             if let Some((name, range)) = at(base, 24) {

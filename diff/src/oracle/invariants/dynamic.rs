@@ -67,7 +67,7 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
                     "sh_addr",
                 );
             }
-            (None, Some(section)) if *tag != 4 => {
+            (None, Some(section)) => {
                 flaws.check(
                     false,
                     "section without its dynamic tag",
@@ -203,6 +203,12 @@ fn versions(image: &Image<'_>, flaws: &mut Flaws) {
     }
 }
 
+/// glibc knows only the first version of the records.
+fn record_version(bytes: &[u8], at: String, flaws: &mut Flaws) {
+    let version = half(bytes, 0).unwrap_or(0);
+    flaws.check(version == 1, "version record's version", at, version.into(), "1");
+}
+
 fn definitions(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
     let (Some(start), Some(number)) = (image.tag(0x6fff_fffc), image.tag(0x6fff_fffd)) else {
         return;
@@ -219,6 +225,7 @@ fn definitions(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
             );
             return;
         };
+        record_version(bytes, format!("verdef {i}"), flaws);
         let aux = at.saturating_add(quad(bytes, 12).unwrap_or(0).into());
         let name = image.at(aux).and_then(|b| quad(b, 0)).and_then(|at| image.dynstr(at));
         let hash = quad(bytes, 8).unwrap_or(0);
@@ -264,6 +271,7 @@ fn needs(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
             flaws.check(false, "version needs cut short", "DT_VERNEED", i, "DT_VERNEEDNUM of them");
             return;
         };
+        record_version(bytes, format!("verneed {i}"), flaws);
         let file = quad(bytes, 4).and_then(|at| image.dynstr(at)).unwrap_or_default();
         let good = needed.contains(&file);
         flaws.check(
@@ -274,7 +282,8 @@ fn needs(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
             "a DT_NEEDED",
         );
         let mut aux = at.saturating_add(quad(bytes, 8).unwrap_or(0).into());
-        for _ in 0..half(bytes, 2).unwrap_or(0) {
+        let count = half(bytes, 2).unwrap_or(0);
+        for number in 0..count {
             let Some(bytes) = image.range(aux, 16) else { break };
             let name = quad(bytes, 8).and_then(|at| image.dynstr(at));
             let hash = quad(bytes, 0).unwrap_or(0);
@@ -298,6 +307,9 @@ fn needs(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
             known.push(other);
             let next = quad(bytes, 12).unwrap_or(0);
             aux = aux.saturating_add(next.into());
+            // glibc follows vna_next, not vn_cnt.
+            let end = (next == 0) == (number + 1 == count);
+            flaws.check(end, "vn_cnt", format!("verneed {i}"), next.into(), "the number of names");
             if next == 0 {
                 break;
             }

@@ -162,6 +162,9 @@ fn target(image: &Image<'_>, rela: &Rela, at: &str, flaws: &mut Flaws) {
         let code = image.loads().any(|load| load.flags & 1 != 0 && load.has(addr, 1));
         flaws.check(code, "IFUNC resolver outside of code", at, addr, "executable");
     }
+    let plain = matches!(rela.kind, COPY | GLOB_DAT | JUMP_SLOT | DTPMOD64);
+    let addend = rela.addend as u64;
+    flaws.check(!plain || addend == 0, "addend that nothing adds", at, addend, "0");
     let needs_name = matches!(rela.kind, COPY | GLOB_DAT | JUMP_SLOT);
     flaws.check(!needs_name || rela.symbol != 0, "relocation without a name", at, 0, "a symbol");
 }
