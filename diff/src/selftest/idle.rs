@@ -3,10 +3,14 @@
 //! What is not named here is taken to have a meaning: a flip of it that nobody sees is a gap of the
 //! judge. It must not know the judge.
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
+
+use records::{Header, definitions, headers, marked, needs};
 
 use super::mutations::edit::{get, named, small};
 use crate::Request;
@@ -25,15 +29,6 @@ pub(super) struct Idle {
     pub(super) reasons: BTreeMap<(String, &'static str), u64>,
 }
 
-/// A section header.
-struct Header {
-    name: String,
-    kind: usize,
-    flags: usize,
-    address: usize,
-    file: Range<usize>,
-}
-
 /// The regions that a loader may look into: headers, program headers, allocated sections.
 pub(super) fn regions(image: &[u8]) -> Vec<Region> {
     let table = small(image, 32, 8).unwrap_or(0);
@@ -48,24 +43,6 @@ pub(super) fn regions(image: &[u8]) -> Vec<Region> {
         }
     }
     list
-}
-
-fn headers(image: &[u8]) -> Vec<Header> {
-    let table = small(image, 40, 8).unwrap_or(0);
-    let names = small(image, 62, 2).and_then(|i| small(image, table + i * 64 + 24, 8));
-    let read = |at: usize| {
-        let name = names? + small(image, at, 4)?;
-        let end = name + memchr::memchr(0, image.get(name..)?)?;
-        let start = small(image, at + 24, 8)?;
-        Some(Header {
-            name: String::from_utf8_lossy(&image[name..end]).into_owned(),
-            kind: small(image, at + 4, 4)?,
-            flags: small(image, at + 8, 8)?,
-            address: small(image, at + 16, 8)?,
-            file: start..start + small(image, at + 32, 8)?,
-        })
-    };
-    (0..small(image, 60, 2).unwrap_or(0)).filter_map(|i| read(table + i * 64)).collect()
 }
 
 impl Idle {
@@ -199,7 +176,8 @@ impl Idle {
             at += len + 4;
         }
         for (at, len, cie, ours) in records {
-            if !ours && !(cie && used.contains(&at)) {
+            let read = ours || cie && used.contains(&at);
+            if !read {
                 self.all(&header.name, at..at + len, "the frame of the linker's own code");
             }
         }
@@ -373,8 +351,9 @@ impl Idle {
     fn bloom(&mut self, image: &[u8], header: &Header) {
         let start = header.file.start + 16;
         let words = small(image, header.file.start + 8, 4).unwrap_or(0);
-        for at in start..(start + words * 8).min(header.file.end) {
-            self.mark(&header.name, at, !image[at], "a filter that lets more through");
+        let bytes = image.get(start..(start + words * 8).min(header.file.end)).unwrap_or_default();
+        for (at, byte) in (start..).zip(bytes) {
+            self.mark(&header.name, at, !byte, "a filter that lets more through");
         }
     }
 
@@ -450,51 +429,4 @@ impl Idle {
             }
         }
     }
-}
-
-/// Size of the input section with this marker.
-fn marked(request: &Request, marker: &[u8]) -> usize {
-    let sizes = request.files.iter().flat_map(|file| {
-        let found = memchr::memmem::find(&file.bytes, marker);
-        found.and_then(|at| {
-            let list = headers(&file.bytes);
-            list.iter().find(|h| h.file.start == at).map(|h| h.file.len())
-        })
-    });
-    sizes.max().unwrap_or(0)
-}
-
-/// Version definitions: where each is, its first name, whether it is the file's own.
-fn definitions(image: &[u8], file: Range<usize>) -> Vec<(usize, usize, bool)> {
-    let mut list = Vec::new();
-    let mut at = file.start;
-    while at + 20 <= file.end {
-        let aux = at + small(image, at + 12, 4).unwrap_or(0);
-        list.push((at, aux, small(image, at + 2, 2).unwrap_or(0) & 1 != 0));
-        match small(image, at + 16, 4) {
-            Some(next) if next > 0 => at += next,
-            _ => break,
-        }
-    }
-    list
-}
-
-/// Version needs: where each is, and its names.
-fn needs(image: &[u8], file: Range<usize>) -> Vec<(usize, Vec<usize>)> {
-    let mut list = Vec::new();
-    let mut at = file.start;
-    while at + 16 <= file.end {
-        let mut aux = at + small(image, at + 8, 4).unwrap_or(0);
-        let mut names = Vec::new();
-        for _ in 0..small(image, at + 2, 2).unwrap_or(0) {
-            names.push(aux);
-            aux += small(image, aux + 12, 4).unwrap_or(0);
-        }
-        list.push((at, names));
-        match small(image, at + 12, 4) {
-            Some(next) if next > 0 => at += next,
-            _ => break,
-        }
-    }
-    list
 }

@@ -281,45 +281,45 @@ fn needs(image: &Image<'_>, known: &mut Vec<u16>, flaws: &mut Flaws) {
             i,
             "a DT_NEEDED",
         );
-        let mut aux = at.saturating_add(quad(bytes, 8).unwrap_or(0).into());
-        let count = half(bytes, 2).unwrap_or(0);
-        for number in 0..count {
-            let Some(bytes) = image.range(aux, 16) else { break };
-            let name = quad(bytes, 8).and_then(|at| image.dynstr(at));
-            let hash = quad(bytes, 0).unwrap_or(0);
-            let good = name.is_some_and(|name| super::hash::sysv(name) == hash);
-            flaws.check(
-                good,
-                "version need's hash",
-                format!("verneed {i}"),
-                hash.into(),
-                "its name's",
-            );
-            let other = half(bytes, 6).unwrap_or(0);
-            let fresh = !known.contains(&other);
-            flaws.check(
-                fresh,
-                "version index twice",
-                format!("verneed {i}"),
-                other.into(),
-                "its own",
-            );
-            known.push(other);
-            let next = quad(bytes, 12).unwrap_or(0);
-            aux = aux.saturating_add(next.into());
-            // glibc follows vna_next, not vn_cnt.
-            let end = (next == 0) == (number + 1 == count);
-            flaws.check(end, "vn_cnt", format!("verneed {i}"), next.into(), "the number of names");
-            if next == 0 {
-                break;
-            }
-        }
+        names(image, at, bytes, i, known, flaws);
         let next = quad(bytes, 12).unwrap_or(0);
         let end = (next == 0) == (i + 1 == number);
         flaws.check(end, "DT_VERNEEDNUM", format!("verneed {i}"), number, "the number of needs");
         at = at.saturating_add(next.into());
         if next == 0 {
             return;
+        }
+    }
+}
+
+/// The versions needed of one library; `bytes` is the record at `at`, the `i`-th.
+fn names(
+    image: &Image<'_>,
+    at: u64,
+    bytes: &[u8],
+    i: u64,
+    known: &mut Vec<u16>,
+    flaws: &mut Flaws,
+) {
+    let mut aux = at.saturating_add(quad(bytes, 8).unwrap_or(0).into());
+    let count = half(bytes, 2).unwrap_or(0);
+    for number in 0..count {
+        let Some(bytes) = image.range(aux, 16) else { break };
+        let name = quad(bytes, 8).and_then(|at| image.dynstr(at));
+        let hash = quad(bytes, 0).unwrap_or(0);
+        let good = name.is_some_and(|name| super::hash::sysv(name) == hash);
+        flaws.check(good, "version need's hash", format!("verneed {i}"), hash.into(), "its name's");
+        let other = half(bytes, 6).unwrap_or(0);
+        let fresh = !known.contains(&other);
+        flaws.check(fresh, "version index twice", format!("verneed {i}"), other.into(), "its own");
+        known.push(other);
+        let next = quad(bytes, 12).unwrap_or(0);
+        aux = aux.saturating_add(next.into());
+        // glibc follows vna_next, not vn_cnt.
+        let end = (next == 0) == (number + 1 == count);
+        flaws.check(end, "vn_cnt", format!("verneed {i}"), next.into(), "the number of names");
+        if next == 0 {
+            break;
         }
     }
 }

@@ -249,8 +249,8 @@ pub(in crate::selftest) fn bytes_of(
 /// Loses the last entry of the packed relocations (or the last of its bits).
 pub(in crate::selftest) fn last_relr(image: &mut [u8]) -> bool {
     let Some((start, size)) = section(image, elf::SHT_RELR) else { return false };
-    let entries = (start..start + size).step_by(8);
-    let Some(at) = entries.filter(|at| get(image, *at).is_some_and(|e| e & 1 != 0)).last() else {
+    let mut entries = (start..start + size).step_by(8).rev();
+    let Some(at) = entries.find(|at| get(image, *at).is_some_and(|e| e & 1 != 0)) else {
         return false;
     };
     let entry = get(image, at).unwrap_or(0);
