@@ -16,7 +16,7 @@ use scold_diff::{Family, Key};
 use super::amd64::{self, Form, Row};
 use super::binding::Bound;
 use super::resolve::{Fate, Findings, Link, Target, Winner, is_taken_apart, unwinds};
-use crate::case::{Definition, Reloc, Section, SymbolKind, SymbolRef};
+use crate::case::{Definition, Reloc, Section, SymbolKind, SymbolRef, Visibility};
 
 /// No linker puts code or data below this address, nor (in a case without huge sections) above.
 const LOWEST: i128 = 0x1_0000;
@@ -288,6 +288,13 @@ impl<'l, 'c> Sites<'l, 'c> {
                 self.findings.may(ErrorClass::UndefinedSymbol);
                 self.findings.may(ErrorClass::UndefinedVersion);
                 self.findings.everything("a version that nothing defines", false);
+            }
+            Thing::Null(Some(id))
+                if self.link.syms[id].visibility != Visibility::Default
+                    && self.link.syms[id].in_libraries =>
+            {
+                // gold and mold want a definition in the module, as for a strong reference.
+                self.findings.may(ErrorClass::UndefinedSymbol);
             }
             Thing::Gone if unwinds(section) => return,
             Thing::Gone => {
