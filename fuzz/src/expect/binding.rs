@@ -98,6 +98,12 @@ fn bind_definition(
         let name = sym.name.clone();
         link.findings.name(&name, "-Bsymbolic and STB_GNU_UNIQUE", true);
     }
+    leave_to_policy(link, id);
+    Bound { exported: true, version, dynamic }
+}
+
+/// What linkers bind in their own ways.
+fn leave_to_policy(link: &mut Link<'_>, id: usize) {
     let sym = &link.syms[id];
     let functions = link.world.on.symbolic_functions && !link.world.on.symbolic;
     if functions && matches!(sym.kind, SymbolKind::Notype | SymbolKind::Ifunc) {
@@ -112,7 +118,6 @@ fn bind_definition(
         let name = sym.name.clone();
         link.findings.name(&name, "--defsym of a name that is not visible", true);
     }
-    Bound { exported: true, version, dynamic }
 }
 
 /// The version a definition is exported with, if any; `None` if the script makes it local.

@@ -269,10 +269,6 @@ impl<'l, 'c> Sites<'l, 'c> {
         if self.reaches_beyond(section, reloc, row) {
             return;
         }
-        if row.r_type >= 43 {
-            // Newer than the psABI that GNU ld 2.40, gold, mold 1.10 and wild 0.10 know.
-            self.findings.may(ErrorClass::RelocUnsupported);
-        }
         let thing = self.thing(file, reloc.symbol);
         if let Target::Global(id) = self.link.target(file, reloc.symbol) {
             self.uses[id].any = true;
@@ -289,13 +285,7 @@ impl<'l, 'c> Sites<'l, 'c> {
                 self.findings.may(ErrorClass::UndefinedVersion);
                 self.findings.everything("a version that nothing defines", false);
             }
-            Thing::Null(Some(id))
-                if self.link.syms[id].visibility != Visibility::Default
-                    && self.link.syms[id].in_libraries =>
-            {
-                // gold and mold want a definition in the module, as for a strong reference.
-                self.findings.may(ErrorClass::UndefinedSymbol);
-            }
+            Thing::Null(Some(id)) => self.null(id),
             Thing::Gone if unwinds(section) => return,
             Thing::Gone => {
                 self.findings.may(ErrorClass::UndefinedSymbol);
@@ -320,7 +310,20 @@ impl<'l, 'c> Sites<'l, 'c> {
         }
     }
 
+    /// A weak undefined name.
+    fn null(&mut self, id: usize) {
+        let sym = &self.link.syms[id];
+        if sym.visibility != Visibility::Default && sym.in_libraries {
+            // gold and mold want a definition in the module, as for a strong reference.
+            self.findings.may(ErrorClass::UndefinedSymbol);
+        }
+    }
+
     fn meaning(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        if at.row.r_type >= 43 {
+            // Newer than the psABI that GNU ld 2.40, gold, mold 1.10 and wild 0.10 know.
+            self.findings.may(ErrorClass::RelocUnsupported);
+        }
         let tls = self.kind(at.file, at.reloc.symbol) == SymbolKind::Tls;
         if let Thing::Linker(id) = thing
             && self.link.syms[id].name == "_TLS_MODULE_BASE_"

@@ -78,15 +78,7 @@ impl World<'_> {
         let number = self.next();
         let own = config.own_sections && dice.chance(400);
         let name = if own { format!(".text.p{number}") } else { ".text".to_owned() };
-        let mut bytes = form.bytes.to_vec();
-        for (at, kind, _, _) in form.fields {
-            if config.preset_bits && dice.chance(300) {
-                let width = AMD64.iter().find(|row| row.number == *kind).map_or(0, |row| row.width);
-                let junk = dice.bits().to_le_bytes();
-                bytes[usize::from(*at)..][..usize::from(width)]
-                    .copy_from_slice(&junk[..usize::from(width)]);
-            }
-        }
+        let bytes = self.body(dice, form);
         let align = if config.odd && dice.chance(200) { 1 } else { 16 };
         let draft = &mut self.drafts[object];
         let section = draft.section(&name, SectionKind::Progbits, "ax");
@@ -127,6 +119,20 @@ impl World<'_> {
             self.drafts[object].reloc(section, Reloc { offset, r_type: *r_type, symbol, addend });
         }
         self.name_function(object, section, start, form, number);
+    }
+
+    /// The form's bytes, with or without bits where relocations will be.
+    fn body(&self, dice: &mut Dice<'_>, form: &Form) -> Vec<u8> {
+        let mut bytes = form.bytes.to_vec();
+        for (at, kind, _, _) in form.fields {
+            if self.config.preset_bits && dice.chance(300) {
+                let width = AMD64.iter().find(|row| row.number == *kind).map_or(0, |row| row.width);
+                let junk = dice.bits().to_le_bytes();
+                bytes[usize::from(*at)..][..usize::from(width)]
+                    .copy_from_slice(&junk[..usize::from(width)]);
+            }
+        }
+        bytes
     }
 
     /// Whether the form takes the symbol as it is: no addend, no section symbol.

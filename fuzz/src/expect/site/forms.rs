@@ -256,6 +256,21 @@ impl Sites<'_, '_> {
         Some(Meaning::TlsModule)
     }
 
+    /// Sequences and symbols that some don't take.
+    fn unusual_tls(&mut self, at: &At<'_>) {
+        if is_large(at) {
+            // Only bfd and gold know these.
+            self.findings.may(ErrorClass::RelocUnsupported);
+            self.findings.may(ErrorClass::BadInput);
+            self.findings.may(ErrorClass::Other);
+        }
+        if matches!(at.reloc.symbol, SymbolRef::Section(_)) {
+            // lld and bfd look at the symbol's type, and a section symbol has none.
+            self.findings.may(ErrorClass::RelocDynamic);
+            self.findings.may(ErrorClass::TlsMismatch);
+        }
+    }
+
     pub(super) fn tls(
         &mut self,
         at: &At<'_>,
@@ -272,17 +287,7 @@ impl Sites<'_, '_> {
             self.findings.everything("a TLS relocation of something else", false);
             return None;
         }
-        if is_large(at) {
-            // Only bfd and gold know these.
-            self.findings.may(ErrorClass::RelocUnsupported);
-            self.findings.may(ErrorClass::BadInput);
-            self.findings.may(ErrorClass::Other);
-        }
-        if matches!(at.reloc.symbol, SymbolRef::Section(_)) {
-            // lld and bfd look at the symbol's type, and a section symbol has none.
-            self.findings.may(ErrorClass::RelocDynamic);
-            self.findings.may(ErrorClass::TlsMismatch);
-        }
+        self.unusual_tls(at);
         match at.row.form {
             Form::TpOffset
                 if at.row.width < 8 && (on.library || matches!(thing, Thing::Dynamic(_))) =>
