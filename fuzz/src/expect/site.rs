@@ -333,7 +333,10 @@ impl<'l, 'c> Sites<'l, 'c> {
         match at.row.form {
             Form::Nothing => None,
             Form::GotBase => Some(Meaning::GotBase),
-            Form::TlsModule => Some(Meaning::TlsModule),
+            Form::TlsModule => {
+                self.unusual_tls(at);
+                Some(Meaning::TlsModule)
+            }
             Form::Size => self.size(at, key, thing),
             Form::Tls | Form::DtpOffset | Form::TpOffset => self.tls(at, key, thing, tls),
             _ if tls => {

@@ -257,7 +257,7 @@ impl Sites<'_, '_> {
     }
 
     /// Sequences and symbols that some don't take.
-    fn unusual_tls(&mut self, at: &At<'_>) {
+    pub(super) fn unusual_tls(&mut self, at: &At<'_>) {
         if is_large(at) {
             // Only bfd and gold know these.
             self.findings.may(ErrorClass::RelocUnsupported);
