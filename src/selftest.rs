@@ -17,7 +17,7 @@ Examples:
   scold selftest                          every linker's correct output, every fault
   scold selftest --linkers gnu_ld --depth bytes
 
-Exits 1 when a fault was missed or a correct output was complained about.")]
+Exits 1 when a fault was missed or a correct output was complained about; flipped bits are only counted.")]
 pub(crate) struct Selftest {
     #[command(flatten)]
     linkers: Linkers,
@@ -70,12 +70,7 @@ impl Selftest {
             return Err(Failure::Environment("no linker here made anything to plant in".into()));
         }
         let clean = |score: &Score| score.missed.is_empty() && score.false_alarms.is_empty();
-        let (flipped, caught) = flips.total();
-        Ok(if clean(&score) && clean(&inside) && flipped == caught {
-            Done::Clean
-        } else {
-            Done::Findings
-        })
+        Ok(if clean(&score) && clean(&inside) { Done::Clean } else { Done::Findings })
     }
 }
 
