@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Once;
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
-use crate::loader::{Cell, Content, Kind, Module};
+use crate::loader::{Cell, Content, Kind, Module, Symbol};
 use crate::run::{End, Run};
 use crate::{Family, Request, Target};
 use host::Host;
@@ -276,6 +276,10 @@ impl Session<'_, '_> {
             Content::Lookup { name, version, addend, weak, .. } => match wanted.and_then(number) {
                 Some(at) => ("lookup", Some(at.wrapping_add(*addend))),
                 None if version.is_none() && provided(request, name) => return,
+                None if version.is_none() && self.oldest(name).is_some() => {
+                    let at = self.oldest(name).map(|at| base.wrapping_add(at));
+                    ("lookup of the oldest version", at.map(|at| at.wrapping_add(*addend)))
+                }
                 None if *weak => ("weak lookup", Some(*addend)),
                 None => return,
             },
@@ -308,6 +312,18 @@ impl Session<'_, '_> {
     fn several_versions(&self, name: &str) -> bool {
         let symbols = self.module.symbols.list.iter();
         symbols.filter(|symbol| symbol.name == name && !symbol.undefined()).count() > 1
+    }
+
+    /// The module's own definition of `name` in the first version it defines: a relocation without a
+    /// version is bound to it though it isn't the default one, and `dlsym` doesn't find it.
+    ///
+    /// Spec: glibc's `do_lookup_x`; gABI symbol versioning, "Symbol Version Resolution".
+    fn oldest(&self, name: &str) -> Option<u64> {
+        let mut symbols = self.module.symbols.list.iter();
+        let oldest = |symbol: &&Symbol<'_>| {
+            symbol.name == name && !symbol.undefined() && symbol.version == 0x8002
+        };
+        symbols.find(oldest).filter(|symbol| !symbol.absolute() && !symbol.ifunc()).map(|s| s.value)
     }
 
     fn canonical_plt(&self, slot: u64, name: &str) -> bool {

@@ -3,6 +3,8 @@
 //! A section is first looked for where the one before it of the same name ended (linkers keep input
 //! order), then anywhere. It must not know what a relocation means beyond its mask.
 
+use std::ops::Range;
+
 use memchr::memmem::Finder;
 
 use super::amd64;
@@ -57,17 +59,30 @@ fn fits(module: &Module<'_>, section: &Section<'_>, address: u64) -> bool {
         return false;
     }
     let mut at = 0_usize;
-    for reloc in section.relocs() {
-        let (before, after) = amd64::mask(reloc.r_type);
-        let start = usize::try_from(reloc.offset.saturating_sub(before)).unwrap_or(usize::MAX);
-        let start = start.min(section.data.len());
+    for hole in holes(section) {
+        let start = usize::try_from(hole.start).unwrap_or(usize::MAX).min(section.data.len());
         if at < start && section.data[at..start] != found[at..start] {
             return false;
         }
-        let end = usize::try_from(reloc.offset.saturating_add(after)).unwrap_or(usize::MAX);
+        let end = usize::try_from(hole.end).unwrap_or(usize::MAX);
         at = at.max(end.min(section.data.len()));
     }
     section.data[at..] == found[at..]
+}
+
+/// What relocations may write, ascending: nothing says that their table must be.
+fn holes(section: &Section<'_>) -> Vec<Range<u64>> {
+    let mut holes: Vec<Range<u64>> = section
+        .relocs()
+        .map(|reloc| {
+            let (before, after) = amd64::mask(reloc.r_type);
+            reloc.offset.saturating_sub(before)..reloc.offset.saturating_add(after)
+        })
+        .collect();
+    if !holes.is_sorted_by_key(|hole| hole.start) {
+        holes.sort_unstable_by_key(|hole| hole.start);
+    }
+    holes
 }
 
 fn masked_bytes(section: &Section<'_>) -> u64 {
@@ -81,13 +96,12 @@ fn search(module: &Module<'_>, section: &Section<'_>) -> Option<u64> {
         return None;
     }
     let (mut from, mut best) = (0_u64, 0..0_u64);
-    let ends = section.relocs().map(|reloc| (reloc.offset, amd64::mask(reloc.r_type)));
-    for (offset, (before, after)) in ends.chain([(section.size, (0, 0))]) {
-        let start = offset.saturating_sub(before).min(section.size);
+    for hole in holes(section).into_iter().chain(std::iter::once(section.size..section.size)) {
+        let start = hole.start.min(section.size);
         if start > from && start - from > best.end - best.start {
             best = from..start;
         }
-        from = from.max(offset.saturating_add(after));
+        from = from.max(hole.end);
     }
     // Short runs are everywhere; and a long search for each of many sections is not worth it.
     if best.end - best.start < 12 {

@@ -63,17 +63,21 @@ impl<'a> Values<'a> {
         if object == Some("*") {
             let address = value.wrapping_sub(self.moved());
             // A function may be told by its own PLT entry: an IFUNC is, by some linkers.
-            let behind = || self.place(self.stub(address)?.wrapping_sub(self.moved()));
-            let place = self.place(address).or_else(behind);
-            answer.extend(place.map(|place| format!("place {place}")));
+            let mut places = self.places(address);
+            if places.is_empty()
+                && let Some(behind) = self.stub(address)
+            {
+                places = self.places(behind.wrapping_sub(self.moved()));
+            }
+            answer.extend(places.into_iter().map(|place| format!("place {place}")));
         }
         let names = self.names.get(&value).filter(|_| value > 0xffff);
         answer.extend(names.into_iter().flatten().map(|name| format!("symbol {name}")));
         if answer.is_empty() {
             answer.insert(match (object, bytes) {
-                (Some("*"), Some(bytes)) => format!("memory {bytes}"),
+                (Some("*"), Some(bytes)) => format!("memory {}", own(bytes)),
                 (Some("-"), Some("-")) => format!("number {value:#x}"),
-                (Some("-"), Some(bytes)) => format!("memory {bytes}"),
+                (Some("-"), Some(bytes)) => format!("memory {}", own(bytes)),
                 (Some(object), _) => format!("library {object}+{}", offset.unwrap_or_default()),
                 (None, _) => "nothing".into(),
             });
@@ -107,19 +111,33 @@ impl<'a> Values<'a> {
         if self.module.image.moves { self.base } else { 0 }
     }
 
-    /// The input section that this address is in, found by the marker before it.
-    fn place(&self, address: u64) -> Option<String> {
+    /// The input section that this address is in, found by the marker before it. Where one ends and the
+    /// next begins at once, the address is both's: which it is depends on the order of sections.
+    fn places(&self, address: u64) -> Vec<String> {
+        self.place(address, 0).into_iter().chain(self.place(address, 1)).collect()
+    }
+
+    /// The section of the last marker before `address`, after leaving out `skipped` at it.
+    fn place(&self, address: u64, skipped: u64) -> Option<String> {
         let load = self.module.image.segment(address)?;
         let within = address - load.address;
-        let end = usize::try_from(load.offset.checked_add(within)?).ok()?;
+        let end = load.offset.checked_add(within)?;
+        let end = end.checked_add(if skipped == 0 { MARKER_MAGIC.len() as u64 } else { 0 })?;
         let start = usize::try_from(load.offset).ok()?;
-        let bytes = self.image.get(start..end.checked_add(MARKER_MAGIC.len())?)?;
+        let bytes = self.image.get(start..usize::try_from(end).ok()?)?;
         let at = memchr::memmem::rfind(bytes, &MARKER_MAGIC)?;
         let key: [u8; 8] = self.image.get(start + at + 8..start + at + 16)?.try_into().ok()?;
         let marked = self.marked.get(&key)?;
         let offset = within - at as u64;
-        (offset <= marked.size).then(|| format!("{}+{offset:#x}", marked.name))
+        let known = if skipped == 0 { offset <= marked.size } else { offset == marked.size };
+        known.then(|| format!("{}+{offset:#x}", marked.name))
     }
+}
+
+/// The bytes that belong to what an address is of: a variable may have no more than four, the rest are
+/// its neighbour's.
+fn own(bytes: &str) -> &str {
+    bytes.get(..8).unwrap_or(bytes)
 }
 
 /// An answer as people read it.
