@@ -154,7 +154,7 @@ knobs! {
     /// The 64-bit GOT forms of the medium and large models.
     large: 120;
     /// Instructions of Intel APX and their relocations, which older linkers don't know.
-    apx: 25;
+    apx: 50;
     /// 8- and 16-bit fields.
     narrow: 80;
     /// Pointers in `.data.rel.ro`.

@@ -141,20 +141,23 @@ fn section_body(text: &mut String, object: &Object, index: usize, section: &Sect
         return;
     }
     let bytes = super::contents(object, index);
+    // gas has no `.reloc` for a place inside an earlier `.fill`.
+    let folds = section.relocs.is_sorted_by_key(|reloc| reloc.offset);
     let mut done = 0;
     for reloc in &section.relocs {
         let at = (reloc.offset as usize).clamp(done, bytes.len());
-        byte_lines(text, &bytes[done..at]);
+        byte_lines(text, &bytes[done..at], folds);
         done = at;
         reloc_line(text, object, reloc, at as u64);
     }
-    byte_lines(text, &bytes[done..]);
+    byte_lines(text, &bytes[done..], folds);
 }
 
-fn byte_lines(text: &mut String, mut rest: &[u8]) {
+/// Lines of data; `folds`: runs of one byte may be one line.
+fn byte_lines(text: &mut String, mut rest: &[u8], folds: bool) {
     while let Some(first) = rest.first() {
         let run = rest.iter().take_while(|byte| *byte == first).count();
-        let taken = if run >= 16 {
+        let taken = if folds && run >= 16 {
             let _ = writeln!(text, "\t.fill {run:#x}, 1, {first:#04x}");
             run
         } else {

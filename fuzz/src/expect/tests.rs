@@ -80,9 +80,9 @@ fn survey(linker: &Shared, cases: impl Iterator<Item = Case>, strictness: Strict
     bad
 }
 
-/// `SCOLD_SURVEY=LINKER/ENGINE/STEP[/MODE]`: a tool for people, run by hand.
+/// `SCOLD_SURVEY=LINKER/ENGINE/STEP[/MODE] cargo test -p scold-fuzz survey -- --nocapture`: a tool for
+/// people, that does nothing unasked.
 #[test]
-#[ignore = "a tool: SCOLD_SURVEY=lld/matrix/7 cargo test -p scold-fuzz survey -- --ignored --nocapture"]
 fn survey_a_linker() {
     let Ok(wish) = std::env::var("SCOLD_SURVEY") else { return };
     let mut parts = wish.split('/');

@@ -79,7 +79,9 @@ fn a_wrong_output_is_shown_again() {
     let alone = tempfile::tempdir().unwrap();
     fs::copy(folder.join("repro.sh"), alone.path().join("repro.sh")).unwrap();
     assert_eq!(sh(alone.path(), &[]).end, End::Exit(0));
-    assert_eq!(sh(&folder, &[("LD", "/nonexistent")]).end, End::Exit(2));
+    let missing = alone.path().join("no-such-linker");
+    let run = sh(&folder, &[("LD", missing.to_str().unwrap())]);
+    assert_eq!(run.end, End::Exit(2), "{}{}", run.out(), run.err());
     let report = fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(report.contains("| `site.a.o:.data+0x10` | y\\|z | x |"), "{report}");
     assert!(report.contains("reloc 0x10 R_X86_64_64 f") && report.contains("GNU ld"), "{report}");
