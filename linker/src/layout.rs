@@ -5,8 +5,10 @@
 pub mod addresses;
 pub mod assign;
 pub mod order;
+mod segments;
 pub mod symbols;
 
+use crate::error::{Error, ErrorKind, Errors};
 use crate::object::{FileId, SecId};
 
 /// One input section's place in an output section.
@@ -132,8 +134,15 @@ impl OutSec {
     }
 }
 
-/// `value` rounded up to a multiple of `align`, a power of two.
+/// `value` rounded up to a multiple of `align`, a power of two; the last address if there is none.
 pub fn align_up(value: u64, align: u64) -> u64 {
     let mask = align.max(1) - 1;
-    value.wrapping_add(mask) & !mask
+    value.checked_add(mask).map_or(u64::MAX, |sum| sum & !mask)
+}
+
+/// The error of an output section that is larger than what is left for it.
+pub(crate) fn too_large(out: &OutSec) -> Errors {
+    let name = String::from_utf8_lossy(&out.name);
+    let text = format!("the image does not fit the address space: no room for {name}");
+    Error::new(ErrorKind::Usage, text).into()
 }

@@ -76,7 +76,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     layout::assign::place_members(&mut link);
     layout::assign::place_commons(&mut link);
     // Every relocation says what it needs.
-    link.prepare_scan();
+    link.prepare_scan()?;
     let totals = scan::scan(&link)?;
     clock.lap("scan");
     // What the linker makes is planned once: slots, dynamic symbols, strings, versions, tags.
@@ -92,12 +92,12 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     // No section is added below.
     layout::addresses::arrange(&mut link);
     synthetic::sections::connect(&mut link);
-    layout::addresses::settle(&mut link);
+    layout::addresses::settle(&mut link)?;
     hardening::check(&mut link)?;
     symbols::compute_defsyms(&mut link)?;
     layout::symbols::resolve_addresses(&mut link);
     // Addresses are final; debug sections may shrink before they get their place in the file.
-    write::pack::debug(&mut link)?;
+    write::pack::debug(&mut link, bytes)?;
     clock.lap("layout");
     // No address changes below: everything is written in place, in parallel.
     let image = output::allocate(sink, link.shape.size, bytes)?;

@@ -203,11 +203,21 @@ impl<'a> Link<'a> {
     }
 
     /// Clears the needs and learns how far apart things can be.
-    pub fn prepare_scan(&mut self) {
+    ///
+    /// Errors: `usage` for a section that no address space holds; below, sizes can be added.
+    pub fn prepare_scan(&mut self) -> Result<(), crate::Errors> {
+        let most = self.arch.class.last_address() / 2;
+        if let Some(out) = self.outs.iter().find(|o| o.size > most) {
+            return Err(crate::layout::too_large(out));
+        }
         self.needs.resize_with(self.res.symbol_count, || AtomicU16::new(0));
-        let total: u64 = self.outs.iter().filter(|o| o.is_alloc()).map(|o| o.size).sum();
-        self.plan.near = total < 1 << 30;
+        // Each may begin a segment, aligned as it is or to a page.
+        let page = self.options.z.max_page_size.unwrap_or(self.arch.page);
+        let room = |o: &OutSec| o.size.saturating_add(o.align.max(page));
+        let loaded = self.outs.iter().filter(|o| o.is_alloc()).map(room);
+        self.plan.near = loaded.fold(0, u64::saturating_add) < 1 << 30;
         self.plan.ld_relaxed = crate::scan::local_dynamic(self);
+        Ok(())
     }
 
     /// How many relocations the objects have.

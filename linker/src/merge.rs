@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHasher;
 
 use crate::Malformed;
+use crate::layout::align_up;
 
 /// One input section of a merge.
 #[derive(Clone, Copy, Debug)]
@@ -119,9 +120,9 @@ impl<'a> Split<'a> {
         } else {
             for &(piece, input) in &written {
                 let align = 1u64 << aligns[piece as usize].load(Relaxed);
-                let place = end.next_multiple_of(align);
+                let place = align_up(end, align);
                 places[piece as usize] = place;
-                end = place + self.range(piece, input).len() as u64;
+                end = place.saturating_add(self.range(piece, input).len() as u64);
             }
         }
         let winners: Vec<u64> = same
@@ -230,9 +231,9 @@ impl<'a> Split<'a> {
                 places[piece as usize] = start + (whole.len() - bytes.len()) as u64;
                 continue;
             }
-            let place = end.next_multiple_of(align);
+            let place = align_up(*end, align);
             places[piece as usize] = place;
-            *end = place + bytes.len() as u64;
+            *end = place.saturating_add(bytes.len() as u64);
             written.push((piece, input));
             host = Some((bytes, place));
         }

@@ -246,7 +246,15 @@ impl<'a> Object<'a> {
 
     /// The name of the section at `index`.
     pub fn section_name(&self, index: u32) -> &'a [u8] {
-        c_string(self.section_names, self.sections.get(index).name)
+        c_string(self.section_names, self.sections.name(index))
+    }
+
+    /// Whether the name of the section at `index` begins with `prefix`, which has no zero: what is asked of every
+    /// section need not look for its name's end.
+    #[inline]
+    pub fn named_after(&self, index: u32, prefix: &[u8]) -> bool {
+        let at = self.sections.name(index) as usize;
+        self.section_names.get(at..).is_some_and(|name| name.starts_with(prefix))
     }
 
     /// The name of the symbol at `index`; a section symbol has its section's.
@@ -297,9 +305,8 @@ impl<'a> Object<'a> {
 
     /// Whether the words of the section at `index` go to the output in reverse.
     pub fn is_reversed(&self, index: u32) -> bool {
-        let name = self.section_name(index);
-        (name.starts_with(b".ctors") || name.starts_with(b".dtors"))
-            && crate::init_order::classify(name).is_some_and(|c| c.reversed)
+        (self.named_after(index, b".ctors") || self.named_after(index, b".dtors"))
+            && crate::init_order::classify(self.section_name(index)).is_some_and(|c| c.reversed)
     }
 
     /// The relocations of the section at `index`; those of `.eh_frame` sorted by offset.

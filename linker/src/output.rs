@@ -40,12 +40,7 @@ const ROOM: (u64, u64) = (1 << 30, 64);
 ///
 /// Errors: `usage` if absurd alignments make the image larger than any use, `io`.
 pub(crate) fn allocate(sink: &mut dyn Sink, size: u64, inputs: u64) -> crate::Result<&mut [u8]> {
-    let most = inputs.saturating_mul(ROOM.1).saturating_add(ROOM.0);
-    let fits = usize::try_from(size).ok().filter(|_| size <= most);
-    let size = fits.ok_or_else(|| {
-        let text = format!("the output would have {size} bytes, out of proportion to its inputs");
-        Error::new(ErrorKind::Usage, text)
-    })?;
+    let size = check_size(size, inputs)?;
     let name = sink.name();
     sink.allocate(size).map_err(|e| {
         let error = Error::new(ErrorKind::Io, format!("cannot write: {e}"));
@@ -53,6 +48,18 @@ pub(crate) fn allocate(sink: &mut dyn Sink, size: u64, inputs: u64) -> crate::Re
             Some(name) => error.in_file(name),
             None => error,
         }
+    })
+}
+
+/// `size`, if an image made of `inputs` bytes can have so many.
+///
+/// Errors: `usage`.
+pub(crate) fn check_size(size: u64, inputs: u64) -> crate::Result<usize> {
+    let most = inputs.saturating_mul(ROOM.1).saturating_add(ROOM.0);
+    let fits = usize::try_from(size).ok().filter(|_| size <= most);
+    fits.ok_or_else(|| {
+        let text = format!("the output would have {size} bytes, out of proportion to its inputs");
+        Error::new(ErrorKind::Usage, text)
     })
 }
 

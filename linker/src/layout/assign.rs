@@ -114,18 +114,16 @@ pub(crate) fn plain_debug_name(name: &[u8]) -> &[u8] {
 }
 
 /// Whether a section of this kind is part of an output at all.
-fn is_content(link: &Link<'_>, object: &Object<'_>, index: u32, section: &Section) -> bool {
+fn is_content(link: &Link<'_>, object: &Object<'_>, name: &[u8], section: &Section) -> bool {
     match section.kind {
         SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_RELA | SHT_REL | SHT_GROUP | SHT_SYMTAB_SHNDX
         | SHT_LLVM_ADDRSIG => false,
         _ if section.flags & SHF_EXCLUDE != 0 => false,
         _ if section.flags & SHF_ALLOC != 0 => {
-            let name = object.section_name(index);
             let table = name == b".ctors" || name == b".dtors";
             !(table && crate::init_order::is_table_end(&object.name))
         }
         _ => {
-            let name = object.section_name(index);
             let debug = name.starts_with(b".debug")
                 || name.starts_with(b".zdebug")
                 || name.starts_with(b".gnu.debuglto")
@@ -136,8 +134,12 @@ fn is_content(link: &Link<'_>, object: &Object<'_>, index: u32, section: &Sectio
     }
 }
 
-fn key_of<'a>(object: &Object<'a>, index: u32, section: &Section, keep: bool) -> Key<'a> {
-    let name = object.section_name(index);
+fn key_of<'a>(
+    object: &Object<'a>,
+    (index, name): (u32, &'a [u8]),
+    section: &Section,
+    keep: bool,
+) -> Key<'a> {
     let alloc = section.flags & SHF_ALLOC != 0;
     let name = match (alloc, keep.then(|| text_prefix(name)).flatten()) {
         (true, Some(prefix)) => prefix,
@@ -190,10 +192,11 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
             let mut known: FxHashMap<Key<'_>, u32> = FxHashMap::default();
             let mut places = Vec::with_capacity(object.sections.len() as usize);
             for (index, section) in object.sections.iter().skip(1) {
-                if object.dead[index as usize] || !is_content(shared, object, index, &section) {
+                let name = object.section_name(index);
+                if object.dead[index as usize] || !is_content(shared, object, name, &section) {
                     continue;
                 }
-                let key = key_of(object, index, &section, keep);
+                let key = key_of(object, (index, name), &section, keep);
                 let place = *known.entry(key).or_insert_with(|| {
                     keys.push(key);
                     keys.len() as u32 - 1
@@ -347,7 +350,7 @@ pub fn place_members(link: &mut Link<'_>) {
         let out = &mut outs[part.out as usize];
         part.offset = align_up(out.size, part.merged.align());
         out.align = out.align.max(part.merged.align());
-        out.size = part.offset + part.merged.size();
+        out.size = part.offset.saturating_add(part.merged.size());
     }
     link.outs = outs;
     link.sec_off = sec_off;

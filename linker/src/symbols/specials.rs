@@ -107,8 +107,12 @@ fn c_identifier_sections<'a>(link: &Link<'a>) -> rustc_hash::FxHashSet<&'a [u8]>
     let lists = objects.par_iter().map(|object| {
         let mut found = rustc_hash::FxHashSet::default();
         for (index, section) in object.sections.iter().skip(1) {
+            if section.flags & crate::format::elf::SHF_ALLOC == 0 || object.named_after(index, b".")
+            {
+                continue;
+            }
             let name = object.section_name(index);
-            if section.flags & crate::format::elf::SHF_ALLOC != 0 && is_c_identifier(name) {
+            if is_c_identifier(name) {
                 found.insert(name);
             }
         }

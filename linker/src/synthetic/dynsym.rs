@@ -60,7 +60,13 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
                 }
                 _ => of,
             };
-            Entry { info: bind::GLOBAL << 4 | of, vis, shndx, value: value - tls, size: 0 }
+            Entry {
+                info: bind::GLOBAL << 4 | of,
+                vis,
+                shndx,
+                value: value.wrapping_sub(tls),
+                size: 0,
+            }
         }
     }
 }

@@ -372,7 +372,7 @@ fn plan_copies(link: &Link<'_>, plan: &mut Plan, asked: Vec<SymId>) {
         };
         let end = sizes.entry(made).or_default();
         let offset = align_up(*end, library.align_of(&symbol));
-        *end = offset + size;
+        *end = offset.saturating_add(size);
         for &each in &ids {
             plan.slots_mut(each).copy = plan.copies.len() as u32;
         }
@@ -385,7 +385,7 @@ pub fn copies_size(link: &Link<'_>, made: Made) -> u64 {
     let of = link.plan.copies.iter().filter(|c| c.made == made);
     of.map(|c| {
         let sizes = c.ids.iter().filter_map(|&id| link.res.winner(id)).map(|s| s.size);
-        c.offset + sizes.max().unwrap_or(0)
+        c.offset.saturating_add(sizes.max().unwrap_or(0))
     })
     .max()
     .unwrap_or(0)

@@ -19,13 +19,15 @@ type Packed = (usize, Result<Option<Vec<u8>>, Errors>);
 
 /// Compresses the debug sections of the output as asked; file offsets must be assigned again.
 ///
-/// Errors: those of relocating, all of them.
-pub fn debug(link: &mut Link<'_>) -> Result<(), Errors> {
+/// Errors: those of relocating, all of them; `usage` if what is to be packed is out of proportion to
+/// `inputs` bytes.
+pub fn debug(link: &mut Link<'_>, inputs: u64) -> Result<(), Errors> {
     let method = match link.options.compress_debug {
         CompressDebug::None => return Ok(()),
         CompressDebug::Zlib => Method::Zlib,
         CompressDebug::Zstd => Method::Zstd,
     };
+    crate::output::check_size(link.shape.size, inputs)?;
     let shared = &*link;
     let parts = Parts::new(shared);
     let packed: Vec<Packed> = (0..shared.outs.len())

@@ -67,6 +67,14 @@ impl Class {
         self.pick(4, 8)
     }
 
+    /// The last address.
+    pub const fn last_address(self) -> u64 {
+        match self {
+            Self::Elf32 => u32::MAX as u64,
+            Self::Elf64 => u64::MAX,
+        }
+    }
+
     /// Bytes of the ELF header.
     pub const fn header(self) -> usize {
         self.pick(52, 64)

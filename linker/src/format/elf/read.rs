@@ -167,7 +167,7 @@ pub fn object<'a>(data: &'a [u8], name: String, arch: &'static Arch) -> Result<O
 fn inflate(object: &mut Object<'_>) -> Result<()> {
     for (index, section) in object.sections.iter().skip(1) {
         let legacy = section.flags & (SHF_COMPRESSED | SHF_ALLOC) == 0
-            && object.section_name(index).starts_with(b".zdebug");
+            && object.named_after(index, b".zdebug");
         if section.flags & SHF_COMPRESSED == 0 && !legacy || section.kind == SHT_NOBITS {
             continue;
         }
