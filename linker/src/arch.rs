@@ -158,8 +158,8 @@ pub struct Arch {
     pub no_addend: i64,
     /// The instruction that fills gaps in code.
     pub nop: &'static [u8],
-    /// The row of a relocation type.
-    pub row: fn(u32) -> Option<Row>,
+    /// The rows of the relocation types, by number.
+    pub rows: &'static [Option<Row>],
     /// Writes the PLT's header: buffer, its address, address of `.got.plt`.
     pub plt_header: fn(&mut [u8], u64, u64),
     /// Writes one PLT entry: buffer, its address, slot's address, index, header's address.
@@ -192,6 +192,12 @@ impl Arch {
         self.class.word() as u64
     }
 
+    /// The row of a relocation type.
+    #[inline]
+    pub fn row(&self, kind: u32) -> Option<&'static Row> {
+        self.rows.get(kind as usize)?.as_ref()
+    }
+
     /// How its relocations are recorded.
     pub const fn relocs(&self) -> RelocForm {
         RelocForm { class: self.class, explicit: self.explicit_addends }
@@ -199,7 +205,7 @@ impl Arch {
 
     /// The addend in the field at the head of `place`, where records have none.
     pub fn implicit_addend(&self, kind: u32, place: &[u8]) -> i64 {
-        (self.row)(kind).map_or(0, |row| row.field.read(place))
+        self.row(kind).map_or(0, |row| row.field.read(place))
     }
 
     /// Fills a gap in code that ends where an instruction may begin.

@@ -140,13 +140,13 @@ impl Work<'_, '_, '_> {
         buf: &mut [u8],
     ) -> bool {
         let link = self.link;
-        let Some(row) = (link.arch.row)(reloc.kind) else {
+        let Some(row) = link.arch.row(reloc.kind) else {
             self.unknown(reloc);
             return false;
         };
         let end = reloc.offset.checked_add(row.field.len());
         if end.is_none_or(|end| end > buf.len() as u64) {
-            self.outside(reloc, &row);
+            self.outside(reloc, row);
             return false;
         }
         let id = self.object.id(reloc.sym);
@@ -163,8 +163,8 @@ impl Work<'_, '_, '_> {
         };
         let (code, flags, ld_relaxed) = (self.code, self.flags, self.ld_relaxed);
         let spot = Spot { code, flags, ld_relaxed, next };
-        let decision = decide(link, &row, id, bits, reloc, &spot);
-        self.apply(&row, id, bits, reloc, decision.act, buf);
+        let decision = decide(link, row, id, bits, reloc, &spot);
+        self.apply(row, id, bits, reloc, decision.act, buf);
         decision.takes_next
     }
 

@@ -102,7 +102,7 @@ fn ld_relaxed(link: &Link<'_>, object: &Object<'_>) -> bool {
         }
         let relocs = object.relocs(index as u32);
         for (i, reloc) in relocs.iter().enumerate() {
-            let is_ld = (link.arch.row)(reloc.kind).is_some_and(|r| r.what == What::TlsLd);
+            let is_ld = link.arch.row(reloc.kind).is_some_and(|r| r.what == What::TlsLd);
             if is_ld {
                 let next = relocs.get(i + 1).map(|r| (r.offset, r.kind));
                 let code = object.section_data(index as u32);
@@ -194,7 +194,7 @@ impl Scanner<'_, '_, '_> {
         let (link, object, index) = (self.link, self.object, self.index);
         let id = object.id(reloc.sym);
         let bits = link.attrs[id.i()];
-        let Some(row) = (link.arch.row)(reloc.kind) else {
+        let Some(row) = link.arch.row(reloc.kind) else {
             let text = format!("relocation type {} is unknown", reloc.kind);
             self.fail(ErrorKind::RelocUnsupported, text, reloc);
             return false;
@@ -216,14 +216,14 @@ impl Scanner<'_, '_, '_> {
             _ => None,
         };
         let spot = Spot { code: self.code, flags: self.flags, ld_relaxed: self.ld, next };
-        let decision = decide(link, &row, id, bits, reloc, &spot);
+        let decision = decide(link, row, id, bits, reloc, &spot);
         if decision.needs != 0 {
             let needs = &link.needs[id.i()];
             if needs.load(Relaxed) & decision.needs != decision.needs {
                 needs.fetch_or(decision.needs, Relaxed);
             }
         }
-        tally(link, object, index, reloc, &row, decision, self.flags, self.totals);
+        tally(link, object, index, reloc, row, decision, self.flags, self.totals);
         decision.takes_next
     }
 

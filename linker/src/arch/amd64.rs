@@ -113,7 +113,7 @@ pub const AMD64: Arch = Arch {
     interp: "/lib64/ld-linux-x86-64.so.2",
     no_addend: -4,
     nop: &[0x90],
-    row,
+    rows: ROWS,
     plt_header,
     plt_entry,
     plt_marked_size: 32,

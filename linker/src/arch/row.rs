@@ -175,25 +175,32 @@ macro_rules! expr {
 }
 pub(crate) use expr;
 
-/// Folds relocation rows into `fn row(kind) -> Option<Row>` and the list of all types.
+/// Folds relocation rows into `ROWS`, by number, and the list of all types.
 macro_rules! rows {
     ($($name:ident = $number:literal [$($letter:tt)*] $field:expr, $range:expr $(, $relax:ident)?;)*) => {
-        /// The row of relocation type `kind`.
-        pub(crate) fn row(kind: u32) -> Option<$crate::arch::Row> {
+        /// The row of each relocation type, by its number.
+        pub(crate) static ROWS: &[Option<$crate::arch::Row>] = {
             #[allow(unused_imports)]
             use $crate::arch::{Field::*, Range::*};
-            Some(match kind {
-                $($number => $crate::arch::Row {
+            const LEN: usize = {
+                let mut len = 0;
+                $(if $number >= len { len = $number + 1; })*
+                len
+            };
+            const LIST: [Option<$crate::arch::Row>; LEN] = {
+                let mut list = [None; LEN];
+                $(list[$number] = Some($crate::arch::Row {
                     name: stringify!($name),
                     what: $crate::arch::expr!($($letter)*).0,
                     base: $crate::arch::expr!($($letter)*).1,
                     field: $field,
                     range: $range,
                     relaxable: rows!(@ $($relax)?),
-                },)*
-                _ => return None,
-            })
-        }
+                });)*
+                list
+            };
+            &LIST
+        };
 
         /// Every relocation type that has a row.
         pub const TYPES: &[(u32, &str)] = &[$(($number, stringify!($name))),*];

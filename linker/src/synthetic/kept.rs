@@ -181,13 +181,13 @@ impl Writer<'_, '_, '_> {
             let place = base.wrapping_add(reloc.offset);
             let id = object.id(reloc.sym);
             let target = self.target(object, &reloc, id);
-            let (Some(row), Some(target)) = ((link.arch.row)(reloc.kind), target) else {
+            let (Some(row), Some(target)) = (link.arch.row(reloc.kind), target) else {
                 self.put(place, 0, (0, 0));
                 continue;
             };
             let next = relocs.get(at).map(|r| (r.offset, r.kind));
             let spot = Spot { code, flags, ld_relaxed: ld, next };
-            let decision = decide(link, &row, id, link.attrs[id.i()], &reloc, &spot);
+            let decision = decide(link, row, id, link.attrs[id.i()], &reloc, &spot);
             let loaded = flags & SHF_ALLOC != 0;
             let what = match decision.act {
                 Act::Relax(what) => Some(what),
