@@ -172,6 +172,8 @@ struct Counts {
     refused: u64,
     crashed: u64,
     hung: u64,
+    /// Of all these, how often keys differed that the specs leave open.
+    open: u64,
 }
 
 /// A finding.
@@ -191,6 +193,7 @@ fn summary(outcome: &Outcome, settled: &[Settled]) -> serde_json::Result<String>
         refused: tally.get(Verdict::Refused),
         crashed: tally.get(Verdict::Crashed),
         hung: tally.get(Verdict::Hung),
+        open: tally.open,
     };
     let verdicts = &outcome.totals.verdicts;
     serde_json::to_string(&Summary {

@@ -8,16 +8,17 @@ use scold_diff::oracle::Verdict;
 use scold_fuzz::campaign::Tally;
 use scold_fuzz::examine::Examined;
 
-/// A table of verdict counts, a line per linker.
+/// A table of verdict counts, a line per linker; beside them how often keys differed that the specs leave
+/// open.
 pub(crate) fn tallies(linkers: &[Shared], verdicts: &BTreeMap<String, Tally>) {
     let bold = anstyle::Style::new().bold();
     let width = linkers.iter().map(|l| l.name().len()).max().unwrap_or(0).max(6);
     let heads = Verdict::ALL.iter().map(|v| format!("{:>10}", v.name())).collect::<String>();
-    outln!("{bold}{:<width$}{heads}  version{bold:#}", "linker");
+    outln!("{bold}{:<width$}{heads}{:>10}  version{bold:#}", "linker", "(open)");
     for linker in linkers {
         let tally = verdicts.get(linker.name()).copied().unwrap_or_default();
         let row = Verdict::ALL.iter().map(|v| format!("{:>10}", tally.get(*v))).collect::<String>();
-        outln!("{:<width$}{row}  {}", linker.name(), linker.version());
+        outln!("{:<width$}{row}{:>10}  {}", linker.name(), tally.open, linker.version());
     }
 }
 

@@ -138,7 +138,7 @@ fn a_hunt_is_a_function_of_its_seed() {
     let (mut one, mut two) = (summary(&one), summary(&two));
     assert_eq!(one["cases"], 60);
     assert_eq!(one["links"], 180);
-    for verdict in ["agree", "divergent", "poisoned", "refused", "crashed", "hung"] {
+    for verdict in ["agree", "divergent", "poisoned", "refused", "crashed", "hung", "open"] {
         assert!(one["verdicts"]["reference"][verdict].is_u64(), "{last}");
     }
     assert_eq!(one["verdicts"]["broken"]["crashed"], 60);

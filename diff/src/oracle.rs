@@ -160,12 +160,12 @@ impl Complaint {
 /// How a linker did on one request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Verdict {
-    /// Nothing is wrong with it.
+    /// Nothing that was judged is wrong with it; [`Ruling::is_open`] tells if keys differ that the specs
+    /// leave open.
     Agree,
     /// An oracle complains.
     Divergent,
-    /// Nothing that was judged is wrong, but not everything was judged: a legitimate divergence ended
-    /// the comparison, or keys differ that the specs leave open.
+    /// Nothing that was judged is wrong, but a legitimate divergence ended the comparison.
     Poisoned,
     /// It refused, and nobody minds; or it is known not to do that.
     Refused,
@@ -307,6 +307,11 @@ impl Ruling {
         self.complaints.iter().filter(|complaint| complaint.known.is_none())
     }
 
+    /// Whether this linker differs on a key that the specs leave open: it was not judged there.
+    pub fn is_open(&self, linker: &str) -> bool {
+        self.open.iter().any(|(name, ..)| name == linker)
+    }
+
     /// Ends the judgement: known bugs, complaints of poisoned linkers, verdicts.
     fn finish(&mut self, evidence: &Evidence<'_>) {
         // A poisoned linker answered another question: what the comparison says about it is void.
@@ -336,7 +341,6 @@ impl Ruling {
             _ if complained => Verdict::Divergent,
             _ if self.poisoned.iter().any(|(linker, _)| linker == name) => Verdict::Poisoned,
             Outcome::Refused(..) => Verdict::Refused,
-            _ if self.open.iter().any(|(linker, ..)| linker == name) => Verdict::Poisoned,
             Outcome::Linked(_) => Verdict::Agree,
         }
     }

@@ -23,17 +23,21 @@ use crate::Case;
 
 /// How often each verdict was given.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Tally([u64; 6]);
+pub struct Tally {
+    verdicts: [u64; 6],
+    /// How often keys differed that the specs leave open, whatever the verdict.
+    pub open: u64,
+}
 
 impl Tally {
     /// Counts one.
     pub fn add(&mut self, verdict: Verdict) {
-        self.0[verdict as usize] += 1;
+        self.verdicts[verdict as usize] += 1;
     }
 
     /// How often `verdict` was given.
     pub fn get(&self, verdict: Verdict) -> u64 {
-        self.0[verdict as usize]
+        self.verdicts[verdict as usize]
     }
 }
 
@@ -65,6 +69,8 @@ pub struct Examination {
     pub links: u64,
     /// One verdict for each linker that was asked.
     pub verdicts: Vec<(String, Verdict)>,
+    /// Linkers that were not judged on every key.
+    pub open: Vec<String>,
     /// What was wrong.
     pub sightings: Vec<Sighting>,
 }
@@ -219,6 +225,9 @@ impl State {
         self.totals.links += examination.links;
         for (linker, verdict) in examination.verdicts {
             self.totals.verdicts.entry(linker).or_default().add(verdict);
+        }
+        for linker in examination.open {
+            self.totals.verdicts.entry(linker).or_default().open += 1;
         }
         let mut counted = BTreeSet::new();
         for sighting in examination.sightings {

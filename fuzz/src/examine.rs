@@ -96,7 +96,8 @@ impl Examined {
         let names = self.trials.iter().map(|trial| trial.linker.name().to_owned());
         Examination {
             links: self.trials.len() as u64,
-            verdicts: names.zip(self.ruling.verdicts.iter().copied()).collect(),
+            verdicts: names.clone().zip(self.ruling.verdicts.iter().copied()).collect(),
+            open: names.filter(|name| self.ruling.is_open(name)).collect(),
             sightings: self
                 .ruling
                 .news()
@@ -138,6 +139,7 @@ fn own_panic(case: &Case, linkers: &[Shared]) -> Examination {
     Examination {
         links: 0,
         verdicts: linkers.iter().map(|l| (l.name().to_owned(), Verdict::Poisoned)).collect(),
+        open: Vec::new(),
         sightings: vec![Sighting { signature, complaint }],
     }
 }

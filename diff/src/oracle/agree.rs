@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expected::strictness;
 use super::{Cost, Differing, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
-use crate::expectation::Refusal;
+use crate::adapter::REFERENCE;
+use crate::expectation::{Refusal, Strictness};
 use crate::model::ErrorClass;
 use crate::{Family, Key, Value};
 
@@ -39,10 +40,13 @@ impl Oracle for Agree {
             linked.iter().flat_map(|trial| trial.facts.iter().map(|(key, _)| key)).collect();
         for key in keys {
             let first = linked[0].facts.get(key);
-            if linked.iter().any(|trial| trial.facts.get(key) != first)
-                && !judged(evidence, &linked, key)
-            {
+            if linked.iter().all(|trial| trial.facts.get(key) == first) {
+                continue;
+            }
+            if !judged(evidence, &linked, key) {
                 vote(evidence, ruling, &linked, key);
+            } else if is_open(evidence, key) {
+                hold(evidence, ruling, &linked, key);
             }
         }
     }
@@ -57,6 +61,38 @@ fn judged(evidence: &Evidence<'_>, voters: &[&Trial], key: &Key) -> bool {
     }
     !matches!(expected.refusal, Refusal::Must(_))
         || voters.iter().any(|trial| expected.open_reason(key, strictness(trial)).is_some())
+}
+
+/// Whether the expectation leaves this key open, for the reference too.
+fn is_open(evidence: &Evidence<'_>, key: &Key) -> bool {
+    evidence.expected.is_some_and(|expected| {
+        !matches!(expected.refusal, Refusal::Must(_))
+            && expected.open_reason(key, Strictness::Reference).is_some()
+    })
+}
+
+/// Holds the reference to what all others agree on, though no spec demands it: three of them are no
+/// accident. Where they are split, or few, that it stands apart from most is counted.
+fn hold(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &Key) {
+    let ours = |trial: &&&Trial| trial.linker.name() == REFERENCE;
+    let Some(trial) = voters.iter().find(ours) else { return };
+    let mut parties: BTreeMap<Option<&Value>, usize> = BTreeMap::new();
+    for other in voters.iter().filter(|trial| !ours(trial)) {
+        *parties.entry(other.facts.get(key)).or_default() += 1;
+    }
+    let found = trial.facts.get(key);
+    let others: usize = parties.values().sum();
+    let Some((wanted, count)) = parties.into_iter().max_by_key(|(_, count)| *count) else { return };
+    if wanted == found || count * 2 <= others {
+        return;
+    }
+    if count == others && others >= 3 {
+        let differing = Differing { trial, key, found, wanted };
+        ruling.differ(evidence, "agree", &differing, "all others agree");
+    } else {
+        let name = REFERENCE.to_owned();
+        ruling.open.push((name, key.clone(), "most linkers do otherwise"));
+    }
 }
 
 /// Puts one key to the vote.

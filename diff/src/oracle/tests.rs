@@ -100,14 +100,31 @@ fn open(family: Family) -> Open {
 }
 
 #[test]
-fn what_is_open_is_counted_as_poisoned() {
+fn what_is_open_is_counted_apart() {
     let mut facts = Facts::default();
     facts.add(Family::Site, "a.o:.text+0x1", place("x"));
     let expected = Expectation { facts, open: vec![open(Family::Site)], ..Expectation::default() };
     let trials = [trial("a", &site("x")), trial("b", &site("y"))];
     let ruling = rule(&trials, Some(&expected));
     assert!(ruling.complaints.is_empty(), "{ruling:?}");
-    assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Poisoned]);
+    assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Agree]);
+    assert_eq!(["a", "b"].map(|name| ruling.is_open(name)), [false, true]);
+}
+
+#[test]
+fn the_reference_is_held_to_what_all_others_agree_on() {
+    let expected = Expectation { open: vec![open(Family::Site)], ..Expectation::default() };
+    let rule_on = |values: [&str; 4]| {
+        let names = [crate::adapter::REFERENCE, "b", "c", "d"];
+        let trials: Vec<Trial> =
+            names.iter().zip(values).map(|(name, value)| trial(name, &site(value))).collect();
+        let ruling = rule(&trials, Some(&expected));
+        let blamed: Vec<String> = ruling.complaints.iter().map(|c| c.linker.clone()).collect();
+        (blamed.join(" "), ruling.is_open(names[0]))
+    };
+    assert_eq!(rule_on(["x", "y", "y", "y"]), (crate::adapter::REFERENCE.into(), true));
+    assert_eq!(rule_on(["x", "y", "y", "z"]), (String::new(), true));
+    assert_eq!(rule_on(["x", "x", "y", "z"]), (String::new(), true));
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Examine for Fake {
         Examination {
             links: 2,
             verdicts: vec![("x".into(), verdict)],
+            open: Vec::new(),
             sightings: sightings.into_iter().collect(),
         }
     }
