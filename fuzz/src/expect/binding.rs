@@ -30,12 +30,25 @@ pub(crate) fn has_dynamic_table(link: &Link<'_>) -> bool {
 pub(crate) fn bind(link: &mut Link<'_>, script: Option<&VersionScript>) -> Vec<Bound> {
     let dynamic_table = has_dynamic_table(link);
     if !dynamic_table && link.world.on.export_dynamic {
-        link.findings.everything("--export-dynamic in a static executable", true);
+        // Whether there is a table, and what is in it; with --gc-sections, what that keeps alive.
+        let reason = "--export-dynamic in a static executable";
+        if link.world.on.gc {
+            link.findings.everything(reason, true);
+        }
+        let table = [Family::Export, Family::Lookup, Family::Import, Family::Dynamic];
+        link.findings.families(&table, reason, true);
     }
     let on = &link.world.on;
     if (on.symbolic || on.symbolic_functions) && on.dynamic_list.is_some() {
         // bfd: -Bsymbolic drops the list, -Bsymbolic-functions adds all data to it.
-        link.findings.everything("-Bsymbolic with a dynamic list", true);
+        // Whatever names a symbol defined here may be bound or not; what is exported is the same.
+        use Family::{Dynamic, Error, Fini, Import, Init, Tls, Unwind};
+        let bound = [Dynamic, Error, Fini, Import, Init, Tls, Unwind];
+        let reason = "-Bsymbolic with a dynamic list";
+        link.findings.families(&bound, reason, true);
+        let own = link.syms.iter().filter(|sym| !matches!(sym.winner, Winner::Undefined));
+        let own = own.map(|sym| (sym.name.as_ref().into(), (reason, true)));
+        link.findings.unclear.extend(own);
     }
     (0..link.syms.len())
         .map(|id| match link.syms[id].winner {

@@ -86,6 +86,8 @@ pub(crate) struct Findings {
     pub(crate) errors: Vec<ErrorClass>,
     pub(crate) may: Vec<ErrorClass>,
     pub(crate) open: Vec<Open>,
+    /// Names whose references are open too: the reason, and whether it is policy.
+    pub(crate) unclear: FxHashMap<Box<str>, (&'static str, bool)>,
 }
 
 impl Findings {
@@ -135,9 +137,17 @@ impl Findings {
             add(family, &tail);
         }
         add(Family::Lookup, name);
-        use Family::{Dynamic, Entry, Error, Needed, Site, Tls};
-        for family in [Dynamic, Entry, Error, Needed, Site, Tls] {
+        use Family::{Dynamic, Entry, Error, Needed, Tls};
+        for family in [Dynamic, Entry, Error, Needed, Tls] {
             add(family, "*");
+        }
+        self.unclear.entry(name.into()).or_insert((reason, policy));
+    }
+
+    /// Leaves whole families open, or to the linker's policy.
+    pub(crate) fn families(&mut self, list: &[Family], reason: &'static str, policy: bool) {
+        for family in list {
+            self.open.push(Open { family: Some(*family), rest: "*".into(), reason, policy });
         }
     }
 

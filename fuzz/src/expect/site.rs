@@ -10,12 +10,13 @@ mod meaning;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
+use scold_diff::expectation::Open;
 use scold_diff::model::{ErrorClass, Facts, Meaning, Value};
 use scold_diff::{Family, Key};
 
 use super::amd64::{self, Form, Row};
 use super::binding::Bound;
-use super::resolve::{Fate, Findings, Link, Target, Winner, is_taken_apart, unwinds};
+use super::resolve::{Fate, Findings, LOCAL, Link, Target, Winner, is_taken_apart, unwinds};
 use crate::case::{Definition, Reloc, Section, SymbolKind, SymbolRef, Visibility};
 
 /// No linker puts code or data below this address, nor (in a case without huge sections) above.
@@ -275,6 +276,9 @@ impl<'l, 'c> Sites<'l, 'c> {
         }
         let key =
             Key::new(Family::Site, format!("{}+{:#x}", self.labels[file][index], reloc.offset));
+        if let Some((reason, policy)) = self.unclear(file, reloc.symbol) {
+            self.findings.open.push(Open { policy, ..open_key(&key, reason) });
+        }
         match thing {
             Thing::Undefined => return self.findings.error(ErrorClass::UndefinedSymbol),
             Thing::Dynamic(id)
@@ -308,6 +312,15 @@ impl<'l, 'c> Sites<'l, 'c> {
             };
             self.facts.add(Family::Site, key.rest, Value::Ref(meaning));
         }
+    }
+
+    /// Why it is open what the symbol's name stands for, or that of what it is an alias of.
+    fn unclear(&self, file: usize, symbol: SymbolRef) -> Option<(&'static str, bool)> {
+        let SymbolRef::Named(symbol) = symbol else { return None };
+        let id = self.link.ids[file][symbol];
+        let known = |id: usize| self.findings.unclear.get(&*self.link.syms[id].name).copied();
+        (id != LOCAL && !self.findings.unclear.is_empty())
+            .then(|| known(id).or_else(|| known(self.link.follow(id))))?
     }
 
     /// A weak undefined name.
@@ -363,13 +376,8 @@ struct At<'a> {
     row: &'static Row,
 }
 
-fn open_key(key: &Key, reason: &'static str) -> scold_diff::expectation::Open {
-    scold_diff::expectation::Open {
-        family: Some(key.family),
-        rest: key.rest.clone(),
-        reason,
-        policy: false,
-    }
+fn open_key(key: &Key, reason: &'static str) -> Open {
+    Open { family: Some(key.family), rest: key.rest.clone(), reason, policy: false }
 }
 
 /// Libraries that are needed: under --as-needed those that a strong reference of an object binds to.
