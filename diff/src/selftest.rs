@@ -194,7 +194,7 @@ impl Score {
     }
 }
 
-/// Plants every fault into `linker`, which links `cases` and the subject with it until each oracle caught
+/// Plants every fault into `linker`, which links `cases` and the subjects with it until each oracle caught
 /// it. A fault that changes none of their outputs does not count.
 pub fn in_linker(
     linker: &Shared,
@@ -204,10 +204,12 @@ pub fn in_linker(
 ) -> Score {
     let mut score =
         Score { by: oracles.iter().map(|o| (o.name(), 0)).collect(), ..Score::default() };
-    let subject = subject::request();
-    let facts = Trial::run(linker, &subject, limit).facts;
-    let subject = (subject, Expectation { facts, ..Expectation::default() });
-    let cases: Vec<&(Request, Expectation)> = cases.iter().chain([&subject]).collect();
+    let told = |request: Request| {
+        let facts = Trial::run(linker, &request, limit).facts;
+        (request, Expectation { facts, ..Expectation::default() })
+    };
+    let subjects: Vec<_> = subject::for_faults().into_iter().map(told).collect();
+    let cases: Vec<&(Request, Expectation)> = cases.iter().chain(&subjects).collect();
     let honest: Vec<Trial> =
         cases.iter().map(|(request, _)| Trial::run(linker, request, limit)).collect();
     for fault in FAULTS {
@@ -314,7 +316,7 @@ mod tests {
         let linkers = crate::adapter::select(&[crate::adapter::REFERENCE.into()], &[]).unwrap();
         let oracles = oracle::up_to(oracle::Cost::Bytes);
         let score = in_linker(&linkers[0], &[], &oracles, Duration::from_secs(20));
-        assert!(score.planted >= 15, "{score}");
-        assert!(score.caught * 10 >= score.planted * 9, "{score}");
+        assert!(score.planted >= 20, "{score}");
+        assert!(score.missed.is_empty(), "{score}");
     }
 }

@@ -43,6 +43,27 @@ pub(crate) fn all() -> Vec<(&'static str, Request)> {
     ]
 }
 
+/// A program that exports what a list names.
+fn listed() -> Request {
+    let list = b"{ f; };\n";
+    let mode = Mode::Pie;
+    Request {
+        mode,
+        args: ["a.o", "libs.so", "--dynamic-list=d.list"].map(String::from).into(),
+        files: vec![
+            object(Some(mode)),
+            library(),
+            File { name: "d.list".into(), bytes: Arc::from(&list[..]) },
+        ],
+        ..request()
+    }
+}
+
+/// What a linker with a fault of its own is given beside random cases.
+pub(crate) fn for_faults() -> Vec<Request> {
+    all().into_iter().map(|(_, request)| request).chain([listed()]).collect()
+}
+
 /// The plain library.
 pub(crate) fn request() -> Request {
     Request {
