@@ -16,12 +16,14 @@ pub use relocs::{DynReloc, Kind};
 pub use symbols::{Symbol, Symbols, Version, gnu_hash, sysv_hash};
 
 use crate::bytes::str_at;
+use crate::model::elf::machine::{self, Machine};
 
 /// A module as a loader sees it.
 #[derive(Clone, Debug)]
 pub struct Module<'a> {
     /// What is mapped.
     pub image: Image<'a>,
+    pub(crate) machine: &'static Machine,
     /// The dynamic section; a static executable has none.
     pub dynamic: Option<Dynamic>,
     /// Dynamic symbols.
@@ -79,6 +81,8 @@ impl<'a> Module<'a> {
     /// Errors: a text, if it can't be mapped. What is wrong in dynamic tables is in `dynamic.broken`.
     pub fn load(bytes: &'a [u8]) -> Result<Self, String> {
         let image = Image::read(bytes)?;
+        let machine = machine::of(image.machine);
+        let machine = machine.ok_or_else(|| format!("e_machine is {}", image.machine))?;
         let mut dynamic = Dynamic::read(&image);
         if image.dynamic.is_some_and(|(address, size)| image.slice(address, size).is_none()) {
             return Err("PT_DYNAMIC is not mapped".into());
@@ -87,7 +91,7 @@ impl<'a> Module<'a> {
         let mut irelative = Vec::new();
         let mut symbols = Symbols::default();
         if let Some(dynamic) = &mut dynamic {
-            let (list, broken) = relocs::read(&image, dynamic);
+            let (list, broken) = relocs::read(&image, machine, dynamic);
             relocs = list;
             if dynamic.broken.is_none() {
                 dynamic.broken = broken;
@@ -98,11 +102,11 @@ impl<'a> Module<'a> {
                 dynamic.broken = Some("a relocation names a symbol that does not exist".into());
             }
         } else {
-            (relocs, irelative) = static_irelative(&image);
+            (relocs, irelative) = static_irelative(&image, machine);
         }
         let pie = dynamic.as_ref().is_some_and(|dynamic| dynamic.pie);
         let executable = !image.moves || image.interpreter || pie;
-        Ok(Self { image, dynamic, symbols, relocs, irelative, executable })
+        Ok(Self { image, machine, dynamic, symbols, relocs, irelative, executable })
     }
 
     /// The relocation that writes exactly at `address`.
@@ -151,10 +155,21 @@ impl<'a> Module<'a> {
         let sysv =
             dynamic.sysv_hash.map(|table| self.symbols.sysv_lookup(&self.image, table, name));
         match (gnu, sysv) {
-            (Some(gnu), Some(sysv)) if gnu != sysv => Err("DT_GNU_HASH and DT_HASH disagree"),
+            (Some(gnu), Some(sysv)) if !self.same(gnu, sysv) => {
+                Err("DT_GNU_HASH and DT_HASH disagree")
+            }
             (Some(found), _) | (None, Some(found)) => Ok(found),
             (None, None) => Ok(None),
         }
+    }
+
+    /// Whether two answers are the same to who asked: lld has symbols twice in its table.
+    fn same(&self, one: Option<u32>, two: Option<u32>) -> bool {
+        let what = |index: Option<u32>| {
+            let symbol = self.symbol(index?)?;
+            Some((symbol.name, symbol.value, symbol.kind, symbol.section, symbol.version))
+        };
+        one == two || (one.is_some() && what(one) == what(two))
     }
 
     /// What every relocated slot holds once the module is loaded, before any lazy binding.
@@ -207,14 +222,14 @@ impl<'a> Module<'a> {
 
 /// A static executable applies its IRELATIVE table itself, between two symbols; its section is found
 /// by type and contents, because no program header names it.
-fn static_irelative(image: &Image<'_>) -> (Vec<DynReloc>, Vec<u64>) {
+fn static_irelative(image: &Image<'_>, machine: &Machine) -> (Vec<DynReloc>, Vec<u64>) {
     let tables = image.headers.iter().filter(|h| h.kind == 4 && h.address != 0);
     let (mut list, mut entries) = (Vec::new(), Vec::new());
     for header in tables {
         let Some(raw) = image.slice(header.address, header.size) else { continue };
         for (raw, at) in raw.chunks_exact(24).zip((0..).step_by(24)) {
             let word = |k: usize| crate::bytes::number(&raw[k..k + 8]);
-            if word(8) == 37 {
+            if word(8) == u64::from(machine.irelative) {
                 let (address, addend) = (word(0), word(16));
                 let (kind, size) = (Kind::Irelative, 8);
                 list.push(DynReloc { address, kind, size, symbol: 0, addend, plt_index: None });

@@ -72,7 +72,7 @@ pub enum Family {
     /// GOT, copies, relaxations and dynamic relocations are followed. Allocated sections only.
     Site,
     /// `bytes.SECTION` → [`Value::Digest`] of an allocated input section's contents in the output,
-    /// with the bytes that its relocations may rewrite masked to zero ([`elf::mask`]).
+    /// with the bytes that its relocations may rewrite masked to zero.
     Bytes,
     /// `init.N` → [`Value::Ref`], the N-th function called at load (DT_INIT, then DT_INIT_ARRAY).
     Init,

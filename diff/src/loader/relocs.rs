@@ -5,6 +5,7 @@
 use super::Dynamic;
 use super::image::Image;
 use crate::bytes::{number, u64_at};
+use crate::model::elf::machine::Machine;
 
 /// What a dynamic relocation puts into its slot, in a loader's terms (S, A, B, P as in the psABI).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -56,30 +57,12 @@ pub struct DynReloc {
     pub plt_index: Option<u32>,
 }
 
-/// x86-64 psABI table 4.10, as rtld of glibc implements it.
-fn amd64(r_type: u32) -> Option<(Kind, u8)> {
-    Some(match r_type {
-        0 => return None,
-        1 => (Kind::Symbol, 8),
-        2 => (Kind::Pc32, 4),
-        5 => (Kind::Copy, 0),
-        6 => (Kind::GlobDat, 8),
-        7 => (Kind::JumpSlot, 8),
-        8 => (Kind::Relative, 8),
-        10 => (Kind::Symbol32, 4),
-        16 => (Kind::DtpMod, 8),
-        17 => (Kind::DtpOff, 8),
-        18 => (Kind::TpOff, 8),
-        32 => (Kind::Size, 4),
-        33 => (Kind::Size, 8),
-        36 => (Kind::TlsDesc, 16),
-        37 => (Kind::Irelative, 8),
-        _ => (Kind::Unknown, 8),
-    })
-}
-
 /// All dynamic relocations, sorted by address; also what is wrong with their tables.
-pub(super) fn read(image: &Image<'_>, dynamic: &Dynamic) -> (Vec<DynReloc>, Option<String>) {
+pub(super) fn read(
+    image: &Image<'_>,
+    machine: &Machine,
+    dynamic: &Dynamic,
+) -> (Vec<DynReloc>, Option<String>) {
     let mut list = Vec::new();
     let mut broken = None;
     let (plt, plt_size) = dynamic.plt;
@@ -103,11 +86,11 @@ pub(super) fn read(image: &Image<'_>, dynamic: &Dynamic) -> (Vec<DynReloc>, Opti
         for (i, raw) in table.chunks_exact(24).enumerate() {
             let info = number(&raw[8..16]);
             // The first DT_RELACOUNT are taken as R_*_RELATIVE unread (glibc's elf_dynamic_do_Rela).
-            let r_type = if (i as u64) < forced { 8 } else { info as u32 };
-            if r_type == 8 && info != 8 {
+            let r_type = if (i as u64) < forced { machine.relative } else { info as u32 };
+            if r_type == machine.relative && info != u64::from(machine.relative) {
                 broken = Some("a relative relocation that isn't, or has a symbol".to_owned());
             }
-            let Some((kind, size)) = amd64(r_type) else { continue };
+            let Some((kind, size)) = (machine.dynamic)(r_type) else { continue };
             list.push(DynReloc {
                 address: number(&raw[..8]),
                 kind,

@@ -3,7 +3,7 @@
 //! The reader's table of contents: the inputs are read (`inputs`), found in the output (`places`),
 //! every relocation site is decoded and followed (`sites`, `judge`), and what the dynamic tables say is
 //! told in terms of places (`dynamic`, `unwind`). What is particular to a machine is in its own
-//! module (`amd64`). It must not know the linker that wrote the output.
+//! module, picked in `machine`. It must not know the linker that wrote the output.
 
 mod amd64;
 mod dynamic;
@@ -11,6 +11,7 @@ mod dynamic;
 mod hostile;
 mod inputs;
 mod judge;
+pub(crate) mod machine;
 mod match_bytes;
 mod names;
 mod object;
@@ -70,14 +71,4 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
 /// Whether `name` is one that linkers define when nobody else does: it has no `lookup` fact.
 pub fn is_linkers(name: &str) -> bool {
     names::is_linkers(name)
-}
-
-/// The bytes around a relocation's place that a linker may rewrite: (before, after) in bytes, where
-/// `after` counts from the place and includes the field.
-///
-/// `data` is the section's, `offset` the place in it: it says how long a TLS sequence is.
-///
-/// Spec: x86-64 psABI §4.4 and appendix B (optional relaxations).
-pub fn mask(r_type: u32, data: &[u8], offset: u64) -> (u64, u64) {
-    amd64::mask_at(r_type, data, offset)
 }

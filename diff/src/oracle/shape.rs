@@ -11,7 +11,7 @@ use object::read::elf::ElfFile64;
 use object::{Object as _, ObjectSection as _, RelocationFlags};
 
 use crate::model::Meaning;
-use crate::{Arch, Family, Key, Request, Target, Value};
+use crate::{Family, Key, Request, Target, Value};
 
 /// The relocation types at the sites of a request's inputs.
 #[derive(Clone, Debug)]
@@ -72,11 +72,7 @@ fn read(file: &str, bytes: &[u8], map: &mut HashMap<Box<str>, u32>) {
 
 /// The psABI's name of a relocation type of `request`'s machine, or its number.
 pub fn relocation_name(target: Target, r_type: u32) -> String {
-    let machine = match target.arch {
-        Arch::Amd64 => object::elf::EM_X86_64,
-        Arch::Arm64 => object::elf::EM_AARCH64,
-        Arch::Arm => object::elf::EM_ARM,
-    };
+    let machine = object::elf::Machine(target.arch.machine());
     let name = object::elf::machine_names(machine).r.name(RelocationType(r_type));
     name.map_or_else(|| format!("r{r_type}"), str::to_owned)
 }
@@ -110,13 +106,7 @@ pub fn shape(
 
 /// Relocation types that differ only in the instruction around them count as one.
 fn form(relocation: &str) -> &str {
-    let relaxable = relocation.ends_with("GOTPCRELX") || relocation == "R_X86_64_GOTPCREL";
-    let forms = [
-        (relaxable, "R_X86_64_GOTPCREL"),
-        (relocation.ends_with("_GOTTPOFF"), "R_X86_64_GOTTPOFF"),
-        (relocation.ends_with("_GOTPC32_TLSDESC"), "R_X86_64_GOTPC32_TLSDESC"),
-    ];
-    forms.iter().find(|(same, _)| *same).map_or(relocation, |(_, name)| name)
+    crate::model::elf::machine::alike(relocation).unwrap_or(relocation)
 }
 
 fn change(found: &Value, wanted: &Value) -> String {

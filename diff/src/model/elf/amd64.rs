@@ -5,70 +5,83 @@
 //! rows say which bytes that can be; [`relax`] and [`tls`] know every form there is.
 
 mod apx;
-pub(super) mod eval;
-pub(super) mod relax;
-pub(super) mod stubs;
-pub(super) mod tls;
+mod eval;
+mod relax;
+mod stubs;
+mod tls;
 
-/// How a relocation's field is computed (letters of the psABI, table 4.10).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Form {
-    /// Nothing.
-    None,
-    /// S + A.
-    Abs,
-    /// S + A, sign-extended.
-    AbsSigned,
-    /// S + A - P.
-    Pc,
-    /// L + A - P.
-    Plt,
-    /// G + GOT + A - P; can be relaxed.
-    GotPcRel,
-    /// G + A.
-    Got,
-    /// S + A - GOT.
-    GotOff,
-    /// L + A - GOT.
-    PltOff,
-    /// GOT + A - P.
-    GotPc,
-    /// Z + A.
-    Size,
-    /// General dynamic TLS.
-    TlsGd,
-    /// Local dynamic TLS.
-    TlsLd,
-    /// Offset in the module's TLS block.
-    DtpOff,
-    /// Module id.
-    DtpMod,
-    /// Initial exec TLS.
-    GotTpOff,
-    /// Local exec TLS.
-    TpOff,
-    /// `lea x@tlsdesc(%rip), %rax`.
-    TlsDesc,
-    /// `call *(%rax)` of a descriptor.
-    TlsDescCall,
+use super::machine::{Form, Machine, Row, Site};
+use crate::loader::{Kind, Tls};
+
+/// The row of the table.
+pub(super) static MACHINE: Machine = Machine {
+    number: 62,
+    dynamic,
+    relative: 8,
+    irelative: 37,
+    untaken: &[24],
+    alike: &[
+        ("GOTPCRELX", "R_X86_64_GOTPCREL"),
+        ("R_X86_64_GOTPCREL", "R_X86_64_GOTPCREL"),
+        ("_GOTTPOFF", "R_X86_64_GOTTPOFF"),
+        ("_GOTPC32_TLSDESC", "R_X86_64_GOTPC32_TLSDESC"),
+    ],
+    tp_bias: Tls::tp_bias,
+    row,
+    mask,
+    mask_at,
+    instruction_bias: 4,
+    branches,
+    got: relax::got,
+    dynamic_tls: tls::dynamic,
+    tls_head: 3,
+    tls_call: 8,
+    initial_exec: tls::initial_exec,
+    descriptor: tls::descriptor,
+    call_kept: tls::call_kept,
+    stub: stubs::at,
+    lazy: stubs::lazy,
+};
+
+/// x86-64 psABI table 4.10, as rtld of glibc implements it.
+fn dynamic(r_type: u32) -> Option<(Kind, u8)> {
+    Some(match r_type {
+        0 => return None,
+        1 => (Kind::Symbol, 8),
+        2 => (Kind::Pc32, 4),
+        5 => (Kind::Copy, 0),
+        6 => (Kind::GlobDat, 8),
+        7 => (Kind::JumpSlot, 8),
+        8 => (Kind::Relative, 8),
+        10 => (Kind::Symbol32, 4),
+        16 => (Kind::DtpMod, 8),
+        17 => (Kind::DtpOff, 8),
+        18 => (Kind::TpOff, 8),
+        32 => (Kind::Size, 4),
+        33 => (Kind::Size, 8),
+        36 => (Kind::TlsDesc, 16),
+        37 => (Kind::Irelative, 8),
+        _ => (Kind::Unknown, 8),
+    })
 }
 
-/// One relocation: number, form, bytes of its field, and the bytes before and after the place that a
-/// linker may write.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
-    pub(super) r_type: u32,
-    pub(super) name: &'static str,
-    pub(super) form: Form,
-    pub(super) size: u8,
-    pub(super) before: u8,
-    pub(super) after: u8,
+/// `call`, `jmp` and `jcc` with a displacement of 4 bytes; `jmp` and `jcc` with one.
+fn branches(site: Site<'_>, size: u8) -> bool {
+    let before = |n: usize| site.at.checked_sub(n).and_then(|at| site.input.get(at).copied());
+    match size {
+        4 => {
+            matches!(before(1), Some(0xe8 | 0xe9))
+                || (before(2) == Some(0x0f) && before(1).is_some_and(|op| op & 0xf0 == 0x80))
+        }
+        1 => before(1).is_some_and(|op| op == 0xeb || op & 0xf0 == 0x70),
+        _ => false,
+    }
 }
 
 macro_rules! rows {
     ($($name:ident = $number:literal $form:ident $size:literal ($before:literal, $after:literal);)*) => {
         /// The row of a relocation.
-        pub(super) fn row(r_type: u32) -> Option<Row> {
+        fn row(r_type: u32) -> Option<Row> {
             let (name, form, size, before, after) = match r_type {
                 $($number => (stringify!($name), Form::$form, $size, $before, $after),)*
                 _ => return None,
@@ -120,12 +133,12 @@ rows! {
 }
 
 /// The bytes around the place of a relocation that a linker may write: (before, after).
-pub(super) fn mask(r_type: u32) -> (u64, u64) {
+fn mask(r_type: u32) -> (u64, u64) {
     row(r_type).map_or((0, 8), |row| (row.before.into(), row.after.into()))
 }
 
 /// The same for the relocation at `offset` of `data`: the large model's TLS sequences are longer.
-pub(super) fn mask_at(r_type: u32, data: &[u8], offset: u64) -> (u64, u64) {
+fn mask_at(r_type: u32, data: &[u8], offset: u64) -> (u64, u64) {
     match tls::is_large(r_type, data, offset) {
         true => (tls::LARGE.0 as u64, tls::LARGE.1 as u64),
         false => mask(r_type),

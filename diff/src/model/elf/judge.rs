@@ -10,8 +10,9 @@ use std::cell::{Cell, RefCell};
 use rustc_hash::FxHashMap;
 
 use super::inputs::{Def, Inputs, Spot};
+use super::machine::Form;
+use super::names;
 use super::places::{Places, copy_at};
-use super::{amd64, names};
 use crate::Request;
 use crate::bytes::{number, sign_extend};
 use crate::loader::{DynReloc, Kind, Module, Symbol};
@@ -98,9 +99,10 @@ impl<'a> Judge<'_, 'a> {
             let first = self.places.sections().find_map(|(id, base)| {
                 let section = self.inputs.section(id).filter(|section| section.told())?;
                 let reloc = section.relocs().find(|reloc| {
-                    amd64::row(reloc.r_type).is_some_and(|row| row.form == amd64::Form::GotPc)
+                    (self.module.machine.row)(reloc.r_type)
+                        .is_some_and(|row| row.form == Form::GotPc)
                 })?;
-                let size = amd64::row(reloc.r_type)?.size;
+                let size = (self.module.machine.row)(reloc.r_type)?.size;
                 let place = base.wrapping_add(reloc.offset);
                 let field = number(self.module.image.slice(place, size.into())?);
                 let target = place.wrapping_add(sign_extend(field, size));
@@ -191,13 +193,13 @@ impl<'a> Judge<'_, 'a> {
         }
         if !self.places.occupied(value)
             && self.module.image.segment(value).is_some_and(|segment| segment.executable())
-            && let Ok(stub) = amd64::stubs::at(&self.module.image, value)
+            && let Ok(slot) = (self.module.machine.stub)(&self.module.image, value)
         {
             if self.depth.get() > 2 {
                 return bad("a circle of PLT entries");
             }
             self.depth.set(self.depth.get() + 1);
-            let meaning = self.stub(stub, value, to, usage);
+            let meaning = self.stub(slot, value, to, usage);
             self.depth.set(self.depth.get() - 1);
             return meaning;
         }
@@ -237,20 +239,16 @@ impl<'a> Judge<'_, 'a> {
     }
 
     /// A PLT entry: for calls whatever its slot holds, as an address only if it is canonical.
-    fn stub(
-        &self,
-        stub: amd64::stubs::Stub,
-        address: u64,
-        to: Reference<'_>,
-        usage: Use,
-    ) -> Meaning {
-        let reloc = self.module.reloc_at(stub.slot);
-        let found = self.slot(stub.slot);
+    fn stub(&self, slot: u64, address: u64, to: Reference<'_>, usage: Use) -> Meaning {
+        let reloc = self.module.reloc_at(slot);
+        let found = self.slot(slot);
         let lazy = reloc.filter(|reloc| reloc.kind == Kind::JumpSlot && !self.now());
         if let Some(DynReloc { plt_index, .. }) = lazy {
             let got = self.module.dynamic.as_ref().and_then(|dynamic| dynamic.plt_got);
             let checked = match (got, plt_index) {
-                (Some(got), Some(index)) => stub.lazy(&self.module.image, got, *index),
+                (Some(got), Some(index)) => {
+                    (self.module.machine.lazy)(&self.module.image, address, got, *index)
+                }
                 _ => Err("a lazy slot that no table lists".into()),
             };
             if let Err(text) = checked {

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use super::amd64;
 use super::inputs::Inputs;
+use super::machine::Machine;
 use super::object::{EXEC, Section, TLS};
 use crate::loader::Module;
 
@@ -55,11 +55,11 @@ fn fits(module: &Module<'_>, section: &Section<'_>, address: u64) -> bool {
         return false;
     }
     let Some(found) = module.image.slice(address, section.size) else { return false };
-    if masked_bytes(section) * 2 > section.size {
+    if masked_bytes(module.machine, section) * 2 > section.size {
         return false;
     }
     let mut at = 0_usize;
-    for hole in holes(section) {
+    for hole in holes(module.machine, section) {
         let start = usize::try_from(hole.start).unwrap_or(usize::MAX).min(section.data.len());
         if at < start && section.data[at..start] != found[at..start] {
             return false;
@@ -71,11 +71,11 @@ fn fits(module: &Module<'_>, section: &Section<'_>, address: u64) -> bool {
 }
 
 /// What relocations may write, ascending: nothing says that their table must be.
-fn holes(section: &Section<'_>) -> Vec<Range<u64>> {
+fn holes(machine: &Machine, section: &Section<'_>) -> Vec<Range<u64>> {
     let mut holes: Vec<Range<u64>> = section
         .relocs()
         .map(|reloc| {
-            let (before, after) = amd64::mask(reloc.r_type);
+            let (before, after) = (machine.mask)(reloc.r_type);
             reloc.offset.saturating_sub(before)..reloc.offset.saturating_add(after)
         })
         .collect();
@@ -85,9 +85,9 @@ fn holes(section: &Section<'_>) -> Vec<Range<u64>> {
     holes
 }
 
-fn masked_bytes(section: &Section<'_>) -> u64 {
+fn masked_bytes(machine: &Machine, section: &Section<'_>) -> u64 {
     let width = |(before, after): (u64, u64)| before + after;
-    section.relocs().map(|reloc| width(amd64::mask(reloc.r_type))).sum()
+    section.relocs().map(|reloc| width((machine.mask)(reloc.r_type))).sum()
 }
 
 /// The only address at which the section's bytes are, by its longest run without holes.
@@ -96,7 +96,10 @@ fn search(module: &Module<'_>, section: &Section<'_>) -> Option<u64> {
         return None;
     }
     let (mut from, mut best) = (0_u64, 0..0_u64);
-    for hole in holes(section).into_iter().chain(std::iter::once(section.size..section.size)) {
+    for hole in holes(module.machine, section)
+        .into_iter()
+        .chain(std::iter::once(section.size..section.size))
+    {
         let start = hole.start.min(section.size);
         if start > from && start - from > best.end - best.start {
             best = from..start;

@@ -5,10 +5,9 @@
 
 mod sequences;
 
-use super::amd64::relax::{self, Site};
-use super::amd64::{Form, Row, row, tls};
 use super::inputs::{Def, SecId};
 use super::judge::{Found, Judge, Reference, Use};
+use super::machine::{Access, Form, Row, Site, TlsAccess};
 use super::names;
 use super::object::{EXEC, Reloc, Section, Symbol, TLS};
 use crate::bytes::{number, sign_extend};
@@ -131,7 +130,8 @@ fn contents(
     let mut bytes = output.to_vec();
     let mut holes = Vec::new();
     for reloc in section.relocs() {
-        let (before, after) = super::mask(reloc.r_type, section.data, reloc.offset);
+        let (before, after) =
+            (judge.module.machine.mask_at)(reloc.r_type, section.data, reloc.offset);
         let start = reloc.offset.saturating_sub(before).min(section.size);
         let end = reloc.offset.saturating_add(after).min(section.size);
         if start < end {
@@ -168,7 +168,7 @@ fn zeros(judge: &Judge<'_, '_>, section: &Section<'_>, base: u64, name: &str, fa
 
 impl Pass<'_, '_, '_> {
     fn reloc(&mut self, reloc: Reloc) {
-        let Some(row) = row(reloc.r_type) else {
+        let Some(row) = (self.judge.module.machine.row)(reloc.r_type) else {
             let text = format!("relocation {} in an input", reloc.r_type);
             self.sites.push((reloc.offset, Meaning::Bad(text)));
             return;
@@ -223,12 +223,12 @@ impl Pass<'_, '_, '_> {
                 Some(self.dynamic_tls(reloc, row, to))
             }
             Form::GotTpOff => {
-                let access = tls::initial_exec(self.site(reloc), row.before.into());
+                let access = (self.judge.module.machine.initial_exec)(self.site(reloc), row);
                 Some(self.tls_access(access, reloc, to))
             }
             Form::TlsDesc => {
-                let access = tls::descriptor(self.site(reloc), row.before.into());
-                let kept = matches!(access, Ok(tls::Access::Descriptor(_)));
+                let access = (self.judge.module.machine.descriptor)(self.site(reloc), row);
+                let kept = matches!(access, Ok(TlsAccess::Descriptor(_)));
                 self.descriptor = Some((index, reloc.symbol, kept));
                 if symbol.name == "_TLS_MODULE_BASE_" {
                     return Some(self.module_base(access, reloc));
@@ -258,7 +258,7 @@ impl Pass<'_, '_, '_> {
         match row.form {
             Form::Abs | Form::AbsSigned => self.absolute(row, field, addend, to),
             Form::Pc | Form::Plt => {
-                let usage = if row.form == Form::Plt || self.branches(reloc.offset, row.size) {
+                let usage = if row.form == Form::Plt || self.branches(site, row.size) {
                     Use::Call
                 } else {
                     Use::Address
@@ -308,7 +308,7 @@ impl Pass<'_, '_, '_> {
         let fits = match (row.form, reloc.kind) {
             (Form::Abs, Kind::Relative | Kind::Symbol | Kind::Irelative) => row.size == 8,
             (Form::Abs, Kind::GlobDat | Kind::JumpSlot) => row.size == 8,
-            (Form::Abs, Kind::Symbol32) => row.r_type == 10,
+            (Form::Abs, Kind::Symbol32) => row.size == 4,
             (Form::Pc, Kind::Pc32) => row.size == 4,
             (Form::TpOff, Kind::TpOff) => true,
             (Form::DtpOff, Kind::DtpOff) => true,
@@ -354,17 +354,17 @@ impl Pass<'_, '_, '_> {
             let slot = site.place.wrapping_add(field).wrapping_sub(addend);
             return self.got_slot(slot, Use::Address, to);
         }
-        let rest = addend.wrapping_add(4);
+        let rest = addend.wrapping_add(self.judge.module.machine.instruction_bias);
         let usage = |call| if call { Use::Call } else { Use::Address };
-        match relax::got(site, row) {
+        match (self.judge.module.machine.got)(site, row) {
             Err(text) => Meaning::Bad(text),
-            Ok(relax::Access::Slot(points, call)) => {
+            Ok(Access::Slot(points, call)) => {
                 self.got_slot(points.wrapping_sub(rest), usage(call), to)
             }
-            Ok(relax::Access::Address(points, call)) => {
+            Ok(Access::Address(points, call)) => {
                 self.judge.settle(Found::Address(points), rest, to, usage(call))
             }
-            Ok(relax::Access::Number(value, size)) => {
+            Ok(Access::Number(value, size)) => {
                 let value = if size == 4 { value & 0xffff_ffff } else { value };
                 self.judge.settle(Found::Number(value), rest, to, Use::Address)
             }
@@ -393,19 +393,7 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Whether the field is the displacement of a direct call or jump.
-    fn branches(&self, offset: u64, size: u8) -> bool {
-        if !self.section.has(EXEC) {
-            return false;
-        }
-        let at = offset as usize;
-        let before = |n: usize| at.checked_sub(n).and_then(|at| self.section.data.get(at).copied());
-        match size {
-            4 => {
-                matches!(before(1), Some(0xe8 | 0xe9))
-                    || (before(2) == Some(0x0f) && before(1).is_some_and(|op| op & 0xf0 == 0x80))
-            }
-            1 => before(1).is_some_and(|op| op == 0xeb || op & 0xf0 == 0x70),
-            _ => false,
-        }
+    fn branches(&self, site: Site<'_>, size: u8) -> bool {
+        self.section.has(EXEC) && (self.judge.module.machine.branches)(site, size)
     }
 }

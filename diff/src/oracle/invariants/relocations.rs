@@ -5,19 +5,11 @@ use std::collections::BTreeMap;
 use super::Flaws;
 use super::image::{Image, Rela, word};
 use crate::Request;
-
-const ABS64: u32 = 1;
-const COPY: u32 = 5;
-const GLOB_DAT: u32 = 6;
-const JUMP_SLOT: u32 = 7;
-const RELATIVE: u32 = 8;
-const DTPMOD64: u32 = 16;
-const DTPOFF64: u32 = 17;
-const TPOFF64: u32 = 18;
-const TLSDESC: u32 = 36;
-const IRELATIVE: u32 = 37;
+use crate::loader::Kind;
+use crate::model::elf::machine::{self, Machine};
 
 pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
+    let Some(machine) = machine::of(request.target.arch.machine()) else { return };
     let (table, plt) = tables(image);
     let symbols = image.dynsym().map(|section| image.symbols(section)).unwrap_or_default();
     let textrel = image.tag(22).is_some() || image.tag(30).is_some_and(|flags| flags & 4 != 0);
@@ -35,20 +27,17 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
             rela.symbol.into(),
             "an index in .dynsym",
         );
-        let len = match rela.kind {
-            0 => continue,
-            COPY => symbol.map_or(1, |symbol| symbol.size),
-            TLSDESC => 16,
-            // R_X86_64_32 and its kind.
-            10 | 11 | 2 => 4,
-            _ => 8,
+        let Some((kind, size)) = (machine.dynamic)(rela.kind) else { continue };
+        let len = match kind {
+            Kind::Copy => symbol.map_or(1, |symbol| symbol.size),
+            _ => size.into(),
         };
         place(image, rela.offset, len, &at, textrel, flaws);
         if written.insert(rela.offset, len).is_some() {
             flaws.check(false, "two relocations of one place", &at, rela.offset, "one");
         }
-        target(image, rela, &at, flaws);
-        if rela.kind == TPOFF64 && request.mode.is_library() {
+        target(image, rela, kind, &at, flaws);
+        if kind == Kind::TpOff && request.mode.is_library() {
             flaws.check(
                 static_tls,
                 "static TLS without DF_STATIC_TLS",
@@ -57,22 +46,19 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
                 "the flag",
             );
         }
-        if rela.kind == COPY && request.mode.is_library() {
+        if kind == Kind::Copy && request.mode.is_library() {
             flaws.check(false, "copy relocation in a library", &at, rela.offset, "none");
         }
-        known(rela, &at, flaws);
+        known(machine, rela, kind, &at, flaws);
     }
     packed(image, textrel, &mut written, flaws);
     apart(written, flaws);
-    counts(image, &table, flaws);
+    counts(machine, image, &table, flaws);
 }
 
 /// Only what the loader knows may be left to it.
-fn known(rela: &Rela, at: &str, flaws: &mut Flaws) {
-    let plain = [
-        ABS64, COPY, GLOB_DAT, JUMP_SLOT, RELATIVE, DTPMOD64, DTPOFF64, TPOFF64, TLSDESC, IRELATIVE,
-    ];
-    let known = plain.contains(&rela.kind) || [10, 2, 24, 33, 32].contains(&rela.kind);
+fn known(machine: &Machine, rela: &Rela, kind: Kind, at: &str, flaws: &mut Flaws) {
+    let known = kind != Kind::Unknown || machine.untaken.contains(&rela.kind);
     flaws.check(
         known,
         "relocation that the loader doesn't know",
@@ -144,9 +130,9 @@ fn inside(image: &Image<'_>, addr: u64) -> bool {
     addr >= low.saturating_sub(1 << 32) && addr <= high.saturating_add(1 << 32)
 }
 
-fn target(image: &Image<'_>, rela: &Rela, at: &str, flaws: &mut Flaws) {
-    match rela.kind {
-        RELATIVE | IRELATIVE => {
+fn target(image: &Image<'_>, rela: &Rela, kind: Kind, at: &str, flaws: &mut Flaws) {
+    match kind {
+        Kind::Relative | Kind::Irelative => {
             flaws.check(
                 rela.symbol == 0,
                 "relative relocation with a symbol",
@@ -157,23 +143,23 @@ fn target(image: &Image<'_>, rela: &Rela, at: &str, flaws: &mut Flaws) {
         }
         _ => {}
     }
-    if rela.kind == IRELATIVE {
+    if kind == Kind::Irelative {
         let addr = rela.addend as u64;
         let code = image.loads().any(|load| load.flags & 1 != 0 && load.has(addr, 1));
         flaws.check(code, "IFUNC resolver outside of code", at, addr, "executable");
     }
-    let plain = matches!(rela.kind, COPY | GLOB_DAT | JUMP_SLOT | DTPMOD64);
+    let plain = matches!(kind, Kind::Copy | Kind::GlobDat | Kind::JumpSlot | Kind::DtpMod);
     let addend = rela.addend as u64;
     flaws.check(!plain || addend == 0, "addend that nothing adds", at, addend, "0");
-    let needs_name = matches!(rela.kind, COPY | GLOB_DAT | JUMP_SLOT);
+    let needs_name = matches!(kind, Kind::Copy | Kind::GlobDat | Kind::JumpSlot);
     flaws.check(!needs_name || rela.symbol != 0, "relocation without a name", at, 0, "a symbol");
 }
 
 /// DT_RELACOUNT relative relocations come first.
-fn counts(image: &Image<'_>, table: &[Rela], flaws: &mut Flaws) {
+fn counts(machine: &Machine, image: &Image<'_>, table: &[Rela], flaws: &mut Flaws) {
     if let Some(count) = image.tag(0x6fff_fff9) {
         let first = usize::try_from(count).ok().and_then(|count| table.get(..count));
-        let good = first.is_some_and(|list| list.iter().all(|rela| rela.kind == RELATIVE));
+        let good = first.is_some_and(|list| list.iter().all(|rela| rela.kind == machine.relative));
         flaws.check(good, "DT_RELACOUNT", "DT_RELACOUNT", count, "relative relocations first");
     }
 }

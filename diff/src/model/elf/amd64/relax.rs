@@ -3,50 +3,7 @@
 //! Every form that the psABI lets linkers write is known by all of its bits (appendix B.2); anything else
 //! is an error. It must not know symbols.
 
-use super::Row;
-use crate::bytes::{number, sign_extend};
-
-/// How the instruction reaches its symbol. Values are S + (A + 4), because A is -4 in instructions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::model::elf) enum Access {
-    /// Through the GOT slot at the address given; only to call or jump.
-    Slot(u64, bool),
-    /// By its address relative to the instruction pointer; only to call or jump.
-    Address(u64, bool),
-    /// As an immediate, and how many bytes of it count.
-    Number(u64, u8),
-}
-
-/// One instruction around a 4-byte field: input and output bytes, and where the field is in them.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::model::elf) struct Site<'b> {
-    pub(in crate::model::elf) input: &'b [u8],
-    pub(in crate::model::elf) output: &'b [u8],
-    /// Offset of the relocation in both.
-    pub(in crate::model::elf) at: usize,
-    /// Its address.
-    pub(in crate::model::elf) place: u64,
-}
-
-impl Site<'_> {
-    /// `len` bytes from `at + from`, of input and output.
-    pub(in crate::model::elf) fn both(&self, from: isize, len: usize) -> Option<(&[u8], &[u8])> {
-        let start = self.at.checked_add_signed(from)?;
-        let range = start..start.checked_add(len)?;
-        Some((self.input.get(range.clone())?, self.output.get(range)?))
-    }
-
-    /// The signed 32-bit number of the output at `at + from`.
-    pub(in crate::model::elf) fn field(&self, from: isize) -> Option<u64> {
-        Some(sign_extend(number(self.both(from, 4)?.1), 4))
-    }
-
-    /// What a 32-bit displacement that ends an instruction at `at + from + 4` points to.
-    fn points(&self, from: isize) -> Option<u64> {
-        let end = self.place.wrapping_add_signed(from as i64 + 4);
-        Some(end.wrapping_add(self.field(from)?))
-    }
-}
+use crate::model::elf::machine::{Access, Row, Site};
 
 /// REX of an instruction whose register moves from ModRM.reg to ModRM.rm.
 pub(super) fn moved_rex(rex: u8) -> u8 {
@@ -54,7 +11,7 @@ pub(super) fn moved_rex(rex: u8) -> u8 {
 }
 
 /// Decodes the access.
-pub(in crate::model::elf) fn got(site: Site<'_>, row: Row) -> Result<Access, String> {
+pub(super) fn got(site: Site<'_>, row: Row) -> Result<Access, String> {
     let outside = || "a field outside its section".to_owned();
     let points = site.points(0).ok_or_else(outside)?;
     // At a section's start there is no instruction before the field.

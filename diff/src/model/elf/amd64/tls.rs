@@ -7,40 +7,36 @@
 
 use super::apx;
 use super::eval::{Machine, Stop, Value};
-use super::relax::{Site, moved_rex};
-
-/// How a sequence reaches its variable (or, for local dynamic, its module's block).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::model::elf) enum Access {
-    /// `__tls_get_addr` of the pair of GOT slots at this address.
-    Pair(u64),
-    /// The descriptor at this address.
-    Descriptor(u64),
-    /// Thread pointer + the GOT slot at this address.
-    ThreadSlot(u64),
-    /// Thread pointer + this.
-    Thread(u64),
-}
+use super::relax::moved_rex;
+use crate::model::elf::machine::{Form, Row, Site, TlsAccess as Access};
 
 /// Bytes before and after the field of TLSGD and TLSLD in the large model's sequence:
 /// `lea x@tlsgd(%rip), %rdi; movabs $__tls_get_addr@PLTOFF, %rax; add %rbx, %rax; call *%rax`.
-pub(in crate::model::elf) const LARGE: (usize, usize) = (3, 19);
+pub(super) const LARGE: (usize, usize) = (3, 19);
 
 /// Whether TLSGD or TLSLD at `offset` is in a sequence of the large model.
-pub(in crate::model::elf) fn is_large(r_type: u32, data: &[u8], offset: u64) -> bool {
+pub(super) fn is_large(r_type: u32, data: &[u8], offset: u64) -> bool {
     let next = usize::try_from(offset).ok().and_then(|at| data.get(at.checked_add(4)?..));
     matches!(r_type, 19 | 20) && next.is_some_and(|next| next.starts_with(&[0x48, 0xb8]))
 }
 
 const OUTSIDE: &str = "a TLS sequence that leaves its section";
 
+/// TLSGD and TLSLD. A call through the GOT is a byte longer in TLSLD's sequence.
+pub(super) fn dynamic(site: Site<'_>, row: Row) -> Result<Access, String> {
+    let next = site.at.checked_add(4).and_then(|at| site.input.get(at..));
+    let indirect = next.and_then(|code| code.get(..2)) == Some(&[0xff, 0x15]);
+    let after = usize::from(row.after) + usize::from(row.form == Form::TlsLd && indirect);
+    let (before, after) = match is_large(row.r_type, site.input, site.at as u64) {
+        true => LARGE,
+        false => (row.before.into(), after),
+    };
+    sequence(site, before, after)
+}
+
 /// TLSGD and TLSLD: `lea x@tlsgd(%rip), %rdi; call __tls_get_addr@PLT` with the padding of the psABI.
 /// `after` is how many bytes from the field to the end of the call, `before` to the start.
-pub(in crate::model::elf) fn dynamic(
-    site: Site<'_>,
-    before: usize,
-    after: usize,
-) -> Result<Access, String> {
+fn sequence(site: Site<'_>, before: usize, after: usize) -> Result<Access, String> {
     let start = -(before as isize);
     let (head, new_head) = site.both(start, before).ok_or(OUTSIDE)?;
     let (_, all) = site.both(start, before + after).ok_or(OUTSIDE)?;
@@ -77,7 +73,8 @@ pub(in crate::model::elf) fn dynamic(
 
 /// GOTTPOFF: `mov x@gottpoff(%rip), %r` or `add`, kept or with the offset as an immediate.
 /// A kept one gives the slot for A = -4; an immediate is S + (A + 4).
-pub(in crate::model::elf) fn initial_exec(site: Site<'_>, before: usize) -> Result<Access, String> {
+pub(super) fn initial_exec(site: Site<'_>, row: Row) -> Result<Access, String> {
+    let before = usize::from(row.before);
     let points = site.place.wrapping_add(4).wrapping_add(site.field(0).ok_or(OUTSIDE)?);
     let clamped = before.min(site.at);
     let (input, output) = site.both(-(clamped as isize), clamped).ok_or(OUTSIDE)?;
@@ -113,7 +110,8 @@ pub(in crate::model::elf) fn initial_exec(site: Site<'_>, before: usize) -> Resu
 
 /// GOTPC32_TLSDESC: `lea x@tlsdesc(%rip), %rax`, kept, or loading the offset from the GOT or as an
 /// immediate. A kept one gives the descriptor for A = -4; an immediate is S + (A + 4).
-pub(in crate::model::elf) fn descriptor(site: Site<'_>, before: usize) -> Result<Access, String> {
+pub(super) fn descriptor(site: Site<'_>, row: Row) -> Result<Access, String> {
+    let before = usize::from(row.before);
     let points = site.place.wrapping_add(4).wrapping_add(site.field(0).ok_or(OUTSIDE)?);
     let clamped = before.min(site.at);
     let (input, output) = site.both(-(clamped as isize), clamped).ok_or(OUTSIDE)?;
@@ -143,7 +141,7 @@ pub(in crate::model::elf) fn descriptor(site: Site<'_>, before: usize) -> Result
 }
 
 /// TLSDESC_CALL: whether the call is kept (`call *(%rax)`), or gone (`xchg %ax, %ax`).
-pub(in crate::model::elf) fn call_kept(site: Site<'_>) -> Result<bool, String> {
+pub(super) fn call_kept(site: Site<'_>) -> Result<bool, String> {
     let (input, output) = site.both(0, 2).ok_or(OUTSIDE)?;
     match output {
         _ if input == output => Ok(true),

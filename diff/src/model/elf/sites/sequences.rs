@@ -1,9 +1,9 @@
 //! TLS sequences: which variable they reach, kept, relaxed or rewritten.
 //!
-//! Spec: x86-64 psABI §3.5.5 and the TLS document it refers to.
+//! Spec: ELF TLS. The instructions are the machine's to decode.
 
-use super::super::amd64::{Form, Row, tls};
 use super::super::judge::{Found, Reference, Use};
+use super::super::machine::{Form, Row, TlsAccess};
 use super::super::object::{EXEC, Reloc};
 use super::Pass;
 use crate::loader::Kind;
@@ -14,7 +14,7 @@ impl Pass<'_, '_, '_> {
     /// rewritten one is gone.
     pub(super) fn ends_tls_sequence(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> bool {
         let Some((index, from)) = self.tls_call.take() else { return false };
-        if reloc.offset <= from || reloc.offset > from + 8 {
+        if reloc.offset <= from || reloc.offset > from + self.judge.module.machine.tls_call {
             return false;
         }
         if index >= self.sites.len() || self.rewritten(index) {
@@ -35,39 +35,30 @@ impl Pass<'_, '_, '_> {
     /// Whether the sequence of that site was rewritten, so that its call is gone.
     pub(super) fn rewritten(&self, index: usize) -> bool {
         let offset = self.sites[index].0 as usize;
+        let head = self.judge.module.machine.tls_head as usize;
         let changed =
             |from: usize| self.section.data.get(from..offset) != self.output.get(from..offset);
-        changed(offset.saturating_sub(3))
+        changed(offset.saturating_sub(head))
     }
 
     /// TLSGD, TLSLD.
     pub(super) fn dynamic_tls(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> Meaning {
-        let indirect = usize::try_from(reloc.offset)
-            .ok()
-            .and_then(|at| self.section.data.get(at.checked_add(4)?..))
-            .and_then(|code| code.get(..2))
-            == Some(&[0xff, 0x15]);
-        let after = usize::from(row.after) + usize::from(row.form == Form::TlsLd && indirect);
-        let (before, after) = match tls::is_large(row.r_type, self.section.data, reloc.offset) {
-            true => tls::LARGE,
-            false => (row.before.into(), after),
-        };
-        let access = tls::dynamic(self.site(reloc), before, after);
+        let access = (self.judge.module.machine.dynamic_tls)(self.site(reloc), row);
         if row.form == Form::TlsGd {
             return self.tls_access(access, reloc, to);
         }
         match access {
             Err(text) => Meaning::Bad(text),
-            Ok(tls::Access::Pair(points)) => {
+            Ok(TlsAccess::Pair(points)) => {
                 self.local_dynamic = None;
                 self.block = true;
-                let slot = points.wrapping_sub(reloc.addend.wrapping_add(4) as u64);
+                let slot = points.wrapping_sub(self.rest(reloc));
                 match self.pair(slot, true) {
                     Ok(_) => Meaning::TlsModule,
                     Err(text) => Meaning::Bad(text),
                 }
             }
-            Ok(tls::Access::Thread(offset)) => {
+            Ok(TlsAccess::Thread(offset)) => {
                 self.local_dynamic = Some(offset);
                 match self.judge.module.executable {
                     true => Meaning::TlsModule,
@@ -78,16 +69,21 @@ impl Pass<'_, '_, '_> {
         }
     }
 
+    /// The addend, counted from the place itself.
+    fn rest(&self, reloc: Reloc) -> u64 {
+        (reloc.addend as u64).wrapping_add(self.judge.module.machine.instruction_bias)
+    }
+
     /// TLSDESC of `_TLS_MODULE_BASE_`.
     pub(super) fn module_base(
         &mut self,
-        access: Result<tls::Access, String>,
+        access: Result<TlsAccess, String>,
         reloc: Reloc,
     ) -> Meaning {
-        let rest = reloc.addend.wrapping_add(4) as u64;
+        let rest = self.rest(reloc);
         let template = self.judge.module.image.tls.map_or(0, |tls| tls.address);
         match access {
-            Ok(tls::Access::Descriptor(points)) => {
+            Ok(TlsAccess::Descriptor(points)) => {
                 self.local_dynamic = None;
                 self.block = true;
                 match self.descriptor_slot(points.wrapping_sub(rest)) {
@@ -95,7 +91,7 @@ impl Pass<'_, '_, '_> {
                     _ => Meaning::Bad("a descriptor of something else".into()),
                 }
             }
-            Ok(tls::Access::Thread(offset)) if self.judge.module.executable => {
+            Ok(TlsAccess::Thread(offset)) if self.judge.module.executable => {
                 self.local_dynamic = Some(offset);
                 Meaning::TlsModule
             }
@@ -106,7 +102,7 @@ impl Pass<'_, '_, '_> {
 
     /// TLSDESC_CALL: kept or gone like the `lea` before it.
     pub(super) fn descriptor_call(&mut self, reloc: Reloc) {
-        let found = tls::call_kept(self.site(reloc));
+        let found = (self.judge.module.machine.call_kept)(self.site(reloc));
         let Some((index, symbol, kept)) = self.descriptor else { return };
         if symbol != reloc.symbol || found == Ok(kept) {
             return;
@@ -120,21 +116,21 @@ impl Pass<'_, '_, '_> {
     /// The variable that a TLS sequence reaches. Immediates and kept displacements have A + 4 in them.
     pub(super) fn tls_access(
         &self,
-        access: Result<tls::Access, String>,
+        access: Result<TlsAccess, String>,
         reloc: Reloc,
         to: Reference<'_>,
     ) -> Meaning {
-        let rest = (reloc.addend.wrapping_add(4)) as u64;
+        let rest = self.rest(reloc);
         let (found, addend) = match access {
             Err(text) => (Found::Bad(text), 0),
-            Ok(tls::Access::Pair(points)) => {
+            Ok(TlsAccess::Pair(points)) => {
                 (self.pair(points.wrapping_sub(rest), false).unwrap_or_else(Found::Bad), 0)
             }
-            Ok(tls::Access::Descriptor(points)) => {
+            Ok(TlsAccess::Descriptor(points)) => {
                 (self.descriptor_slot(points.wrapping_sub(rest)), 0)
             }
-            Ok(tls::Access::ThreadSlot(points)) => (self.thread_slot(points.wrapping_sub(rest)), 0),
-            Ok(tls::Access::Thread(offset)) => (self.thread(offset), rest),
+            Ok(TlsAccess::ThreadSlot(points)) => (self.thread_slot(points.wrapping_sub(rest)), 0),
+            Ok(TlsAccess::Thread(offset)) => (self.thread(offset), rest),
         };
         self.judge.settle(found, addend, to, Use::Address)
     }
@@ -144,7 +140,7 @@ impl Pass<'_, '_, '_> {
         match self.judge.module.image.tls {
             _ if !self.judge.module.executable => Found::Bad("local exec in a library".into()),
             None => Found::Bad("TLS in a module without PT_TLS".into()),
-            Some(tls) => Found::Tls(offset.wrapping_sub(tls.tp_bias())),
+            Some(tls) => Found::Tls(offset.wrapping_sub((self.judge.module.machine.tp_bias)(&tls))),
         }
     }
 

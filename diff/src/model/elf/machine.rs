@@ -1,0 +1,185 @@
+//! What is particular to a machine: a row of facts and decoders each, picked by e_machine.
+//!
+//! A machine comes in as one file beside this one and one line in [`MACHINES`]; everybody else asks
+//! the row. It must not know symbols, places, or which linker wrote the output.
+
+use crate::bytes::{number, sign_extend};
+use crate::loader::{Image, Kind, Tls};
+
+/// Every machine that the judge can read, one line each.
+static MACHINES: &[&Machine] = &[&super::amd64::MACHINE];
+
+/// The machine with this number in the file header.
+pub(crate) fn of(number: u16) -> Option<&'static Machine> {
+    MACHINES.iter().copied().find(|machine| machine.number == number)
+}
+
+/// The name that this relocation goes by where the instruction around it is of no interest.
+pub(crate) fn alike(relocation: &str) -> Option<&'static str> {
+    let mut alike = MACHINES.iter().flat_map(|machine| machine.alike);
+    alike.find(|(end, _)| relocation.ends_with(end)).map(|(_, name)| *name)
+}
+
+/// A machine.
+pub(crate) struct Machine {
+    /// e_machine.
+    pub(crate) number: u16,
+    /// What a loader does for a relocation type, and how many bytes it writes; `None` for nothing.
+    pub(crate) dynamic: fn(u32) -> Option<(Kind, u8)>,
+    /// R_*_RELATIVE.
+    pub(crate) relative: u32,
+    /// R_*_IRELATIVE.
+    pub(crate) irelative: u32,
+    /// Types that the psABI gives a loader but no loader takes; what comes of them is told elsewhere.
+    pub(crate) untaken: &'static [u32],
+    /// Types that differ only in the instruction around them: the end of the name, the name they go by.
+    pub(crate) alike: &'static [(&'static str, &'static str)],
+    /// The offset from the thread pointer of template address 0, in an executable.
+    pub(super) tp_bias: fn(&Tls) -> u64,
+    /// How a relocation is computed.
+    pub(super) row: fn(u32) -> Option<Row>,
+    /// The bytes before and after the place that a linker may rewrite.
+    pub(super) mask: fn(u32) -> (u64, u64),
+    /// The same, with a look at the section's bytes and the place's offset in it.
+    pub(super) mask_at: fn(u32, &[u8], u64) -> (u64, u64),
+    /// From the place of a field in an instruction to where its addend counts from.
+    pub(super) instruction_bias: u64,
+    /// Whether the field at the site is the displacement of a direct call or jump.
+    pub(super) branches: fn(Site<'_>, u8) -> bool,
+    /// How the instruction at a GOT relocation reaches its symbol.
+    pub(super) got: fn(Site<'_>, Row) -> Result<Access, String>,
+    /// General and local dynamic TLS.
+    pub(super) dynamic_tls: fn(Site<'_>, Row) -> Result<TlsAccess, String>,
+    /// Bytes before the place of such a sequence that show if it was rewritten.
+    pub(super) tls_head: u64,
+    /// How far behind the place the relocation of its call may be.
+    pub(super) tls_call: u64,
+    /// Initial exec TLS.
+    pub(super) initial_exec: fn(Site<'_>, Row) -> Result<TlsAccess, String>,
+    /// The address of a TLS descriptor.
+    pub(super) descriptor: fn(Site<'_>, Row) -> Result<TlsAccess, String>,
+    /// Whether the call of a TLS descriptor is kept, or gone.
+    pub(super) call_kept: fn(Site<'_>) -> Result<bool, String>,
+    /// The slot that the PLT entry at an address jumps through; a text, if what is there isn't one.
+    pub(super) stub: fn(&Image<'_>, u64) -> Result<u64, String>,
+    /// Checks that the PLT entry at an address, unbound, reaches the resolver with the GOT's base and
+    /// the index of its relocation.
+    pub(super) lazy: fn(&Image<'_>, u64, u64, u32) -> Result<(), String>,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "machine {}", self.number)
+    }
+}
+
+/// How a relocation's field is computed (letters of the psABIs).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// Nothing.
+    None,
+    /// S + A.
+    Abs,
+    /// S + A, sign-extended.
+    AbsSigned,
+    /// S + A - P.
+    Pc,
+    /// L + A - P.
+    Plt,
+    /// G + GOT + A - P; can be relaxed.
+    GotPcRel,
+    /// G + A.
+    Got,
+    /// S + A - GOT.
+    GotOff,
+    /// L + A - GOT.
+    PltOff,
+    /// GOT + A - P.
+    GotPc,
+    /// Z + A.
+    Size,
+    /// General dynamic TLS.
+    TlsGd,
+    /// Local dynamic TLS.
+    TlsLd,
+    /// Offset in the module's TLS block.
+    DtpOff,
+    /// Module id.
+    DtpMod,
+    /// Initial exec TLS.
+    GotTpOff,
+    /// Local exec TLS.
+    TpOff,
+    /// The address of a TLS descriptor.
+    TlsDesc,
+    /// The call of a descriptor.
+    TlsDescCall,
+}
+
+/// One relocation: number, form, bytes of its field, and the bytes before and after the place that a
+/// linker may write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) r_type: u32,
+    pub(super) name: &'static str,
+    pub(super) form: Form,
+    pub(super) size: u8,
+    pub(super) before: u8,
+    pub(super) after: u8,
+}
+
+/// How the instruction reaches its symbol. Values are S + A of an addend that
+/// counts from the place plus [`Machine::instruction_bias`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Access {
+    /// Through the GOT slot at the address given; only to call or jump.
+    Slot(u64, bool),
+    /// By its address relative to the instruction pointer; only to call or jump.
+    Address(u64, bool),
+    /// As an immediate, and how many bytes of it count.
+    Number(u64, u8),
+}
+
+/// One instruction around a 4-byte field: input and output bytes, and where the field is in them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site<'b> {
+    pub(super) input: &'b [u8],
+    pub(super) output: &'b [u8],
+    /// Offset of the relocation in both.
+    pub(super) at: usize,
+    /// Its address.
+    pub(super) place: u64,
+}
+
+impl Site<'_> {
+    /// `len` bytes from `at + from`, of input and output.
+    pub(super) fn both(&self, from: isize, len: usize) -> Option<(&[u8], &[u8])> {
+        let start = self.at.checked_add_signed(from)?;
+        let range = start..start.checked_add(len)?;
+        Some((self.input.get(range.clone())?, self.output.get(range)?))
+    }
+
+    /// The signed 32-bit number of the output at `at + from`.
+    pub(super) fn field(&self, from: isize) -> Option<u64> {
+        Some(sign_extend(number(self.both(from, 4)?.1), 4))
+    }
+
+    /// What a 32-bit displacement that ends an instruction at `at + from + 4` points to.
+    pub(super) fn points(&self, from: isize) -> Option<u64> {
+        let end = self.place.wrapping_add_signed(from as i64 + 4);
+        Some(end.wrapping_add(self.field(from)?))
+    }
+}
+
+/// How a sequence reaches its variable (or, for local dynamic, its module's block).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum TlsAccess {
+    /// `__tls_get_addr` of the pair of GOT slots at this address.
+    Pair(u64),
+    /// The descriptor at this address.
+    Descriptor(u64),
+    /// Thread pointer + the GOT slot at this address.
+    ThreadSlot(u64),
+    /// Thread pointer + this.
+    Thread(u64),
+}
