@@ -22,6 +22,59 @@ pub struct Member {
     pub sec: SecId,
 }
 
+/// What became of an input section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// It is in no output section of its own: dead, or part of what the linker makes.
+    Nowhere,
+    /// It is whole in the output section of this number.
+    Out(u32),
+    /// Its pieces are in the merge of this number.
+    Merge(u32),
+}
+
+/// A [`Place`] in four bytes; there are as many as sections.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SecPlace(u32);
+
+impl SecPlace {
+    const MERGE: u32 = 1 << 31;
+    /// See [`Place::Nowhere`].
+    pub const NOWHERE: Self = Self(u32::MAX);
+
+    /// See [`Place::Out`].
+    pub fn out(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// See [`Place::Merge`].
+    pub fn merge(number: u32) -> Self {
+        Self(number | Self::MERGE)
+    }
+
+    /// What it says.
+    #[inline]
+    pub fn get(self) -> Place {
+        match self {
+            Self::NOWHERE => Place::Nowhere,
+            Self(merge) if merge & Self::MERGE != 0 => Place::Merge(merge & !Self::MERGE),
+            Self(out) => Place::Out(out),
+        }
+    }
+
+    /// The output section it is whole in.
+    #[inline]
+    pub fn whole(self) -> Option<u32> {
+        (self.0 & Self::MERGE == 0).then_some(self.0)
+    }
+
+    /// Whether its pieces are merged.
+    #[inline]
+    pub fn is_merged(self) -> bool {
+        matches!(self.get(), Place::Merge(_))
+    }
+}
+
 /// What the linker itself puts into an output section.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs)]

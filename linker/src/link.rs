@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU16;
 use rustc_hash::FxHashMap;
 
 use crate::arch::Arch;
-use crate::layout::OutSec;
+use crate::layout::{OutSec, Place, SecPlace};
 use crate::merge::Merged;
 use crate::object::{FileId, Object, SecId, SymId};
 use crate::options::{Options, OutputKind};
@@ -97,15 +97,13 @@ pub enum Special {
 
 /// No output section.
 pub const NOWHERE: u32 = u32::MAX;
-/// Bit of [`Link::sec_out`]: the section's pieces are merged; the rest is the merge's number.
-pub const MERGE_BIT: u32 = 1 << 31;
 
 /// The place in [`Link::outs`] of what `section` is in; `None` if it is not part of the output.
 pub fn section_of(link: &Link<'_>, section: SecId) -> Option<u32> {
-    match link.sec_out[section.i()] {
-        NOWHERE => None,
-        out if out & MERGE_BIT != 0 => Some(link.merges[(out & !MERGE_BIT) as usize].out),
-        out => Some(out),
+    match link.sec_out[section.i()].get() {
+        Place::Nowhere => None,
+        Place::Merge(merge) => Some(link.merges[merge as usize].out),
+        Place::Out(out) => Some(out),
     }
 }
 
@@ -126,8 +124,8 @@ pub struct Link<'a> {
     pub version_of: Vec<u16>,
     /// [`need`] by symbol.
     pub needs: Vec<AtomicU16>,
-    /// Output section by section, [`NOWHERE`], or [`MERGE_BIT`].
-    pub sec_out: Vec<u32>,
+    /// Output section or merge by section.
+    pub sec_out: Vec<SecPlace>,
     /// Offset in the output section, or the input's number in its merge.
     pub sec_off: Vec<u64>,
     /// Output sections.
@@ -220,18 +218,22 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// How many relocations the objects have.
+    /// How many relocations the input sections in the output have.
     pub fn relocation_count(&self) -> u64 {
         use rayon::prelude::*;
         let objects: Vec<_> = self.res.objects().map(|o| o.1).collect();
         let entry = self.arch.relocs().size() as u64;
         let of = |o: &&Object<'_>| {
-            o.relocs_of
-                .iter()
-                .map(|&at| o.sections.get(at).size / entry * u64::from(at != 0))
-                .sum::<u64>()
+            let live = |&(index, at): &(usize, &u32)| {
+                *at != 0 && self.sec_out[o.sec(index as u32).i()] != SecPlace::NOWHERE
+            };
+            let relocs = o.relocs_of.iter().enumerate().filter(live);
+            relocs.map(|(_, &at)| o.sections.get(at).size / entry).sum::<u64>()
         };
-        objects.par_iter().map(of).sum()
+        let records = self.plan.eh_inputs.iter().enumerate();
+        let records = records.flat_map(|(input, _)| self.plan.eh.of(input));
+        let frames: u64 = records.map(|kept| kept.relocations().len() as u64).sum();
+        objects.par_iter().map(of).sum::<u64>() + frames
     }
 
     /// The object `file` is. Only for files known to be objects.
@@ -244,22 +246,23 @@ impl<'a> Link<'a> {
 
     /// Address of byte `offset` of `section`; `None` if it is not part of the output.
     pub fn section_address(&self, section: SecId, offset: u64) -> Option<u64> {
-        let out = self.sec_out[section.i()];
-        if out == NOWHERE {
-            let frame = self.out_of(crate::layout::Made::EhFrame)?;
-            return Some(frame.addr + self.plan.unwind_place(section, offset)?);
+        match self.sec_out[section.i()].get() {
+            Place::Out(out) => Some(
+                self.outs[out as usize]
+                    .addr
+                    .wrapping_add(self.sec_off[section.i()])
+                    .wrapping_add(offset),
+            ),
+            Place::Merge(merge) => {
+                let part = &self.merges[merge as usize];
+                let place = part.merged.place(self.sec_off[section.i()] as usize, offset)?;
+                Some(self.outs[part.out as usize].addr + part.offset + place)
+            }
+            Place::Nowhere => {
+                let frame = self.out_of(crate::layout::Made::EhFrame)?;
+                Some(frame.addr + self.plan.unwind_place(section, offset)?)
+            }
         }
-        if out & MERGE_BIT != 0 {
-            let part = &self.merges[(out & !MERGE_BIT) as usize];
-            let place = part.merged.place(self.sec_off[section.i()] as usize, offset)?;
-            return Some(self.outs[part.out as usize].addr + part.offset + place);
-        }
-        Some(
-            self.outs[out as usize]
-                .addr
-                .wrapping_add(self.sec_off[section.i()])
-                .wrapping_add(offset),
-        )
     }
 
     /// The output section the linker makes as `made`.

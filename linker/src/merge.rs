@@ -1,13 +1,12 @@
 //! SHF_MERGE: the strings and constants of many input sections → one section where each occurs once.
 //!
-//! Two steps, so that garbage collection can come between: [`Split`] finds the pieces, [`Split::keep`]
-//! marks those in use, [`Split::merge`] places them. The result is a function of the inputs alone,
-//! whatever the number of threads. Must not know symbols, relocations or output sections; the caller
+//! Two steps: [`Split`] finds the pieces, [`Split::merge`] places them. The result is a function of the
+//! inputs alone, whatever the number of threads. Must not know symbols, relocations or output sections; the caller
 //! groups sections that may share pieces (same output section, flags and entry size).
 
 use std::hash::Hasher;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
 use rayon::prelude::*;
 use rustc_hash::FxHasher;
@@ -43,7 +42,6 @@ pub struct Split<'a> {
     /// Where each piece starts in its input.
     starts: Vec<u32>,
     hashes: Vec<u64>,
-    kept: Vec<AtomicBool>,
 }
 
 /// One merged section: where each piece went.
@@ -53,7 +51,7 @@ pub struct Merged<'a> {
     inputs: Vec<MergeInput<'a>>,
     first: Vec<u32>,
     starts: Vec<u32>,
-    /// Where each piece is in the output; `DROPPED` if it was not kept.
+    /// Where each piece is in the output; `DROPPED` if it has none.
     places: Vec<u64>,
     /// What is written: (piece, its input), by rising place.
     written: Vec<(u32, u32)>,
@@ -90,21 +88,7 @@ impl<'a> Split<'a> {
             starts.extend_from_slice(&list.starts);
             hashes.extend_from_slice(&list.hashes);
         }
-        Ok(Self { kind, inputs, first, starts, hashes, kept: Vec::new() })
-    }
-
-    /// From now on only pieces that [`keep`](Self::keep) is called for are merged.
-    pub fn drop_unmarked(&mut self) {
-        self.kept = (0..self.starts.len()).map(|_| AtomicBool::new(false)).collect();
-    }
-
-    /// Marks the piece at `offset` of `input`; whether it had not been marked.
-    pub fn keep(&self, input: usize, offset: u64) -> bool {
-        let Some(piece) = find(self.kind, &self.first, &self.starts, input, offset) else {
-            return false;
-        };
-        // Most marks are repeated: look before writing, so that the line stays shared.
-        self.kept.get(piece).is_some_and(|k| !k.load(Relaxed) && !k.swap(true, Relaxed))
+        Ok(Self { kind, inputs, first, starts, hashes })
     }
 
     /// Places the pieces: in order of first occurrence, or with `tails` (`-O2`, strings only) such
@@ -165,8 +149,7 @@ impl<'a> Split<'a> {
         for (input, range) in self.first.windows(2).enumerate() {
             for piece in range[0]..range[1] {
                 let hash = self.hashes[piece as usize];
-                let live = self.kept.get(piece as usize).is_none_or(|k| k.load(Relaxed));
-                if !mine(hash) || !live {
+                if !mine(hash) {
                     continue;
                 }
                 let bytes = self.bytes(piece, input as u32);

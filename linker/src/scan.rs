@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::arch::{Base, Relax, Row, What};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::format::elf::*;
-use crate::link::{Link, MERGE_BIT, attr};
+use crate::link::{Link, attr};
 use crate::object::{Object, Reloc, SecId, SymId};
 use crate::resolve::File;
 
@@ -64,7 +64,7 @@ pub fn scan(link: &Link<'_>) -> Result<Totals, Errors> {
         let ld = link.plan.ld_relaxed[file.i()];
         for (index, &at) in object.relocs_of.iter().enumerate() {
             let sec = object.sec(index as u32);
-            if at != 0 && link.sec_out[sec.i()] & MERGE_BIT == 0 {
+            if at != 0 && link.sec_out[sec.i()].whole().is_some() {
                 scan_section(link, object, index as u32, ld, &mut totals);
             }
         }
@@ -97,7 +97,7 @@ pub(crate) fn local_dynamic(link: &Link<'_>) -> Vec<bool> {
 fn ld_relaxed(link: &Link<'_>, object: &Object<'_>) -> bool {
     for (index, &at) in object.relocs_of.iter().enumerate() {
         let sec = object.sec(index as u32);
-        if at == 0 || link.sec_out[sec.i()] & MERGE_BIT != 0 {
+        if at == 0 || link.sec_out[sec.i()].whole().is_none() {
             continue;
         }
         let relocs = object.relocs(index as u32);
@@ -240,7 +240,7 @@ pub(crate) fn packs(link: &Link<'_>, object: &Object<'_>, index: u32, offset: u6
     link.options.pack_relr
         && offset.is_multiple_of(2)
         && object.sections.get(index).align >= 2
-        && link.sec_out[object.sec(index).i()] & MERGE_BIT == 0
+        && link.sec_out[object.sec(index).i()].whole().is_some()
 }
 
 #[allow(clippy::too_many_arguments)]

@@ -12,7 +12,8 @@ use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::input::{Assignment, PatternSet, VersionMatcher};
-use crate::link::{Link, NOWHERE, Special, attr};
+use crate::layout::SecPlace;
+use crate::link::{Link, Special, attr};
 use crate::object::{Home, SymId, Symbol, bind, kind, vis};
 use crate::options::{OutputKind, Symbolic, Unresolved};
 use crate::resolve::{Def, File, mention};
@@ -106,13 +107,13 @@ fn in_section(link: &Link<'_>, object: &crate::object::Object<'_>, index: u32, o
         return attr::ABSOLUTE;
     }
     let out = link.sec_out[object.sec(index).i()];
-    if out == NOWHERE && object.dead[index as usize] {
+    if out == SecPlace::NOWHERE && object.dead[index as usize] {
         return attr::DISCARDED;
     }
     // What carries no type of its own is what its section is.
     if matches!(of, kind::SECTION | kind::NOTYPE) {
         let tls = object.sections.get(index).flags & crate::format::elf::SHF_TLS != 0;
-        let merged = out & crate::link::MERGE_BIT != 0 && out != NOWHERE && of == kind::SECTION;
+        let merged = out.is_merged() && of == kind::SECTION;
         return if tls { attr::TLS } else { 0 } | if merged { attr::MERGED } else { 0 };
     }
     0

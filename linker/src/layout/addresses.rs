@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::segments::{self, Run};
-use super::{Made, OutSec, align_up, order, too_large};
+use super::{Made, OutSec, SecPlace, align_up, order, too_large};
 use crate::error::{Error, ErrorKind, Errors};
 use crate::format::elf::class::Class;
 use crate::format::elf::*;
@@ -70,10 +70,9 @@ pub fn arrange(link: &mut Link<'_>) {
             link.made_at[made as usize] = number as u32;
         }
     }
-    let bit = crate::link::MERGE_BIT;
     link.sec_out.par_iter_mut().with_min_len(4096).for_each(|out| {
-        if *out & bit == 0 {
-            *out = place[*out as usize];
+        if let Some(old) = out.whole() {
+            *out = SecPlace::out(place[old as usize]);
         }
     });
     for part in &mut link.merges {
@@ -200,6 +199,11 @@ fn assign(link: &mut Link<'_>) {
 ///
 /// Errors: `usage`, with the first section that does not fit.
 fn check(link: &Link<'_>) -> Result<(), Errors> {
+    let names = |o: &&OutSec| matches!(o.made, Some(Made::Strtab | Made::Dynstr | Made::Shstrtab));
+    if link.outs.iter().filter(names).any(|o| o.size > u32::MAX.into()) {
+        let text = "a string table is larger than the 4 GiB that symbols can count";
+        return Err(Error::new(ErrorKind::Usage, text).into());
+    }
     let last = link.arch.class.last_address();
     let page = link.options.z.max_page_size.unwrap_or(link.arch.page);
     // Segments end with a page, and files are sized in signed numbers.

@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use super::{Made, Member, OutSec, align_up};
+use super::{Made, Member, OutSec, SecPlace, align_up};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::format::elf::*;
-use crate::link::{Link, MERGE_BIT, MergedPart, NOWHERE};
+use crate::link::{Link, MergedPart};
 use crate::merge::{MergeInput, MergeKind, Split};
 use crate::object::{FileId, Object, Section, SymId};
 
@@ -207,7 +207,7 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
         })
         .collect();
     let mut builder = Builder::default();
-    let mut sec_out = vec![NOWHERE; count];
+    let mut sec_out = vec![SecPlace::NOWHERE; count];
     let mut sec_off = vec![0u64; count];
     for (&(file, object), (keys, places)) in objects.iter().zip(&per_file) {
         let targets: Vec<Target> = keys.iter().map(|key| builder.target(key)).collect();
@@ -216,12 +216,12 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
             let member = Member { file, index, sec };
             match targets[place as usize] {
                 Target::Out(out) => {
-                    sec_out[sec.i()] = out;
+                    sec_out[sec.i()] = SecPlace::out(out);
                     builder.outs[out as usize].members.push(member);
                 }
                 Target::Merge(merge) => {
                     let list = &mut builder.merges[merge as usize].members;
-                    sec_out[sec.i()] = merge | MERGE_BIT;
+                    sec_out[sec.i()] = SecPlace::merge(merge);
                     sec_off[sec.i()] = list.len() as u64;
                     list.push(member);
                 }

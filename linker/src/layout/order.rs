@@ -22,7 +22,7 @@ pub(crate) fn sort_members(link: &Link<'_>, out: &mut OutSec, sec_off: &[u64]) {
         let target = object.sec(section.link);
         match section.flags & SHF_LINK_ORDER != 0 && section.link != 0 {
             true => (link.sec_out[target.i()], sec_off[target.i()]),
-            false => (u32::MAX, 0),
+            false => (super::SecPlace::NOWHERE, 0),
         }
     });
 }

@@ -68,17 +68,6 @@ fn constants_keep_their_alignment() {
 }
 
 #[test]
-fn only_marked_pieces_are_written() {
-    let input = MergeInput { bytes: b"a\0b\0c\0", align: 1 };
-    let mut split = Split::new(STRINGS, vec![input]).unwrap();
-    split.drop_unmarked();
-    assert!(split.keep(0, 3));
-    assert!(!split.keep(0, 2), "the same piece again");
-    let m = split.merge(false);
-    assert_eq!((m.size(), m.place(0, 2), m.place(0, 0)), (2, Some(0), None));
-}
-
-#[test]
 fn faults_have_their_input_and_offset() {
     let fail = |kind, bytes| {
         let inputs = vec![MergeInput { bytes: b"", align: 1 }, MergeInput { bytes, align: 1 }];
@@ -157,7 +146,6 @@ proptest! {
     fn any_bytes_split(bytes in prop::collection::vec(0u8..3, 0..40), entry in 1u32..9, strings in any::<bool>(), at in 0u64..60) {
         let inputs = vec![MergeInput { bytes: &bytes, align: 3 }];
         if let Ok(split) = Split::new(MergeKind { entry, strings }, inputs) {
-            split.keep(0, at);
             let m = split.merge(true);
             prop_assert_eq!(m.place(0, at).is_some(), at <= bytes.len() as u64 && !bytes.is_empty());
             m.write(&mut vec![0; m.size() as usize]);

@@ -180,19 +180,6 @@ pub fn write(list: &[Property], word: usize, out: &mut [u8]) {
     }
 }
 
-/// Groups adjacent note sections into PT_NOTE segments: a reader steps through a segment by its
-/// alignment (8 means 8, anything else 4), so one of each alignment can't hold both.
-pub fn segments(aligns: &[u64]) -> Vec<Range<usize>> {
-    let mut list: Vec<Range<usize>> = Vec::new();
-    for (i, &align) in aligns.iter().enumerate() {
-        match list.last_mut() {
-            Some(last) if (aligns[last.start] == 8) == (align == 8) => last.end = i + 1,
-            _ => list.push(i..i + 1),
-        }
-    }
-    list
-}
-
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

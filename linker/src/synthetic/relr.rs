@@ -48,29 +48,6 @@ pub fn write(words: &[u64], word: usize, out: &mut [u8]) {
     }
 }
 
-/// The addresses that RELR words stand for (an input's SHT_RELR, and tests).
-///
-/// A bitmap before any address stands for nothing.
-pub fn decode(words: impl IntoIterator<Item = u64>, word: usize) -> Vec<u64> {
-    let bits = word as u64 * 8 - 1;
-    let mut addresses = Vec::new();
-    let mut base = None;
-    for w in words {
-        if w & 1 == 0 {
-            addresses.push(w);
-            base = Some(w.wrapping_add(word as u64));
-        } else if let Some(b) = base {
-            addresses.extend(
-                (0..bits)
-                    .filter(|i| w >> (i + 1) & 1 == 1)
-                    .map(|i| b.wrapping_add(i * word as u64)),
-            );
-            base = Some(b.wrapping_add(bits * word as u64));
-        }
-    }
-    addresses
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -78,6 +55,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The addresses that RELR words stand for.
+    ///
+    /// A bitmap before any address stands for nothing.
+    fn decode(words: impl IntoIterator<Item = u64>, word: usize) -> Vec<u64> {
+        let bits = word as u64 * 8 - 1;
+        let mut addresses = Vec::new();
+        let mut base = None;
+        for w in words {
+            if w & 1 == 0 {
+                addresses.push(w);
+                base = Some(w.wrapping_add(word as u64));
+            } else if let Some(b) = base {
+                addresses.extend(
+                    (0..bits)
+                        .filter(|i| w >> (i + 1) & 1 == 1)
+                        .map(|i| b.wrapping_add(i * word as u64)),
+                );
+                base = Some(b.wrapping_add(bits * word as u64));
+            }
+        }
+        addresses
+    }
 
     #[test]
     fn a_run_is_one_address_and_one_bitmap() {

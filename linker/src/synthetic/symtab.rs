@@ -6,8 +6,9 @@ use rayon::prelude::*;
 use crate::format::elf::class::{Class, SymbolRecord};
 use crate::format::elf::{SHN_ABS, SHN_XINDEX};
 use crate::layout::OutSec;
+use crate::layout::SecPlace;
 use crate::layout::addresses::stays;
-use crate::link::{Link, MERGE_BIT, NOWHERE, attr};
+use crate::link::{Link, attr, section_of};
 use crate::object::{FileId, Home, Object, SymId, Symbol, kind};
 use crate::options::{Discard, Strip};
 
@@ -33,7 +34,7 @@ pub(crate) fn keeps_local(link: &Link<'_>, object: &Object<'_>, symbol: &Symbol)
     let in_output = match symbol.home {
         Home::Section(s) => {
             let out = link.sec_out[object.sec(s).i()];
-            s != 0 && out != NOWHERE && !object.dead[s as usize]
+            s != 0 && out != SecPlace::NOWHERE && !object.dead[s as usize]
         }
         Home::Absolute => true,
         _ => false,
@@ -51,7 +52,7 @@ pub(crate) fn keeps_local(link: &Link<'_>, object: &Object<'_>, symbol: &Symbol)
         Discard::Locals => !name.starts_with(b".L"),
         Discard::SecMerge => {
             let merged = matches!(symbol.home, Home::Section(s)
-                if link.sec_out[object.sec(s).i()] & MERGE_BIT != 0);
+                if link.sec_out[object.sec(s).i()].is_merged());
             !(merged && name.starts_with(b".L"))
         }
     }
@@ -164,15 +165,11 @@ pub(crate) fn place(
 ) -> (u32, u64) {
     let mut address = link.addrs[id.i()];
     let out = match symbol.home {
-        Home::Section(s) => link.sec_out[object.sec(s).i()],
-        Home::Common => link.common_at.get(&id).map_or(NOWHERE, |c| c.0),
+        Home::Section(s) => section_of(link, object.sec(s)),
+        Home::Common => link.common_at.get(&id).map(|c| c.0),
         _ => return (SHN_ABS.into(), symbol.value),
     };
-    let out = match out & MERGE_BIT {
-        _ if out == NOWHERE => return (0, 0),
-        0 => out,
-        _ => link.merges[(out & !MERGE_BIT) as usize].out,
-    };
+    let Some(out) = out else { return (0, 0) };
     if symbol.kind == kind::TLS {
         address = address.wrapping_sub(link.tls_start());
     }

@@ -9,7 +9,8 @@ use crate::Malformed;
 use crate::eh_frame::{Record, RecordKind, parse_cie, read_pointer, split};
 use crate::error::{Error, ErrorKind, Errors};
 use crate::layout::Member;
-use crate::link::{Link, MERGE_BIT, NOWHERE, attr};
+use crate::layout::SecPlace;
+use crate::link::{Link, attr};
 use crate::object::{Home, Object, SecId};
 use crate::scan::site;
 
@@ -159,10 +160,7 @@ fn check_cie(link: &Link<'_>, record: &Record, data: &[u8]) -> Result<(), Malfor
 fn is_live(link: &Link<'_>, object: &Object<'_>, index: u32) -> bool {
     let symbol = object.symbols.get(index);
     match symbol.home {
-        Home::Section(s) => {
-            let out = link.sec_out[object.sec(s).i()];
-            out & MERGE_BIT == 0 || out != NOWHERE
-        }
+        Home::Section(s) => link.sec_out[object.sec(s).i()] != SecPlace::NOWHERE,
         Home::Undefined => {
             let bits = link.attrs[object.id(index).i()];
             bits & (attr::DISCARDED | attr::UNDEFINED | attr::ABSOLUTE) == 0

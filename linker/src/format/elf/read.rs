@@ -140,7 +140,7 @@ pub fn object<'a>(data: &'a [u8], name: String, arch: &'static Arch) -> Result<O
     for (index, section) in sections.iter().skip(1) {
         check_section(&object, index, &section)?;
         match section.kind {
-            SHT_SYMTAB => symtab = Some((index, section)),
+            SHT_SYMTAB => symtab = Some(section),
             SHT_SYMTAB_SHNDX => extended = section.data(data),
             kind if kind == records => object.relocs_of[section.info as usize] = index,
             SHT_GROUP => groups.push((index, section)),
@@ -150,8 +150,8 @@ pub fn object<'a>(data: &'a [u8], name: String, arch: &'static Arch) -> Result<O
             _ => {}
         }
     }
-    if let Some((index, section)) = symtab {
-        read_symbols(&mut object, index, section, extended)?;
+    if let Some(section) = symtab {
+        read_symbols(&mut object, section, extended)?;
     }
     for (index, section) in groups {
         let group = read_group(&object, index, section)?;
@@ -244,12 +244,7 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
     Ok(())
 }
 
-fn read_symbols<'a>(
-    object: &mut Object<'a>,
-    index: u32,
-    section: Section,
-    extended: &'a [u8],
-) -> Result<()> {
+fn read_symbols<'a>(object: &mut Object<'a>, section: Section, extended: &'a [u8]) -> Result<()> {
     object.symbols = SymbolTable::new(section.data(object.data), extended, object.arch);
     object.names = object.sections.get(section.link).data(object.data);
     let entry = object.arch.class.symbol() as u64;
@@ -262,7 +257,6 @@ fn read_symbols<'a>(
     if object.first_global > count || (count > 0 && object.first_global == 0) {
         return fail(0, "sh_info is not the first global symbol");
     }
-    let _ = index;
     object.keys.reserve((count - object.first_global) as usize);
     for at in 0..count {
         let symbol = object.symbols.get(at);

@@ -83,12 +83,6 @@ fn faults_have_their_offset() {
     assert_eq!(parse(&good[..9], X86, 8).unwrap_err().text, "note header is cut off");
 }
 
-#[test]
-fn segments_do_not_mix_alignments() {
-    assert_eq!(segments(&[4, 4, 8, 8, 4, 1]), [0..2, 2..4, 4..6]);
-    assert!(segments(&[]).is_empty());
-}
-
 proptest! {
     #[test]
     fn written_lists_read_back(
