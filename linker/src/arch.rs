@@ -49,6 +49,16 @@ pub enum Relax {
     DescCall,
 }
 
+/// A sequence that can be rewritten. What it is was read from the input once: in the output another
+/// relocation may have changed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rewrite {
+    /// What becomes of it.
+    pub what: Relax,
+    /// Which of the documented forms it has, as the machine counts them.
+    pub form: u8,
+}
+
 /// The PLT's shape.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -59,12 +69,16 @@ pub struct Plt {
     pub reserved: u64,
 }
 
-/// Original bytes, offset, type, what was wanted → how far the field moved, its type now, what is added
+/// Type, what was done → how far the field moved, its type now, what is added
 /// to the addend.
-pub type Relaxed = fn(&[u8], u64, u32, Relax) -> Option<(i64, u32, i64)>;
+pub type Relaxed = fn(u32, Rewrite) -> Option<(i64, u32, i64)>;
 
-/// Section bytes, offset, type, what is wanted, the next relocation (offset, type) → whether it can be.
-pub type CanRelax = fn(&[u8], u64, u32, Relax, Option<(u64, u32)>) -> bool;
+/// Section bytes, offset, type, what is wanted, the next relocation (offset, type) → what can be done.
+pub type CanRelax = fn(&[u8], u64, u32, Relax, Option<(u64, u32)>) -> Option<Rewrite>;
+
+/// The input's bytes, the output's, offset and type, what is done, what the field refers to, P → whether
+/// the value fits. Instructions are read from the input only.
+pub type DoRelax = fn(&[u8], &mut [u8], (u64, u32), Rewrite, i64, u64) -> bool;
 
 /// Where the thread pointer is, seen from the block of the executable's thread-locals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,9 +190,9 @@ pub struct Arch {
     pub plt_lazy: fn(u64, u64) -> u64,
     /// Whether the code around a relocation has the form that `Relax` rewrites.
     pub can_relax: CanRelax,
-    /// Rewrites: section bytes, offset, type, what, what the field refers to, P.
-    pub relax: fn(&mut [u8], u64, u32, Relax, i64, u64) -> bool,
-    /// What a rewritten place holds: original bytes, offset, type, what → how far its field moved,
+    /// Rewrites.
+    pub relax: DoRelax,
+    /// What a rewritten place holds: type, what was done → how far its field moved,
     /// its type and what is added to the addend; `None` if it has no field any more.
     pub relaxed: Relaxed,
 }

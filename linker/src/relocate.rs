@@ -3,7 +3,7 @@
 //! What becomes of each relocation is [`crate::scan::decide`]'s answer, as it was in the scan. Must
 //! not know of files or of the order in which sections are written.
 
-use crate::arch::{Relax, Row, What};
+use crate::arch::{Relax, Rewrite, Row, What};
 use crate::error::{Error, ErrorKind};
 use crate::format::elf::{SHF_ALLOC, SHF_EXECINSTR};
 use crate::layout::Member;
@@ -203,7 +203,7 @@ impl Work<'_, '_, '_> {
                 row.field.write(&mut buf[at..], 0);
                 self.out.dynamic.push(DynReloc { class: 1, sym, place, kind, addend });
             }
-            Act::Relax(what) => self.relax(row, id, reloc, what, place, buf),
+            Act::Relax(rewrite) => self.relax(row, id, reloc, rewrite, place, buf),
             // The scan has reported it; what it did not see is not loaded.
             Act::Fail(kind, text) => {
                 let name = symbol_text(self.object, reloc.sym);
@@ -300,11 +300,11 @@ impl Work<'_, '_, '_> {
         row: &Row,
         id: SymId,
         reloc: &Reloc,
-        what: Relax,
+        rewrite: Rewrite,
         place: u64,
         buf: &mut [u8],
     ) {
-        let link = self.link;
+        let (link, what) = (self.link, rewrite.what);
         let address = link.addrs[id.i()];
         let ld = self.ld_relaxed && what != Relax::IeToLe;
         let value = match what {
@@ -318,7 +318,8 @@ impl Work<'_, '_, '_> {
             Relax::GdToIe | Relax::DescToIe => link.got_address(link.plan.slots(id).gottp) as i64,
             Relax::LdToLe | Relax::DescCall => 0,
         };
-        if !(link.arch.relax)(buf, reloc.offset, reloc.kind, what, value, place) {
+        let at = (reloc.offset, reloc.kind);
+        if !(link.arch.relax)(self.code, buf, at, rewrite, value, place) {
             self.overflow(row, reloc, value);
         }
     }

@@ -107,9 +107,9 @@ fn ld_relaxed(link: &Link<'_>, object: &Object<'_>) -> bool {
                 let next = relocs.get(i + 1).map(|r| (r.offset, r.kind));
                 let code = object.section_data(index as u32);
                 let known = reloc.addend == link.arch.no_addend;
-                if !known
-                    || !(link.arch.can_relax)(code, reloc.offset, reloc.kind, Relax::LdToLe, next)
-                {
+                let can =
+                    (link.arch.can_relax)(code, reloc.offset, reloc.kind, Relax::LdToLe, next);
+                if !known || can.is_none() {
                     return false;
                 }
             }

@@ -175,7 +175,8 @@ macro_rules! expr {
 }
 pub(crate) use expr;
 
-/// Folds relocation rows into `ROWS`, by number, and the list of all types.
+/// Folds relocation rows into `ROWS`, by number, the list of all types, and a constant of each type's
+/// name.
 macro_rules! rows {
     ($($name:ident = $number:literal [$($letter:tt)*] $field:expr, $range:expr $(, $relax:ident)?;)*) => {
         /// The row of each relocation type, by its number.
@@ -201,6 +202,12 @@ macro_rules! rows {
             };
             &LIST
         };
+
+        $(
+            #[doc = concat!("`", stringify!($name), "`.")]
+            #[allow(dead_code)]
+            pub(crate) const $name: u32 = $number;
+        )*
 
         /// Every relocation type that has a row.
         pub const TYPES: &[(u32, &str)] = &[$(($number, stringify!($name))),*];

@@ -93,9 +93,28 @@ fn first() -> Vec<u8> {
     reloc(&mut o, data, 0, f, 0, elf::R_X86_64_64);
     reloc(&mut o, data, 8, imported, 8, elf::R_X86_64_64);
     reloc(&mut o, init, 0, f, 0, elf::R_X86_64_64);
+    thread_locals(&mut o, text, t);
     unwind(&mut o, text);
     debug(&mut o, f);
     o.write().unwrap()
+}
+
+/// General- and local-dynamic sequences at the section's end, each with a relocation over its opcodes.
+fn thread_locals(o: &mut Object<'_>, text: SectionId, t: SymbolId) {
+    let resolver = symbol(o, "imported", SymbolKind::Text, None);
+    let number = symbol(o, "number", SymbolKind::Data, None);
+    o.symbol_mut(number).section = SymbolSection::Absolute;
+    (o.symbol_mut(number).value, o.symbol_mut(number).scope) = (0x48, SymbolScope::Linkage);
+    let ld = [0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0];
+    let at = o.append_section_data(text, &ld, 1);
+    reloc(o, text, at + 7, number, 0, elf::R_X86_64_8);
+    reloc(o, text, at + 3, t, -4, elf::R_X86_64_TLSLD);
+    reloc(o, text, at + 8, resolver, -4, elf::R_X86_64_PLT32);
+    let gd = [0x66, 0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0x66, 0x66, 0x48, 0xe8, 0, 0, 0, 0];
+    let at = o.append_section_data(text, &gd, 1);
+    reloc(o, text, at + 8, number, 0xb800, elf::R_X86_64_16);
+    reloc(o, text, at + 4, t, -4, elf::R_X86_64_TLSGD);
+    reloc(o, text, at + 12, resolver, -4, elf::R_X86_64_PLT32);
 }
 
 /// A CIE and an FDE.

@@ -2,7 +2,7 @@
 //!
 //! From facts that no longer change, so scan and write get the same answer. It must not know of addresses.
 
-use crate::arch::{Base, Relax, Row, What};
+use crate::arch::{Base, Relax, Rewrite, Row, What};
 use crate::error::ErrorKind;
 use crate::format::elf::*;
 use crate::link::{Link, attr, need};
@@ -21,7 +21,7 @@ pub enum Act {
     /// The loader does it, by this dynamic relocation against the symbol.
     Symbolic(u32),
     /// The code is rewritten.
-    Relax(Relax),
+    Relax(Rewrite),
     /// It can't be done.
     Fail(ErrorKind, &'static str),
 }
@@ -57,6 +57,9 @@ const fn act(act: Act, needs: u16) -> Decision {
 const fn fail(text: &'static str) -> Decision {
     act(Act::Fail(ErrorKind::RelocDynamic, text), 0)
 }
+
+const UNKNOWN: Decision =
+    act(Act::Fail(ErrorKind::RelocUnsupported, "is in an unknown sequence"), 0);
 
 const NO_PIC: Decision =
     fail("can't be used in a position-independent output; recompile with -fPIC");
@@ -102,9 +105,10 @@ pub fn decide(
                 && link.options.relax
                 && link.plan.near
                 && reloc.addend == link.arch.no_addend
-                && (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, Relax::GotToPc, None)
+                && let Some(rewrite) =
+                    (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, Relax::GotToPc, None)
             {
-                return act(Act::Relax(Relax::GotToPc), 0);
+                return act(Act::Relax(rewrite), 0);
             }
             let ifunc = if bits & attr::IFUNC != 0 { need::PLT | need::CANONICAL } else { 0 };
             act(Act::Static, need::GOT | used(bits) | ifunc)
@@ -204,22 +208,28 @@ fn tls(
     let relax = relaxes_tls(link);
     let known = |what| (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, what, spot.next);
     // An addend would count from a slot that the rewritten code does not have.
-    let can = |what| reloc.addend == link.arch.no_addend && known(what);
+    let plain = relax && reloc.addend == link.arch.no_addend;
+    let can = |what| if plain { known(what) } else { None };
     let gottp = need::GOTTP | used(bits);
     match row.what {
         What::TlsGd => {
             let what = if dynamic { Relax::GdToIe } else { Relax::GdToLe };
-            if relax && can(what) {
-                let needs = if dynamic { gottp } else { 0 };
-                return Decision { act: Act::Relax(what), needs, takes_next: true };
+            match can(what) {
+                Some(rewrite) => {
+                    let needs = if dynamic { gottp } else { 0 };
+                    Decision { act: Act::Relax(rewrite), needs, takes_next: true }
+                }
+                None => act(Act::Static, need::TLSGD | used(bits)),
             }
-            act(Act::Static, need::TLSGD | used(bits))
         }
-        What::TlsLd if relax && spot.ld_relaxed => {
-            Decision { act: Act::Relax(Relax::LdToLe), needs: 0, takes_next: true }
-        }
-        What::GotTp if relax && !dynamic && can(Relax::IeToLe) => act(Act::Relax(Relax::IeToLe), 0),
-        What::GotTp => act(Act::Static, gottp),
+        What::TlsLd if relax && spot.ld_relaxed => match known(Relax::LdToLe) {
+            Some(rewrite) => Decision { act: Act::Relax(rewrite), needs: 0, takes_next: true },
+            None => UNKNOWN,
+        },
+        What::GotTp => match can(Relax::IeToLe).filter(|_| !dynamic) {
+            Some(rewrite) => act(Act::Relax(rewrite), 0),
+            None => act(Act::Static, gottp),
+        },
         What::DtpOff if dynamic => PREEMPTED,
         What::TpOff if link.is_shared() || dynamic => {
             if row.field.len() == link.arch.word() && spot.flags & SHF_WRITE != 0 {
@@ -229,14 +239,16 @@ fn tls(
         }
         What::TlsDesc => {
             let what = if dynamic { Relax::DescToIe } else { Relax::DescToLe };
-            match (relax, relax && can(what)) {
-                (false, _) => act(Act::Static, need::TLSDESC | used(bits)),
-                (_, true) => act(Act::Relax(what), if dynamic { gottp } else { 0 }),
-                _ => act(Act::Fail(ErrorKind::RelocUnsupported, "is in an unknown sequence"), 0),
+            match can(what) {
+                _ if !relax => act(Act::Static, need::TLSDESC | used(bits)),
+                Some(rewrite) => act(Act::Relax(rewrite), if dynamic { gottp } else { 0 }),
+                None => UNKNOWN,
             }
         }
-        What::TlsDescCall if relax && known(Relax::DescCall) => act(Act::Relax(Relax::DescCall), 0),
-        What::TlsDescCall => act(Act::Skip, 0),
+        What::TlsDescCall => match known(Relax::DescCall).filter(|_| relax) {
+            Some(rewrite) => act(Act::Relax(rewrite), 0),
+            None => act(Act::Skip, 0),
+        },
         _ => act(Act::Static, 0),
     }
 }

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use crate::arch::{Relax, What};
+use crate::arch::{Relax, Rewrite, What};
 use crate::format::elf::{SHF_ALLOC, SHF_INFO_LINK};
 use crate::layout::assign::add_made;
 use crate::layout::{Made, Member, OutSec};
@@ -190,13 +190,15 @@ impl Writer<'_, '_, '_> {
             let decision = decide(link, row, id, link.attrs[id.i()], &reloc, &spot);
             let loaded = flags & SHF_ALLOC != 0;
             let what = match decision.act {
-                Act::Relax(what) => Some(what),
-                _ if row.what == What::DtpOff && ld && loaded => Some(Relax::LdToLe),
+                Act::Relax(rewrite) => Some(rewrite),
+                _ if row.what == What::DtpOff && ld && loaded => {
+                    Some(Rewrite { what: Relax::LdToLe, form: 0 })
+                }
                 _ => None,
             };
             // The thread pointer itself is no symbol's offset.
             let target = if ld && link.is_module_base(id) { (0, 0) } else { target };
-            self.one(place, code, &reloc, what, target);
+            self.one(place, &reloc, what, target);
             if decision.takes_next {
                 at += 1;
                 self.put(place, 0, (0, 0));
@@ -204,19 +206,12 @@ impl Writer<'_, '_, '_> {
         }
     }
 
-    fn one(
-        &mut self,
-        place: u64,
-        code: &[u8],
-        reloc: &Reloc,
-        what: Option<Relax>,
-        (sym, addend): (u32, i64),
-    ) {
+    fn one(&mut self, place: u64, reloc: &Reloc, what: Option<Rewrite>, (sym, addend): (u32, i64)) {
         // A weak reference to nothing is at offset 0 of no block: no relocation says so.
         let what =
             if sym == 0 && what.is_some() { return self.put(place, 0, (0, 0)) } else { what };
         let Some(what) = what else { return self.put(place, reloc.kind, (sym, addend)) };
-        match (self.link.arch.relaxed)(code, reloc.offset, reloc.kind, what) {
+        match (self.link.arch.relaxed)(reloc.kind, what) {
             Some((delta, kind, change)) => {
                 let place = place.wrapping_add_signed(delta);
                 self.put(place, kind, (sym, addend.wrapping_add(change)));
