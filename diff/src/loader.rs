@@ -30,6 +30,8 @@ pub struct Module<'a> {
     pub symbols: Symbols<'a>,
     /// Dynamic relocations, sorted by address.
     pub relocs: Vec<DynReloc>,
+    /// Those of them that copy, in the same order.
+    pub copies: Vec<DynReloc>,
     /// Addresses of the IRELATIVE entries that a static executable applies itself, ascending.
     pub irelative: Vec<u64>,
     /// It is searched first at run time: fixed addresses, an interpreter, or DF_1_PIE.
@@ -104,9 +106,10 @@ impl<'a> Module<'a> {
         } else {
             (relocs, irelative) = static_irelative(&image, machine);
         }
+        let copies = relocs.iter().filter(|reloc| reloc.kind == Kind::Copy).copied().collect();
         let pie = dynamic.as_ref().is_some_and(|dynamic| dynamic.pie);
         let executable = !image.moves || image.interpreter || pie;
-        Ok(Self { image, machine, dynamic, symbols, relocs, irelative, executable })
+        Ok(Self { image, machine, dynamic, symbols, relocs, copies, irelative, executable })
     }
 
     /// The relocation that writes exactly at `address`.

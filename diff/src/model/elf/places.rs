@@ -319,12 +319,15 @@ pub(super) fn copied(module: &Module<'_>, address: u64) -> bool {
 
 /// The copy relocation whose storage has `address`: its symbol's index, and the offset in it.
 pub(super) fn copy_at(module: &Module<'_>, address: u64) -> Option<(u32, u64)> {
-    let copies = module.relocs.iter().filter(|reloc| reloc.kind == crate::loader::Kind::Copy);
-    for copy in copies {
+    let before = module.copies.partition_point(|copy| copy.address <= address);
+    // Copies don't overlap, but for aliases; the first of those is meant.
+    let start = before.saturating_sub(ALIASES);
+    module.copies[start..before].iter().find_map(|copy| {
         let size = module.symbol(copy.symbol).map_or(0, |symbol| symbol.size.max(1));
-        if address.wrapping_sub(copy.address) < size {
-            return Some((copy.symbol, address - copy.address));
-        }
-    }
-    None
+        let offset = address - copy.address;
+        (offset < size).then_some((copy.symbol, offset))
+    })
 }
+
+/// How many copies of one place are looked at.
+const ALIASES: usize = 32;

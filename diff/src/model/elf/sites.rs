@@ -5,6 +5,8 @@
 
 mod sequences;
 
+use std::ops::Range;
+
 use super::inputs::{Def, SecId};
 use super::judge::{Found, Judge, Reference, Use};
 use super::machine::{Access, Form, Row, Site, TlsAccess};
@@ -141,15 +143,30 @@ fn contents(
         pass.reloc(reloc);
     }
     let mut digest = crate::model::digest(&bytes);
+    let holes = merged(holes);
     for reloc in judge.module.relocs_in(base, base.saturating_add(section.size)) {
         // A dynamic relocation where there is no reference changes bytes that nothing may touch.
         let at = reloc.address.wrapping_sub(base);
-        if !holes.iter().any(|hole| hole.contains(&at)) {
+        let next = holes.partition_point(|hole| hole.end <= at);
+        if !holes.get(next).is_some_and(|hole| hole.contains(&at)) {
             digest = digest.wrapping_add(0x9e37_79b9_7f4a_7c15 ^ at);
         }
     }
     facts.put(Family::Bytes, name, Value::Digest(digest));
     Some(pass.sites)
+}
+
+/// The ranges in order, those that touch as one.
+fn merged(mut holes: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    holes.sort_unstable_by_key(|hole| hole.start);
+    let mut list: Vec<Range<u64>> = Vec::with_capacity(holes.len());
+    for hole in holes {
+        match list.last_mut().filter(|last| hole.start <= last.end) {
+            Some(last) => last.end = last.end.max(hole.end),
+            None => list.push(hole),
+        }
+    }
+    list
 }
 
 /// NOBITS have no `bytes` fact, unless something is there.

@@ -43,8 +43,7 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
                 gnu(name).into(),
                 "found",
             );
-            // Loaders pass over an undefined symbol without a value, and one with a value is a
-            // program's canonical PLT entry, which is there to be found.
+            // Loaders pass over one without a value; with one it is a program's canonical PLT entry.
             flaws.check(
                 !found || symbol.defined() || symbol.value == 0 || !image.library,
                 ".gnu.hash finds an undefined symbol",

@@ -1,6 +1,6 @@
 //! .eh_frame_hdr: sorted, complete, and each entry its FDE's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gimli::{BaseAddresses, CieOrFde, EhFrame, LittleEndian, UnwindSection};
 use object::elf;
@@ -46,8 +46,8 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
         let good = fdes.get(at).is_some_and(|(start, _)| start == pc);
         flaws.check(good, ".eh_frame_hdr entry is wrong", ".eh_frame_hdr", *pc, "its FDE's start");
     }
-    let missing =
-        fdes.iter().find(|(at, (_, len))| *len > 0 && !table.iter().any(|(_, a)| a == *at));
+    let listed: BTreeSet<u64> = table.iter().map(|(_, at)| *at).collect();
+    let missing = fdes.iter().find(|(at, (_, len))| *len > 0 && !listed.contains(at));
     if let Some((_, (pc, _))) = missing {
         flaws.check(false, ".eh_frame_hdr misses an FDE", ".eh_frame_hdr", *pc, "complete");
     }
