@@ -119,8 +119,9 @@ fn bind_definition(
 fn leave_to_policy(link: &mut Link<'_>, id: usize) {
     let sym = &link.syms[id];
     let functions = link.world.on.symbolic_functions && !link.world.on.symbolic;
-    if functions && matches!(sym.kind, SymbolKind::Notype | SymbolKind::Ifunc) {
-        // bfd binds everything but data, lld only STT_FUNC.
+    let unclear = matches!(sym.kind, SymbolKind::Notype | SymbolKind::Ifunc);
+    if functions && (unclear || matches!(sym.winner, Winner::Alias(_))) {
+        // bfd binds everything but data, lld only STT_FUNC; an alias has no type with lld.
         let name = sym.name.clone();
         link.findings.name(&name, "-Bsymbolic-functions and what may be a function", true);
     }
