@@ -9,6 +9,7 @@ mod segments;
 pub mod symbols;
 
 use crate::error::{Error, ErrorKind, Errors};
+use crate::format::elf::class::SymbolHome;
 use crate::object::{FileId, SecId};
 
 /// One input section's place in an output section.
@@ -145,6 +146,11 @@ pub struct OutSec {
 }
 
 impl OutSec {
+    /// What a symbol in it is in.
+    pub fn home(&self) -> SymbolHome {
+        SymbolHome::Section(self.shndx)
+    }
+
     /// An empty section.
     pub fn new(name: &[u8], kind: u32, flags: u64) -> Self {
         Self {

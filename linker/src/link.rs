@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU16;
 use rustc_hash::FxHashMap;
 
 use crate::arch::Arch;
+use crate::format::elf::class::SymbolHome;
 use crate::layout::{OutSec, Place, SecPlace};
 use crate::merge::Merged;
 use crate::object::{FileId, Object, SecId, SymId};
@@ -270,8 +271,8 @@ impl<'a> Link<'a> {
         self.outs.get(*self.made_at.get(made as usize)? as usize)
     }
 
-    /// Number of the output section that `address` is in or at the end of; absolute if none is.
-    pub fn section_at(&self, address: u64) -> u32 {
+    /// The output section that `address` is in or at the end of; absolute if none is.
+    pub fn section_at(&self, address: u64) -> SymbolHome {
         // What is loaded comes first, by rising addresses. Only TLS blocks overlap what follows them.
         let below = self.outs.partition_point(|o| o.is_alloc() && o.addr <= address);
         let holds = |o: &&OutSec| address <= o.addr.saturating_add(o.size);
@@ -279,7 +280,7 @@ impl<'a> Link<'a> {
         let found = self.outs[last..below].iter().rfind(holds);
         let found = found.or_else(|| self.outs[..last].iter().rfind(|o| o.is_tls() && holds(o)));
         let found = found.or_else(|| self.outs.first().filter(|o| o.is_alloc()));
-        found.map_or(crate::format::elf::SHN_ABS.into(), |o| o.shndx)
+        found.map_or(SymbolHome::ABSOLUTE, OutSec::home)
     }
 
     /// Where GOT-relative values count from.

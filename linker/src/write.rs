@@ -50,7 +50,7 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
     let mut merges = Vec::new();
     let mut own = Vec::new();
     let mut kept = Vec::new();
-    let (mut symtab, mut strtab): (&mut [u8], &mut [u8]) = (&mut [], &mut []);
+    let [mut symtab, mut indexes, mut strtab]: [&mut [u8]; 3] = Default::default();
     let parts = Parts::new(link);
     for (out, buf) in split(link, image) {
         match out.made {
@@ -59,6 +59,7 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
             }
             None => cut(link, out, &parts, buf, &mut tasks, &mut merges),
             Some(Made::Symtab) => symtab = buf,
+            Some(Made::SymtabShndx) => indexes = buf,
             Some(Made::Kept) => kept.push((out.info, buf)),
             Some(Made::Strtab) => strtab = buf,
             Some(made) => own.push((made, buf)),
@@ -68,7 +69,7 @@ pub fn sections(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
         link.merges[part].merged.write(buf);
     });
     let mut yields: Vec<Yield> = tasks.into_par_iter().map(|task| run(link, task)).collect();
-    crate::synthetic::symtab::write(link, symtab, strtab);
+    crate::synthetic::symtab::write(link, symtab, indexes, strtab);
     crate::synthetic::kept::write(link, kept);
     let mut made = made::Writer::new(link);
     own.sort_by_key(|(m, _)| matches!(m, Made::RelaDyn | Made::Relr | Made::EhFrameHdr));

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::symbols::{OutSymbol, Place, Table};
 use super::{Part, Work};
-use crate::format::elf::class::{Class, SymbolRecord};
+use crate::format::elf::class::{Class, SymbolHome, SymbolRecord};
 use crate::format::elf::*;
 use crate::object::{Reloc, Section};
 use crate::synthetic::strings::StringTable;
@@ -191,7 +191,7 @@ fn symbol_tables(work: &Work<'_, '_>, table: &Table<'_>) -> (Vec<u8>, Vec<u8>, V
     let mut symbols = vec![0; class.symbol()];
     let mut indexes = vec![0; 4];
     for (symbol, name) in table.symbols.iter().zip(&full) {
-        let (shndx, extended) = section_number(work, symbol);
+        let (shndx, extended) = home(work, symbol).numbers();
         let record = SymbolRecord {
             name: strings.add(name),
             info: symbol.bind << 4 | symbol.kind,
@@ -210,18 +210,13 @@ fn symbol_tables(work: &Work<'_, '_>, table: &Table<'_>) -> (Vec<u8>, Vec<u8>, V
     (symbols, indexes, bytes)
 }
 
-/// `st_shndx`, and the entry of `.symtab_shndx`.
-fn section_number(work: &Work<'_, '_>, symbol: &OutSymbol<'_>) -> (u16, u32) {
-    let in_section = |index: u32| match index {
-        _ if index < u32::from(SHN_LORESERVE) => (index as u16, 0),
-        _ => (SHN_XINDEX, index),
-    };
+fn home(work: &Work<'_, '_>, symbol: &OutSymbol<'_>) -> SymbolHome {
     match symbol.place {
-        Place::Undefined => (SHN_UNDEF, 0),
-        Place::Absolute => (SHN_ABS, 0),
-        Place::Common => (SHN_COMMON, 0),
-        Place::Group(group) => in_section(group + 1),
-        Place::Part(part) => in_section(work.parts[part as usize].index),
+        Place::Undefined => SymbolHome::UNDEFINED,
+        Place::Absolute => SymbolHome::ABSOLUTE,
+        Place::Common => SymbolHome::Reserved(SHN_COMMON),
+        Place::Group(group) => SymbolHome::Section(group + 1),
+        Place::Part(part) => SymbolHome::Section(work.parts[part as usize].index),
     }
 }
 

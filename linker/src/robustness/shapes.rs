@@ -218,3 +218,29 @@ fn many_wrapped_names() {
     let image = link(&[("a.o", o)], &format!("-shared a.o {}", wraps.join(" "))).unwrap();
     assert!(image.windows(10).any(|w| w == b"__wrap_f7\0"));
 }
+
+/// Section numbers that `st_shndx` has no room for, and those that look like its reserved ones.
+#[test]
+fn more_sections_than_symbols_can_number() {
+    use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+    let mut o = new();
+    for i in 0..66_000 {
+        let home = data(&mut o, &format!("s{i}"));
+        if i >= 65_200 {
+            symbol(&mut o, &format!("v{i}"), SymbolKind::Data, Some((home, 0, 8)));
+        }
+    }
+    let object = o.write().unwrap();
+    for args in ["-shared a.o", "-r a.o"] {
+        let image = link_files([("a.o", object.clone())].into_iter().collect(), args).unwrap();
+        let file = object::File::parse(&*image).unwrap();
+        let mut seen = 0;
+        for symbol in file.symbols().filter(|s| s.name().is_ok_and(|n| n.starts_with('v'))) {
+            let home = symbol.section_index().map(|at| file.section_by_index(at).unwrap());
+            let wanted = symbol.name().unwrap().replace('v', "s");
+            assert_eq!(home.and_then(|s| s.name().ok()), Some(&*wanted), "{args}");
+            seen += 1;
+        }
+        assert_eq!(seen, 800, "{args}");
+    }
+}

@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::plan::NONE;
-use crate::format::elf::SHN_ABS;
-use crate::format::elf::class::SymbolRecord;
-use crate::layout::Made;
+use crate::format::elf::class::{SymbolHome, SymbolRecord};
+use crate::format::elf::{SHN_ABS, SHN_XINDEX};
+use crate::layout::{Made, OutSec};
 use crate::link::{Link, attr, need};
 use crate::object::{SymId, bind, kind};
 use crate::resolve::mention;
@@ -17,8 +17,8 @@ pub struct Entry {
     pub info: u8,
     /// `st_other`.
     pub vis: u8,
-    /// Section number in full.
-    pub shndx: u32,
+    /// What it is in.
+    pub home: SymbolHome,
     /// Address, or offset in the TLS block.
     pub value: u64,
     /// Bytes.
@@ -36,22 +36,21 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
     let def = link.res.defs[id.i()];
     match (winner, link.res.object(def.file())) {
         (Some(symbol), Some(object)) => {
-            let (shndx, value) = super::symtab::place(link, object, &symbol, id);
+            let (mut home, value) = super::symtab::place(link, object, &symbol, id);
             let mut of = if symbol.kind == kind::COMMON { kind::OBJECT } else { symbol.kind };
-            let mut shndx = shndx;
             if bits & attr::IFUNC != 0 && link.need(id) & need::CANONICAL != 0 {
                 of = kind::FUNC;
-                shndx = link.out_of(Made::Plt).map_or(0, |o| o.shndx);
+                home = made_home(link, Made::Plt);
             }
             let size = link.res.commons.get(&id).map_or(symbol.size, |c| c.0);
-            Entry { info: symbol.bind << 4 | of, vis, shndx, value, size }
+            Entry { info: symbol.bind << 4 | of, vis, home, value, size }
         }
         _ => {
             let of = if bits & attr::TLS != 0 { kind::TLS } else { kind::NOTYPE };
             let value = link.addrs[id.i()];
-            let shndx = match bits & attr::ABSOLUTE {
+            let home = match bits & attr::ABSOLUTE {
                 0 => link.section_at(value),
-                _ => SHN_ABS.into(),
+                _ => SymbolHome::ABSOLUTE,
             };
             let tls = if of == kind::TLS { link.tls_start() } else { 0 };
             let of = match def.as_special().map(|at| &link.specials[at]) {
@@ -63,12 +62,16 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
             Entry {
                 info: bind::GLOBAL << 4 | of,
                 vis,
-                shndx,
+                home,
                 value: value.wrapping_sub(tls),
                 size: 0,
             }
         }
     }
+}
+
+fn made_home(link: &Link<'_>, made: Made) -> SymbolHome {
+    link.out_of(made).map_or(SymbolHome::UNDEFINED, OutSec::home)
 }
 
 /// The entry of an import: undefined, a copy, or a canonical PLT entry.
@@ -80,7 +83,7 @@ fn import(link: &Link<'_>, id: SymId) -> Entry {
     let mut entry = Entry {
         info: binding << 4 | winner.map_or(kind::NOTYPE, |s| s.kind),
         vis: 0,
-        shndx: 0,
+        home: SymbolHome::UNDEFINED,
         value: 0,
         size: 0,
     };
@@ -89,7 +92,7 @@ fn import(link: &Link<'_>, id: SymId) -> Entry {
     }
     if slots.copy != NONE {
         let made = link.plan.copies[slots.copy as usize].made;
-        entry.shndx = link.out_of(made).map_or(0, |o| o.shndx);
+        entry.home = made_home(link, made);
         entry.value = link.addrs[id.i()];
         entry.size = winner.map_or(0, |s| s.size);
         // The copy takes the library's place: what was unique stays so.
@@ -110,7 +113,10 @@ pub fn write(link: &Link<'_>, out: &mut [u8]) {
         let entry = entry(link, id);
         // .dynsym has no extension table: a definition beyond its 16 bits is marked absolute, as
         // loaders look only at whether it is 0.
-        let short = if entry.shndx < 0xff00 { entry.shndx as u16 } else { SHN_ABS };
+        let short = match entry.home.numbers().0 {
+            SHN_XINDEX => SHN_ABS,
+            short => short,
+        };
         let Entry { info, vis: other, value, size, .. } = entry;
         class.put_symbol(slot, &SymbolRecord { name, info, other, shndx: short, value, size });
     });

@@ -136,7 +136,8 @@ pub fn add_tables(link: &mut Link<'_>) {
         let (count, strings) = (link.plan.symtab.count, link.plan.symtab.strings);
         let (symbol, word) = (link.arch.class.symbol() as u64, link.arch.word());
         add(link, Made::Symtab, u64::from(count) * symbol, word, symbol);
-        if link.outs.len() > 0xfe00 {
+        // Numbers start at 1, and nothing that a symbol is in comes after these.
+        if link.outs.len() >= usize::from(SHN_LORESERVE) {
             add(link, Made::SymtabShndx, u64::from(count) * 4, 4, 4);
         }
         add(link, Made::Strtab, strings, 1, 0);

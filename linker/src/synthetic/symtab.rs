@@ -3,8 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::format::elf::class::{Class, SymbolRecord};
-use crate::format::elf::{SHN_ABS, SHN_XINDEX};
+use crate::format::elf::class::{Class, SymbolHome, SymbolRecord};
 use crate::layout::OutSec;
 use crate::layout::SecPlace;
 use crate::layout::addresses::stays;
@@ -141,69 +140,88 @@ struct Entry {
     name: u32,
     info: u8,
     other: u8,
-    shndx: u32,
+    home: SymbolHome,
     value: u64,
     size: u64,
 }
 
-fn put(class: Class, out: &mut [u8], entry: &Entry) {
-    let Entry { name, info, other, value, size, .. } = *entry;
-    let shndx = if entry.shndx < 0xff00 || entry.shndx == SHN_ABS.into() {
-        entry.shndx as u16
-    } else {
-        SHN_XINDEX
-    };
-    class.put_symbol(out, &SymbolRecord { name, info, other, shndx, value, size });
+/// Room for entries, one after the other.
+struct Slots<'b> {
+    class: Class,
+    symbols: &'b mut [u8],
+    /// Of `.symtab_shndx`; empty if there is none.
+    indexes: &'b mut [u8],
 }
 
-/// Section number and value of a symbol in `home` whose address is `address`.
+impl Slots<'_> {
+    /// The first `count`, and the rest.
+    fn split(self, count: u32) -> (Self, Self) {
+        let at = count as usize * self.class.symbol();
+        let (symbols, more) = self.symbols.split_at_mut(at);
+        let at = self.indexes.len().min(count as usize * 4);
+        let (indexes, rest) = self.indexes.split_at_mut(at);
+        let class = self.class;
+        (Self { class, symbols, indexes }, Self { class, symbols: more, indexes: rest })
+    }
+
+    /// Writes the next one.
+    fn put(&mut self, entry: &Entry) {
+        let Entry { name, info, other, home, value, size } = *entry;
+        let (shndx, extended) = home.numbers();
+        let symbols = std::mem::take(&mut self.symbols);
+        let Some((slot, rest)) = symbols.split_at_mut_checked(self.class.symbol()) else { return };
+        self.symbols = rest;
+        self.class.put_symbol(slot, &SymbolRecord { name, info, other, shndx, value, size });
+        if let Some((index, rest)) = std::mem::take(&mut self.indexes).split_at_mut_checked(4) {
+            index.copy_from_slice(&extended.to_le_bytes());
+            self.indexes = rest;
+        }
+    }
+}
+
+/// Section and value of a symbol in `home` whose address is `address`.
 pub(crate) fn place(
     link: &Link<'_>,
     object: &Object<'_>,
     symbol: &Symbol,
     id: SymId,
-) -> (u32, u64) {
+) -> (SymbolHome, u64) {
     let mut address = link.addrs[id.i()];
     let out = match symbol.home {
         Home::Section(s) => section_of(link, object.sec(s)),
         Home::Common => link.common_at.get(&id).map(|c| c.0),
-        _ => return (SHN_ABS.into(), symbol.value),
+        _ => return (SymbolHome::ABSOLUTE, symbol.value),
     };
-    let Some(out) = out else { return (0, 0) };
+    let Some(out) = out else { return (SymbolHome::UNDEFINED, 0) };
     if symbol.kind == kind::TLS {
         address = address.wrapping_sub(link.tls_start());
     }
-    (link.outs[out as usize].shndx, address)
+    (link.outs[out as usize].home(), address)
 }
 
-/// Writes both tables; `symtab` and `strtab` are zeroed and of the planned sizes.
-pub fn write(link: &Link<'_>, symtab: &mut [u8], strtab: &mut [u8]) {
+/// Writes the tables, which are zeroed and of the planned sizes; `indexes` may be missing.
+pub fn write(link: &Link<'_>, symtab: &mut [u8], indexes: &mut [u8], strtab: &mut [u8]) {
     let plan = &link.plan.symtab;
     if plan.count == 0 {
         return;
     }
-    let entry = link.arch.class.symbol();
-    let (locals, globals) = symtab.split_at_mut(plan.locals as usize * entry);
-    let (sections, locals) = locals[entry..].split_at_mut(plan.sections as usize * entry);
-    for (slot, out) in sections.chunks_exact_mut(entry).zip(with_symbol(link)) {
-        let (shndx, value) = (out.shndx, out.addr);
-        put(
-            link.arch.class,
-            slot,
-            &Entry { name: 0, info: kind::SECTION, other: 0, shndx, value, size: 0 },
-        );
+    let slots = Slots { class: link.arch.class, symbols: symtab, indexes };
+    let (locals, mut globals) = slots.split(plan.locals);
+    let (mut sections, mut locals) = locals.split(1).1.split(plan.sections);
+    if plan.sections > 0 {
+        for out in with_symbol(link) {
+            let (home, value) = (out.home(), out.addr);
+            sections.put(&Entry { name: 0, info: kind::SECTION, other: 0, home, value, size: 0 });
+        }
     }
-    let (mut locals, mut globals) = (locals, globals);
     let (_, mut strings) = strtab.split_at_mut(1);
     let mut at = 1u64;
     let mut tasks = Vec::with_capacity(plan.files.len());
     for &(file, local_count, global_count, bytes) in &plan.files {
-        let (a, rest) = locals.split_at_mut(local_count as usize * entry);
-        locals = rest;
-        let (b, rest) = globals.split_at_mut(global_count as usize * entry);
-        globals = rest;
-        let (c, rest) = strings.split_at_mut(bytes as usize);
-        strings = rest;
+        let (a, b, c);
+        (a, locals) = locals.split(local_count);
+        (b, globals) = globals.split(global_count);
+        (c, strings) = strings.split_at_mut(bytes as usize);
         tasks.push((file, a, b, c, at));
         at += bytes;
     }
@@ -217,8 +235,8 @@ pub fn write(link: &Link<'_>, symtab: &mut [u8], strtab: &mut [u8]) {
 fn write_file(
     link: &Link<'_>,
     file: FileId,
-    locals: &mut [u8],
-    globals: &mut [u8],
+    mut locals: Slots<'_>,
+    mut globals: Slots<'_>,
     strings: &mut [u8],
     base: u64,
 ) {
@@ -230,63 +248,41 @@ fn write_file(
         used += name.len() + 1;
         at as u32
     };
-    let mut slots = locals.chunks_exact_mut(link.arch.class.symbol());
     for index in 1..object.first_global {
         let symbol = object.symbols.get(index);
         if !keeps_local(link, object, &symbol) {
             continue;
         }
-        let Some(slot) = slots.next() else { break };
-        let (shndx, value) = place(link, object, &symbol, object.id(index));
+        let (home, value) = place(link, object, &symbol, object.id(index));
         let name = add(crate::object::c_string(object.names, symbol.name));
         let size = symbol.size;
-        put(
-            link.arch.class,
-            slot,
-            &Entry { name, info: symbol.kind, other: symbol.vis, shndx, value, size },
-        );
+        locals.put(&Entry { name, info: symbol.kind, other: symbol.vis, home, value, size });
     }
-    let mut slots = globals.chunks_exact_mut(link.arch.class.symbol());
     for (at, &id) in object.globals.iter().enumerate() {
         let index = object.first_global + at as u32;
         if !keeps_global(link, file, id, index) {
             continue;
         }
-        let Some(slot) = slots.next() else { break };
         let symbol = object.symbols.get(index);
-        let (shndx, value) = place(link, object, &symbol, id);
+        let (home, value) = place(link, object, &symbol, id);
         let name = add(link.res.names.get(id));
         let kind = if symbol.kind == kind::COMMON { kind::OBJECT } else { symbol.kind };
         let info = symbol.bind << 4 | kind;
         let size = link.res.commons.get(&id).map_or(symbol.size, |c| c.0);
-        put(
-            link.arch.class,
-            slot,
-            &Entry { name, info, other: link.res.visibility[id.i()], shndx, value, size },
-        );
+        let other = link.res.visibility[id.i()];
+        globals.put(&Entry { name, info, other, home, value, size });
     }
 }
 
-fn write_others(link: &Link<'_>, out: &mut [u8], strings: &mut [u8], base: u64) {
+fn write_others(link: &Link<'_>, mut slots: Slots<'_>, strings: &mut [u8], base: u64) {
     let mut used = 0usize;
-    for (slot, &id) in out.chunks_exact_mut(link.arch.class.symbol()).zip(&link.plan.symtab.others)
-    {
-        let name = link.res.names.get(id);
-        strings[used..used + name.len()].copy_from_slice(name);
-        let name_at = (base + used as u64) as u32;
-        used += name.len() + 1;
-        let entry = super::dynsym::entry(link, id);
-        put(
-            link.arch.class,
-            slot,
-            &Entry {
-                name: name_at,
-                info: entry.info,
-                other: entry.vis,
-                shndx: entry.shndx,
-                value: entry.value,
-                size: entry.size,
-            },
-        );
+    for &id in &link.plan.symtab.others {
+        let text = link.res.names.get(id);
+        strings[used..used + text.len()].copy_from_slice(text);
+        let name = (base + used as u64) as u32;
+        used += text.len() + 1;
+        let super::dynsym::Entry { info, vis: other, home, value, size } =
+            super::dynsym::entry(link, id);
+        slots.put(&Entry { name, info, other, home, value, size });
     }
 }

@@ -4,6 +4,7 @@
 //! record keeps the low half.
 
 use super::tables::{u32_at, u64_at};
+use super::{SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX};
 use crate::object::{Reloc, Section};
 
 /// ELF32 or ELF64.
@@ -13,6 +14,31 @@ pub enum Class {
     Elf32,
     /// Words of eight bytes.
     Elf64,
+}
+
+/// What a symbol of an output is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SymbolHome {
+    /// One of the numbers that are no section's.
+    Reserved(u16),
+    /// The section of this number.
+    Section(u32),
+}
+
+impl SymbolHome {
+    /// Nothing.
+    pub const UNDEFINED: Self = Self::Reserved(SHN_UNDEF);
+    /// A number.
+    pub const ABSOLUTE: Self = Self::Reserved(SHN_ABS);
+
+    /// `st_shndx`, and what the table of extended numbers has beside it.
+    pub fn numbers(self) -> (u16, u32) {
+        match self {
+            Self::Reserved(number) => (number, 0),
+            Self::Section(number) if number < u32::from(SHN_LORESERVE) => (number as u16, 0),
+            Self::Section(number) => (SHN_XINDEX, number),
+        }
+    }
 }
 
 /// A symbol, ready to write.
