@@ -39,7 +39,14 @@ impl Oracle for Expected {
             let error = Key::new(Family::Error, "");
             let must = matches!(expected.refusal, Refusal::Must(_));
             let said = if let Outcome::Refused(_, said) = &trial.outcome { said } else { "" };
-            let list = judgement.wrong.iter().filter(|wrong| !must || wrong.key == error);
+            // An image that no loader takes has no other fact to miss.
+            let broken = Key::new(Family::Dynamic, "broken");
+            let unreadable = trial.facts.get(&broken).is_some();
+            let list = judgement.wrong.iter().filter(|wrong| match (must, unreadable) {
+                (true, _) => wrong.key == error,
+                (_, true) => wrong.key == broken,
+                _ => true,
+            });
             for wrong in list {
                 let differing = Differing {
                     trial,

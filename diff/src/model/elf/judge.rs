@@ -273,6 +273,10 @@ impl<'a> Judge<'_, 'a> {
                 self.settle(found, 0, Reference { addend: 0, ..to }, Use::Call)
             }
             (Found::Number(0), Use::Call) => Meaning::Absolute(0),
+            // wild's entries for local functions under --no-relax: the address is in the slot already.
+            (found @ Found::Number(_), Use::Call) if self.fixed() => {
+                self.settle(found, 0, Reference { addend: 0, ..to }, Use::Call)
+            }
             (Found::Bad(text), _) => bad(text),
             _ => bad("a PLT entry, not an address"),
         }

@@ -6,7 +6,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::inputs::{Inputs, SecId, Spot, static_symbols};
+use super::inputs::{Common, Inputs, SecId, Spot, static_symbols};
 use super::object::{Section, TLS, Where};
 use crate::loader::Module;
 use crate::model::{MARKER_MAGIC, Place};
@@ -196,7 +196,8 @@ impl Places {
         let sections = inputs.owner.len();
         let mut found = Vec::new();
         for (i, common) in inputs.commons.iter().enumerate() {
-            let Some(value) = self.symbol(common.name) else { continue };
+            let value = self.symbol(common.name).or_else(|| self.unplaced(common, module));
+            let Some(value) = value else { continue };
             // Another definition won: a number, or an IFUNC whose symbol is a PLT entry.
             let defs = inputs.defs.get(common.name).map_or(&[][..], |defs| defs);
             let code = |kind| matches!(kind, 2 | 10);
@@ -228,6 +229,19 @@ impl Places {
         }
         self.loads.sort_by_key(|interval| (interval.start, interval.end));
         self.tls.sort_by_key(|interval| (interval.start, interval.end));
+    }
+
+    /// Of several addresses that the output's .symtab gives a common's name (`thing`, and `thing@V1`
+    /// without its version), the only one that is in no section of the inputs.
+    fn unplaced(&self, common: &Common<'_>, module: &Module<'_>) -> Option<u64> {
+        self.symbols.get(common.name)?;
+        let bias = if common.tls { module.image.tls?.address } else { 0 };
+        let list = if common.tls { &self.tls } else { &self.loads };
+        let all = static_symbols(module).filter(|(name, ..)| *name == common.name);
+        let all = all.map(|(_, value, ..)| value.wrapping_add(bias));
+        let mut free = all.filter(|value| inside(list, *value).is_none());
+        let first = free.next()?;
+        free.all(|other| other == first).then_some(first)
     }
 
     /// The address of a section that is in the output.

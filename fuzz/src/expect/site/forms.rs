@@ -68,7 +68,9 @@ impl Sites<'_, '_> {
         let sum = value.wrapping_add(at.reloc.addend as u64);
         if at.row.is_disputed(sum) {
             self.findings.may(ErrorClass::RelocOverflow);
-            self.open_place(at, "bfd's and mold's ranges of narrow fields", true);
+            // What bfd makes of a number that does not fit is nobody's to judge.
+            let fits = at.row.fits(sum);
+            self.open_place(at, "bfd's and mold's ranges of narrow fields", fits);
         }
         if !at.row.fits(sum) {
             self.findings.error(ErrorClass::RelocOverflow);
@@ -137,7 +139,8 @@ impl Sites<'_, '_> {
                 let value = i128::from(offset) + addend - i128::from(at.reloc.offset);
                 if at.row.is_disputed(value as u64) {
                     self.findings.may(ErrorClass::RelocOverflow);
-                    self.open_place(at, "bfd's and mold's ranges of narrow fields", true);
+                    let fits = at.row.fits(value as u64);
+                    self.open_place(at, "bfd's and mold's ranges of narrow fields", fits);
                 }
                 self.bounded(at, value, value)
             }

@@ -54,6 +54,7 @@ impl Pass<'_, '_, '_> {
                 self.block = true;
                 let slot = points.wrapping_sub(self.rest(reloc));
                 match self.pair(slot, true) {
+                    Ok(Found::Tls(address)) => self.block_at(address, "a local dynamic pair"),
                     Ok(_) => Meaning::TlsModule,
                     Err(text) => Meaning::Bad(text),
                 }
@@ -87,7 +88,15 @@ impl Pass<'_, '_, '_> {
                 self.local_dynamic = None;
                 self.block = true;
                 match self.descriptor_slot(points.wrapping_sub(rest)) {
-                    Found::Tls(address) if address == template => Meaning::TlsModule,
+                    Found::Tls(address) => self.block_at(address, "a descriptor"),
+                    // gold names the descriptor's symbol, which is a local one.
+                    Found::TlsSymbol(index, addend) => match self.judge.module.symbol(index) {
+                        Some(base) if base.binding == 0 && !base.undefined() => {
+                            let address = template.wrapping_add(base.value).wrapping_add(addend);
+                            self.block_at(address, "a descriptor")
+                        }
+                        _ => Meaning::Bad("a descriptor of something else".into()),
+                    },
                     _ => Meaning::Bad("a descriptor of something else".into()),
                 }
             }
@@ -97,6 +106,19 @@ impl Pass<'_, '_, '_> {
             }
             Ok(_) => Meaning::Bad("a module's TLS block through one slot".into()),
             Err(text) => Meaning::Bad(text),
+        }
+    }
+
+    /// The module's block, from which a local dynamic sequence counts: its start, or in an executable
+    /// any place of it (wild: the thread pointer's), as long as what follows counts from there.
+    fn block_at(&mut self, address: u64, what: &str) -> Meaning {
+        match self.judge.module.image.tls {
+            Some(tls) if address != tls.address && self.judge.module.executable => {
+                self.local_dynamic = Some(address.wrapping_add(tls.tp_bias()));
+                Meaning::TlsModule
+            }
+            Some(tls) if address != tls.address => Meaning::Bad(format!("{what} with an offset")),
+            _ => Meaning::TlsModule,
         }
     }
 
@@ -192,9 +214,6 @@ impl Pass<'_, '_, '_> {
             },
         };
         match found {
-            Found::Tls(address) if block && address != template => {
-                Err("a local dynamic pair with an offset".into())
-            }
             Found::TlsSymbol(..) if block => Err("a local dynamic pair of a symbol".into()),
             Found::TlsSymbol(symbol, _) if symbol != module && !(own(symbol) && own(module)) => {
                 Err("module id and offset of different symbols".into())
