@@ -24,14 +24,20 @@ pub(crate) struct Linkers {
     #[arg(long = "linker", value_name = "NAME=PATH")]
     extra: Vec<String>,
     /// Seconds that one link may take
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     link_limit: u64,
 }
 
 impl Linkers {
     /// The adapters; at least one.
     pub(crate) fn adapters(&self) -> Result<Vec<Shared>, Failure> {
+        let added = |name: &str| {
+            self.extra.iter().any(|extra| extra.split_once('=').is_some_and(|(n, _)| n == name))
+        };
         let known = |name: &&String| {
+            if added(name) {
+                return true;
+            }
             let family = name.split('-').next().unwrap_or(name);
             let others = ["all", "every", "rust", adapter::REFERENCE];
             others.contains(&family) || ADAPTERS.iter().any(|linker| linker.name == family)
@@ -64,9 +70,21 @@ impl Linkers {
 /// Reads a case: a file, or a finding's folder.
 pub(crate) fn read_case(path: &Path) -> Result<Case, Failure> {
     let file = if path.is_dir() { path.join("case") } else { PathBuf::from(path) };
-    let text =
-        std::fs::read_to_string(&file).map_err(|error| Failure::usage(file.display(), error))?;
+    let text = read_text(&file).map_err(|error| Failure::usage(file.display(), error))?;
     text::parse(&text).map_err(|error| Failure::usage(file.display(), error))
+}
+
+/// No case is larger: a device or a wrong file must not fill the memory.
+const LARGEST_CASE: u64 = 64 << 20;
+
+fn read_text(file: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(file)?.take(LARGEST_CASE + 1).read_to_string(&mut text)?;
+    if read as u64 > LARGEST_CASE {
+        return Err(std::io::Error::other("too large for a case"));
+    }
+    Ok(text)
 }
 
 /// The number of threads to use when none is given.

@@ -40,7 +40,7 @@ pub(crate) struct Hunt {
     #[arg(long, value_name = "N")]
     cases: Option<u64>,
     /// Stop after this many seconds (reducing what was found comes after)
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time: Option<u64>,
     /// Threads
     #[arg(long, short, default_value_t = default_jobs(), value_name = "N", value_parser = jobs)]
@@ -116,10 +116,14 @@ fn clock() -> u64 {
     now.map_or(1, |now| now.as_secs() ^ u64::from(now.subsec_micros()))
 }
 
+/// More threads than any machine has cores for are a slip of the finger.
+const MOST_JOBS: usize = 4096;
+
 /// At least one thread.
 fn jobs(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("at least one thread is needed".into()),
+        Ok(jobs) if jobs > MOST_JOBS => Err(format!("{MOST_JOBS} threads at most")),
         Ok(jobs) => Ok(jobs),
         Err(error) => Err(format!("{error}")),
     }
@@ -161,6 +165,8 @@ struct Summary<'a> {
     seconds: f64,
     verdicts: BTreeMap<&'a str, Counts>,
     findings: Vec<Line<'a>>,
+    /// In how many cases each known bug showed.
+    known: &'a BTreeMap<String, u64>,
 }
 
 /// How often each verdict was given to a linker.
@@ -210,6 +216,7 @@ fn summary(outcome: &Outcome, settled: &[Settled]) -> serde_json::Result<String>
                 path: &finding.path,
             })
             .collect(),
+        known: &outcome.totals.known,
     })
 }
 
@@ -222,6 +229,11 @@ fn report(seed: u64, adapters: &[Shared], outcome: &Outcome, settled: &[Settled]
         links as f64 / seconds
     );
     crate::print::tallies(adapters, &outcome.totals.verdicts);
+    let known = &outcome.totals.known;
+    if !known.is_empty() {
+        let each = known.iter().map(|(bug, count)| format!("{bug} ({count})"));
+        outln!("\nknown bugs seen (cases): {}", each.collect::<Vec<_>>().join(", "));
+    }
     let bold = anstyle::Style::new().bold();
     outln!("\n{bold}{} findings{bold:#}", settled.len());
     for finding in settled {

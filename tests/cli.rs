@@ -32,6 +32,10 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         &["hunt", "--mode", "static"],
         &["hunt", "--target", "vax-elf"],
         &["hunt", "--jobs", "0"],
+        &["hunt", "--jobs", "100000000"],
+        &["hunt", "--link-limit", "0"],
+        &["hunt", "--time", "0"],
+        &["show", "/dev/zero"],
         &["hunt", "--seed", "-1"],
         &["diff", "--linkers", "reference"],
         &["diff", "--linkers", "reference", "--", "/nonexistent.o"],
@@ -226,9 +230,24 @@ fn diff_judges_real_objects() {
     let (done, json) = diff(&two, &["-z", "defs", &a]);
     assert_eq!(json["verdicts"], serde_json::json!({"reference": "refused", "gnu_ld": "refused"}));
     assert_eq!(done, 0, "{json}");
+    // A script that names others by their paths, found by a search: the same for everybody.
+    let (done, json) = diff(&two, &["-z", "defs", &a, &b, "-lc"]);
+    assert_eq!(json["verdicts"], serde_json::json!({"reference": "agree", "gnu_ld": "agree"}));
+    assert_eq!(done, 0, "{json}");
     // One linker doesn't do what the others do.
     let (done, json) = diff(&[&two[..], &["--linker", "broken=/bin/true"]].concat(), &[&a, &b]);
     assert_eq!((done, &json["verdicts"]["broken"]), (1, &"crashed".into()), "{json}");
+}
+
+#[test]
+fn another_linker_is_named_by_a_relative_path() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::symlink("/usr/bin/ld", dir.path().join("ld")).expect("a link");
+    let mut hunt = Command::new(env!("CARGO_BIN_EXE_scold"));
+    hunt.args(["hunt", "--linkers", "mine,reference", "--linker", "mine=./ld", "--cases", "2"]);
+    let output = hunt.args(["--json", "--quiet"]).current_dir(dir.path()).output().expect("scold");
+    assert!([0, 1].contains(&code(&output)), "{}", err(&output));
+    assert!(summary(&output)["verdicts"]["mine"].is_object(), "{}", out(&output));
 }
 
 #[test]

@@ -257,6 +257,8 @@ impl Installed {
     ///
     /// Errors: no program there, or one that has no `--version`.
     pub fn at(name: &str, path: &Path) -> Result<Self, String> {
+        // It is run in other folders than this one.
+        let path = &std::path::absolute(path).map_err(|e| format!("`{}`: {e}", path.display()))?;
         let version =
             banner(path).ok_or_else(|| format!("`{}` has no --version", path.display()))?;
         let linker = ADAPTERS.iter().find(|linker| (linker.is)(&version));

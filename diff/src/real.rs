@@ -51,8 +51,12 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
             _ => reader.other(arg)?,
         }
     }
+    reader.request.args.extend(reader.built_in());
     Ok(reader.request)
 }
+
+/// Where GNU ld looks by itself, after every `-L`; a compiler names these to the others.
+const BUILT_IN: &[&str] = &["/usr/local/lib", "/lib", "/usr/lib"];
 
 fn folders(args: &[String], dir: &Path) -> Vec<PathBuf> {
     let mut list = Vec::new();
@@ -127,6 +131,18 @@ impl Reader<'_> {
             _ => self.request.args.push(format!("-l{name}")),
         }
         Ok(())
+    }
+
+    /// The folders that GNU ld would search for the libraries left to a search, for every linker.
+    fn built_in(&self) -> Vec<String> {
+        let search = |arg: &String| arg.starts_with("-l") && !arg.starts_with("--");
+        if !self.request.args.iter().any(search) {
+            return Vec::new();
+        }
+        let multiarch = self.request.target.arch.multiarch();
+        let both = |root: &&str| [format!("{root}/{multiarch}"), (*root).to_owned()];
+        let folders = BUILT_IN.iter().flat_map(both).filter(|folder| Path::new(folder).is_dir());
+        folders.map(|folder| format!("-L{folder}")).collect()
     }
 
     /// Reads `path` and gives the name under which it is in the request.
@@ -210,7 +226,9 @@ mod tests {
             &folder,
             "--hash-style=gnu",
         ];
-        assert_eq!(request.args, args);
+        assert_eq!(request.args[..args.len()], args);
+        // Where GNU ld would look for what is left, for everybody.
+        assert!(request.args[args.len()..].iter().all(|arg| arg.starts_with("-L/")));
         let names: Vec<&str> = request.files.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["a.o", "1-a.o", "v.map", "libz.so"]);
     }

@@ -24,6 +24,15 @@ impl Arch {
             Self::Arm64 => 183,
         }
     }
+
+    /// The folder of its libraries on a machine that has those of several, as Debian names it.
+    pub fn multiarch(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64-linux-gnu",
+            Self::Arm => "arm-linux-gnueabihf",
+            Self::Arm64 => "aarch64-linux-gnu",
+        }
+    }
 }
 
 /// An object file format.

@@ -73,6 +73,8 @@ pub struct Examination {
     pub open: Vec<String>,
     /// What was wrong.
     pub sightings: Vec<Sighting>,
+    /// Bugs that showed and are known already, each once.
+    pub known: BTreeSet<String>,
 }
 
 /// Judges one case with everything there is to judge it with.
@@ -108,6 +110,8 @@ pub struct Totals {
     pub findings: u64,
     /// Verdicts by linker.
     pub verdicts: BTreeMap<String, Tally>,
+    /// In how many cases each known bug showed.
+    pub known: BTreeMap<String, u64>,
 }
 
 /// A finding: every sighting with one signature.
@@ -228,6 +232,9 @@ impl State {
         }
         for linker in examination.open {
             self.totals.verdicts.entry(linker).or_default().open += 1;
+        }
+        for bug in examination.known {
+            *self.totals.known.entry(bug).or_default() += 1;
         }
         let mut counted = BTreeSet::new();
         for sighting in examination.sightings {

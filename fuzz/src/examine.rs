@@ -3,6 +3,7 @@
 //! It must not know how cases are made, nor which linkers there are.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -106,6 +107,7 @@ impl Examined {
                     complaint: complaint.clone(),
                 })
                 .collect(),
+            known: self.ruling.complaints.iter().filter_map(|c| c.known.clone()).collect(),
         }
     }
 }
@@ -141,6 +143,7 @@ fn own_panic(case: &Case, linkers: &[Shared]) -> Examination {
         verdicts: linkers.iter().map(|l| (l.name().to_owned(), Verdict::Poisoned)).collect(),
         open: Vec::new(),
         sightings: vec![Sighting { signature, complaint }],
+        known: BTreeSet::new(),
     }
 }
 

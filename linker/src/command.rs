@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::input::DiskFiles;
-use crate::options::Action;
+use crate::options::{Action, OutputKind};
 use crate::output::FileSink;
 use crate::{Error, ErrorKind, Errors, Inputs, Options, Report};
 
@@ -63,7 +63,8 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
         let names = inputs.list.iter().filter(|input| !input.lazy).map(|input| &input.name);
         print(&names.fold(String::new(), |text, name| text + name + "\n"));
     }
-    let mode = if options.kind.is_executable() { 0o777 } else { 0o666 };
+    // Libraries too, as GNU ld, lld and mold do: some loaders and packagers ask for it.
+    let mode = if options.kind == OutputKind::Relocatable { 0o666 } else { 0o777 };
     let mut sink = FileSink::new(&options.output, mode);
     let report = crate::link(&inputs, options, &mut sink)?;
     let warnings = options.warnings.iter().chain(&inputs.warnings).chain(&report.warnings);

@@ -30,14 +30,18 @@ impl Default for Reference {
     }
 }
 
-/// The files of a request, as the linker asks for them.
+/// The files of a request, as the linker asks for them; what a script or a search names by an absolute
+/// path is read from disk, as every other linker does.
 struct Memory<'a>(&'a [File]);
 
 impl Files for Memory<'_> {
     fn open(&self, path: &Path) -> io::Result<scold_linker::input::Data> {
         let file = self.0.iter().find(|file| Path::new(&file.name) == path);
-        file.map(|file| scold_linker::input::Data::Owned(file.bytes.clone()))
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        match file {
+            Some(file) => Ok(scold_linker::input::Data::Owned(file.bytes.clone())),
+            None if path.is_absolute() => scold_linker::DiskFiles.open(path),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 }
 

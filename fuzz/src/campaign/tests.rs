@@ -1,5 +1,6 @@
 //! Same plan, same findings, whatever the threads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -54,6 +55,7 @@ impl Examine for Fake {
             verdicts: vec![("x".into(), verdict)],
             open: Vec::new(),
             sightings: sightings.into_iter().collect(),
+            known: BTreeSet::from(["BUGS.md 1".to_owned()]),
         }
     }
 }
@@ -80,6 +82,7 @@ fn threads_do_not_change_what_is_found() {
     };
     let one = hunt(1, &[]);
     assert_eq!((one.totals.cases, one.totals.links, one.totals.findings), (200, 400, 3));
+    assert_eq!(one.totals.known["BUGS.md 1"], 200);
     assert_eq!(one.totals.verdicts["x"].get(Verdict::Divergent), 29);
     assert_eq!(one.found[0].number, 3);
     assert_eq!(one.found[0].linkers.len(), 2);

@@ -106,6 +106,16 @@ impl Parser<'_> {
         Ok(self.raw(words)?.text)
     }
 
+    /// The name of a file of the link: it is written into some folder, and must stay in it.
+    fn file_name(&self, words: &mut Words) -> Result<String> {
+        let name = self.word(words)?;
+        let inside = |part| matches!(part, std::path::Component::Normal(_));
+        match !name.is_empty() && std::path::Path::new(&name).components().all(inside) {
+            true => Ok(name),
+            false => Err(self.error(&format!("`{name}` is no file of the link's own folder"))),
+        }
+    }
+
     fn expect(&self, words: &mut Words, expected: &str) -> Result<()> {
         match self.word(words)? {
             word if word == expected => Ok(()),
@@ -198,7 +208,7 @@ impl Parser<'_> {
     }
 
     fn archive(&mut self, mut words: Words) -> Result<Archive> {
-        let name = self.word(&mut words)?;
+        let name = self.file_name(&mut words)?;
         let mut archive = Archive { name, members: vec![], whole: false, thin: false };
         loop {
             match self.word(&mut words)?.as_str() {
@@ -217,7 +227,7 @@ impl Parser<'_> {
     }
 
     fn library(&mut self, mut words: Words) -> Result<Library> {
-        let name = self.word(&mut words)?;
+        let name = self.file_name(&mut words)?;
         let mut library = Library { name, soname: None, as_needed: false, symbols: vec![] };
         loop {
             match self.word(&mut words)?.as_str() {

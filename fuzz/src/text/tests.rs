@@ -76,6 +76,16 @@ fn errors_name_the_line() {
         ("; c\ncase amd64-elf pie\noption fast", 3, "no option `fast`"),
         ("case amd64-elf pie\nobject a.o {", 2, "a block is not closed"),
         (
+            "case amd64-elf pie\nobject ../a.o {\n}",
+            2,
+            "`../a.o` is no file of the link's own folder",
+        ),
+        (
+            "case amd64-elf pie\nlibrary /tmp/l.so {\n}",
+            2,
+            "`/tmp/l.so` is no file of the link's own folder",
+        ),
+        (
             "case amd64-elf pie\nobject a.o {\n section .t progbits a {\n reloc 0 R_X86_64_64 f\n}\n}",
             4,
             "no symbol `f`",

@@ -11,7 +11,7 @@ use crate::relocs;
 
 impl Parser<'_> {
     pub(super) fn object(&mut self, mut words: Words) -> Result<Object> {
-        let name = self.word(&mut words)?;
+        let name = self.file_name(&mut words)?;
         self.open(words)?;
         let mut object = Object { name, sections: vec![], symbols: vec![], groups: vec![] };
         let mut later = Later::default();
