@@ -5,6 +5,7 @@ mod archive;
 mod demangle;
 mod expand;
 mod files;
+mod glob;
 mod lex;
 mod load;
 mod made;

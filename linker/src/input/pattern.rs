@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 use rustc_hash::FxHashSet;
 
 use super::demangle::demangled;
+use super::glob::Glob;
 use super::lex::{Dialect, Lexer, Token};
 use crate::Result;
 
@@ -15,7 +16,7 @@ pub struct Pattern {
     /// The text, without quotes.
     pub text: String,
     /// `*`, `?` and `[…]` have their meaning.
-    pub is_glob: bool,
+    glob: Option<Glob>,
     /// It is for demangled names: `extern "C++"`.
     pub is_cxx: bool,
 }
@@ -23,19 +24,32 @@ pub struct Pattern {
 impl Pattern {
     /// The pattern written as `text`: a glob if it has a glob's characters; a backslash takes the next
     /// one as it is.
-    pub fn glob(text: &str) -> Self {
+    ///
+    /// Errors: what is wrong with the glob, for people.
+    pub fn glob(text: &str) -> std::result::Result<Self, String> {
         let mut plain = String::with_capacity(text.len());
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
             match c {
                 '*' | '?' | '[' => {
-                    return Self { text: text.into(), is_glob: true, is_cxx: false };
+                    let glob = Some(Glob::parse(text)?);
+                    return Ok(Self { text: text.into(), glob, is_cxx: false });
                 }
                 '\\' => plain.push(chars.next().unwrap_or(c)),
                 _ => plain.push(c),
             }
         }
-        Self { text: plain, is_glob: false, is_cxx: false }
+        Ok(Self::exact(&plain))
+    }
+
+    /// The pattern of the one name `text`.
+    pub fn exact(text: &str) -> Self {
+        Self { text: text.into(), glob: None, is_cxx: false }
+    }
+
+    /// Whether `*`, `?` and `[…]` have their meaning.
+    pub fn is_glob(&self) -> bool {
+        self.glob.is_some()
     }
 
     /// The same pattern for demangled names.
@@ -45,23 +59,27 @@ impl Pattern {
     }
 
     /// The pattern of a script's word; quotes make it exact.
-    pub(super) fn from_token(token: Token<'_>) -> Self {
+    ///
+    /// Errors: `bad-script` for a malformed glob.
+    pub(super) fn from_token(lexer: &Lexer<'_>, token: Token<'_>) -> Result<Self> {
         if token.quoted {
-            Self { text: token.text.into(), is_glob: false, is_cxx: false }
-        } else {
-            Self::glob(token.text)
+            return Ok(Self::exact(token.text));
         }
+        Self::glob(token.text).map_err(|text| lexer.error(token, text))
     }
 
     /// Whether it matches every name.
     pub fn is_star(&self) -> bool {
-        self.is_glob && self.text == "*"
+        self.glob.as_ref().is_some_and(Glob::is_star)
     }
 
     /// Whether it matches `name`.
     pub fn matches(&self, name: &Name<'_>) -> bool {
         let name = if self.is_cxx { name.written() } else { name.raw };
-        if self.is_glob { glob(self.text.as_bytes(), name) } else { self.text.as_bytes() == name }
+        match &self.glob {
+            Some(glob) => glob.matches(name),
+            None => self.text.as_bytes() == name,
+        }
     }
 
     /// Reads a dynamic list, `{ foo; bar*; };`, the content of `file`.
@@ -114,7 +132,7 @@ impl<'a> PatternSet<'a> {
     pub fn new(patterns: &'a [Pattern]) -> Self {
         let mut set = Self::default();
         for pattern in patterns {
-            match (pattern.is_glob, pattern.is_cxx) {
+            match (pattern.is_glob(), pattern.is_cxx) {
                 (true, _) if pattern.is_star() => set.all = true,
                 (true, _) => set.globs.push(pattern),
                 (false, true) => drop(set.exact_cxx.insert(pattern.text.as_bytes())),
@@ -132,76 +150,5 @@ impl<'a> PatternSet<'a> {
         let name = Name::new(name);
         !self.exact_cxx.is_empty() && self.exact_cxx.contains(name.written())
             || self.globs.iter().any(|p| p.matches(&name))
-    }
-}
-
-/// Whether the glob matches all of `name`.
-///
-/// Time: at most pattern × name, since only the last star is ever tried again.
-fn glob(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut star = None;
-    while n < name.len() {
-        let step = match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p + 1, n));
-                p += 1;
-                continue;
-            }
-            Some(_) => one(&pattern[p..], name[n]),
-            None => None,
-        };
-        match (step, star) {
-            (Some(len), _) => {
-                p += len;
-                n += 1;
-            }
-            (None, Some((after, from))) => {
-                p = after;
-                n = from + 1;
-                star = Some((after, from + 1));
-            }
-            (None, None) => return false,
-        }
-    }
-    pattern[p..].iter().all(|&b| b == b'*')
-}
-
-/// Matches one byte against the head of `pattern`; the head's length if it does.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
-    match pattern[0] {
-        b'?' => Some(1),
-        b'\\' if pattern.len() > 1 => (pattern[1] == byte).then_some(2),
-        b'[' => match class(pattern, byte) {
-            Some((len, matched)) => matched.then_some(len),
-            // A bracket without its end stands for itself.
-            None => (byte == b'[').then_some(1),
-        },
-        literal => (literal == byte).then_some(1),
-    }
-}
-
-/// Matches `byte` against the class at the head of `pattern`: its length, and whether it matched.
-fn class(pattern: &[u8], byte: u8) -> Option<(usize, bool)> {
-    let mut at = 1;
-    let negated = matches!(pattern.get(at), Some(b'!' | b'^'));
-    at += usize::from(negated);
-    let start = at;
-    let mut found = false;
-    loop {
-        match *pattern.get(at)? {
-            b']' if at > start => return Some((at + 1, found != negated)),
-            low => {
-                let high = match (pattern.get(at + 1), pattern.get(at + 2)) {
-                    (Some(b'-'), Some(&high)) if high != b']' => {
-                        at += 2;
-                        high
-                    }
-                    _ => low,
-                };
-                found |= (low..=high).contains(&byte);
-                at += 1;
-            }
-        }
     }
 }

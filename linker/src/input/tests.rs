@@ -65,8 +65,6 @@ fn globs() {
         ("[!a-c]x", "bx", false),
         ("[^a-c]x", "dx", true),
         ("[]]", "]", true),
-        ("[", "[", true),
-        ("[a", "[a", true),
         (r"a\*", "a*", true),
         (r"a\*", "ab", false),
         (r"\bar", "bar", true),
@@ -76,7 +74,7 @@ fn globs() {
         ("***a", "bba", true),
     ] {
         assert_eq!(
-            Pattern::glob(pattern).matches(&Name::new(name.as_bytes())),
+            Pattern::glob(pattern).unwrap().matches(&Name::new(name.as_bytes())),
             wanted,
             "{pattern} {name}"
         );
@@ -113,8 +111,8 @@ fn version_scripts() {
     assert_eq!(anonymous.nodes[0].name, None);
     // `global` without a colon is a name like any other.
     let script = VersionScript::parse(b"V { global; local: local; };", "v").unwrap();
-    assert_eq!(script.nodes[0].globals, [Pattern::glob("global")]);
-    assert_eq!(script.nodes[0].locals, [Pattern::glob("local")]);
+    assert_eq!(script.nodes[0].globals, [Pattern::exact("global")]);
+    assert_eq!(script.nodes[0].locals, [Pattern::exact("local")]);
 }
 
 #[test]
@@ -407,7 +405,9 @@ proptest! {
 
     #[test]
     fn arbitrary_globs_end(pattern in "[ab*?\\[\\]!\\\\-]{0,12}", name in "[ab]{0,40}") {
-        let _ = Pattern::glob(&pattern).matches(&Name::new(name.as_bytes()));
+        if let Ok(pattern) = Pattern::glob(&pattern) {
+            let _ = pattern.matches(&Name::new(name.as_bytes()));
+        }
     }
 
     #[test]

@@ -147,15 +147,16 @@ pub(super) fn patterns(lexer: &mut Lexer<'_>, list: &mut Vec<Pattern>) -> Result
             };
             lexer.expect("{")?;
             while !lexer.at("}") {
-                let pattern = Pattern::from_token(lexer.word("a name, a pattern or `}`")?);
-                list.push(Pattern { is_cxx, ..pattern });
+                let token = lexer.word("a name, a pattern or `}`")?;
+                let pattern = Pattern::from_token(lexer, token)?;
+                list.push(if is_cxx { pattern.cxx() } else { pattern });
                 if !lexer.eat(";") && !lexer.at("}") {
                     return Err(lexer.unexpected("`;` or `}`"));
                 }
             }
             lexer.expect("}")?;
         } else {
-            list.push(Pattern::from_token(token));
+            list.push(Pattern::from_token(lexer, token)?);
         }
         if !lexer.eat(";") && !lexer.at("}") {
             return Err(lexer.unexpected("`;` or `}`"));
@@ -203,7 +204,7 @@ impl<'a> VersionMatcher<'a> {
             if to != Assignment::Local || self.star.is_none() {
                 self.star = Some(to);
             }
-        } else if pattern.is_glob {
+        } else if pattern.is_glob() {
             self.globs.push((pattern, to));
         } else {
             // Exported somewhere beats hidden somewhere; the first version keeps the name.

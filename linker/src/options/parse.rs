@@ -214,9 +214,19 @@ impl Parser<'_> {
     }
 
     /// A built-in dynamic list of demangled names.
-    pub(super) fn cxx_list(&mut self, globs: &[&str]) {
+    pub(super) fn cxx_list(&mut self, globs: &[&str]) -> Result<()> {
         let list = self.options.dynamic_list.get_or_insert_default();
-        list.extend(globs.iter().map(|glob| super::Pattern::glob(glob).cxx()));
+        for glob in globs {
+            list.push(super::Pattern::glob(glob).map_err(usage)?.cxx());
+        }
+        Ok(())
+    }
+
+    /// `--export-dynamic-symbol GLOB`.
+    pub(super) fn export_symbol(&mut self, glob: &str) -> Result<()> {
+        let bad = |what| usage(format!("--export-dynamic-symbol: {what}"));
+        self.options.export_dynamic_symbols.push(super::Pattern::glob(glob).map_err(bad)?);
+        Ok(())
     }
 
     /// `--retain-symbols-file`: names, apart by white space.

@@ -274,10 +274,7 @@ static ROWS: &[Row] = &[
     row(&["P", "depaudit"], Needed("NAME"), "DT_DEPAUDIT", push!(depaudit)),
     row(&["export-dynamic", "E"], No, "Export all symbols of an executable", set!(export_dynamic = true)),
     row(&["no-export-dynamic"], No, "Export what libraries use (default)", set!(export_dynamic = false)),
-    row(&["export-dynamic-symbol"], Needed("GLOB"), "Export what matches", |p, v| {
-        p.options.export_dynamic_symbols.push(Pattern::glob(v));
-        Ok(())
-    }),
+    row(&["export-dynamic-symbol"], Needed("GLOB"), "Export what matches", |p, v| p.export_symbol(v)),
     row(&["export-dynamic-symbol-list"], Needed("FILE"), "Export what FILE lists", |p, v| {
         let list = Pattern::parse_list(&p.read(v)?, v)?;
         p.options.export_dynamic_symbols.extend(list);
@@ -289,12 +286,10 @@ static ROWS: &[Row] = &[
         Ok(())
     }),
     row(&["dynamic-list-cpp-new"], No, "--dynamic-list of C++'s operators new and delete", |p, _| {
-        p.cxx_list(&["operator new*", "operator delete*"]);
-        Ok(())
+        p.cxx_list(&["operator new*", "operator delete*"])
     }),
     row(&["dynamic-list-cpp-typeinfo"], No, "--dynamic-list of C++'s typeinfo", |p, _| {
-        p.cxx_list(&["typeinfo for*", "typeinfo name for*"]);
-        Ok(())
+        p.cxx_list(&["typeinfo for*", "typeinfo name for*"])
     }),
     row(&["version-script"], Needed("FILE"), "Symbol versions, and what is local", |p, v| p.version_script(v)),
     row(&["Bsymbolic"], No, "A library's definitions can't be preempted", set!(symbolic = Symbolic::All)),

@@ -270,7 +270,10 @@ fn scripts_are_read() {
     let options =
         with(&files, "--version-script v1 --version-script=v2 --dynamic-list list a.o").unwrap();
     assert_eq!(options.version_script.unwrap().nodes.len(), 2);
-    assert_eq!(options.dynamic_list, Some(vec![Pattern::glob("foo"), Pattern::glob("bar*")]));
+    assert_eq!(
+        options.dynamic_list,
+        Some(vec![Pattern::exact("foo"), Pattern::glob("bar*").unwrap()])
+    );
     let kind = |line: &str| with(&files, line).unwrap_err().first().kind();
     assert_eq!(kind("--version-script v1 --version-script v1 a.o"), ErrorKind::BadScript);
     assert_eq!(kind("--dynamic-list bad a.o"), ErrorKind::BadScript);

@@ -12,7 +12,7 @@ fn undefined_in_script(link: &Link<'_>, errors: &mut Vec<Error>) {
     let script = link.options.version_script.iter().flat_map(|script| &script.nodes);
     for (node, pattern) in script.flat_map(|n| n.globals.iter().map(move |p| (n, p))) {
         let found = link.res.find(pattern.text.as_bytes());
-        if !pattern.is_glob
+        if !pattern.is_glob()
             && !pattern.is_cxx
             && found.is_none_or(|id| !link.res.defs[id.i()].is_local())
         {
