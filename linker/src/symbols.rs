@@ -2,6 +2,7 @@
 //! version indexes, and the definitions the linker adds. No name is added below.
 
 mod defsym;
+mod order;
 mod specials;
 mod versions;
 
@@ -146,20 +147,15 @@ fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
             _ => {}
         }
     } else if let Some(special) = def.as_special() {
-        match link.specials[special] {
-            Special::Absolute(_) | Special::Computed { is_address: false, .. } => {
-                bits |= attr::ABSOLUTE;
-            }
-            Special::TlsModuleBase => bits |= attr::TLS,
+        let special = &link.specials[special];
+        bits |= match special {
+            Special::TlsModuleBase => attr::TLS,
             Special::Alias(target, _) => {
-                let symbol = link.res.winner(target);
-                bits |= symbol.as_ref().map_or(0, of_kind) & !attr::IFUNC;
-                if symbol.is_some_and(|s| s.home == Home::Absolute) {
-                    bits |= attr::ABSOLUTE;
-                }
+                link.res.winner(*target).as_ref().map_or(0, of_kind) & !attr::IFUNC
             }
-            _ => {}
-        }
+            _ => 0,
+        };
+        bits |= if defsym::moves(link, special) { 0 } else { attr::ABSOLUTE };
     }
     let name = link.res.names.get(id);
     let (exported, version) = exported(link, exports, id, mentions, visibility);

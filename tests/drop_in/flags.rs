@@ -9,7 +9,7 @@ use object::{Object, ObjectSection, ObjectSymbol};
 use super::{command, compile, output, prefix, run, run_failing, scratch, texts};
 
 /// The linker, called directly.
-fn ld(dir: &Path) -> Command {
+pub(super) fn ld(dir: &Path) -> Command {
     let mut command = command(prefix().join("ld"));
     command.current_dir(dir);
     command
@@ -76,7 +76,7 @@ fn defsym_takes_expressions() {
     assert_eq!(symbol(&image, "a").0, symbol(&image, "_start").0 + 49);
     for (value, wanted) in [
         ("nosuch", "undefined symbol: nosuch, in --defsym a"),
-        ("a + 1", "undefined symbol: a, in --defsym a"),
+        ("a + 1", "--defsym a: the value is the symbol itself"),
         ("1 / (x - x)", "--defsym a: division by zero"),
         ("1 +", "expected a value"),
     ] {

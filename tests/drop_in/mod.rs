@@ -6,6 +6,7 @@
 mod c;
 mod cxx;
 mod debug;
+mod defsym;
 mod emit_relocs;
 mod flags;
 mod go;

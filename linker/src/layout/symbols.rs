@@ -15,8 +15,7 @@ pub fn resolve_addresses(link: &mut Link<'_>) {
     link.shape.bounds = bounds(link);
     let shared = &*link;
     let globals = (0..link.res.names.len()).into_par_iter().with_min_len(1024);
-    let mut addrs: Vec<u64> =
-        globals.map(|at| global_address(shared, SymId(at as u32), 0)).collect();
+    let mut addrs: Vec<u64> = globals.map(|at| global_address(shared, SymId(at as u32))).collect();
     let locals: Vec<Vec<u64>> = link
         .res
         .files
@@ -64,7 +63,7 @@ fn defined_at(link: &Link<'_>, sec: SecId, value: u64) -> u64 {
     link.section_address(sec, value).unwrap_or(0)
 }
 
-fn global_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
+fn global_address(link: &Link<'_>, id: SymId) -> u64 {
     let slots = link.plan.slots(id);
     if slots.plt != NONE && link.need(id) & need::CANONICAL != 0 {
         return link.plt_address(slots.plt);
@@ -73,11 +72,11 @@ fn global_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
         let copy = &link.plan.copies[slots.copy as usize];
         return link.out_of(copy.made).map_or(0, |o| o.addr + copy.offset);
     }
-    definition_address(link, id, depth)
+    definition_address(link, id)
 }
 
 /// Where `id` is defined, whatever stands in for it.
-pub(crate) fn definition_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 {
+pub(crate) fn definition_address(link: &Link<'_>, id: SymId) -> u64 {
     if id.i() >= link.res.names.len() {
         return link.res.owner(id.0, |o| o.local_base).map_or(0, |object| {
             let symbol = object.symbols.get(id.0 - object.local_base);
@@ -92,7 +91,7 @@ pub(crate) fn definition_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 
         return 0;
     }
     if let Some(special) = def.as_special() {
-        return special_address(link, &link.specials[special], depth);
+        return special_address(link, &link.specials[special]);
     }
     let (Some(symbol), Some(object)) = (link.res.winner(id), link.res.object(def.file())) else {
         return 0;
@@ -104,7 +103,7 @@ pub(crate) fn definition_address(link: &Link<'_>, id: SymId, depth: u32) -> u64 
     }
 }
 
-fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
+fn special_address(link: &Link<'_>, special: &Special) -> u64 {
     let named = |name: &[u8]| link.shape.bounds.get(name).copied();
     let end_of = |test: &dyn Fn(&&OutSec) -> bool| {
         let of = link.outs.iter().filter(|o| o.is_alloc() && o.in_memory());
@@ -129,9 +128,9 @@ fn special_address(link: &Link<'_>, special: &Special, depth: u32) -> u64 {
         Special::IrelativeEnd => link.out_of(Made::RelaPlt).map_or(0, |o| o.addr + o.size),
         Special::TlsModuleBase => link.shape.tls.0,
         Special::Absolute(value) | Special::Computed { value, .. } => *value,
-        Special::Alias(target, addend) if depth < 16 => {
-            global_address(link, *target, depth + 1).wrapping_add(*addend as u64)
+        // No target is another definition of `--defsym`: those have been followed.
+        Special::Alias(target, addend) => {
+            global_address(link, *target).wrapping_add_signed(*addend)
         }
-        Special::Alias(..) => 0,
     }
 }

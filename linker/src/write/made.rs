@@ -143,7 +143,7 @@ impl<'l, 'a> Writer<'l, 'a> {
         }
         for (at, &id) in link.plan.iplt.iter().enumerate() {
             let index = reserved + (link.plan.plt.len() + at) as u32;
-            self.word(buf, index, definition_address(link, id, 0));
+            self.word(buf, index, definition_address(link, id));
         }
     }
 
@@ -182,7 +182,7 @@ impl<'l, 'a> Writer<'l, 'a> {
         }
         for (at, &id) in link.plan.iplt.iter().enumerate() {
             let place = link.plt_slot((link.plan.plt.len() + at) as u32);
-            let addend = definition_address(link, id, 0) as i64;
+            let addend = definition_address(link, id) as i64;
             list.push(DynReloc { class: 2, sym: 0, place, kind: types.irelative, addend });
         }
         self.put_relocs(buf, &list);
