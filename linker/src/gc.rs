@@ -16,6 +16,10 @@ struct Marker<'l, 'a> {
     link: &'l Link<'a>,
     live: Vec<bool>,
     queue: Vec<SecId>,
+    /// Definitions by expression that something reaches, not yet followed.
+    symbols: Vec<SymId>,
+    /// Whether each of the link's own symbols was among them.
+    seen: Vec<bool>,
     /// Sections by C-identifier name, for `__start_` and `__stop_`.
     named: FxHashMap<&'a [u8], Vec<SecId>>,
     /// A section's dependents: link order, and what its unwind records refer to.
@@ -72,6 +76,8 @@ impl<'l, 'a> Marker<'l, 'a> {
             link,
             live: vec![false; link.res.section_count],
             queue: Vec::new(),
+            symbols: Vec::new(),
+            seen: vec![false; link.specials.len()],
             named: FxHashMap::default(),
             dependents: FxHashMap::default(),
             group_of: FxHashMap::default(),
@@ -187,22 +193,34 @@ impl<'l, 'a> Marker<'l, 'a> {
                     self.mark(sec);
                 }
             }
-            Special::Computed { defsym, .. } => {
-                let defsym = &self.link.options.defsyms[*defsym as usize];
-                let mut names = Vec::new();
-                defsym.value.symbols(&mut |name| names.push(name));
-                for id in names.into_iter().filter_map(|n| self.link.res.find(n.as_bytes())) {
-                    if let Some(sec) = self.section_of_global(id) {
-                        self.mark(sec);
-                    }
-                }
-            }
-            Special::Alias(target, _) if *target != id => {
-                if let Some(sec) = self.section_of_global(*target) {
-                    self.mark(sec);
+            // Once each: they may refer to one another, as deep as there are definitions.
+            Special::Computed { .. } | Special::Alias(..) => {
+                if !std::mem::replace(&mut self.seen[at], true) {
+                    self.symbols.push(id);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Marks what the definitions that were reached are made of.
+    fn follow_definitions(&mut self) {
+        while let Some(id) = self.symbols.pop() {
+            let Some(at) = self.link.res.defs[id.i()].as_special() else { continue };
+            match &self.link.specials[at] {
+                Special::Computed { defsym, .. } => {
+                    let defsym = &self.link.options.defsyms[*defsym as usize];
+                    let mut names = Vec::new();
+                    defsym.value.symbols(&mut |name| names.push(name));
+                    for name in names {
+                        if let Some(id) = self.link.res.find(name.as_bytes()) {
+                            self.mark_symbol(id);
+                        }
+                    }
+                }
+                Special::Alias(target, _) => self.mark_symbol(*target),
+                _ => {}
+            }
         }
     }
 
@@ -242,7 +260,9 @@ impl<'l, 'a> Marker<'l, 'a> {
     }
 
     fn run(&mut self) {
-        while let Some(sec) = self.queue.pop() {
+        loop {
+            self.follow_definitions();
+            let Some(sec) = self.queue.pop() else { break };
             let Some(object) = self.link.res.owner(sec.0, |o| o.sec_base) else { continue };
             let index = sec.0 - object.sec_base;
             // Taken, not read: each list is walked once, however many sections lead to it.
@@ -286,6 +306,44 @@ fn is_root(object: &Object<'_>, index: u32, section: &crate::object::Section) ->
                 || [&b".init_array"[..], b".fini_array", b".preinit_array", b".ctors.", b".dtors."]
                     .iter()
                     .any(|p| name.starts_with(p))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object::{Object as _, SectionKind, SymbolKind, elf};
+
+    use crate::link_args;
+    use crate::robustness::sample::{new, reloc, symbol};
+
+    #[test]
+    fn definitions_of_definitions_keep_what_they_are_made_of() {
+        let mut o = new();
+        let data = |o: &mut object::write::Object<'_>, name: &str| {
+            let section = o.add_section(vec![], name.as_bytes().to_vec(), SectionKind::Data);
+            o.append_section_data(section, &[7; 8], 8);
+            section
+        };
+        let (kept, gone, user) =
+            (data(&mut o, "kept"), data(&mut o, "gone"), data(&mut o, ".data"));
+        let foo = symbol(&mut o, "foo", SymbolKind::Data, Some((kept, 0, 8)));
+        let bar = symbol(&mut o, "bar", SymbolKind::Data, Some((gone, 0, 8)));
+        symbol(&mut o, "root", SymbolKind::Data, Some((user, 0, 8)));
+        for id in [foo, bar] {
+            o.symbol_mut(id).scope = object::SymbolScope::Linkage;
+        }
+        let c = symbol(&mut o, "c", SymbolKind::Data, None);
+        reloc(&mut o, user, 0, c, 0, elf::R_X86_64_64);
+        let files: crate::MemoryFiles = [("a.o", o.write().unwrap())].into_iter().collect();
+        for chain in ["a=foo+4 b=a&0xffffff c=b+1", "a=foo b=a c=b"] {
+            let defsyms = chain.split(' ').map(|d| format!("--defsym={d}"));
+            let args = "-static --gc-sections -e root a.o".split(' ').map(String::from);
+            let args: Vec<String> = args.chain(defsyms).collect();
+            let Ok((image, _)) = link_args(&args, &files) else { panic!("{chain}") };
+            let file = object::File::parse(&*image).unwrap();
+            let has = |name: &str| file.section_by_name(name).is_some();
+            assert!(has("kept") && !has("gone"), "{chain}");
         }
     }
 }
