@@ -3,6 +3,8 @@
 //! Headers, symbols and relocations stay in the mapped file and are decoded on access; only side
 //! tables are owned. Nothing here knows which definition wins or where a section ends up.
 
+pub(crate) mod walk;
+
 use crate::arch::Arch;
 use crate::format::elf::tables::{RelocTable, SectionTable, SymbolTable};
 

@@ -9,6 +9,7 @@ use crate::format::elf::{SHF_ALLOC, SHF_EXECINSTR};
 use crate::layout::Member;
 use crate::layout::assign::plain_debug_name;
 use crate::link::{Link, attr};
+use crate::object::walk::Walk;
 use crate::object::{Home, Object, Reloc, SymId};
 use crate::scan::{Act, Spot, decide, packs, site, symbol_text};
 use crate::synthetic::plan::NONE;
@@ -47,9 +48,7 @@ struct Work<'l, 'a, 'y> {
     index: u32,
     /// What instructions are recognised in: the section as it was read.
     code: &'l [u8],
-    /// Where the bytes being written start in the section.
-    origin: u64,
-    /// Their address.
+    /// The address of the bytes being written.
     base: u64,
     flags: u64,
     /// Whether the file's local-dynamic sequences are all rewritten.
@@ -62,8 +61,7 @@ struct Work<'l, 'a, 'y> {
 /// Relocates section `member`, whose bytes in the output are `buf` at address `base`.
 pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out: &mut Yield) {
     let object = link.object(member.file);
-    let relocs = object.relocs(member.index);
-    if relocs.is_empty() {
+    if object.relocs(member.index).is_empty() {
         return;
     }
     let flags = object.sections.get(member.index).flags;
@@ -73,23 +71,16 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
         object,
         index: member.index,
         code: object.section_data(member.index),
-        origin: 0,
         base,
         flags,
         ld_relaxed: link.plan.ld_relaxed[member.file.i()],
         tombstone: (flags & SHF_ALLOC == 0).then(gone),
         out,
     };
-    let mut at = 0;
-    let reversed = object.is_reversed(member.index);
-    while let Some(mut reloc) = relocs.get(at) {
-        at += 1;
-        if reversed {
-            let size = buf.len() as u64;
-            reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word());
-        }
-        let next = || relocs.get(at).map(|r| (r.offset, r.kind));
-        at += usize::from(work.one(&reloc, next, buf));
+    let mut walk = Walk::new(object, member.index, link.arch.word());
+    while let Some((reloc, to)) = walk.step() {
+        let taken = work.one(&reloc, to, || walk.next(), buf);
+        walk.skip(taken);
     }
 }
 
@@ -110,7 +101,6 @@ pub fn record(
         object,
         index: member.index,
         code: &[],
-        origin: kept.record.offset.into(),
         base,
         flags: object.sections.get(member.index).flags,
         ld_relaxed: false,
@@ -119,9 +109,9 @@ pub fn record(
         out,
     };
     for at in kept.relocations() {
-        let Some(mut reloc) = relocs.get(at) else { continue };
-        reloc.offset -= work.origin;
-        work.one(&reloc, || None, buf);
+        let Some(reloc) = relocs.get(at) else { continue };
+        let to = reloc.offset.wrapping_sub(kept.record.offset.into());
+        work.one(&reloc, to, || None, buf);
     }
 }
 
@@ -131,11 +121,12 @@ fn tombstone(name: &[u8]) -> i64 {
 }
 
 impl Work<'_, '_, '_> {
-    /// Applies `reloc`, whose offset counts in `buf`; whether that took care of the one after it.
+    /// Applies `reloc`, whose field is at `to` in `buf`; whether that took care of the one after it.
     #[inline]
     fn one(
         &mut self,
         reloc: &Reloc,
+        to: u64,
         next: impl Fn() -> Option<(u64, u32)>,
         buf: &mut [u8],
     ) -> bool {
@@ -144,7 +135,7 @@ impl Work<'_, '_, '_> {
             self.unknown(reloc);
             return false;
         };
-        let end = reloc.offset.checked_add(row.field.len());
+        let end = to.checked_add(row.field.len());
         if end.is_none_or(|end| end > buf.len() as u64) {
             self.outside(reloc, row);
             return false;
@@ -154,7 +145,7 @@ impl Work<'_, '_, '_> {
         if bits & attr::DISCARDED != 0
             && let Some(value) = self.tombstone
         {
-            row.field.write(&mut buf[reloc.offset as usize..], value);
+            row.field.write(&mut buf[to as usize..], value);
             return false;
         }
         let next = match row.what {
@@ -164,14 +155,22 @@ impl Work<'_, '_, '_> {
         let (code, flags, ld_relaxed) = (self.code, self.flags, self.ld_relaxed);
         let spot = Spot { code, flags, ld_relaxed, next };
         let decision = decide(link, row, id, bits, reloc, &spot);
-        self.apply(row, id, bits, reloc, decision.act, buf);
+        self.apply(row, id, bits, (reloc, to), decision.act, buf);
         decision.takes_next
     }
 
     #[inline]
-    fn apply(&mut self, row: &Row, id: SymId, bits: u16, reloc: &Reloc, act: Act, buf: &mut [u8]) {
-        let place = self.base.wrapping_add(reloc.offset);
-        let at = reloc.offset as usize;
+    fn apply(
+        &mut self,
+        row: &Row,
+        id: SymId,
+        bits: u16,
+        (reloc, to): (&Reloc, u64),
+        act: Act,
+        buf: &mut [u8],
+    ) {
+        let place = self.base.wrapping_add(to);
+        let at = to as usize;
         match act {
             Act::Skip => {}
             Act::Static => {
@@ -343,7 +342,7 @@ impl Work<'_, '_, '_> {
 
     #[cold]
     fn fail(&mut self, kind: ErrorKind, text: String, reloc: &Reloc) {
-        let at = site(self.object, self.index, reloc.offset.wrapping_add(self.origin));
+        let at = site(self.object, self.index, reloc.offset);
         self.out.errors.push(Error::new(kind, text).at(at));
     }
 

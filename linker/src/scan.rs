@@ -16,6 +16,7 @@ use crate::arch::{Base, Relax, Row, What};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::format::elf::*;
 use crate::link::{Link, attr};
+use crate::object::walk::{self, Walk};
 use crate::object::{Object, Reloc, SecId, SymId};
 use crate::resolve::File;
 
@@ -143,13 +144,13 @@ fn scan_section(link: &Link<'_>, object: &Object<'_>, index: u32, ld: bool, tota
     }
     let code = object.section_data(index);
     let (flags, size) = (section.flags, code.len() as u64);
-    let relocs = object.relocs(index);
-    let mut at = 0;
-    let mut scanner = Scanner { link, object, index, code, size, flags, ld, totals };
-    while let Some(reloc) = relocs.get(at) {
-        at += 1;
-        let next = || relocs.get(at).map(|r| (r.offset, r.kind));
-        at += usize::from(scanner.one(&reloc, next));
+    let word = link.arch.word();
+    let turned = walk::turned(object, index, word).is_some();
+    let mut scanner = Scanner { link, object, index, code, size, flags, ld, turned, totals };
+    let mut walk = Walk::new(object, index, word);
+    while let Some((reloc, to)) = walk.step() {
+        let taken = scanner.one(&reloc, to, || walk.next());
+        walk.skip(taken);
     }
 }
 
@@ -163,11 +164,12 @@ fn scan_records(link: &Link<'_>, input: usize, totals: &mut Totals) {
         let size = u64::from(kept.record.offset) + u64::from(kept.record.size);
         // No instructions are rewritten here.
         let (code, ld): (&[u8], _) = (&[], false);
-        let mut scanner = Scanner { link, object, index, code, size, flags, ld, totals };
+        let turned = false;
+        let mut scanner = Scanner { link, object, index, code, size, flags, ld, turned, totals };
         for reloc in kept.relocations().filter_map(|at| relocs.get(at)) {
             let id = object.id(reloc.sym);
             if link.attrs[id.i()] & attr::DISCARDED == 0 {
-                scanner.one(&reloc, || None);
+                scanner.one(&reloc, reloc.offset, || None);
             }
         }
     }
@@ -184,13 +186,15 @@ struct Scanner<'l, 'a, 't> {
     size: u64,
     flags: u64,
     ld: bool,
+    /// Whether the section's words are written in reverse.
+    turned: bool,
     totals: &'t mut Totals,
 }
 
 impl Scanner<'_, '_, '_> {
-    /// Notes what `reloc` needs; whether that took care of the one after it.
+    /// Notes what `reloc`, whose field goes to `to`, needs; whether that took care of the one after it.
     #[inline]
-    fn one(&mut self, reloc: &Reloc, next: impl Fn() -> Option<(u64, u32)>) -> bool {
+    fn one(&mut self, reloc: &Reloc, to: u64, next: impl Fn() -> Option<(u64, u32)>) -> bool {
         let (link, object, index) = (self.link, self.object, self.index);
         let id = object.id(reloc.sym);
         let bits = link.attrs[id.i()];
@@ -203,6 +207,13 @@ impl Scanner<'_, '_, '_> {
         if end.is_none_or(|end| end > self.size) {
             let text = format!("{} is outside the section", row.name);
             self.fail(ErrorKind::BadInput, text, reloc);
+            return false;
+        }
+        let word = link.arch.word();
+        let whole = row.field.len() == word && reloc.offset.is_multiple_of(word);
+        if self.turned && !whole && !row.field.is_empty() {
+            let text = format!("{} is of no whole word, and words are reversed here", row.name);
+            self.fail(ErrorKind::RelocUnsupported, text, reloc);
             return false;
         }
         if bits & (attr::UNDEFINED | attr::DISCARDED) != 0
@@ -223,7 +234,7 @@ impl Scanner<'_, '_, '_> {
                 needs.fetch_or(decision.needs, Relaxed);
             }
         }
-        tally(link, object, index, reloc, row, decision, self.flags, self.totals);
+        tally(link, object, index, (reloc, to), row, decision, self.flags, self.totals);
         decision.takes_next
     }
 
@@ -248,7 +259,7 @@ fn tally(
     link: &Link<'_>,
     object: &Object<'_>,
     index: u32,
-    reloc: &Reloc,
+    (reloc, to): (&Reloc, u64),
     row: &Row,
     decision: Decision,
     flags: u64,
@@ -264,14 +275,7 @@ fn tally(
         Act::Relative => {
             totals.text |= flags & SHF_WRITE == 0;
             if packs(link, object, index, reloc.offset) {
-                let offset = match object.is_reversed(index) {
-                    true => {
-                        let (size, word) = (object.section_size(index), link.arch.word());
-                        crate::init_order::reversed(reloc.offset, size, word)
-                    }
-                    false => reloc.offset,
-                };
-                totals.packed.push((object.sec(index), offset));
+                totals.packed.push((object.sec(index), to));
             } else {
                 totals.relative += 1;
             }

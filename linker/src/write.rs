@@ -12,6 +12,7 @@ use crate::error::Errors;
 use crate::format::elf::SHF_EXECINSTR;
 use crate::layout::{Made, Member, OutSec};
 use crate::link::Link;
+use crate::object::walk::turned;
 use crate::relocate::{self, Yield};
 
 /// Bytes of input one task copies.
@@ -150,7 +151,7 @@ fn run(link: &Link<'_>, task: Task<'_, '_>) -> Yield {
         buf.copy_from_slice(data);
         let word = link.arch.word() as usize;
         let object = link.object(member.file);
-        if object.is_reversed(member.index) && data.len().is_multiple_of(word) {
+        if turned(object, member.index, word as u64).is_some() {
             for (to, from) in buf.chunks_exact_mut(word).zip(data.chunks_exact(word).rev()) {
                 to.copy_from_slice(from);
             }

@@ -24,7 +24,7 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
     all[["a.o", "b.o", "l.a", "libx.so"].iter().position(|n| *n == name).unwrap()].clone()
 }
 
-pub(super) fn new() -> Object<'static> {
+pub(crate) fn new() -> Object<'static> {
     Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little)
 }
 
@@ -32,7 +32,7 @@ fn flags(sh_type: elf::SectionType, sh_flags: elf::SectionFlags) -> SectionFlags
     SectionFlags::Elf { sh_type, sh_flags }
 }
 
-pub(super) fn symbol(
+pub(crate) fn symbol(
     object: &mut Object<'_>,
     name: &str,
     kind: SymbolKind,
@@ -50,7 +50,7 @@ pub(super) fn symbol(
     })
 }
 
-pub(super) fn reloc(
+pub(crate) fn reloc(
     object: &mut Object<'_>,
     section: SectionId,
     offset: u64,

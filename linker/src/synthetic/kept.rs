@@ -12,6 +12,7 @@ use crate::format::elf::{SHF_ALLOC, SHF_INFO_LINK};
 use crate::layout::assign::add_made;
 use crate::layout::{Made, Member, OutSec};
 use crate::link::{Link, attr};
+use crate::object::walk::Walk;
 use crate::object::{Home, Object, Reloc, SymId, kind};
 use crate::scan::{Act, Spot, decide};
 use crate::synthetic::symtab;
@@ -162,31 +163,20 @@ impl Writer<'_, '_, '_> {
     fn member(&mut self, out: &OutSec, member: &Member) {
         let link = self.link;
         let object = link.object(member.file);
-        let relocs = object.relocs(member.index);
-        if relocs.is_empty() {
-            return;
-        }
         let base = out.addr.wrapping_add(link.sec_off[member.sec.i()]);
         let flags = object.sections.get(member.index).flags;
         let code = object.section_data(member.index);
         let ld = flags & SHF_ALLOC != 0 && link.plan.ld_relaxed[member.file.i()];
-        let reversed = object.is_reversed(member.index);
-        let mut at = 0;
-        while let Some(mut reloc) = relocs.get(at) {
-            at += 1;
-            if reversed {
-                let size = object.section_size(member.index);
-                reloc.offset = crate::init_order::reversed(reloc.offset, size, link.arch.word());
-            }
-            let place = base.wrapping_add(reloc.offset);
+        let mut walk = Walk::new(object, member.index, link.arch.word());
+        while let Some((reloc, to)) = walk.step() {
+            let place = base.wrapping_add(to);
             let id = object.id(reloc.sym);
             let target = self.target(object, &reloc, id);
             let (Some(row), Some(target)) = (link.arch.row(reloc.kind), target) else {
                 self.put(place, 0, (0, 0));
                 continue;
             };
-            let next = relocs.get(at).map(|r| (r.offset, r.kind));
-            let spot = Spot { code, flags, ld_relaxed: ld, next };
+            let spot = Spot { code, flags, ld_relaxed: ld, next: walk.next() };
             let decision = decide(link, row, id, link.attrs[id.i()], &reloc, &spot);
             let loaded = flags & SHF_ALLOC != 0;
             let what = match decision.act {
@@ -199,8 +189,8 @@ impl Writer<'_, '_, '_> {
             // The thread pointer itself is no symbol's offset.
             let target = if ld && link.is_module_base(id) { (0, 0) } else { target };
             self.one(place, &reloc, what, target);
+            walk.skip(decision.takes_next);
             if decision.takes_next {
-                at += 1;
                 self.put(place, 0, (0, 0));
             }
         }
