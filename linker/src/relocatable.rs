@@ -13,6 +13,7 @@ use crate::link::Link;
 use crate::object::{Object, SymId};
 use crate::options::{Expression, Options};
 use crate::resolve::{Resolution, rank};
+use crate::symbols::DefsymOrder;
 use crate::{Error, ErrorKind, Errors, Report, Sink, output};
 
 /// A section of the output.
@@ -62,6 +63,7 @@ struct Work<'w, 'a> {
     options: &'w Options,
     arch: &'static Arch,
     objects: Vec<&'w Object<'a>>,
+    order: DefsymOrder<'w>,
     parts: Vec<Part<'w>>,
     groups: Vec<Group>,
     /// For each section of the link its part and its offset there; no part for what is left out.
@@ -79,9 +81,9 @@ pub fn write(link: &mut Link<'_>, sink: &mut dyn Sink, bytes: u64) -> Result<Rep
     let (res, options, arch) = (&link.res, link.options, link.arch);
     let objects = res.objects().map(|(_, object)| object).collect();
     let places = vec![(NOWHERE, 0); res.section_count];
-    check_defsyms(res, options)?;
-    let mut work =
-        Work { res, options, arch, objects, parts: Vec::new(), groups: Vec::new(), places };
+    let order = check_defsyms(res, options)?;
+    let (parts, groups) = (Vec::new(), Vec::new());
+    let mut work = Work { res, options, arch, objects, order, parts, groups, places };
     parts::gather(&mut work)?;
     let table = symbols::collect(&work);
     let image = emit::plan(&mut work, table);
@@ -93,10 +95,13 @@ pub fn write(link: &mut Link<'_>, sink: &mut dyn Sink, bytes: u64) -> Result<Rep
 /// No address is known here: a `--defsym` can only be a number, or what an object defines in a section.
 ///
 /// Errors: `usage`, `undefined-symbol`.
-fn check_defsyms(res: &Resolution<'_>, options: &Options) -> Result<(), Errors> {
+fn check_defsyms<'o>(
+    res: &Resolution<'_>,
+    options: &'o Options,
+) -> Result<DefsymOrder<'o>, Errors> {
+    let order = DefsymOrder::new(options)?;
     let mut errors = Vec::new();
     for (at, defsym) in options.defsyms.iter().enumerate() {
-        let earlier = |name: &str| options.defsyms[..at].iter().any(|d| d.name == name);
         let error = match (&defsym.value, defsym.value.as_alias()) {
             (Expression::Number(_), _) => continue,
             (_, None) => {
@@ -108,7 +113,7 @@ fn check_defsyms(res: &Resolution<'_>, options: &Options) -> Result<(), Errors> 
                 let is_placed = |id: SymId| {
                     res.defs[id.i()].is_local() && res.defs[id.i()].rank() != rank::COMMON
                 };
-                if earlier(target) || id.is_some_and(is_placed) {
+                if order.seen(at, target).is_some() || id.is_some_and(is_placed) {
                     continue;
                 }
                 let text = format!("undefined symbol: {target}, in --defsym {}", defsym.name);
@@ -117,7 +122,7 @@ fn check_defsyms(res: &Resolution<'_>, options: &Options) -> Result<(), Errors> 
         };
         errors.push(error);
     }
-    Errors::collect(errors).map_or(Ok(()), Err)
+    Errors::collect(errors).map_or(Ok(order), Err)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod specials;
 mod versions;
 
 pub use defsym::compute as compute_defsyms;
+pub(crate) use order::Order as DefsymOrder;
 pub use specials::define_specials;
 
 use rayon::prelude::*;

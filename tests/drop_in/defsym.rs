@@ -106,3 +106,36 @@ fn chains_and_circles() {
         assert!(error.contains("itself") && !dir.join("none").exists(), "{error}");
     }
 }
+
+#[test]
+fn objects_get_the_same_definitions() {
+    if !has("ld.bfd") {
+        return skip("defsym", "ld.bfd", "apt-get install binutils");
+    }
+    let dir = scratch("defsym_object");
+    source(&dir);
+    for defsyms in ["q=p p=a3", "a5=a6 q=a5", "p=1 q=p p=2 r=p", "a0=a1 a1=a2 a2=a3"] {
+        let flags = flags("-r", defsyms);
+        let ours = values(&dir, &mut ld(&dir), &flags);
+        assert_eq!(ours, values(&dir, &mut command("ld.bfd"), &flags), "{flags:?}");
+    }
+}
+
+/// As many lines as only an attacker or a generator writes: each is looked up, none searched for.
+#[test]
+fn long_scripts_end() {
+    let dir = scratch("defsym_script");
+    source(&dir);
+    let lines: Vec<String> = (0..60_000).map(|i| format!("x{i} = a1 + SIZEOF(.s{i});")).collect();
+    fs::write(dir.join("s.ld"), lines.join("\n")).unwrap();
+    run(ld(&dir).args(["d.o", "s.ld", "-o", "out"]).args(flags("-pie", "p=0")));
+    let lines: Vec<String> = (0..60_000).map(|i| format!("x{i} = x{};", i + 1)).collect();
+    fs::write(dir.join("s.ld"), lines.join("\n") + "x60000 = a1;").unwrap();
+    for kind in ["-pie", "-r"] {
+        run(ld(&dir).args(["d.o", "s.ld", "-o", "out"]).args(flags(kind, "p=0")));
+        let file = fs::read(dir.join("out")).unwrap();
+        let file = object::File::parse(&*file).unwrap();
+        let at = |name| file.symbols().find(|s| s.name() == Ok(name)).map(|s| s.address());
+        assert_eq!(at("x0"), at("a1"), "{kind}");
+    }
+}

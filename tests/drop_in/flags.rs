@@ -299,6 +299,10 @@ fn binary_files_are_embedded() {
     run(&mut command(dir.join("out")));
     run(gcc().arg("-Wl,--format=binary,da-ta.txt,--format=default"));
     run(&mut command(dir.join("out")));
+    fs::write(dir.join("é.bin"), "x").unwrap();
+    run(ld(&dir).args(["-r", "-b", "binary", "é.bin", "-o", "d.o"]));
+    let symbols = run(command("readelf").arg("-sW").arg(dir.join("d.o")));
+    assert!(symbols.contains(" _binary____bin_start"), "a _ for each byte: {symbols}");
 }
 
 #[test]
@@ -312,6 +316,11 @@ fn just_symbols_gives_addresses() {
     assert_eq!(symbol(&images[1], "x"), (symbol(&images[0], "x").0, false));
     let error = run_failing(ld(&dir).args(["b.o", "-o", "out", "--just-symbols=b.c"]));
     assert!(error.contains("b.c: no ELF file with symbols"), "{error}");
+    let mut other = images[0].clone();
+    other[18] = 183;
+    fs::write(dir.join("other"), other).unwrap();
+    let error = run_failing(ld(&dir).args(["b.o", "-o", "out", "--just-symbols=other"]));
+    assert!(error.contains("other: made for machine 183"), "{error}");
     // What is no file is a run path.
     run(ld(&dir).args(["-shared", "-R", "/some/where", "-o", "out"]).arg(object(
         &dir,
@@ -477,5 +486,26 @@ fn check_segments(image: &[u8], what: &str) {
         };
         assert!(loads.iter().copied().any(|load| inside(&load)), "{what}: relro is not loaded");
         assert_eq!(stop % 0x1000, 0, "{what}");
+    }
+}
+
+/// No input says what it needs: the note is the option's alone.
+#[test]
+fn instruction_set_levels_are_noted() {
+    if !super::has("ld.bfd") {
+        return super::skip("-z x86-64-v2", "ld.bfd", "apt-get install binutils");
+    }
+    let dir = scratch("flags_isa");
+    object(&dir, "a", "int f(void) { return 1; }", &["-fPIC", "-fcf-protection=none"]);
+    run(command("objcopy").current_dir(&dir).args(["-R", ".note.gnu.property", "a.o"]));
+    let note = |linker: &mut std::process::Command, level: &str| {
+        let level = format!("x86-64-{level}");
+        run(linker.current_dir(&dir).args(["-shared", "a.o", "-o", "out", "-z", &level]));
+        let file = fs::read(dir.join("out")).unwrap();
+        let file = object::File::parse(&*file).unwrap();
+        file.section_by_name(".note.gnu.property").expect("a note").data().unwrap().to_vec()
+    };
+    for level in ["baseline", "v2", "v3", "v4"] {
+        assert_eq!(note(&mut ld(&dir), level), note(&mut command("ld.bfd"), level), "{level}");
     }
 }

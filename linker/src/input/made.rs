@@ -10,6 +10,7 @@ use object::{
 use super::load::bad_input;
 use crate::arch::Arch;
 use crate::format::elf::class::Class;
+use crate::format::elf::read::check_header;
 use crate::{Error, ErrorKind, Result};
 
 /// The object that holds `bytes`, the content of the file called `name`, in its `.data`.
@@ -17,8 +18,9 @@ pub(super) fn binary(bytes: &[u8], name: &str, arch: &Arch) -> Result<Vec<u8>> {
     let mut object = empty(arch);
     let section = object.section_id(StandardSection::Data);
     object.append_section_data(section, bytes, 1);
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let stem: String = name.chars().map(plain).collect();
+    // A `_` for each byte, as GNU ld and lld have it.
+    let plain = |b: u8| if b.is_ascii_alphanumeric() { char::from(b) } else { '_' };
+    let stem: String = name.bytes().map(plain).collect();
     let size = bytes.len() as u64;
     for (suffix, section, value) in [
         ("start", SymbolSection::Section(section), 0),
@@ -32,6 +34,10 @@ pub(super) fn binary(bytes: &[u8], name: &str, arch: &Arch) -> Result<Vec<u8>> {
 
 /// The object that defines the global symbols of `bytes`, an ELF file called `name`, as numbers.
 pub(super) fn symbols(bytes: &[u8], name: &str, arch: &Arch) -> Result<Vec<u8>> {
+    if !bytes.starts_with(b"\x7fELF") {
+        return Err(bad_input(name, "no ELF file with symbols"));
+    }
+    check_header(bytes, name, arch)?;
     let file = object::File::parse(bytes)
         .map_err(|error| bad_input(name, &format!("no ELF file with symbols: {error}")))?;
     let mut object = empty(arch);

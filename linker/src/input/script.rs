@@ -168,7 +168,17 @@ fn unknown(lexer: &Lexer<'_>, command: Token<'_>) -> Error {
             let text = format!("linker script command {} is not supported", command.text);
             return lexer.error(command, text);
         }
+        _ if lexer.peek().is_some_and(|t| !t.quoted && is_compound(t.text)) => {
+            let text = "an assignment that changes a symbol is not supported".into();
+            return lexer.error(command, text);
+        }
         _ => Error::new(ErrorKind::BadInput, NOT_RECOGNIZED),
     };
     error.at(lexer.site(command))
+}
+
+/// `+=` and its like, whatever follows without a space.
+fn is_compound(text: &str) -> bool {
+    let operators = ["+=", "-=", "*=", "/=", "&=", "|=", "^=", "<<=", ">>="];
+    operators.iter().any(|operator| text.starts_with(operator))
 }

@@ -128,14 +128,14 @@ fn is_collected(work: &Work<'_, '_>, id: SymId) -> bool {
     work.options.gc_sections && matches!(symbol.home, Home::Section(s) if s != 0 && gone(s))
 }
 
-/// What `--defsym` defines: numbers, and other symbols' places. Each sees the earlier ones.
+/// What `--defsym` defines: numbers, and other symbols' places.
 fn defsyms<'w>(work: &Work<'w, '_>) -> Vec<(SymId, OutSymbol<'w>)> {
-    let mut list: Vec<(SymId, OutSymbol<'w>)> = Vec::new();
-    for defsym in &work.options.defsyms {
-        let Some(id) = work.res.find(defsym.name.as_bytes()) else { continue };
-        let name = work.res.names.get(id);
+    let all = &work.options.defsyms;
+    let mut found: Vec<Option<(SymId, OutSymbol<'w>)>> = vec![None; all.len()];
+    for &at in &work.order.all {
+        let Some(id) = work.res.find(all[at].name.as_bytes()) else { continue };
         let mut symbol = OutSymbol {
-            name,
+            name: work.res.names.get(id),
             version: None,
             value: 0,
             size: 0,
@@ -144,18 +144,19 @@ fn defsyms<'w>(work: &Work<'w, '_>) -> Vec<(SymId, OutSymbol<'w>)> {
             kind: kind::NOTYPE,
             vis: work.res.visibility[id.i()],
         };
-        if let Expression::Number(value) = defsym.value {
+        if let Expression::Number(value) = all[at].value {
             symbol.value = value;
-        } else if let Some((target, addend)) = defsym.value.as_alias() {
-            let Some(target) = work.res.find(target.as_bytes()) else { continue };
-            let known = list.iter().rev().find(|d| d.0 == target).map(|d| d.1.clone());
-            let of = known.unwrap_or_else(|| global(work, target));
+        } else if let Some((target, addend)) = all[at].value.as_alias() {
+            let known = work.order.seen(at, target).and_then(|other| found[other].clone());
+            let known = known.map(|(_, symbol)| symbol);
+            let object = || work.res.find(target.as_bytes()).map(|id| global(work, id));
+            let Some(of) = known.or_else(object) else { continue };
             (symbol.place, symbol.kind) = (of.place, of.kind);
             symbol.value = of.value.wrapping_add_signed(addend);
         }
-        list.push((id, symbol));
+        found[at] = Some((id, symbol));
     }
-    list
+    found.into_iter().flatten().collect()
 }
 
 /// Local symbols that relocations and groups name, if any could be dropped.
