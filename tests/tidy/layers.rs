@@ -117,3 +117,26 @@ fn unsafe_code_is_named() {
     }
     no_complaints(&complaints, "unsafe code");
 }
+
+/// What is particular to a machine is in its row: a new one is a file and a line.
+#[test]
+fn neutral_judges_name_no_machine() {
+    // The row and its table, the list of targets, and what only runs natively or is one program.
+    let except = [
+        "diff/src/adapter.rs",
+        "diff/src/model/elf.rs",
+        "diff/src/model/elf/machine.rs",
+        "diff/src/oracle/execute.rs",
+        "diff/src/real.rs",
+        "diff/src/request.rs",
+    ];
+    let own = |path: &str| {
+        path.starts_with("diff/src/model/elf/amd64") || path.starts_with("diff/src/selftest")
+    };
+    let list: Vec<Source> = sources("diff/src")
+        .into_iter()
+        .filter(|source| !own(&source.path) && !source.is_test())
+        .collect();
+    let words = ["amd64", "Amd64", "AMD64_ELF", "EM_X86_64"];
+    no_complaints(&banned(&list, &words, &except), "the judge names a machine");
+}
