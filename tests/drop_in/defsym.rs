@@ -126,11 +126,11 @@ fn objects_get_the_same_definitions() {
 fn long_scripts_end() {
     let dir = scratch("defsym_script");
     source(&dir);
-    let lines: Vec<String> = (0..60_000).map(|i| format!("x{i} = a1 + SIZEOF(.s{i});")).collect();
+    let lines: Vec<String> = (0..30_000).map(|i| format!("x{i} = a1 + SIZEOF(.s{i});")).collect();
     fs::write(dir.join("s.ld"), lines.join("\n")).unwrap();
     run(ld(&dir).args(["d.o", "s.ld", "-o", "out"]).args(flags("-pie", "p=0")));
-    let lines: Vec<String> = (0..60_000).map(|i| format!("x{i} = x{};", i + 1)).collect();
-    fs::write(dir.join("s.ld"), lines.join("\n") + "x60000 = a1;").unwrap();
+    let lines: Vec<String> = (0..30_000).map(|i| format!("x{i} = x{};", i + 1)).collect();
+    fs::write(dir.join("s.ld"), lines.join("\n") + "x30000 = a1;").unwrap();
     for kind in ["-pie", "-r"] {
         run(ld(&dir).args(["d.o", "s.ld", "-o", "out"]).args(flags(kind, "p=0")));
         let file = fs::read(dir.join("out")).unwrap();
