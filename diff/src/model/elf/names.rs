@@ -35,7 +35,10 @@ pub(super) fn meaning(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<M
             table(judge, "preinit", array(|d| d.preinit_array, end), (16, end), value)
         }
         "__rela_iplt_start" | "__rela_iplt_end" => indirect(judge, end, value),
-        "__dso_handle" => image.segment(value).is_some(),
+        // An address that no other module has: the start of the image, its data, or nothing in a program.
+        "__dso_handle" => {
+            image.segment(value).is_some_and(|segment| !segment.executable() || segment.offset == 0)
+        }
         "_end" | "end" => ends(judge, value, |_, _| true),
         "_edata" | "edata" => {
             ends(judge, value, |flags, nobits| flags & 1 != 0 && !nobits)

@@ -83,9 +83,9 @@ fn find(image: &Image<'_>, header: u64, address: u64) -> Option<u64> {
         return None;
     }
     // The pointer to .eh_frame.
-    let skip = match head[1] & 0xf {
-        0x3 | 0xb => 4,
-        0x4 | 0xc => 8,
+    let skip = match head[1] {
+        0x1b => 4,
+        0x1c => 8,
         _ => return None,
     };
     let count = u64::from(image.u32(header.wrapping_add(4 + skip))?);

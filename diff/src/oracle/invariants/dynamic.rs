@@ -101,6 +101,7 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     sizes_of_sections(image, flaws);
     strings(image, flaws);
     versions(image, flaws);
+    hidden(image, flaws);
 }
 
 /// What nobody asked for. What must be there are facts.
@@ -156,6 +157,18 @@ fn sizes_of_sections(image: &Image<'_>, flaws: &mut Flaws) {
             section.addr,
             "in a table",
         );
+    }
+}
+
+/// A definition that no other module may see is removed or made local.
+///
+/// Spec: gABI ch. 4, "Symbol Visibility".
+fn hidden(image: &Image<'_>, flaws: &mut Flaws) {
+    let Some(table) = image.dynsym() else { return };
+    for (i, symbol) in image.symbols(table).iter().enumerate() {
+        let seen = symbol.hidden() && symbol.defined() && !symbol.local();
+        let (at, other) = (format!(".dynsym[{i}]"), symbol.other.into());
+        flaws.check(!seen, "hidden definition is exported", at, other, "a local one, or none");
     }
 }
 

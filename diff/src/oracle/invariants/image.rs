@@ -67,6 +67,7 @@ pub(super) const TLS: u64 = 0x400;
 pub(super) struct Symbol {
     pub(super) name: u32,
     pub(super) info: u8,
+    pub(super) other: u8,
     pub(super) section: u16,
     pub(super) value: u64,
     pub(super) size: u64,
@@ -79,6 +80,11 @@ impl Symbol {
 
     pub(super) fn local(&self) -> bool {
         self.info >> 4 == 0
+    }
+
+    /// STV_INTERNAL or STV_HIDDEN.
+    pub(super) fn hidden(&self) -> bool {
+        matches!(self.other & 3, 1 | 2)
     }
 
     pub(super) fn defined(&self) -> bool {
@@ -276,6 +282,7 @@ fn symbol(bytes: &[u8]) -> Option<Symbol> {
     Some(Symbol {
         name: quad(bytes, 0)?,
         info: *bytes.get(4)?,
+        other: *bytes.get(5)?,
         section: half(bytes, 6)?,
         value: word(bytes, 8)?,
         size: word(bytes, 16)?,

@@ -12,7 +12,7 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     each(image, flaws);
     loads(image, flaws);
     inside(image, flaws);
-    relro(image, flaws);
+    relro(request, image, flaws);
     tls(image, flaws);
     permissions(image, flaws);
     interpreter(request, image, flaws);
@@ -149,7 +149,7 @@ fn inside(image: &Image<'_>, flaws: &mut Flaws) {
 }
 
 /// The loader protects the whole pages of RELRO, its first page included.
-fn relro(image: &Image<'_>, flaws: &mut Flaws) {
+fn relro(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     let Some(relro) = image.segment(elf::PT_GNU_RELRO.0) else { return };
     let (start, end) = (relro.vaddr / PAGE * PAGE, relro.end() / PAGE * PAGE);
     for section in image.sections.iter().filter(|s| s.in_memory() && s.is(super::image::WRITE)) {
@@ -174,6 +174,14 @@ fn relro(image: &Image<'_>, flaws: &mut Flaws) {
             relro.end(),
             "a page boundary",
         );
+    }
+    let now = request.args.iter().any(|arg| arg == "now" || arg == "-znow");
+    for name in [".dynamic", ".got"] {
+        let Some(section) = image.named(name) else { continue };
+        let loaders = section.in_memory() && section.is(super::image::WRITE);
+        let inside = section.addr >= relro.vaddr && section.end() <= relro.end();
+        let good = inside || !loaders || (name == ".got" && !now);
+        flaws.check(good, "outside of RELRO", name, section.addr, "inside");
     }
 }
 

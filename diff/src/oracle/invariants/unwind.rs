@@ -14,6 +14,15 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
     let Some(frames) = image.named(".eh_frame") else { return };
     let good = bytes.first() == Some(&1);
     flaws.check(good, ".eh_frame_hdr version", ".eh_frame_hdr", 0, "1");
+    let encoding = bytes.get(1).copied().unwrap_or(0);
+    // libgcc follows it as it says, through memory too: all linkers say "sdata4, from here".
+    flaws.check(
+        encoding == 0x1b,
+        ".eh_frame_hdr pointer's encoding",
+        ".eh_frame_hdr",
+        encoding.into(),
+        "DW_EH_PE_pcrel | sdata4",
+    );
     if !good || bytes.get(1..4) != Some(&[0x1b, 0x03, 0x3b]) {
         return;
     }
