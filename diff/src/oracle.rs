@@ -141,6 +141,10 @@ pub struct Complaint {
 impl Complaint {
     /// How it shows: `silent` (wrong output), `refused`, `accepted`, `crash`, `hang`.
     pub fn class(&self) -> &'static str {
+        // It is the output that crashed or hung: its linker wrote it without a word.
+        if self.oracle == "execute" {
+            return "silent";
+        }
         let shape = self.shape.trim_start_matches("no majority: ");
         match shape.split(' ').take(2).collect::<Vec<_>>().as_slice() {
             ["crash", ..] => "crash",
@@ -210,6 +214,8 @@ pub struct Ruling {
     pub open: Vec<(String, Key, &'static str)>,
     /// Differences that were not counted, by reason.
     pub explained: Vec<String>,
+    /// What an oracle could not look at because this machine failed it, once for each output.
+    pub skipped: Vec<String>,
     /// By trial, in order.
     pub verdicts: Vec<Verdict>,
     relocations: Option<Relocations>,

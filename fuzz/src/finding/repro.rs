@@ -55,9 +55,45 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
         "\nstatus=0\n{run} {} -o scold.out 2>stderr.txt || status=$?\ncat stderr.txt >&2\n\n",
         args.join(" ")
     );
+    if sighting.complaint.oracle == "execute" {
+        text.push_str(&loaded(
+            finding.examined.request.mode.is_library(),
+            &sighting.complaint.shape,
+        ));
+    }
     text.push_str(&check(sighting.class(), trial));
     text
 }
+
+/// The lines that load or start the output, where a loader says that it is wrong. What loads and is wrong
+/// only in what it holds is left to the comparison with the recorded output.
+fn loaded(library: bool, shape: &str) -> String {
+    let dies = ["crash", "hang", "does not load", "exits"];
+    if !dies.iter().any(|start| shape.starts_with(start)) {
+        return String::new();
+    }
+    let host = if library { HOST } else { "chmod +x scold.out; runs='timeout 20 ./scold.out'\n" };
+    format!(
+        "{host}if [ \"$status\" -eq 0 ] && [ -n \"$runs\" ]; then\n\
+         LD_LIBRARY_PATH=. LD_BIND_NOW=1 $runs; ran=$?\n\
+         if [ \"$ran\" -ge 124 ]; then echo \"the bug shows: the output dies when it is loaded ($ran)\"; exit 0; fi\n\
+         fi\n"
+    )
+}
+
+/// A program that opens the library and exits with 125 if the loader refuses it.
+const HOST: &str = r#"runs=
+cat >host.c <<'END'
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    void *module = dlopen("./scold.out", RTLD_NOW | RTLD_GLOBAL);
+    if (!module) { fprintf(stderr, "%s\n", dlerror()); return 125; }
+    return dlclose(module) ? 125 : 0;
+}
+END
+cc -w host.c -o host -ldl 2>/dev/null && runs='timeout 20 ./host'
+"#;
 
 /// Where only the command is installed: under that name it is the reference linker.
 const STAND_IN: &str = "\
