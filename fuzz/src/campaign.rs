@@ -71,6 +71,8 @@ pub struct Examination {
     pub verdicts: Vec<(String, Verdict)>,
     /// Linkers that were not judged on every key.
     pub open: Vec<String>,
+    /// What an oracle could not look at because this machine failed it.
+    pub skipped: u64,
     /// What was wrong.
     pub sightings: Vec<Sighting>,
     /// Bugs that showed and are known already, each once.
@@ -106,6 +108,8 @@ pub struct Totals {
     pub cases: u64,
     /// Links made.
     pub links: u64,
+    /// Times that an oracle could not look because this machine failed it.
+    pub skipped: u64,
     /// Signatures seen.
     pub findings: u64,
     /// Verdicts by linker.
@@ -227,6 +231,7 @@ impl State {
     fn fold(&mut self, number: u64, case: Case, examination: Examination, watch: &dyn Watch) {
         self.totals.cases += 1;
         self.totals.links += examination.links;
+        self.totals.skipped += examination.skipped;
         for (linker, verdict) in examination.verdicts {
             self.totals.verdicts.entry(linker).or_default().add(verdict);
         }

@@ -99,6 +99,7 @@ impl Examined {
             links: self.trials.len() as u64,
             verdicts: names.clone().zip(self.ruling.verdicts.iter().copied()).collect(),
             open: names.filter(|name| self.ruling.is_open(name)).collect(),
+            skipped: self.ruling.skipped.len() as u64,
             sightings: self
                 .ruling
                 .news()
@@ -139,6 +140,7 @@ fn own_panic(case: &Case, linkers: &[Shared]) -> Examination {
     };
     let signature = format!("scold/{}/scold/{}", complaint.shape, case.target);
     Examination {
+        skipped: 0,
         links: 0,
         verdicts: linkers.iter().map(|l| (l.name().to_owned(), Verdict::Poisoned)).collect(),
         open: Vec::new(),

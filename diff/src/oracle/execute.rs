@@ -36,10 +36,12 @@ impl Oracle for Execute {
         if !native || evidence.request.target != Target::AMD64_ELF {
             return;
         }
-        let Some(host) = Host::get() else {
-            static SAID: Once = Once::new();
-            SAID.call_once(|| eprintln!("the execute oracle is skipped: it needs a C compiler"));
-            return;
+        let host = match Host::get() {
+            Ok(host) => host,
+            Err(why) => {
+                skip(ruling, format!("no program loads modules here: {why}"));
+                return;
+            }
         };
         let mut probes: BTreeMap<String, Vec<(&Trial, Answer)>> = BTreeMap::new();
         for trial in evidence.trials {
@@ -47,7 +49,13 @@ impl Oracle for Execute {
             let Ok(module) = Module::load(image) else { continue };
             let Some(script) = Script::of(evidence.request, &module) else { continue };
             let played = host.play(evidence.request, image, &script.text(), evidence.limit);
-            let Ok(run) = played else { continue };
+            let run = match played {
+                Ok(run) => run,
+                Err(error) => {
+                    skip(ruling, format!("a module could not be run: {error}"));
+                    continue;
+                }
+            };
             let mut session = Session { trial, module: &module, cells: module.memory(), ruling };
             for (probe, value) in session.judge(evidence.request, &script, &run, image) {
                 probes.entry(probe).or_default().push((trial, value));
@@ -70,6 +78,13 @@ impl Oracle for Execute {
             vote(&probe, &answers, ruling);
         }
     }
+}
+
+/// Trouble of this machine is no verdict: it is counted, and said once.
+fn skip(ruling: &mut Ruling, why: String) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| eprintln!("the execute oracle is skipped: {why}"));
+    ruling.skipped.push(why);
 }
 
 /// Commands and what each is about.

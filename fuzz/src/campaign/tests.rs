@@ -51,6 +51,7 @@ impl Examine for Fake {
         });
         let verdict = if sightings.is_some() { Verdict::Divergent } else { Verdict::Agree };
         Examination {
+            skipped: 0,
             links: 2,
             verdicts: vec![("x".into(), verdict)],
             open: Vec::new(),

@@ -17,10 +17,11 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// The host of this machine and user; none without a C compiler.
-    pub(super) fn get() -> Option<&'static Self> {
-        static HOST: OnceLock<Option<Host>> = OnceLock::new();
-        HOST.get_or_init(|| Self::build().ok()).as_ref()
+    /// The host of this machine and user, or why there is none.
+    pub(super) fn get() -> Result<&'static Self, &'static str> {
+        static HOST: OnceLock<Result<Host, String>> = OnceLock::new();
+        let built = HOST.get_or_init(|| Self::build().map_err(|error| error.to_string()));
+        built.as_ref().map_err(String::as_str)
     }
 
     /// Compiles the source, or finds what another process compiled from the same source.
@@ -30,14 +31,20 @@ impl Host {
         let digest = crate::model::digest(SOURCE.as_bytes());
         let folder = std::env::temp_dir().join(format!("scold-host-{user}-{digest:016x}"));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
-        if made.is_err() && std::fs::symlink_metadata(&folder)?.uid() != user {
-            return Err(io::Error::other("somebody else's folder"));
+        let own = std::fs::symlink_metadata(&folder).map(|folder| folder.uid());
+        if made.is_err() && *own.as_ref().unwrap_or(&user) != user {
+            let why = format!("{} is somebody else's", folder.display());
+            return Err(io::Error::other(why));
+        }
+        if let (Err(error), Err(_)) = (made, own) {
+            let why = format!("temporary folder {}: {error}", folder.display());
+            return Err(io::Error::other(why));
         }
         if ["host", "hook.so"].iter().all(|name| folder.join(name).is_file()) {
             return Ok(Self { folder });
         }
         let compiler = ["cc", "gcc", "clang"].iter().find_map(|name| run::find(name).pop());
-        let compiler = compiler.ok_or(io::ErrorKind::NotFound)?;
+        let compiler = compiler.ok_or_else(|| io::Error::other("it needs a C compiler"))?;
         let scratch = Scratch::new()?;
         scratch.write("host.c", SOURCE.as_bytes())?;
         for args in [
