@@ -5,6 +5,8 @@
 //! Must not know of files, symbols or layout: numbers in, bytes out.
 
 pub mod amd64;
+#[cfg(test)]
+pub mod rel32;
 mod row;
 
 pub use row::{Base, Code, Field, Range, Row, What};
@@ -198,7 +200,11 @@ pub struct Arch {
 }
 
 /// Every machine there is; the first is what a link without inputs is for.
-pub static ARCHES: &[&Arch] = &[&amd64::AMD64];
+pub static ARCHES: &[&Arch] = &[
+    &amd64::AMD64,
+    #[cfg(test)]
+    &rel32::REL32,
+];
 
 impl Arch {
     /// Bytes of a pointer.

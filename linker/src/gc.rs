@@ -194,10 +194,10 @@ impl<'l, 'a> Marker<'l, 'a> {
                 }
             }
             // Once each: they may refer to one another, as deep as there are definitions.
-            Special::Computed { .. } | Special::Alias(..) => {
-                if !std::mem::replace(&mut self.seen[at], true) {
-                    self.symbols.push(id);
-                }
+            Special::Computed { .. } | Special::Alias(..)
+                if !std::mem::replace(&mut self.seen[at], true) =>
+            {
+                self.symbols.push(id);
             }
             _ => {}
         }

@@ -271,6 +271,11 @@ impl<'a> Link<'a> {
         self.outs.get(*self.made_at.get(made as usize)? as usize)
     }
 
+    /// Whether the addends of relative relocations are in their fields too, or only there.
+    pub fn stores_addends(&self) -> bool {
+        self.options.apply_dynamic_relocs || !self.arch.explicit_addends
+    }
+
     /// The output section that `address` is in or at the end of; absolute if none is.
     pub fn section_at(&self, address: u64) -> SymbolHome {
         // What is loaded comes first, by rising addresses. Only TLS blocks overlap what follows them.

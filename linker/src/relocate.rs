@@ -185,7 +185,7 @@ impl Work<'_, '_, '_> {
             Act::Relative => {
                 let value = self.target(id, bits, reloc);
                 let packed = self.relative(place, value, reloc);
-                let stored = packed || self.link.options.apply_dynamic_relocs;
+                let stored = packed || self.link.stores_addends();
                 row.field.write(&mut buf[at..], if stored { value } else { 0 });
             }
             Act::Symbolic(kind) => {
@@ -199,7 +199,8 @@ impl Work<'_, '_, '_> {
                     NONE => (0, reloc.addend),
                     sym => (sym, reloc.addend),
                 };
-                row.field.write(&mut buf[at..], 0);
+                let stored = if self.link.arch.explicit_addends { 0 } else { addend };
+                row.field.write(&mut buf[at..], stored);
                 self.out.dynamic.push(DynReloc { class: 1, sym, place, kind, addend });
             }
             Act::Relax(rewrite) => self.relax(row, id, reloc, rewrite, place, buf),

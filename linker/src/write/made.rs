@@ -93,7 +93,7 @@ impl<'l, 'a> Writer<'l, 'a> {
             let dynamic = |id: SymId| link.attrs[id.i()] & attr::DYNAMIC != 0;
             match entry {
                 GotEntry::Address(id) if !dynamic(id) => {
-                    let stored = link.options.apply_dynamic_relocs
+                    let stored = link.stores_addends()
                         || link.options.pack_relr
                         || got_relocs(link, entry).is_empty();
                     self.word(buf, at, if stored { link.addrs[id.i()] } else { 0 });
@@ -116,6 +116,11 @@ impl<'l, 'a> Writer<'l, 'a> {
                     Addend::TlsOffset(id) => tls(id) as i64,
                 };
                 let relative = kind == link.arch.dynamic.relative;
+                if !relative && !link.arch.explicit_addends {
+                    // A descriptor's first word is the loader's: its argument comes second.
+                    let second = u32::from(kind == link.arch.dynamic.tlsdesc);
+                    self.word(buf, at + word + second, addend as u64);
+                }
                 if relative && link.options.pack_relr {
                     self.own.packed.push(place);
                     continue;
