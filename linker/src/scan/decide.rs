@@ -214,13 +214,11 @@ fn tls(
     match row.what {
         What::TlsGd => {
             let what = if dynamic { Relax::GdToIe } else { Relax::GdToLe };
-            match can(what) {
-                Some(rewrite) => {
-                    let needs = if dynamic { gottp } else { 0 };
-                    Decision { act: Act::Relax(rewrite), needs, takes_next: true }
-                }
-                None => act(Act::Static, need::TLSGD | used(bits)),
-            }
+            let Some(rewrite) = can(what) else {
+                return act(Act::Static, need::TLSGD | used(bits));
+            };
+            let needs = if dynamic { gottp } else { 0 };
+            Decision { act: Act::Relax(rewrite), needs, takes_next: true }
         }
         What::TlsLd if relax && spot.ld_relaxed => match known(Relax::LdToLe) {
             Some(rewrite) => Decision { act: Act::Relax(rewrite), needs: 0, takes_next: true },
