@@ -234,7 +234,10 @@ fn report(seed: u64, adapters: &[Shared], outcome: &Outcome, settled: &[Settled]
     crate::print::tallies(adapters, &outcome.totals.verdicts);
     let known = &outcome.totals.known;
     if !known.is_empty() {
-        let each = known.iter().map(|(bug, count)| format!("{bug} ({count})"));
+        let number = |bug: &str| bug.rsplit(' ').next().and_then(|n| n.parse::<u32>().ok());
+        let mut list: Vec<_> = known.iter().collect();
+        list.sort_by_key(|(bug, _)| number(bug));
+        let each = list.iter().map(|(bug, count)| format!("{bug} ({count})"));
         outln!("\nknown bugs seen (cases): {}", each.collect::<Vec<_>>().join(", "));
     }
     if outcome.totals.skipped > 0 {
