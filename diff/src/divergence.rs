@@ -4,6 +4,7 @@
 //! `corpus/known/` lists bugs that are reported already. Both are compiled in. An entry that nothing
 //! matched in a full campaign is stale: [`Rules::unmatched`]. DIVERGENCES.md is made by [`markdown`].
 
+mod inputs;
 mod symbols;
 
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use crate::adapter::{Adapter, REFERENCE};
 use crate::oracle::{Complaint, Mismatch, Relocations};
 use crate::{Key, Request, Value};
+pub use inputs::Has;
 pub use symbols::Symbol;
 
 /// Known bugs, a file per linker.
@@ -163,6 +165,9 @@ pub struct Known {
     /// Relocation types of which the request must have one anywhere.
     #[serde(default)]
     pub with: Vec<String>,
+    /// What the inputs must have, each.
+    #[serde(default)]
+    pub has: Vec<Has>,
     /// The upstream issue, or a row of BUGS.md.
     pub link: String,
     /// What it is, in a line.
@@ -186,6 +191,14 @@ impl Known {
             && self.args.iter().all(arg)
             && (self.modes.is_empty() || self.modes.iter().any(|m| m == request.mode.name()))
             && (self.with.is_empty() || Relocations::of(request).have(&self.with))
+            && self.has.iter().all(|has| has.describes(request))
+    }
+
+    /// Whether it says more than what its findings look like: a signature alone is that of other bugs too.
+    pub fn is_narrow(&self) -> bool {
+        [&self.said, &self.key, &self.found, &self.wanted].iter().any(|text| text.is_some())
+            || [&self.args, &self.with].iter().any(|list| !list.is_empty())
+            || !self.has.is_empty()
     }
 }
 

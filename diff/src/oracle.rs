@@ -326,7 +326,6 @@ impl Ruling {
             let compares = matches!(complaint.oracle, "expected" | "agree");
             !compares || !poisoned.iter().any(|(linker, _)| *linker == complaint.linker)
         });
-        self.explained.extend(consequences::fold(&mut self.complaints));
         for complaint in &mut self.complaints {
             let signature = complaint.signature(evidence.request);
             let mut named = evidence.trials.iter().map(|trial| &*trial.linker);
@@ -334,6 +333,7 @@ impl Ruling {
             let known = evidence.rules.known(evidence.request, linker, &signature, complaint);
             complaint.known = known.map(|bug| bug.link.clone());
         }
+        self.explained.extend(consequences::fold(&mut self.complaints));
         self.verdicts = evidence.trials.iter().map(|trial| self.verdict(trial)).collect();
     }
 

@@ -234,3 +234,24 @@ fn a_known_bug_is_as_narrow_as_its_entry_says() {
     request.mode = Mode::Exe;
     assert!(!known(all, &request));
 }
+
+#[test]
+fn every_known_bug_has_a_condition() {
+    let rules = Rules::parse(KNOWN).unwrap();
+    let wide = rules.known.iter().filter(|bug| !bug.is_narrow());
+    let wide: Vec<String> =
+        wide.map(|bug| format!("{:?} {}: {:?}", bug.linkers, bug.link, bug.signatures)).collect();
+    assert!(wide.is_empty(), "any bug of this look would count as known:\n{}", wide.join("\n"));
+}
+
+#[test]
+fn a_known_bug_needs_its_inputs() {
+    let request =
+        Request { target: Target::AMD64_ELF, mode: Mode::Shared, args: vec![], files: vec![] };
+    let text = "[[known]]\nlinkers=['gold']\nsignatures=['*']\nhas=['comdat']\nlink='l'\ntitle='t'";
+    let rules = Rules::parse(&[text]).unwrap();
+    assert!(rules.known[0].is_narrow());
+    let complaint = complaint("export.f");
+    assert!(rules.known(&request, Some(&Fake("gold", "2.40")), "s", &complaint).is_none());
+    assert!(Rules::parse(&[&text.replace("comdat", "comdats")]).is_err());
+}

@@ -9,45 +9,43 @@ use std::collections::BTreeSet;
 use super::{Complaint, Mismatch};
 
 /// Drops what follows from other complaints about the same linker; gives the shapes dropped.
+///
+/// A known bug takes along what it does to the same section or name. It says nothing about the rest of
+/// the output: a known size must not hide a crash.
 pub(super) fn fold(complaints: &mut Vec<Complaint>) -> Vec<String> {
-    let causes: BTreeSet<(String, String)> = complaints
-        .iter()
-        .flat_map(|complaint| {
-            let causes =
-                complaint.keys.iter().filter_map(|key| cause(&key.key, &key.found, &key.wanted));
-            causes.map(|cause| (complaint.linker.clone(), cause))
-        })
-        .collect();
-    let ended: BTreeSet<(String, String)> = complaints
-        .iter()
-        .flat_map(|complaint| {
-            let ends = complaint.keys.iter().filter(|key| ends(complaint.oracle, key));
-            ends.map(|key| (complaint.linker.clone(), key.key.clone()))
-        })
-        .collect();
-    let wrong: BTreeSet<String> = complaints
-        .iter()
-        .filter(|complaint| matches!(complaint.oracle, "expected" | "loader" | "invariants"))
-        .map(|complaint| complaint.linker.clone())
-        .collect();
+    let mut causes = BTreeSet::new();
+    let mut ended = BTreeSet::new();
+    let mut wrong = BTreeSet::new();
+    for complaint in complaints.iter() {
+        let linker = || complaint.linker.clone();
+        for key in &complaint.keys {
+            causes.extend(cause(key).into_iter().map(|cause| (linker(), cause)));
+            if ends(complaint, key) {
+                ended.insert((linker(), key.key.clone()));
+            }
+            if complaint.oracle == "expected" {
+                wrong.extend(name(&key.key).map(|name| (linker(), name.to_owned())));
+            }
+        }
+    }
     let mut dropped = Vec::new();
     complaints.retain_mut(|complaint| {
         let linker = &complaint.linker;
         let mine = |key: &Mismatch| ended.contains(&(linker.clone(), key.key.clone()));
-        if ended.iter().any(|(ended, _)| ended == linker) && !complaint.keys.iter().any(mine) {
+        let over = ended.iter().any(|(ended, key)| {
+            ended == linker && (key == "error" || complaint.oracle != "invariants")
+        });
+        if over && !complaint.keys.iter().any(mine) {
             dropped.push(format!("follows: {}", complaint.shape));
             return false;
         }
-        if complaint.oracle == "execute" && wrong.contains(linker) {
-            dropped.push(format!("follows: {}", complaint.shape));
-            return false;
-        }
-        if complaint.oracle == "expected" {
-            complaint.keys.retain(|key| {
-                effects(&key.key, &key.found, &key.wanted)
-                    .is_none_or(|cause| !causes.contains(&(linker.clone(), cause)))
-            });
-        }
+        let there = |set: &BTreeSet<_>, what: String| set.contains(&(linker.clone(), what));
+        complaint.keys.retain(|key| match complaint.oracle {
+            "execute" => name(&key.key).is_none_or(|name| !there(&wrong, name.to_owned())),
+            "expected" => effects(&key.key, &key.found, &key.wanted)
+                .is_none_or(|cause| !there(&causes, cause)),
+            _ => true,
+        });
         if complaint.keys.is_empty() {
             dropped.push(format!("follows: {}", complaint.shape));
         }
@@ -56,25 +54,39 @@ pub(super) fn fold(complaints: &mut Vec<Complaint>) -> Vec<String> {
     dropped
 }
 
-/// Whether there is nothing to say about an output beside this: it should not be there, or nobody can load
-/// it.
-fn ends(oracle: &str, key: &Mismatch) -> bool {
-    let accepted = key.key == "error" && key.found == "absent";
-    oracle == "expected" && (accepted || key.key == "dynamic.broken")
+/// The symbol that a key is about: of a fact, or of what the host was told to do.
+fn name(key: &str) -> Option<&str> {
+    let about = ["export.", "import.", "lookup.", "find ", "dlsym "];
+    let name = about.iter().find_map(|about| key.strip_prefix(about))?;
+    Some(name.split(['@', ' ']).next().unwrap_or(name))
 }
 
-/// The cause that a difference at `key` is, under the name that [`effects`] gives.
-fn cause(key: &str, found: &str, wanted: &str) -> Option<String> {
-    let gone = match (found, wanted) {
+/// Whether there is nothing to say about an output beside this: it should not be there, or (as far as is
+/// known for the first time) nobody can load it.
+fn ends(complaint: &Complaint, key: &Mismatch) -> bool {
+    let accepted = key.key == "error" && key.found == "absent";
+    let broken = key.key == "dynamic.broken" && complaint.known.is_none();
+    complaint.oracle == "expected" && (accepted || broken)
+}
+
+/// The causes that a difference is, under the names that [`effects`] gives.
+fn cause(key: &Mismatch) -> Vec<String> {
+    let gone = match (&*key.found, &*key.wanted) {
         ("absent", _) => "no",
         (_, "absent") => "more",
-        _ => return None,
+        _ => return Vec::new(),
     };
-    if let Some(section) = key.strip_prefix("perm.") {
-        return Some(format!("{gone} section {section}"));
+    if let Some(section) = key.key.strip_prefix("perm.") {
+        return vec![format!("{gone} section {section}")];
     }
-    let name = key.strip_prefix("export.")?;
-    Some(format!("{gone} export {}", name.split('@').next().unwrap_or(name)))
+    let Some(export) = key.key.strip_prefix("export.") else { return Vec::new() };
+    match export.split_once("@@") {
+        // The default version is found by its name alone too.
+        Some((name, version)) => {
+            vec![format!("{gone} export {name}"), format!("{gone} export {name}@{version}")]
+        }
+        None => vec![format!("{gone} export {export}")],
+    }
 }
 
 /// The cause that would explain a difference at `key`.
@@ -146,6 +158,12 @@ mod tests {
             complaint("expected", "a", "lookup.g", "absent"),
         ];
         assert_eq!(left(all), ["export.f@@V absent", "lookup.g absent"]);
+        // Another version of the name is another symbol.
+        let old = vec![
+            complaint("expected", "a", "export.f@V1", "absent"),
+            complaint("expected", "a", "lookup.f", "absent"),
+        ];
+        assert_eq!(left(old).len(), 2);
     }
 
     #[test]
@@ -159,10 +177,23 @@ mod tests {
     }
 
     #[test]
-    fn a_run_says_nothing_new_about_a_wrong_output() {
-        let run = complaint("execute", "a", "call f", "signal");
-        assert_eq!(left(vec![run.clone()]).len(), 1);
-        let wrong = complaint("expected", "a", "site.x.o:.text+0x1", "place y");
-        assert_eq!(left(vec![run, wrong]), ["site.x.o:.text+0x1 place y"]);
+    fn a_run_says_nothing_new_about_the_same_symbol_only() {
+        let run = complaint("execute", "a", "find f", "signal 11");
+        let lost = complaint("expected", "a", "export.f", "absent");
+        assert_eq!(left(vec![run.clone(), lost.clone()]), ["export.f absent"]);
+        let other = complaint("expected", "a", "export.g", "other size");
+        assert_eq!(left(vec![run.clone(), other]).len(), 2);
+        let site = complaint("expected", "a", "site.x.o:.text+0x1", "place y");
+        assert_eq!(left(vec![run, site]).len(), 2);
+    }
+
+    #[test]
+    fn what_is_known_hides_nothing_elsewhere() {
+        let broken = complaint("expected", "a", "dynamic.broken", "bad");
+        let run = complaint("execute", "a", "open", "signal 11");
+        let flaw = complaint("invariants", "a", "header", "bad");
+        assert_eq!(left(vec![broken.clone(), run.clone(), flaw.clone()]).len(), 2, "run follows");
+        let known = Complaint { known: Some("BUGS.md 23".into()), ..broken };
+        assert_eq!(left(vec![known, run, flaw]).len(), 3);
     }
 }

@@ -1,0 +1,143 @@
+//! Conditions on the inputs of a link: a request in, whether a known bug can show there at all out.
+//!
+//! It must not know what linkers made of the inputs.
+
+use object::elf::{
+    SHN_ABS, SHN_COMMON, STB_GNU_UNIQUE, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_SECTION, STT_TLS,
+    STV_DEFAULT, STV_PROTECTED,
+};
+use object::read::archive::ArchiveFile;
+use object::read::elf::{ElfFile64, ElfSymbol64};
+use object::{
+    Endianness, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
+    SectionKind, SymbolFlags, SymbolIndex,
+};
+use serde::Deserialize;
+
+use crate::Request;
+
+/// What one of the inputs must have.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum Has {
+    /// A COMDAT group.
+    Comdat,
+    /// A shared library.
+    Library,
+    /// A library that defines a number.
+    LibraryAbsolute,
+    /// A library that defines a function.
+    LibraryFunction,
+    /// A relocation without a symbol.
+    NullSymbol,
+    /// A relocation by a section symbol of thread-local data.
+    TlsBySection,
+    /// An object's symbol that is a number.
+    Absolute,
+    /// An object's common symbol.
+    Common,
+    /// An object's STT_GNU_IFUNC.
+    Ifunc,
+    /// An object's function of the name `_init` or `_fini`.
+    InitFunction,
+    /// An object's protected definition.
+    Protected,
+    /// An object's STT_TLS.
+    Tls,
+    /// An object's STB_GNU_UNIQUE.
+    Unique,
+    /// An object's weak definition.
+    WeakDefinition,
+    /// An object's weak reference.
+    WeakReference,
+    /// An object's reference that another module must not answer.
+    BoundReference,
+    /// The same, weak.
+    WeakBoundReference,
+}
+
+type Elf<'data> = ElfFile64<'data, Endianness>;
+
+impl Has {
+    /// Whether an input of `request` has it.
+    pub(super) fn describes(self, request: &Request) -> bool {
+        let read = |bytes: &[u8]| Elf::parse(bytes).is_ok_and(|elf| self.is_in(&elf));
+        request.files.iter().any(|file| match ArchiveFile::parse(&*file.bytes) {
+            Ok(archive) => {
+                let members = archive.members().flatten();
+                members.filter_map(|member| member.data(&*file.bytes).ok()).any(read)
+            }
+            Err(_) => read(&file.bytes),
+        })
+    }
+
+    fn is_in(self, elf: &Elf<'_>) -> bool {
+        if elf.kind() == ObjectKind::Dynamic {
+            return self == Self::Library
+                || elf.dynamic_symbols().any(|symbol| self.is_library_symbol(&symbol));
+        }
+        match self {
+            Self::Comdat => elf.comdats().next().is_some(),
+            Self::NullSymbol => relocated(elf, |symbol| symbol.is_none()),
+            Self::TlsBySection => relocated(elf, |index| {
+                let symbol = index.and_then(|index| elf.symbol_by_index(index).ok());
+                symbol.is_some_and(|symbol| {
+                    let by_section = kind(&symbol) == STT_SECTION;
+                    let section = symbol.section_index().map(|at| elf.section_by_index(at));
+                    let thread = matches!(section, Some(Ok(section))
+                        if matches!(section.kind(), SectionKind::Tls | SectionKind::UninitializedTls));
+                    by_section && thread
+                })
+            }),
+            _ => elf.symbols().any(|symbol| self.is_object_symbol(&symbol)),
+        }
+    }
+
+    fn is_library_symbol(self, symbol: &ElfSymbol64<'_, '_, Endianness>) -> bool {
+        match self {
+            Self::LibraryAbsolute => index(symbol) == SHN_ABS,
+            Self::LibraryFunction => !symbol.is_undefined() && kind(symbol) == STT_FUNC,
+            _ => false,
+        }
+    }
+
+    fn is_object_symbol(self, symbol: &ElfSymbol64<'_, '_, Endianness>) -> bool {
+        let SymbolFlags::Elf { st_info, st_other } = symbol.flags() else { return false };
+        let undefined = symbol.is_undefined();
+        let weak = st_info.st_bind() == STB_WEAK;
+        let visibility = st_other.visibility();
+        match self {
+            Self::Absolute => index(symbol) == SHN_ABS && !symbol.name().unwrap_or("").is_empty(),
+            Self::Common => index(symbol) == SHN_COMMON,
+            Self::Ifunc => kind(symbol) == STT_GNU_IFUNC,
+            Self::InitFunction => !undefined && matches!(symbol.name(), Ok("_init" | "_fini")),
+            Self::Protected => !undefined && visibility == STV_PROTECTED,
+            Self::Tls => kind(symbol) == STT_TLS,
+            Self::Unique => st_info.st_bind() == STB_GNU_UNIQUE,
+            Self::WeakDefinition => !undefined && weak,
+            Self::WeakReference => undefined && weak,
+            Self::BoundReference => undefined && visibility != STV_DEFAULT,
+            Self::WeakBoundReference => undefined && weak && visibility != STV_DEFAULT,
+            _ => false,
+        }
+    }
+}
+
+fn index(symbol: &ElfSymbol64<'_, '_, Endianness>) -> object::elf::SymbolSection {
+    symbol.elf_symbol().st_shndx.get(symbol.endian())
+}
+
+fn kind(symbol: &ElfSymbol64<'_, '_, Endianness>) -> object::elf::SymbolType {
+    symbol.elf_symbol().st_type()
+}
+
+/// Whether a relocation is by a symbol that `wanted` wants.
+fn relocated(elf: &Elf<'_>, wanted: impl Fn(Option<SymbolIndex>) -> bool) -> bool {
+    elf.sections().flat_map(|section| section.relocations()).any(|(_, relocation)| match relocation
+        .target()
+    {
+        RelocationTarget::Symbol(index) => wanted(Some(index)),
+        RelocationTarget::Absolute => wanted(None),
+        _ => false,
+    })
+}
