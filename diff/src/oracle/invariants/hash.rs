@@ -1,5 +1,7 @@
 //! Hash tables: every defined dynamic symbol is found, and nothing that is undefined.
 
+use object::elf;
+
 use super::Flaws;
 use super::image::{Image, Symbol, quad, word};
 
@@ -15,6 +17,11 @@ pub(super) fn sysv(name: &[u8]) -> u32 {
 /// The hash of .gnu.hash.
 pub(super) fn gnu(name: &[u8]) -> u32 {
     name.iter().fold(5381_u32, |hash, byte| hash.wrapping_mul(33).wrapping_add((*byte).into()))
+}
+
+/// Whether it is a program, a position-independent one too.
+fn is_program(image: &Image<'_>) -> bool {
+    !image.library || image.segment(elf::PT_INTERP.0).is_some()
 }
 
 pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
@@ -45,7 +52,7 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
             );
             // Loaders pass over one without a value; with one it is a program's canonical PLT entry.
             flaws.check(
-                !found || symbol.defined() || symbol.value == 0 || !image.library,
+                !found || symbol.defined() || symbol.value == 0 || is_program(image),
                 ".gnu.hash finds an undefined symbol",
                 &at,
                 gnu(name).into(),
