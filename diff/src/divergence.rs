@@ -170,8 +170,6 @@ pub struct Known {
     pub has: Vec<Has>,
     /// The upstream issue, or a row of BUGS.md.
     pub link: String,
-    /// What it is, in a line.
-    pub title: String,
 }
 
 impl Known {

@@ -73,7 +73,6 @@ fn entries_match_both_values_and_count() {
         versions = "<2.41"
         signatures = ["agree/site R_X86_64_32 */gold/*"]
         link = "BUGS.md 1"
-        title = "t"
     "#;
     let rules = Rules::parse(&[text]).unwrap();
     let gold = Fake("gold", "2.40");
@@ -164,10 +163,8 @@ fn malformed_entries_are_refused() {
     assert!(Rules::parse(&["[[divergence]]\nid = \"x\""]).is_err());
     assert!(Rules::parse(&["[[divergences]]"]).is_err());
     assert!(
-        Rules::parse(&[
-            "[[known]]\nlinkers=[]\nversions=\"~1\"\nsignatures=[]\nlink=\"\"\ntitle=\"\""
-        ])
-        .is_err()
+        Rules::parse(&["[[known]]\nlinkers=[]\nversions=\"~1\"\nsignatures=[]\nlink=\"\""])
+            .is_err()
     );
 }
 
@@ -217,9 +214,7 @@ fn a_known_bug_is_as_narrow_as_its_entry_says() {
     let args = vec!["--gc-sections".to_owned()];
     let mut request = Request { target: Target::AMD64_ELF, mode: Mode::Pie, args, files: vec![] };
     let known = |more: &str, request: &Request| {
-        let text = format!(
-            "[[known]]\nlinkers = ['gold']\nsignatures = ['*']\nlink = 'l'\ntitle = 't'\n{more}"
-        );
+        let text = format!("[[known]]\nlinkers = ['gold']\nsignatures = ['*']\nlink = 'l'\n{more}");
         let rules = Rules::parse(&[&text]).unwrap();
         let complaint = complaint("site.a.o:.text+0x1");
         rules.known(request, Some(&Fake("gold", "2.40")), "s", &complaint).is_some()
@@ -248,7 +243,7 @@ fn every_known_bug_has_a_condition() {
 fn a_known_bug_needs_its_inputs() {
     let request =
         Request { target: Target::AMD64_ELF, mode: Mode::Shared, args: vec![], files: vec![] };
-    let text = "[[known]]\nlinkers=['gold']\nsignatures=['*']\nhas=['comdat']\nlink='l'\ntitle='t'";
+    let text = "[[known]]\nlinkers=['gold']\nsignatures=['*']\nhas=['comdat']\nlink='l'";
     let rules = Rules::parse(&[text]).unwrap();
     assert!(rules.known[0].is_narrow());
     let complaint = complaint("export.f");
