@@ -16,7 +16,7 @@ pub(super) fn ld(dir: &Path) -> Command {
 }
 
 /// An object of `text`, compiled in `dir` as `name.o`.
-fn object(dir: &Path, name: &str, text: &str, flags: &[&str]) -> PathBuf {
+pub(super) fn object(dir: &Path, name: &str, text: &str, flags: &[&str]) -> PathBuf {
     let source = dir.join(format!("{name}.c"));
     fs::write(&source, text).expect("the source");
     let object = compile("gcc", &source, flags);
@@ -25,10 +25,10 @@ fn object(dir: &Path, name: &str, text: &str, flags: &[&str]) -> PathBuf {
     here
 }
 
-const START: &str = "extern char a; char x[4]; int pad = 1; char *at(void) { return &a; } void _start(void) { at(); }";
+pub(super) const START: &str = "extern char a; char x[4]; int pad = 1; char *at(void) { return &a; } void _start(void) { at(); }";
 
 /// Address and section of the global symbol `name`.
-fn symbol(file: &[u8], name: &str) -> (u64, bool) {
+pub(super) fn symbol(file: &[u8], name: &str) -> (u64, bool) {
     let file = object::File::parse(file).expect("an ELF file");
     let found = file.symbols().find(|s| s.name() == Ok(name));
     let found = found.unwrap_or_else(|| panic!("no symbol {name}"));
@@ -215,7 +215,7 @@ fn an_entry_can_be_a_number() {
 }
 
 /// The names `file` exports.
-fn exports(file: &Path) -> Vec<String> {
+pub(super) fn exports(file: &Path) -> Vec<String> {
     let image = fs::read(file).expect("the output");
     let file = object::File::parse(&*image).expect("an ELF file");
     let names = file.dynamic_symbols().filter(|s| s.is_definition());
@@ -279,98 +279,6 @@ fn a_version_of_an_object_obeys_its_own_node() {
         run(ld(&dir).args(["-shared", "a.o", "-o", "out", "--version-script=v"]));
         assert_eq!(exports(&dir.join("out")), wanted, "{script}");
     }
-}
-
-#[test]
-fn binary_files_are_embedded() {
-    let dir = scratch("flags_binary");
-    fs::write(dir.join("da-ta.txt"), "hello").unwrap();
-    let text = "extern char _binary_da_ta_txt_start[], _binary_da_ta_txt_end[];\n\
-                int main(void) { return _binary_da_ta_txt_end - _binary_da_ta_txt_start != 5\n\
-                || _binary_da_ta_txt_start[4] != 'o'; }";
-    object(&dir, "m", text, &[]);
-    run(ld(&dir).args(["-r", "-b", "binary", "da-ta.txt", "-o", "d.o"]));
-    let gcc = || {
-        let mut gcc = super::driver("gcc");
-        gcc.current_dir(&dir).args(["m.o", "-o", "out"]);
-        gcc
-    };
-    run(gcc().arg("d.o"));
-    run(&mut command(dir.join("out")));
-    run(gcc().arg("-Wl,--format=binary,da-ta.txt,--format=default"));
-    run(&mut command(dir.join("out")));
-    fs::write(dir.join("é.bin"), "x").unwrap();
-    run(ld(&dir).args(["-r", "-b", "binary", "é.bin", "-o", "d.o"]));
-    let symbols = run(command("readelf").arg("-sW").arg(dir.join("d.o")));
-    assert!(symbols.contains(" _binary____bin_start"), "a _ for each byte: {symbols}");
-}
-
-#[test]
-fn just_symbols_gives_addresses() {
-    let dir = scratch("flags_just");
-    object(&dir, "a", "int x = 3; void _start(void) {}", &["-fno-pie"]);
-    object(&dir, "b", "extern int x; int *p = &x; void _start(void) {}", &["-fno-pie"]);
-    run(ld(&dir).args(["a.o", "-o", "base"]));
-    run(ld(&dir).args(["b.o", "-o", "out", "--just-symbols=base"]));
-    let images = ["base", "out"].map(|name| fs::read(dir.join(name)).unwrap());
-    assert_eq!(symbol(&images[1], "x"), (symbol(&images[0], "x").0, false));
-    let error = run_failing(ld(&dir).args(["b.o", "-o", "out", "--just-symbols=b.c"]));
-    assert!(error.contains("b.c: no ELF file with symbols"), "{error}");
-    let mut other = images[0].clone();
-    other[18] = 183;
-    fs::write(dir.join("other"), other).unwrap();
-    let error = run_failing(ld(&dir).args(["b.o", "-o", "out", "--just-symbols=other"]));
-    assert!(error.contains("other: made for machine 183"), "{error}");
-    // What is no file is a run path.
-    run(ld(&dir).args(["-shared", "-R", "/some/where", "-o", "out"]).arg(object(
-        &dir,
-        "c",
-        "int c;",
-        &["-fPIC"],
-    )));
-    assert!(run(command("readelf").arg("-d").arg(dir.join("out"))).contains("[/some/where]"));
-}
-
-#[test]
-fn scripts_among_the_inputs_say_more_than_files() {
-    let dir = scratch("flags_script");
-    object(
-        &dir,
-        "a",
-        "extern char s; char *f(void) { return &s; } int g(void) { return 1; }",
-        &["-fPIC"],
-    );
-    let script = "OUTPUT_FORMAT(elf64-x86-64) INPUT(a.o) ENTRY(g) s = f + 0x10;\n\
-                  VERSION { V { global: f; s; local: *; }; }";
-    fs::write(dir.join("a.ld"), script).unwrap();
-    run(ld(&dir).args(["-shared", "a.ld", "-o", "out"]));
-    assert_eq!(exports(&dir.join("out")), ["f", "s"]);
-    run(ld(&dir).args(["a.ld", "-o", "exe"]));
-    let image = fs::read(dir.join("exe")).unwrap();
-    assert_eq!(symbol(&image, "s").0, symbol(&image, "f").0 + 16);
-    assert_eq!(object::File::parse(&*image).unwrap().entry(), symbol(&image, "g").0);
-    for (script, text) in [
-        (
-            "OUTPUT_FORMAT(elf32-i386) INPUT(a.o)",
-            "a.ld: incompatible with elf_x86_64: OUTPUT_FORMAT(elf32-i386)",
-        ),
-        ("VERSION { V { global: f; }; ", "expected `}`"),
-        ("s = 1 +; INPUT(a.o)", "s: expected a value"),
-        ("PROVIDE(s = 1);", "PROVIDE is not supported"),
-        ("ENTRY(", "a symbol"),
-    ] {
-        fs::write(dir.join("a.ld"), script).unwrap();
-        let error = run_failing(ld(&dir).args(["-shared", "a.o", "a.ld", "-o", "none"]));
-        assert!(error.contains(text), "{script}: {error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-    }
-    // Found in a library directory, a script of another machine is passed over.
-    fs::create_dir(dir.join("other")).unwrap();
-    fs::create_dir(dir.join("right")).unwrap();
-    fs::write(dir.join("other/libq.so"), "OUTPUT_FORMAT(elf32-i386) INPUT(none.o)").unwrap();
-    fs::write(dir.join("right/libq.so"), "OUTPUT_FORMAT(elf64-x86-64) INPUT(a.o)").unwrap();
-    run(ld(&dir)
-        .args(["-shared", "a.o", "-Lother", "-Lright", "-lq", "-o", "out", "-z", "muldefs"]));
 }
 
 #[test]

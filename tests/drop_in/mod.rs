@@ -10,6 +10,7 @@ mod defsym;
 mod emit_relocs;
 mod flags;
 mod go;
+mod inputs;
 mod llvm;
 mod rust;
 mod tls;
