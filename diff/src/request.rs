@@ -33,6 +33,24 @@ impl Arch {
             Self::Arm64 => "aarch64-linux-gnu",
         }
     }
+
+    /// Its Linux programs' dynamic linker, as gcc names it.
+    pub fn interpreter(self) -> &'static str {
+        match self {
+            Self::Amd64 => "/lib64/ld-linux-x86-64.so.2",
+            Self::Arm => "/lib/ld-linux-armhf.so.3",
+            Self::Arm64 => "/lib/ld-linux-aarch64.so.1",
+        }
+    }
+
+    /// The name that GNU-style linkers know it by on Linux.
+    pub fn emulation(self) -> &'static str {
+        match self {
+            Self::Amd64 => "elf_x86_64",
+            Self::Arm => "armelf_linux_eabi",
+            Self::Arm64 => "aarch64linux",
+        }
+    }
 }
 
 /// An object file format.
@@ -56,8 +74,14 @@ pub struct Target {
 impl Target {
     /// ELF for x86-64.
     pub const AMD64_ELF: Self = Self { arch: Arch::Amd64, format: Format::Elf };
-    /// Every target this build can judge and generate.
+    /// ELF for AArch64.
+    pub const ARM64_ELF: Self = Self { arch: Arch::Arm64, format: Format::Elf };
+    /// ELF for 32-bit Arm, EABI5, hard float.
+    pub const ARM_ELF: Self = Self { arch: Arch::Arm, format: Format::Elf };
+    /// Every target this build can judge and generate: what `all` means.
     pub const ALL: &[Self] = &[Self::AMD64_ELF];
+    /// Every target that has a name on command lines.
+    pub const NAMED: &[Self] = &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF];
 
     /// The name used on command lines and in folders.
     pub fn name(self) -> &'static str {
@@ -82,7 +106,7 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL.iter().copied().find(|t| t.name() == s).ok_or_else(|| format!("no target `{s}`"))
+        Self::NAMED.iter().copied().find(|t| t.name() == s).ok_or_else(|| format!("no target `{s}`"))
     }
 }
 
