@@ -5,6 +5,7 @@
 //! Must not know of files, symbols or layout: numbers in, bytes out.
 
 pub mod amd64;
+pub mod arm64;
 #[cfg(test)]
 pub mod rel32;
 mod row;
@@ -133,6 +134,19 @@ pub struct Properties {
     pub isa: Option<u32>,
 }
 
+/// Code that stands in for a branch target out of reach.
+#[derive(Clone, Copy, Debug)]
+pub struct Thunk {
+    /// Bytes of one.
+    pub size: u64,
+    /// How far a branch goes, either way.
+    pub reach: u64,
+    /// The relocation types of branches that may go through one.
+    pub kinds: &'static [u32],
+    /// Writes one: buffer, its address, the target's; whether it reaches that.
+    pub write: fn(&mut [u8], u64, u64) -> bool,
+}
+
 /// One machine.
 #[derive(Debug)]
 pub struct Arch {
@@ -172,8 +186,12 @@ pub struct Arch {
     pub interp: &'static str,
     /// The addend of a rewritable instruction's operand that refers to the symbol itself.
     pub no_addend: i64,
+    /// `--fix-…`: the errata of its processors that compilers may ask to avoid.
+    pub errata: &'static [&'static str],
     /// The instruction that fills gaps in code.
     pub nop: &'static [u8],
+    /// Its thunks; `None` if a branch reaches everything.
+    pub thunk: Option<Thunk>,
     /// The rows of the relocation types, by number.
     pub rows: &'static [Option<Row>],
     /// Writes the PLT's header: buffer, its address, address of `.got.plt`.
@@ -202,6 +220,7 @@ pub struct Arch {
 /// Every machine there is; the first is what a link without inputs is for.
 pub static ARCHES: &[&Arch] = &[
     &amd64::AMD64,
+    &arm64::ARM64,
     #[cfg(test)]
     &rel32::REL32,
 ];

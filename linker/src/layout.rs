@@ -7,6 +7,7 @@ pub mod assign;
 pub mod order;
 mod segments;
 pub mod symbols;
+pub mod thunks;
 
 use crate::error::{Error, ErrorKind, Errors};
 use crate::format::elf::class::SymbolHome;

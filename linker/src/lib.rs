@@ -96,12 +96,15 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     hardening::check(&mut link)?;
     symbols::compute_defsyms(&mut link)?;
     layout::symbols::resolve_addresses(&mut link);
+    // What a branch can't reach it reaches by a thunk, for which things move once more.
+    layout::thunks::settle(&mut link)?;
     // Addresses are final; debug sections may shrink before they get their place in the file.
     write::pack::debug(&mut link, bytes)?;
     clock.lap("layout");
     // No address changes below: everything is written in place, in parallel.
     let image = output::allocate(sink, link.shape.size, bytes)?;
     write::sections(&link, image)?;
+    layout::thunks::write(&link, image)?;
     format::elf::write::headers(&link, image);
     if let Some(note) = link.out_of(layout::Made::BuildId) {
         synthetic::build_id::stamp(&options.build_id, image, note.offset as usize);
@@ -145,15 +148,16 @@ impl Clock {
 
 /// The machine everything is for.
 fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Errors> {
-    if let Some(flag) = options.errata.first() {
-        // lld refuses them, too; gcc and clang only pass them for their machine.
-        let text = format!("{flag} is for other machines");
-        return Err(Error::new(ErrorKind::Usage, text).into());
-    }
     let emulation = inputs.emulation.or(options.emulation);
     let arch = emulation.or_else(|| arch::ARCHES.first().copied());
     let arch =
         arch.ok_or_else(|| Error::new(ErrorKind::WrongMachine, "no machine is supported"))?;
+    let own = |flag: &&String| arch.errata.contains(&flag.trim_start_matches('-'));
+    if let Some(flag) = options.errata.iter().find(|flag| !own(flag)) {
+        // lld refuses them, too; gcc and clang only pass them for their machine.
+        let text = format!("{flag} is for other machines");
+        return Err(Error::new(ErrorKind::Usage, text).into());
+    }
     let page = options.z.max_page_size.unwrap_or(arch.page);
     if let Some(base) = options.image_base.filter(|base| !base.is_multiple_of(page)) {
         let text = format!("--image-base={base:#x}: not a multiple of the page size {page:#x}");

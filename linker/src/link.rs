@@ -139,6 +139,8 @@ pub struct Link<'a> {
     pub common_at: FxHashMap<SymId, (u32, u64)>,
     /// Synthetic contents.
     pub plan: Plan,
+    /// Thunks of branches that don't reach.
+    pub thunks: crate::layout::thunks::Thunks,
     /// Segments and sizes.
     pub shape: crate::layout::addresses::Shape,
     /// Address by symbol.
@@ -180,6 +182,7 @@ impl<'a> Link<'a> {
             made_at: [NOWHERE; 32],
             merges: Vec::new(),
             common_at: FxHashMap::default(),
+            thunks: crate::layout::thunks::Thunks::default(),
             shape: crate::layout::addresses::Shape::default(),
             addrs: Vec::new(),
             warnings: Vec::new(),

@@ -3,7 +3,7 @@
 //! What becomes of each relocation is [`crate::scan::decide`]'s answer, as it was in the scan. Must
 //! not know of files or of the order in which sections are written.
 
-use crate::arch::{Relax, Rewrite, Row, What};
+use crate::arch::{Field, Relax, Rewrite, Row, What};
 use crate::error::{Error, ErrorKind};
 use crate::format::elf::{SHF_ALLOC, SHF_EXECINSTR};
 use crate::layout::Member;
@@ -120,6 +120,33 @@ fn tombstone(name: &[u8]) -> i64 {
     i64::from(name == b".debug_ranges" || name == b".debug_loc")
 }
 
+/// How far the branch at `place` in `member` has to go.
+pub(crate) fn distance(
+    link: &Link<'_>,
+    member: &Member,
+    row: &Row,
+    reloc: &Reloc,
+    place: u64,
+) -> i64 {
+    let id = link.object(member.file).id(reloc.sym);
+    let bits = link.attrs[id.i()];
+    match bits & (attr::WEAK_UNDEF | attr::DYNAMIC) == attr::WEAK_UNDEF {
+        true => row.field.len() as i64,
+        false => branch_target(link, id, reloc.addend).wrapping_sub(place as i64),
+    }
+}
+
+/// Where a branch to `id` goes: its PLT entry, or itself if it needs none.
+pub(crate) fn branch_target(link: &Link<'_>, id: SymId, addend: i64) -> i64 {
+    let plt = link.plan.slots(id).plt;
+    let indirect = link.attrs[id.i()] & (attr::DYNAMIC | attr::IFUNC) != 0;
+    let address = match indirect && plt != NONE {
+        true => link.plt_address(plt),
+        false => link.addrs[id.i()],
+    };
+    (address as i64).wrapping_add(addend)
+}
+
 impl Work<'_, '_, '_> {
     /// Applies `reloc`, whose field is at `to` in `buf`; whether that took care of the one after it.
     #[inline]
@@ -174,9 +201,12 @@ impl Work<'_, '_, '_> {
         match act {
             Act::Skip => {}
             Act::Static => {
-                let value = self.value(row, id, bits, reloc, place);
+                let mut value = self.value(row, id, bits, reloc, place);
                 if !row.range.holds(value) {
-                    self.overflow(row, reloc, value);
+                    match self.thunk(row, id, reloc, place) {
+                        Some(distance) => value = distance,
+                        None => self.overflow(row, reloc, value),
+                    }
                 } else if !row.field.counts(value) {
                     self.misaligned(row, reloc, value);
                 }
@@ -251,6 +281,13 @@ impl Work<'_, '_, '_> {
         let got = |word: u32| link.got_address(word) as i64;
         let value = match row.what {
             What::Symbol => self.target(id, bits, reloc),
+            // A branch to nothing goes on with the next instruction.
+            What::Plt
+                if bits & (attr::WEAK_UNDEF | attr::DYNAMIC) == attr::WEAK_UNDEF
+                    && matches!(row.field, Field::Insn(_)) =>
+            {
+                return row.field.len() as i64;
+            }
             What::Plt => self.plt(id, bits, reloc),
             What::Got => got(slots().got).wrapping_add(a),
             What::GotBase => (link.got_base() as i64).wrapping_add(a),
@@ -272,6 +309,15 @@ impl Work<'_, '_, '_> {
             What::Nothing | What::TlsDescCall => return 0,
         };
         row.base.count(value, p, || link.got_base() as i64)
+    }
+
+    /// The distance to a thunk that stands in for what a branch can't reach.
+    #[cold]
+    fn thunk(&self, row: &Row, id: SymId, reloc: &Reloc, place: u64) -> Option<i64> {
+        let link = self.link;
+        let branches = link.arch.thunk.is_some_and(|thunk| thunk.kinds.contains(&reloc.kind));
+        let find = || link.thunks.find(link, place, (id, reloc.addend), row.range);
+        branches.then(find).flatten()
     }
 
     /// `L + A`, `L` being the symbol itself if it needs no PLT entry.

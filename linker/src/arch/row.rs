@@ -169,6 +169,45 @@ macro_rules! expr {
     (TLSDESC + A - P) => {
         ($crate::arch::What::TlsDesc, $crate::arch::Base::Place)
     };
+    (Page(S + A) - Page(P)) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Page)
+    };
+    (Lo(S + A)) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::InPage)
+    };
+    (Page(G + A) - Page(P)) => {
+        ($crate::arch::What::Got, $crate::arch::Base::Page)
+    };
+    (Lo(G + A)) => {
+        ($crate::arch::What::Got, $crate::arch::Base::InPage)
+    };
+    (Page(TLSGD + A) - Page(P)) => {
+        ($crate::arch::What::TlsGd, $crate::arch::Base::Page)
+    };
+    (Lo(TLSGD + A)) => {
+        ($crate::arch::What::TlsGd, $crate::arch::Base::InPage)
+    };
+    (Page(TLSLD + A) - Page(P)) => {
+        ($crate::arch::What::TlsLd, $crate::arch::Base::Page)
+    };
+    (Lo(TLSLD + A)) => {
+        ($crate::arch::What::TlsLd, $crate::arch::Base::InPage)
+    };
+    (Page(GOTTPOFF + A) - Page(P)) => {
+        ($crate::arch::What::GotTp, $crate::arch::Base::Page)
+    };
+    (Lo(GOTTPOFF + A)) => {
+        ($crate::arch::What::GotTp, $crate::arch::Base::InPage)
+    };
+    (Page(TLSDESC + A) - Page(P)) => {
+        ($crate::arch::What::TlsDesc, $crate::arch::Base::Page)
+    };
+    (Lo(TLSDESC + A)) => {
+        ($crate::arch::What::TlsDesc, $crate::arch::Base::InPage)
+    };
+    (G + A - Page(GOT)) => {
+        ($crate::arch::What::Got, $crate::arch::Base::GotPage)
+    };
     (TLSCALL) => {
         ($crate::arch::What::TlsDescCall, $crate::arch::Base::Zero)
     };
