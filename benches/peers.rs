@@ -46,11 +46,13 @@ fn peers() -> Vec<Peer> {
     ];
     for (name, first) in rows {
         match adapter::select(&[(*name).to_owned()], &[]) {
-            Ok(found) => list.extend(found[0].program().map(|program| Peer {
-                name,
-                program: program.to_path_buf(),
-                first,
-            })),
+            Ok(found) => {
+                list.extend(found[0].program(scold_diff::Target::AMD64_ELF).map(|program| Peer {
+                    name,
+                    program: program.to_path_buf(),
+                    first,
+                }))
+            }
             Err(why) => println!("skipped: {why}"),
         }
     }

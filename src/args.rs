@@ -125,12 +125,17 @@ impl Plan {
     pub(crate) fn schedule(&self, seed: u64) -> Result<Schedule, Failure> {
         let engines = listed(&self.engine, Engine::ALL)?;
         let modes = listed(&self.mode, Mode::ALL)?;
-        let targets = listed(&self.target, Target::ALL)?;
+        let targets = self.targets()?;
         let sources = targets
             .iter()
             .flat_map(|target| campaign::sources(&engines, *target, &modes, seed))
             .collect();
         Ok(Schedule::new(sources, &modes, seed))
+    }
+
+    /// The targets, in order.
+    pub(crate) fn targets(&self) -> Result<Vec<Target>, Failure> {
+        listed(&self.target, Target::ALL)
     }
 
     /// The arguments that give this plan again.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use scold_diff::adapter::{self, ADAPTERS, Adapter, Reference};
+use scold_diff::Target;
+use scold_diff::adapter::{self, ADAPTERS, Adapter, Installed, Linker, Port, Reference, Shared};
 use scold_diff::run::{self, Limits};
 
 use crate::exit::{Answer, Done, Failure};
@@ -76,6 +77,54 @@ const TOOLS: &[Tool] = &[
         package: "Debian package g++",
     },
     Tool {
+        kind: "emulator",
+        name: "qemu-aarch64",
+        places: &["qemu-aarch64"],
+        variable: "",
+        version: &["--version"],
+        package: "Debian package qemu-user: outputs for arm64-elf are run",
+    },
+    Tool {
+        kind: "emulator",
+        name: "qemu-arm",
+        places: &["qemu-arm"],
+        variable: "",
+        version: &["--version"],
+        package: "Debian package qemu-user: outputs for arm-elf are run",
+    },
+    Tool {
+        kind: "loader",
+        name: "ld.so arm64",
+        places: &["/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"],
+        variable: "",
+        version: &[],
+        package: "Debian package libc6-arm64-cross: what qemu loads outputs for arm64-elf with",
+    },
+    Tool {
+        kind: "loader",
+        name: "ld.so arm",
+        places: &["/usr/arm-linux-gnueabihf/lib/ld-linux-armhf.so.3"],
+        variable: "",
+        version: &[],
+        package: "Debian package libc6-armhf-cross: what qemu loads outputs for arm-elf with",
+    },
+    Tool {
+        kind: "compiler",
+        name: "cc arm64",
+        places: &["aarch64-linux-gnu-gcc"],
+        variable: "",
+        version: &["--version"],
+        package: "Debian package gcc-aarch64-linux-gnu: builds the host that qemu runs",
+    },
+    Tool {
+        kind: "compiler",
+        name: "cc arm",
+        places: &["arm-linux-gnueabihf-gcc"],
+        variable: "",
+        version: &["--version"],
+        package: "Debian package gcc-arm-linux-gnueabihf: builds the host that qemu runs",
+    },
+    Tool {
         kind: "compiler",
         name: "go",
         places: &["go"],
@@ -93,6 +142,9 @@ struct Row {
     version: Option<String>,
     path: Option<PathBuf>,
     package: &'static str,
+    /// What a linker links for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    targets: Vec<&'static str>,
 }
 
 impl Doctor {
@@ -121,32 +173,69 @@ fn linkers() -> Vec<Row> {
         version: Some(reference.version().into()),
         path: None,
         package: "built in",
+        targets: Target::NAMED.iter().map(|target| target.name()).collect(),
     }];
     for linker in ADAPTERS {
         let found = linker.installed();
+        for (i, installed) in found.iter().enumerate() {
+            rows.extend(programs(installed, linker.package));
+            if i == 0 {
+                rows.extend(unserved(linker, |target| installed.serves(target)));
+            }
+        }
         if found.is_empty() {
             let (name, package) = (linker.name.into(), linker.package);
-            rows.push(Row { kind: "linker", name, version: None, path: None, package });
+            let targets = linker.ports.iter().map(|port| port.target.name()).collect();
+            rows.push(Row { kind: "linker", name, version: None, path: None, package, targets });
         }
-        rows.extend(found.iter().map(|installed| Row {
-            kind: "linker",
-            name: installed.name().into(),
-            version: Some(installed.version().into()),
-            path: installed.program().map(Path::to_path_buf),
-            package: linker.package,
-        }));
     }
     // It is asked for by name only: `every` does not search toolchains.
     let name = "rust-lld";
     let rust = adapter::select(&[name.into()], &[]).ok().and_then(|mut list| list.pop());
+    let program =
+        |linker: &Shared| linker.program(Target::AMD64_ELF).map(std::path::Path::to_path_buf);
     rows.push(Row {
         kind: "linker",
         name: name.into(),
         version: rust.as_ref().map(|linker| linker.version().into()),
-        path: rust.as_ref().and_then(|linker| linker.program().map(Path::to_path_buf)),
+        path: rust.as_ref().and_then(program),
         package: "a Rust toolchain: rustup.rs",
+        targets: Target::NAMED.iter().map(|target| target.name()).collect(),
     });
     rows
+}
+
+/// A row for each program, its targets named where it doesn't serve all that the linker does.
+fn programs(installed: &Installed, package: &'static str) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (target, path, version) in installed.targets() {
+        match rows.iter_mut().find(|row| row.path.as_deref() == Some(path)) {
+            Some(row) => row.targets.push(target.name()),
+            None => rows.push(Row {
+                kind: "linker",
+                name: installed.name().into(),
+                version: Some(version.into()),
+                path: Some(path.into()),
+                package,
+                targets: vec![target.name()],
+            }),
+        }
+    }
+    rows
+}
+
+/// A row for each target that `linker` could link for if another program of it were here.
+fn unserved(linker: &'static Linker, serves: impl Fn(Target) -> bool) -> Vec<Row> {
+    let missing = linker.ports.iter().filter(|port| !serves(port.target));
+    let row = |port: &'static Port| Row {
+        kind: "linker",
+        name: linker.name.into(),
+        version: None,
+        path: None,
+        package: if port.package.is_empty() { linker.package } else { port.package },
+        targets: vec![port.target.name()],
+    };
+    missing.map(row).collect()
 }
 
 fn tool(tool: &Tool) -> Row {
@@ -161,27 +250,33 @@ fn tool(tool: &Tool) -> Row {
             }
         })
     });
-    let version = path.as_deref().and_then(|path| {
+    let version = path.as_deref().filter(|_| !tool.version.is_empty()).and_then(|path| {
         let limits = Limits::wall(Duration::from_secs(10));
         let run = run::run(path, tool.version, Path::new("/"), &[], limits).ok()?;
         run.out().lines().next().map(str::to_owned)
     });
-    Row { kind: tool.kind, name: tool.name.into(), version, path, package: tool.package }
+    let name = tool.name.into();
+    Row { kind: tool.kind, name, version, path, package: tool.package, targets: Vec::new() }
 }
 
 fn print(row: &Row) {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
-    let Row { kind, name, version, path, package } = row;
+    let Row { kind, name, version, path, package, targets } = row;
+    // Those that serve all say nothing of it.
+    let all = targets.len() == Target::NAMED.len();
+    let targets = if all { String::new() } else { targets.join(", ") };
     match (version, path) {
         (None, None) => {
             let red = anstyle::AnsiColor::Yellow.on_default();
-            outln!("{kind:<10} {red}{name:<12}{red:#} missing: {package}");
+            outln!("{kind:<10} {red}{name:<14}{red:#} {targets:<10} missing: {package}");
         }
         (version, path) => {
-            let version = version.as_deref().unwrap_or("no version");
+            let version = version.as_deref().unwrap_or("here");
             let path = path.as_ref().map_or(package.to_string(), |p| p.display().to_string());
-            outln!("{kind:<10} {bold}{name:<12}{bold:#} {version} {dim}{path}{dim:#}");
+            outln!(
+                "{kind:<10} {bold}{name:<14}{bold:#} {targets:<10} {version} {dim}{path}{dim:#}"
+            );
         }
     }
 }

@@ -79,6 +79,13 @@ impl Hunt {
         if !self.json {
             let names: Vec<&str> = adapters.iter().map(|linker| linker.name()).collect();
             progress.say(&format!("hunting with seed {seed}: {}", names.join(", ")));
+            for target in self.plan.targets()? {
+                let idle = adapters.iter().filter(|linker| !linker.serves(target));
+                let idle: Vec<&str> = idle.map(|linker| linker.name()).collect();
+                if !idle.is_empty() {
+                    progress.say(&format!("not asked for {target}: {}", idle.join(", ")));
+                }
+            }
         }
         let time = self.time.map(Duration::from_secs);
         let bounds = Bounds { jobs: self.jobs, cases: self.cases, time };

@@ -7,6 +7,7 @@
 mod choose;
 mod gnu_ld;
 mod gold;
+mod installed;
 mod lld;
 mod mold;
 mod reference;
@@ -17,11 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use choose::select;
+pub use installed::Installed;
 pub use reference::Reference;
 
 use crate::model::ErrorClass;
-use crate::run::{self, End, Limits, Scratch};
-use crate::{Arch, Format, Request, Target};
+use crate::{Format, Request, Target};
 
 /// Every linker of the GNU style that scold knows, one line each.
 pub static ADAPTERS: &[&Linker] =
@@ -71,8 +72,15 @@ pub trait Adapter: Send + Sync {
         self.name()
     }
 
-    /// The program, for linkers that are one.
-    fn program(&self) -> Option<&Path> {
+    /// Whether it links for `target`; it is not asked otherwise.
+    fn serves(&self, target: Target) -> bool {
+        let _ = target;
+        true
+    }
+
+    /// The program that links for `target`, for linkers that are programs.
+    fn program(&self, target: Target) -> Option<&Path> {
+        let _ = target;
         None
     }
 
@@ -124,6 +132,10 @@ pub trait Adapter: Send + Sync {
 pub struct Linker {
     /// `gold`.
     pub name: &'static str,
+    /// The targets it can serve.
+    pub ports: &'static [Port],
+    /// Whether `-V` lists the emulations that a program of it was built with: not all of them.
+    pub lists: bool,
     /// Names of the program, the first found is taken.
     pub programs: &'static [&'static str],
     /// Where several versions live beside each other: `ld.lld-` and a number.
@@ -160,35 +172,27 @@ impl Linker {
         });
         found.min_by_key(|class| rank(*class)).unwrap_or(ErrorClass::Other)
     }
+}
 
-    /// The programs of this machine that are this linker: name, path; the preferred one first.
-    pub fn installed(&'static self) -> Vec<Installed> {
-        let mut list = Vec::new();
-        let mut numbered = self.numbered.map(run::find_numbered).unwrap_or_default();
-        numbered.reverse();
-        let plain = self.programs.iter().flat_map(|name| run::find(name));
-        let plain = plain.chain(numbered.iter().map(|(_, path)| path.clone()));
-        if let Some(found) = plain.chain((self.hidden)()).find_map(|p| self.probe(self.name, p)) {
-            list.push(found);
-        }
-        list.extend(
-            numbered
-                .into_iter()
-                .filter_map(|(number, path)| self.probe(&format!("{}-{number}", self.name), path)),
-        );
-        list
-    }
+/// A target that a linker serves.
+#[derive(Debug)]
+pub struct Port {
+    /// The target.
+    pub target: Target,
+    /// What `-V` calls it, where that is not the emulation that compilers pass.
+    pub listed: Option<&'static str>,
+    /// Names of the program that is built for it, for where the linker's own does not serve it.
+    pub programs: &'static [&'static str],
+    /// What brings such a program, if it is not what brings the linker.
+    pub package: &'static str,
+    /// Messages that say "not written yet" for this target only.
+    pub unsupported: &'static [(&'static str, &'static str)],
+}
 
-    /// `path` as this linker, if it says that it is.
-    fn probe(&'static self, name: &str, path: PathBuf) -> Option<Installed> {
-        let version = banner(&path)?;
-        (self.is)(&version).then(|| Installed {
-            name: name.into(),
-            linker: self,
-            path,
-            version,
-            threads: 1,
-        })
+impl Port {
+    /// A target that the linker's own program serves, like every other.
+    const fn of(target: Target) -> Self {
+        Self { target, listed: None, programs: &[], package: "", unsupported: &[] }
     }
 }
 
@@ -224,13 +228,6 @@ fn matches(line: &str, pattern: &str) -> bool {
     })
 }
 
-/// The first line of `--version`.
-fn banner(path: &Path) -> Option<String> {
-    let limits = Limits::wall(Duration::from_secs(10));
-    let run = run::run(path, &["--version"], Path::new("/"), &[], limits).ok()?;
-    (run.end == End::Exit(0)).then(|| run.out().lines().next().unwrap_or_default().trim().into())
-}
-
 /// The first dotted number of a version line; none gives an empty list.
 ///
 /// gold's banner starts with the version of binutils, which is the one that people know.
@@ -240,155 +237,6 @@ pub fn release(version: &str) -> Vec<u32> {
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
         .map(|word| word.split('.').map_while(|part| part.parse().ok()).collect())
         .unwrap_or_default()
-}
-
-/// A [`Linker`] with a program of this machine.
-#[derive(Clone, Debug)]
-pub struct Installed {
-    name: String,
-    linker: &'static Linker,
-    path: PathBuf,
-    version: String,
-    threads: usize,
-}
-
-impl Installed {
-    /// The linker at `path`, called `name`; recognised by its `--version`, else called like GNU ld.
-    ///
-    /// Errors: no program there, or one that has no `--version`.
-    pub fn at(name: &str, path: &Path) -> Result<Self, String> {
-        // It is run in other folders than this one.
-        let path = &std::path::absolute(path).map_err(|e| format!("`{}`: {e}", path.display()))?;
-        let version =
-            banner(path).ok_or_else(|| format!("`{}` has no --version", path.display()))?;
-        let linker = ADAPTERS.iter().find(|linker| (linker.is)(&version));
-        let linker = linker.copied().unwrap_or(&gnu_ld::LINKER);
-        Ok(Self { name: name.into(), linker, path: path.into(), version, threads: 1 })
-    }
-
-    /// Runs the linker on the files that are in `scratch` already.
-    fn perform(&self, mut args: Vec<String>, scratch: &Scratch, limit: Duration) -> Outcome {
-        args.extend(["-o".into(), OUTPUT.into()]);
-        let run = match run::run(&self.path, &args, scratch.path(), &[], Limits::wall(limit)) {
-            Ok(run) => run,
-            Err(error) => return self.broken(&error),
-        };
-        let said = run.err();
-        let failure = said.lines().find(|line| self.linker.crash.iter().any(|c| matches(line, c)));
-        match run.end {
-            End::Timeout => Outcome::Hung,
-            End::Signal(signal) => Outcome::Crashed(format!("signal {signal}: {said}")),
-            End::Exit(_) if failure.is_some() => Outcome::Crashed(said),
-            End::Exit(0) => match std::fs::read(scratch.path().join(OUTPUT)) {
-                Ok(bytes) => Outcome::Linked(bytes),
-                Err(error) => Outcome::Crashed(format!("exited 0 without an output: {error}")),
-            },
-            End::Exit(_) => self.refusal(said),
-        }
-    }
-
-    /// A failure of this machine is not the linker's: nobody judges it, and the command says so.
-    fn broken(&self, error: &std::io::Error) -> Outcome {
-        run::note_trouble(&self.path.display().to_string(), error);
-        Outcome::Unsupported("it could not be run here")
-    }
-
-    /// Why this linker is known not to do what `request` asks for.
-    fn lack(&self, request: &Request) -> Option<&'static str> {
-        let asked = |prefix: &str| request.args.iter().any(|arg| arg.starts_with(prefix));
-        let lacks = self.linker.lacks.iter();
-        lacks.filter(|(prefix, _)| asked(prefix)).map(|(_, reason)| *reason).next()
-    }
-
-    fn refusal(&self, said: String) -> Outcome {
-        if said.contains("out of memory") || said.contains("memory exhausted") {
-            return Outcome::Hung;
-        }
-        let unsupported = self
-            .linker
-            .unsupported
-            .iter()
-            .find(|(part, _)| said.lines().any(|line| matches(line, part)));
-        match unsupported {
-            Some((_, reason)) => Outcome::Unsupported(reason),
-            None => Outcome::Refused(self.linker.classify(&said), said),
-        }
-    }
-}
-
-impl Adapter for Installed {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn version(&self) -> &str {
-        &self.version
-    }
-
-    fn family(&self) -> &str {
-        self.linker.name
-    }
-
-    fn program(&self) -> Option<&Path> {
-        Some(&self.path)
-    }
-
-    fn command(&self, request: &Request) -> Vec<String> {
-        let emulation = emulation(request.target).map(|name| ["-m", name]);
-        let common = COMMON.iter().chain(emulation.iter().flatten());
-        let mode = request.mode.args().iter();
-        let interp = if request.mode.is_library() { &[][..] } else { INTERPRETER };
-        let given = common.chain(self.linker.args).chain(interp).chain(mode);
-        let mut args: Vec<String> = given.map(|arg| (*arg).to_owned()).collect();
-        args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));
-        args.extend(request.args.iter().cloned());
-        args
-    }
-
-    fn with_threads(&self, threads: usize) -> Option<Shared> {
-        self.linker.threads?;
-        Some(Arc::new(Self { threads, ..self.clone() }))
-    }
-
-    fn link(&self, request: &Request, limit: Duration) -> Outcome {
-        if let Some(reason) = self.lack(request) {
-            return Outcome::Unsupported(reason);
-        }
-        match Scratch::with(&request.files) {
-            Ok(scratch) => self.perform(self.command(request), &scratch, limit),
-            Err(error) => self.broken(&error),
-        }
-    }
-
-    fn link_over(
-        &self,
-        request: &Request,
-        limit: Duration,
-        junk: u8,
-        len: usize,
-    ) -> Option<Outcome> {
-        let ready = Scratch::with(&request.files)
-            .and_then(|scratch| scratch.write(OUTPUT, &vec![junk; len]).map(|_| scratch));
-        Some(match ready {
-            Ok(scratch) => self.perform(self.command(request), &scratch, limit),
-            Err(error) => self.broken(&error),
-        })
-    }
-
-    fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
-        if let Some(reason) = self.lack(request) {
-            return Some(Outcome::Unsupported(reason));
-        }
-        let scratch = match Scratch::with(&request.files) {
-            Ok(scratch) => scratch,
-            Err(error) => return Some(self.broken(&error)),
-        };
-        let mut args = vec!["-r".to_owned()];
-        args.extend(emulation(request.target).map(|name| format!("-m{name}")));
-        args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));
-        args.extend(request.args.iter().cloned());
-        Some(self.perform(args, &scratch, limit))
-    }
 }
 
 /// The output's name; no request has a file of this name.
@@ -408,16 +256,17 @@ const COMMON: &[&str] = &[
     "--allow-shlib-undefined",
 ];
 
-/// For executables, as gcc passes it.
-pub(crate) const INTERPRETER: &[&str] = &["-dynamic-linker", "/lib64/ld-linux-x86-64.so.2"];
-
-fn emulation(target: Target) -> Option<&'static str> {
-    match (target.arch, target.format) {
-        (Arch::Amd64, Format::Elf) => Some("elf_x86_64"),
-        (Arch::Arm64, Format::Elf) => Some("aarch64linux"),
-        (Arch::Arm, Format::Elf) => Some("armelf_linux_eabi"),
-        (_, Format::Macho) => None,
+/// What only some targets and modes need: the emulation, and the loader of executables, as gcc passes it.
+fn particular(request: &Request) -> Vec<String> {
+    let mut args = Vec::new();
+    if request.target.format == Format::Elf {
+        let arch = request.target.arch;
+        args.extend(["-m", arch.emulation()].map(str::to_owned));
+        if !request.mode.is_library() {
+            args.extend(["-dynamic-linker", arch.interpreter()].map(str::to_owned));
+        }
     }
+    args
 }
 
 /// A shared adapter.

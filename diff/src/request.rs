@@ -106,7 +106,11 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::NAMED.iter().copied().find(|t| t.name() == s).ok_or_else(|| format!("no target `{s}`"))
+        Self::NAMED
+            .iter()
+            .copied()
+            .find(|t| t.name() == s)
+            .ok_or_else(|| format!("no target `{s}`"))
     }
 }
 

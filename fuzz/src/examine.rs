@@ -72,8 +72,9 @@ impl Bench {
         expected: Option<Expectation>,
         case: Option<&Case>,
     ) -> Examined {
+        let asked = self.linkers.iter().filter(|linker| linker.serves(request.target));
         let trials: Vec<Trial> =
-            self.linkers.iter().map(|linker| Trial::run(linker, &request, self.limit)).collect();
+            asked.map(|linker| Trial::run(linker, &request, self.limit)).collect();
         let evidence = Evidence {
             request: &request,
             trials: &trials,

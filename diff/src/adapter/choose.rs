@@ -53,9 +53,9 @@ fn named(name: &str) -> Result<Installed, String> {
     let at = found.iter().position(|installed| {
         // `mold-2` picks by version where versions don't live beside each other.
         let wanted = release(&format!("{}.", name.strip_prefix(family).unwrap_or_default()));
-        installed.name == name || (!wanted.is_empty() && installed.release().starts_with(&wanted))
+        installed.name() == name || (!wanted.is_empty() && installed.release().starts_with(&wanted))
     });
     at.map(|at| found.swap_remove(at))
-        .map(|found| Installed { name: name.into(), ..found })
+        .map(|found| found.named(name))
         .ok_or_else(|| format!("no {name} on this machine; {} brings it", linker.package))
 }

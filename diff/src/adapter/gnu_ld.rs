@@ -1,11 +1,30 @@
 //! GNU ld (bfd).
 
-use super::Linker;
+use super::{Linker, Port};
+use crate::Target;
 use crate::model::ErrorClass as E;
 
 /// The row of GNU ld.
 pub(super) static LINKER: Linker = Linker {
     name: "gnu_ld",
+    ports: &[
+        Port {
+            programs: &["x86_64-linux-gnu-ld.bfd"],
+            package: "Debian package binutils-x86-64-linux-gnu",
+            ..Port::of(Target::AMD64_ELF)
+        },
+        Port {
+            programs: &["aarch64-linux-gnu-ld.bfd", "aarch64-linux-gnu-ld"],
+            package: "Debian package binutils-aarch64-linux-gnu",
+            ..Port::of(Target::ARM64_ELF)
+        },
+        Port {
+            programs: &["arm-linux-gnueabihf-ld.bfd", "arm-linux-gnueabihf-ld"],
+            package: "Debian package binutils-arm-linux-gnueabihf",
+            ..Port::of(Target::ARM_ELF)
+        },
+    ],
+    lists: true,
     programs: &["ld.bfd", "ld"],
     numbered: None,
     hidden: || None,

@@ -1,11 +1,32 @@
 //! gold, the other linker of binutils (up to 2.43).
 
-use super::Linker;
+use super::{Linker, Port};
+use crate::Target;
 use crate::model::ErrorClass as E;
 
 /// The row of gold.
 pub(super) static LINKER: Linker = Linker {
     name: "gold",
+    ports: &[
+        Port {
+            programs: &["x86_64-linux-gnu-ld.gold"],
+            package: "Debian package binutils-x86-64-linux-gnu",
+            ..Port::of(Target::AMD64_ELF)
+        },
+        Port {
+            listed: Some("aarch64_elf64_le_vec"),
+            programs: &["aarch64-linux-gnu-ld.gold"],
+            package: "Debian package binutils-aarch64-linux-gnu",
+            ..Port::of(Target::ARM64_ELF)
+        },
+        Port {
+            listed: Some("armelf"),
+            programs: &["arm-linux-gnueabihf-ld.gold"],
+            package: "Debian package binutils-arm-linux-gnueabihf",
+            ..Port::of(Target::ARM_ELF)
+        },
+    ],
+    lists: true,
     programs: &["ld.gold", "gold"],
     numbered: None,
     hidden: || None,

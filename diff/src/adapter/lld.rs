@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Linker;
+use super::{Linker, Port};
+use crate::Target;
 use crate::model::ErrorClass as E;
 use crate::run::{self, Limits};
 
 /// The row of lld.
 pub(super) static LINKER: Linker = Linker {
     name: "lld",
+    ports: &[Port::of(Target::AMD64_ELF), Port::of(Target::ARM64_ELF), Port::of(Target::ARM_ELF)],
+    lists: false,
     programs: &["ld.lld"],
     numbered: Some("ld.lld-"),
     hidden: toolchain,

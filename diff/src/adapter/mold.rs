@@ -1,11 +1,14 @@
 //! mold.
 
-use super::Linker;
+use super::{Linker, Port};
+use crate::Target;
 use crate::model::ErrorClass as E;
 
 /// The row of mold.
 pub(super) static LINKER: Linker = Linker {
     name: "mold",
+    ports: &[Port::of(Target::AMD64_ELF), Port::of(Target::ARM64_ELF), Port::of(Target::ARM_ELF)],
+    lists: false,
     programs: &["mold", "ld.mold"],
     numbered: None,
     hidden: || None,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use scold_linker::{ErrorKind, Errors, Files};
 
-use super::{Adapter, INTERPRETER, Outcome, REFERENCE, Shared};
+use super::{Adapter, Outcome, REFERENCE, Shared};
 use crate::model::ErrorClass;
 use crate::request::{File, Request};
 
@@ -73,9 +73,9 @@ impl Adapter for Reference {
     }
 
     fn command(&self, request: &Request) -> Vec<String> {
-        let interp = if request.mode.is_library() { &[][..] } else { INTERPRETER };
-        let common = super::COMMON.iter().chain(interp).chain(request.mode.args());
-        let mut args: Vec<String> = common.map(|arg| (*arg).to_owned()).collect();
+        let common = super::COMMON.iter().chain(request.mode.args());
+        let mut args = super::particular(request);
+        args.extend(common.map(|arg| (*arg).to_owned()));
         args.extend(self.threads.map(|count| format!("--threads={count}")));
         args.extend(request.args.iter().cloned());
         args

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::ErrorClass as E;
+use crate::{Arch, run};
 
 /// Linker, message as it was printed, class.
 const MESSAGES: &[(&str, &str, E)] = &[
@@ -256,38 +257,64 @@ fn selecting_needs_known_names() {
     assert_eq!(twice.len(), 1);
 }
 
-/// A shared library from one empty object, with every linker that is here.
+/// A shared library from one empty object, with every linker that is here, for every target it serves.
 #[test]
 fn every_linker_of_this_machine_links_and_refuses() {
-    let object = object::write::Object::new(
-        object::BinaryFormat::Elf,
-        object::Architecture::X86_64,
-        object::Endianness::Little,
-    );
-    let file = crate::File { name: "a.o".into(), bytes: object.write().unwrap().into() };
-    let request = Request {
-        target: Target::AMD64_ELF,
-        mode: crate::Mode::Shared,
-        args: vec!["a.o".into()],
-        files: vec![file],
-    };
-    let limit = Duration::from_secs(20);
     let installed: Vec<Installed> = ADAPTERS.iter().flat_map(|linker| linker.installed()).collect();
     if installed.is_empty() {
         assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no linker here");
         println!("skipped: no linker here; apt-get install binutils");
     }
     for linker in installed {
-        let (name, version) = (linker.name(), linker.version());
-        let outcome = linker.link(&request, limit);
-        let Outcome::Linked(image) = outcome else { panic!("{name} {version}: {outcome:?}") };
-        assert_eq!(&image[..4], b"\x7fELF", "{name}");
-        let missing = Request { args: vec!["b.o".into()], ..request.clone() };
-        let outcome = linker.link(&missing, limit);
-        assert!(matches!(outcome, Outcome::Refused(E::MissingFile, _)), "{name}: {outcome:?}");
-        let bad = Request { args: vec!["a.o".into(), "--frobnicate".into()], ..request.clone() };
-        let outcome = linker.link(&bad, limit);
-        assert!(matches!(outcome, Outcome::Refused(E::UnknownOption, _)), "{name}: {outcome:?}");
+        for target in Target::NAMED {
+            if linker.serves(*target) {
+                links_and_refuses(&linker, *target);
+            }
+        }
+    }
+}
+
+fn links_and_refuses(linker: &Installed, target: Target) {
+    let machine = match target.arch {
+        Arch::Amd64 => object::Architecture::X86_64,
+        Arch::Arm => object::Architecture::Arm,
+        Arch::Arm64 => object::Architecture::Aarch64,
+    };
+    let (elf, little) = (object::BinaryFormat::Elf, object::Endianness::Little);
+    let mut object = object::write::Object::new(elf, machine, little);
+    // EABI 5, without which bfd does not take the object.
+    let e_flags = object::elf::FileFlags(if target.arch == Arch::Arm { 0x0500_0000 } else { 0 });
+    object.flags =
+        object::FileFlags::Elf { os_abi: object::elf::OsAbi(0), abi_version: 0, e_flags };
+    let file = crate::File { name: "a.o".into(), bytes: object.write().unwrap().into() };
+    let args = vec!["a.o".into()];
+    let request = Request { target, mode: crate::Mode::Shared, args, files: vec![file] };
+    let limit = Duration::from_secs(20);
+    let name = format!("{} {} for {target}", linker.name(), linker.version());
+    let outcome = linker.link(&request, limit);
+    let Outcome::Linked(image) = outcome else { panic!("{name}: {outcome:?}") };
+    assert_eq!(&image[..4], b"\x7fELF", "{name}");
+    assert_eq!(u16::from_le_bytes([image[18], image[19]]), target.arch.machine(), "{name}");
+    let missing = Request { args: vec!["b.o".into()], ..request.clone() };
+    let outcome = linker.link(&missing, limit);
+    assert!(matches!(outcome, Outcome::Refused(E::MissingFile, _)), "{name}: {outcome:?}");
+    let bad = Request { args: vec!["a.o".into(), "--frobnicate".into()], ..request };
+    let outcome = linker.link(&bad, limit);
+    assert!(matches!(outcome, Outcome::Refused(E::UnknownOption, _)), "{name}: {outcome:?}");
+}
+
+/// One linker is several programs where each is built for one machine.
+#[test]
+fn a_target_that_nobody_serves_is_not_asked_for() {
+    let wild = &super::wild::LINKER;
+    assert!(!wild.ports.iter().any(|port| port.target == Target::ARM_ELF));
+    for linker in ADAPTERS.iter().flat_map(|linker| linker.installed()) {
+        for target in Target::NAMED.iter().filter(|target| !linker.serves(**target)) {
+            assert_eq!(linker.program(*target), None);
+            let request = Request { target: *target, ..crate::selftest::subject::request() };
+            let outcome = linker.link(&request, Duration::from_secs(20));
+            assert_eq!(outcome, Outcome::Unsupported("it does not link for this target"));
+        }
     }
 }
 
@@ -298,7 +325,7 @@ fn a_linker_that_cannot_be_run_is_this_machines_trouble() {
         println!("skipped: no linker here; apt-get install binutils");
         return;
     };
-    linker.path = "/nowhere/ld".into();
+    linker.move_to(Path::new("/nowhere/ld"));
     let request = crate::selftest::subject::request();
     let outcome = linker.link(&request, Duration::from_secs(20));
     assert_eq!(outcome, Outcome::Unsupported("it could not be run here"));

@@ -1,11 +1,14 @@
 //! wild.
 
-use super::Linker;
+use super::{Linker, Port};
+use crate::Target;
 use crate::model::ErrorClass as E;
 
 /// The row of wild.
 pub(super) static LINKER: Linker = Linker {
     name: "wild",
+    ports: &[Port::of(Target::AMD64_ELF), Port::of(Target::ARM64_ELF)],
+    lists: false,
     programs: &["wild", "ld.wild"],
     numbered: None,
     hidden: || None,

@@ -37,7 +37,10 @@ pub(super) fn markdown(finding: &Finding<'_>) -> String {
     {
         let args = trial.linker.command(&finding.examined.request);
         let args: Vec<String> = args.iter().map(|arg| repro::quoted(arg)).collect();
-        let program = trial.linker.program().map(|path| path.display().to_string());
+        let program = trial
+            .linker
+            .program(finding.examined.request.target)
+            .map(|path| path.display().to_string());
         let program = program.unwrap_or_else(|| "ld-scold".into());
         let _ = writeln!(text, "\nLinked with\n\n```sh\n{program} {} -o out\n```", args.join(" "));
     }

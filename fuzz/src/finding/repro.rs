@@ -31,7 +31,10 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
         let line = format!("# {}: wanted {}, found {}", key.key, key.wanted, key.found);
         let _ = writeln!(text, "{}", line.replace(['\n', '\r'], " "));
     }
-    let program = trial.linker.program().map(|path| path.display().to_string());
+    let program = trial
+        .linker
+        .program(finding.examined.request.target)
+        .map(|path| path.display().to_string());
     let _ = write!(
         text,
         "LD=${{LD:-{}}}\n\

@@ -29,7 +29,7 @@ fn interpreter(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     let named =
         args.clone().find_map(|arg| arg.trim_start_matches('-').strip_prefix("dynamic-linker="));
     let next = args.skip_while(|arg| arg.trim_start_matches('-') != "dynamic-linker").nth(1);
-    let asked = named.or(next.map(String::as_str)).unwrap_or(crate::adapter::INTERPRETER[1]);
+    let asked = named.or(next.map(String::as_str)).unwrap_or(request.target.arch.interpreter());
     let start = usize::try_from(segment.offset).unwrap_or(usize::MAX);
     let found = image.bytes.get(start..).unwrap_or_default();
     let found = &found[..found.len().min(usize::try_from(segment.filesz).unwrap_or(usize::MAX))];
