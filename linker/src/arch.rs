@@ -5,13 +5,15 @@
 //! Must not know of files, symbols or layout: numbers in, bytes out.
 
 pub mod amd64;
+pub mod arm;
 pub mod arm64;
 #[cfg(test)]
 pub mod rel32;
+mod rotated;
 mod row;
 
-pub use row::{Base, Code, Field, Range, Row, What};
-pub(crate) use row::{expr, rows};
+pub use row::{Base, Branch, Code, Field, Range, Row, What};
+pub(crate) use row::{expr, insn, rows, states};
 
 use crate::format::elf::class::{Class, RelocForm};
 
@@ -143,8 +145,9 @@ pub struct Thunk {
     pub reach: u64,
     /// The relocation types of branches that may go through one.
     pub kinds: &'static [u32],
-    /// Writes one: buffer, its address, the target's; whether it reaches that.
-    pub write: fn(&mut [u8], u64, u64) -> bool,
+    /// Writes one: buffer, its instruction set, its address and the target's, whose set is in bit 0; whether
+    /// it reaches that.
+    pub write: fn(&mut [u8], i64, (u64, u64)) -> bool,
 }
 
 /// One machine.
@@ -162,6 +165,8 @@ pub struct Arch {
     pub class: Class,
     /// Whether its relocations have their addends (RELA) or find them in the fields (REL).
     pub explicit_addends: bool,
+    /// `e_flags` of what no input says more about.
+    pub flags: u32,
     /// The default of `-z max-page-size`.
     pub page: u64,
     /// The default image base of a fixed-position executable.
@@ -192,6 +197,10 @@ pub struct Arch {
     pub nop: &'static [u8],
     /// Its thunks; `None` if a branch reaches everything.
     pub thunk: Option<Thunk>,
+    /// Whether bit 0 of a function's value is its instruction set, no part of its address.
+    pub two_states: bool,
+    /// Whether local-dynamic sequences are ever rewritten.
+    pub rewrites_ld: bool,
     /// The rows of the relocation types, by number.
     pub rows: &'static [Option<Row>],
     /// Writes the PLT's header: buffer, its address, address of `.got.plt`.
@@ -221,6 +230,7 @@ pub struct Arch {
 pub static ARCHES: &[&Arch] = &[
     &amd64::AMD64,
     &arm64::ARM64,
+    &arm::ARM,
     #[cfg(test)]
     &rel32::REL32,
 ];

@@ -42,6 +42,8 @@ pub mod attr {
     pub const UNDEFINED: u16 = 1024;
     /// Defined by a library with protected visibility.
     pub const PROTECTED_IMPORT: u16 = 2048;
+    /// Bit 0 of its value is its instruction set, no part of its address.
+    pub const STATE: u16 = 4096;
 }
 
 /// What the scan found a symbol to need.
@@ -289,6 +291,13 @@ impl<'a> Link<'a> {
         let found = found.or_else(|| self.outs[..last].iter().rfind(|o| o.is_tls() && holds(o)));
         let found = found.or_else(|| self.outs.first().filter(|o| o.is_alloc()));
         found.map_or(SymbolHome::ABSOLUTE, OutSec::home)
+    }
+
+    /// The start of the segment that `address` is in; 0 if none has it.
+    pub fn segment_start(&self, address: u64) -> u64 {
+        let loads = self.shape.segments.iter().filter(|s| s.kind == crate::format::elf::PT_LOAD);
+        let below = loads.map(|s| s.addr).filter(|&start| start <= address);
+        below.max().unwrap_or(0)
     }
 
     /// Where GOT-relative values count from.

@@ -3,7 +3,11 @@
 //! What becomes of each relocation is [`crate::scan::decide`]'s answer, as it was in the scan. Must
 //! not know of files or of the order in which sections are written.
 
-use crate::arch::{Field, Relax, Rewrite, Row, What};
+pub(crate) mod branch;
+
+use branch::Jump;
+
+use crate::arch::{Base, Field, Relax, Rewrite, Row, What, insn};
 use crate::error::{Error, ErrorKind};
 use crate::format::elf::{SHF_ALLOC, SHF_EXECINSTR};
 use crate::layout::Member;
@@ -120,33 +124,6 @@ fn tombstone(name: &[u8]) -> i64 {
     i64::from(name == b".debug_ranges" || name == b".debug_loc")
 }
 
-/// How far the branch at `place` in `member` has to go.
-pub(crate) fn distance(
-    link: &Link<'_>,
-    member: &Member,
-    row: &Row,
-    reloc: &Reloc,
-    place: u64,
-) -> i64 {
-    let id = link.object(member.file).id(reloc.sym);
-    let bits = link.attrs[id.i()];
-    match bits & (attr::WEAK_UNDEF | attr::DYNAMIC) == attr::WEAK_UNDEF {
-        true => row.field.len() as i64,
-        false => branch_target(link, id, reloc.addend).wrapping_sub(place as i64),
-    }
-}
-
-/// Where a branch to `id` goes: its PLT entry, or itself if it needs none.
-pub(crate) fn branch_target(link: &Link<'_>, id: SymId, addend: i64) -> i64 {
-    let plt = link.plan.slots(id).plt;
-    let indirect = link.attrs[id.i()] & (attr::DYNAMIC | attr::IFUNC) != 0;
-    let address = match indirect && plt != NONE {
-        true => link.plt_address(plt),
-        false => link.addrs[id.i()],
-    };
-    (address as i64).wrapping_add(addend)
-}
-
 impl Work<'_, '_, '_> {
     /// Applies `reloc`, whose field is at `to` in `buf`; whether that took care of the one after it.
     #[inline]
@@ -200,10 +177,13 @@ impl Work<'_, '_, '_> {
         let at = to as usize;
         match act {
             Act::Skip => {}
+            Act::Static if matches!(row.field, Field::Branch(_)) => {
+                self.branch(row, bits, reloc, place, &mut buf[at..]);
+            }
             Act::Static => {
                 let mut value = self.value(row, id, bits, reloc, place);
                 if !row.range.holds(value) {
-                    match self.thunk(row, id, reloc, place) {
+                    match self.thunk(row, reloc, place) {
                         Some(distance) => value = distance,
                         None => self.overflow(row, reloc, value),
                     }
@@ -213,7 +193,7 @@ impl Work<'_, '_, '_> {
                 row.field.write(&mut buf[at..], value);
             }
             Act::Relative => {
-                let value = self.target(id, bits, reloc);
+                let value = self.target(row, id, bits, reloc);
                 let packed = self.relative(place, value, reloc);
                 let stored = packed || self.link.stores_addends();
                 row.field.write(&mut buf[at..], if stored { value } else { 0 });
@@ -258,7 +238,12 @@ impl Work<'_, '_, '_> {
 
     /// `S + A`; of a merged section's symbol, `A` selects the piece.
     #[inline]
-    fn target(&self, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
+    fn target(&self, row: &Row, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
+        if bits & attr::STATE != 0 {
+            let (address, state) = (self.link.addrs[id.i()] & !1, self.link.addrs[id.i()] & 1);
+            let end = address.wrapping_add_signed(reloc.addend) as i64;
+            return if row.state { end | state as i64 } else { end };
+        }
         if bits & attr::MERGED != 0 {
             let symbol = self.object.symbols.get(reloc.sym);
             if let Home::Section(s) = symbol.home {
@@ -280,15 +265,15 @@ impl Work<'_, '_, '_> {
         let slots = || link.plan.slots(id);
         let got = |word: u32| link.got_address(word) as i64;
         let value = match row.what {
-            What::Symbol => self.target(id, bits, reloc),
+            What::Symbol => self.target(row, id, bits, reloc),
             // A branch to nothing goes on with the next instruction.
             What::Plt
-                if bits & (attr::WEAK_UNDEF | attr::DYNAMIC) == attr::WEAK_UNDEF
-                    && matches!(row.field, Field::Insn(_)) =>
+                if branch::is_nothing(bits)
+                    && link.arch.thunk.is_some_and(|t| t.kinds.contains(&reloc.kind)) =>
             {
                 return row.field.len() as i64;
             }
-            What::Plt => self.plt(id, bits, reloc),
+            What::Plt => self.plt(row, id, bits, reloc),
             What::Got => got(slots().got).wrapping_add(a),
             What::GotBase => (link.got_base() as i64).wrapping_add(a),
             What::Size => self.size(id, reloc).wrapping_add(a),
@@ -308,28 +293,54 @@ impl Work<'_, '_, '_> {
             What::TlsDesc => got(slots().tlsdesc).wrapping_add(a),
             What::Nothing | What::TlsDescCall => return 0,
         };
-        row.base.count(value, p, || link.got_base() as i64)
+        let value = match row.base {
+            Base::Segment => value.wrapping_sub(link.segment_start(value as u64) as i64),
+            base => base.count(value, p, || link.got_base() as i64),
+        };
+        link.arch.class.wrap(value)
     }
 
     /// The distance to a thunk that stands in for what a branch can't reach.
     #[cold]
-    fn thunk(&self, row: &Row, id: SymId, reloc: &Reloc, place: u64) -> Option<i64> {
-        let link = self.link;
-        let branches = link.arch.thunk.is_some_and(|thunk| thunk.kinds.contains(&reloc.kind));
-        let find = || link.thunks.find(link, place, (id, reloc.addend), row.range);
-        branches.then(find).flatten()
+    fn thunk(&self, row: &Row, reloc: &Reloc, place: u64) -> Option<i64> {
+        let thunk = self.link.arch.thunk.filter(|thunk| thunk.kinds.contains(&reloc.kind))?;
+        let jump = Jump::new(self.link, self.object, row, reloc, (place, &[]));
+        self.link.thunks.find(self.link, &thunk, &jump)
+    }
+
+    /// Writes a branch that may change the instruction set.
+    fn branch(&mut self, row: &Row, bits: u16, reloc: &Reloc, place: u64, buf: &mut [u8]) {
+        let Field::Branch(branch) = row.field else { return };
+        let (link, field) = (self.link, &mut buf[..branch.len.into()]);
+        if branch::is_nothing(bits) {
+            let nothing = (branch.nothing)(insn(field)).to_le_bytes();
+            field.copy_from_slice(&nothing[..field.len()]);
+            return;
+        }
+        let jump = Jump::new(link, self.object, row, reloc, (place, field));
+        let mut distance = jump.distance;
+        if !jump.reaches() {
+            let thunk = link.arch.thunk.filter(|thunk| thunk.kinds.contains(&reloc.kind));
+            match thunk.and_then(|thunk| link.thunks.find(link, &thunk, &jump)) {
+                Some(other) => distance = other,
+                None => self.overflow(row, reloc, distance),
+            }
+        } else if jump.is_misaligned() {
+            self.misaligned(row, reloc, distance);
+        }
+        row.field.write(field, distance);
     }
 
     /// `L + A`, `L` being the symbol itself if it needs no PLT entry.
     #[inline]
-    fn plt(&self, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
+    fn plt(&self, row: &Row, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
         if bits & (attr::DYNAMIC | attr::IFUNC) != 0 {
             let plt = self.link.plan.slots(id).plt;
             if plt != NONE {
                 return (self.link.plt_address(plt) as i64).wrapping_add(reloc.addend);
             }
         }
-        self.target(id, bits, reloc)
+        self.target(row, id, bits, reloc)
     }
 
     fn size(&self, id: SymId, reloc: &Reloc) -> i64 {

@@ -85,7 +85,7 @@ pub fn scan(link: &Link<'_>) -> Result<Totals, Errors> {
 
 /// For each file whether every local-dynamic sequence of it is rewritten.
 pub(crate) fn local_dynamic(link: &Link<'_>) -> Vec<bool> {
-    let relaxes = relaxes_tls(link);
+    let relaxes = relaxes_tls(link) && link.arch.rewrites_ld;
     let of = |file: &File<'_>| match file {
         File::Object(object) => relaxes && ld_relaxed(link, object),
         _ => false,

@@ -95,7 +95,7 @@ pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
 
 fn local(link: &Link<'_>, object: &crate::object::Object<'_>, index: u32) -> u16 {
     let symbol = object.symbols.get(index);
-    let mut bits = of_kind(&symbol);
+    let mut bits = of_kind(link, &symbol);
     match symbol.home {
         Home::Absolute => bits |= attr::ABSOLUTE,
         Home::Section(s) => bits |= in_section(link, object, s, symbol.kind),
@@ -121,13 +121,15 @@ fn in_section(link: &Link<'_>, object: &crate::object::Object<'_>, index: u32, o
     0
 }
 
-fn of_kind(symbol: &Symbol) -> u16 {
-    match symbol.kind {
+fn of_kind(link: &Link<'_>, symbol: &Symbol) -> u16 {
+    let kind = match symbol.kind {
         kind::FUNC => attr::FUNC,
         kind::IFUNC => attr::FUNC | attr::IFUNC,
         kind::TLS => attr::TLS,
         _ => 0,
-    }
+    };
+    let state = link.arch.two_states && kind & attr::FUNC != 0 && symbol.value & 1 != 0;
+    kind | if state { attr::STATE } else { 0 }
 }
 
 fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
@@ -139,7 +141,7 @@ fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
     }
     let mut bits = 0;
     if let Some(symbol) = link.res.winner(id) {
-        bits |= of_kind(&symbol);
+        bits |= of_kind(link, &symbol);
         match symbol.home {
             Home::Absolute => bits |= attr::ABSOLUTE,
             Home::Section(s) => {
@@ -152,7 +154,7 @@ fn global(link: &Link<'_>, exports: &Exports<'_>, id: SymId) -> (u16, u16) {
         bits |= match special {
             Special::TlsModuleBase => attr::TLS,
             Special::Alias(target, _) => {
-                link.res.winner(*target).as_ref().map_or(0, of_kind) & !attr::IFUNC
+                link.res.winner(*target).as_ref().map_or(0, |s| of_kind(link, s)) & !attr::IFUNC
             }
             _ => 0,
         };
@@ -174,8 +176,9 @@ fn imported(link: &Link<'_>, id: SymId, def: Def, mentions: u8, visibility: u8) 
     let strong = mentions & mention::STRONG != 0;
     if def.is_shared() {
         let symbol = link.res.winner(id);
-        let mut bits = attr::DYNAMIC | attr::IMPORT | symbol.as_ref().map_or(0, of_kind);
-        bits &= !attr::IFUNC;
+        let mut bits =
+            attr::DYNAMIC | attr::IMPORT | symbol.as_ref().map_or(0, |s| of_kind(link, s));
+        bits &= !(attr::IFUNC | attr::STATE);
         if symbol.is_some_and(|s| s.vis == vis::PROTECTED) {
             bits |= attr::PROTECTED_IMPORT;
         }

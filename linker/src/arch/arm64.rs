@@ -134,6 +134,7 @@ pub const ARM64: Arch = Arch {
     format: "elf64-littleaarch64",
     class: Class::Elf64,
     explicit_addends: true,
+    flags: 0,
     page: 0x1_0000,
     base: 0x40_0000,
     section_kind: |kind| kind,
@@ -169,6 +170,8 @@ pub const ARM64: Arch = Arch {
     nop: &NOP.to_le_bytes(),
     // CALL26 and JUMP26: the others are within a function.
     thunk: Some(Thunk { size: 12, reach: 1 << 27, kinds: &[282, 283], write: thunk }),
+    two_states: false,
+    rewrites_ld: true,
     rows: ROWS,
     plt_header,
     plt_entry: |buf, at, slot, _, _| plt_eager(buf, at, slot),
@@ -197,7 +200,7 @@ fn load_slot(at: u64, slot: u64) -> [u32; 3] {
 }
 
 /// `adrp x16, to; add x16, x16, lo12(to); br x16`
-fn thunk(buf: &mut [u8], at: u64, to: u64) -> bool {
+fn thunk(buf: &mut [u8], _: i64, (at, to): (u64, u64)) -> bool {
     let page = (to & !0xfff).wrapping_sub(at & !0xfff) as i64;
     let low = (to & 0xfff) as i64;
     put_all(buf, [(ADRP.put)(0x9000_0010, page), (LO12.put)(0x9100_0210, low), 0xd61f_0200]);
@@ -239,11 +242,11 @@ mod tests {
         // adrp x16, 421000; ldr x17, [x16, #24]; add x16, x16, #24; br x17
         assert_eq!(words, [0xb000_0090, 0xf940_0e11, 0x9100_6210, 0xd61f_0220]);
         let mut code = [0; 12];
-        assert!(thunk(&mut code, 0x41_0000, 0x1042_1018));
+        assert!(thunk(&mut code, 0, (0x41_0000, 0x1042_1018)));
         // adrp x16, 10421000; add x16, x16, #24; br x16
         assert_eq!(code[..4], 0xb008_0090_u32.to_le_bytes());
         assert_eq!(code[4..8], 0x9100_6210_u32.to_le_bytes());
-        assert!(!thunk(&mut code, 0x41_0000, 0x1_8041_0000));
+        assert!(!thunk(&mut code, 0, (0x41_0000, 0x1_8041_0000)));
         let mut marked = [0; 24];
         plt_eager(&mut marked, 0x41_0020, 0x42_1018);
         assert_eq!(marked[..4], BTI_C.to_le_bytes());

@@ -39,6 +39,10 @@ pub enum Base {
     Zero,
     /// `P`: the place.
     Place,
+    /// `Pa`: the word the place is in.
+    Word,
+    /// `SB`: the start of the segment that the value is in.
+    Segment,
     /// The page of the value, from the page of the place.
     Page,
     /// The page of the value: the rest of an address whose page another relocation gives.
@@ -54,10 +58,13 @@ const PAGE: i64 = 0x1000;
 
 impl Base {
     /// `value` counted from here; `place` is `P`, `got` the GOT's base.
+    ///
+    /// Segments are not known here: [`Self::Segment`] leaves it as it is.
     #[inline]
     pub fn count(self, value: i64, place: i64, got: impl Fn() -> i64) -> i64 {
         match self {
-            Self::Zero => value,
+            Self::Zero | Self::Segment => value,
+            Self::Word => value.wrapping_sub(place & !3),
             Self::Place => value.wrapping_sub(place),
             Self::Page => (value & -PAGE).wrapping_sub(place & -PAGE),
             Self::InPage => value & (PAGE - 1),
@@ -78,6 +85,30 @@ pub struct Code {
     pub get: fn(u32) -> i64,
 }
 
+/// How branches of one form keep their distance, on machines with two instruction sets: bit 0 of it is
+/// 1 if it ends in the second.
+#[derive(Debug)]
+pub struct Branch {
+    /// Bytes of the instruction.
+    pub len: u8,
+    /// Which set it is of.
+    pub own: i64,
+    /// What the program counter is ahead of it: a branch to a symbol has the addend `-pc`.
+    pub pc: i64,
+    /// What addresses of instructions are multiples of, by set.
+    pub aligned: [i64; 2],
+    /// Which set the instruction as it is goes to: counts if the target does not say.
+    pub state: fn(u32) -> i64,
+    /// Whether the instruction, or what it can become, goes that far and to that set.
+    pub reaches: fn(u32, i64) -> bool,
+    /// The instruction with the distance in place of what it had.
+    pub put: fn(u32, i64) -> u32,
+    /// The distance in the instruction, sign-extended.
+    pub get: fn(u32) -> i64,
+    /// What does nothing in place of the instruction.
+    pub nothing: fn(u32) -> u32,
+}
+
 /// The bytes a relocation replaces.
 #[derive(Clone, Copy, Debug)]
 pub enum Field {
@@ -87,6 +118,10 @@ pub enum Field {
     Data(u8),
     /// Part of an instruction of four bytes.
     Insn(&'static Code),
+    /// Part of an instruction of two bytes.
+    Half(&'static Code),
+    /// The distance of a branch.
+    Branch(&'static Branch),
 }
 
 /// The values a field takes.
@@ -100,6 +135,10 @@ pub enum Range {
     Unsigned(u8),
     /// Either of the two.
     Either(u8),
+    /// A magnitude of so many bits, and a sign.
+    Magnitude(u8),
+    /// What a magnitude less so many rotated bytes leaves: so many bits.
+    Groups(u8, u8),
 }
 
 /// One relocation type.
@@ -113,6 +152,8 @@ pub struct Row {
     pub base: Base,
     /// Where it goes.
     pub field: Field,
+    /// Whether it has the target's instruction set in bit 0 (`T`).
+    pub state: bool,
     /// What fits.
     pub range: Range,
     /// Whether the psABI lets a linker rewrite the instruction that loads from the GOT.
@@ -208,11 +249,52 @@ macro_rules! expr {
     (G + A - Page(GOT)) => {
         ($crate::arch::What::Got, $crate::arch::Base::GotPage)
     };
+    (((S + A) | T)) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Zero)
+    };
+    (((S + A) | T) - P) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Place)
+    };
+    (((S + A) | T) - Pa) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Word)
+    };
+    (S + A - Pa) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Word)
+    };
+    (((S + A) | T) - GOT) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Got)
+    };
+    (((S + A) | T) - SB) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Segment)
+    };
+    (S + A - SB) => {
+        ($crate::arch::What::Symbol, $crate::arch::Base::Segment)
+    };
+    (G + GOT + A) => {
+        ($crate::arch::What::Got, $crate::arch::Base::Zero)
+    };
+    (GOTTPOFF + A - GOT) => {
+        ($crate::arch::What::GotTp, $crate::arch::Base::Got)
+    };
     (TLSCALL) => {
         ($crate::arch::What::TlsDescCall, $crate::arch::Base::Zero)
     };
 }
 pub(crate) use expr;
+
+/// Whether psABI letters have the target's instruction set in them.
+macro_rules! states {
+    (((S + A) | T) $($rest:tt)*) => {
+        true
+    };
+    (L + A - P) => {
+        true
+    };
+    ($($rest:tt)*) => {
+        false
+    };
+}
+pub(crate) use states;
 
 /// Folds relocation rows into `ROWS`, by number, the list of all types, and a constant of each type's
 /// name.
@@ -234,6 +316,7 @@ macro_rules! rows {
                     what: $crate::arch::expr!($($letter)*).0,
                     base: $crate::arch::expr!($($letter)*).1,
                     field: $field,
+                    state: $crate::arch::states!($($letter)*),
                     range: $range,
                     relaxable: rows!(@ $($relax)?),
                 });)*
@@ -265,6 +348,8 @@ impl Range {
             Self::Signed(n) => fits(n, -(1 << (n.min(63) - 1)), (1 << (n.min(63) - 1)) - 1),
             Self::Unsigned(n) => fits(n, 0, ((1u64 << n.min(62)) - 1) as i64),
             Self::Either(n) => fits(n, -(1 << (n.min(63) - 1)), ((1u64 << n.min(62)) - 1) as i64),
+            Self::Magnitude(n) => value.unsigned_abs() >> n == 0,
+            Self::Groups(n, bits) => super::rotated::rest(value, n) >> bits == 0,
         }
     }
 }
@@ -276,6 +361,9 @@ impl std::fmt::Display for Range {
             Self::Signed(n) => write!(f, "-2^{0}..2^{0}-1", n - 1),
             Self::Unsigned(n) => write!(f, "0..2^{n}-1"),
             Self::Either(n) => write!(f, "-2^{}..2^{n}-1", n - 1),
+            Self::Magnitude(n) => write!(f, "-2^{n}+1..2^{n}-1"),
+            Self::Groups(n, 0) => write!(f, "{n} rotated bytes"),
+            Self::Groups(n, bits) => write!(f, "{n} rotated bytes and {bits} bits"),
         }
     }
 }
@@ -287,6 +375,8 @@ impl Field {
             Self::Mark => 0,
             Self::Data(n) => n.into(),
             Self::Insn(_) => 4,
+            Self::Half(_) => 2,
+            Self::Branch(branch) => branch.len.into(),
         }
     }
 
@@ -294,9 +384,15 @@ impl Field {
     #[inline]
     pub fn counts(self, value: i64) -> bool {
         match self {
-            Self::Insn(code) => value & ((1 << code.scale) - 1) == 0,
+            Self::Insn(code) | Self::Half(code) => value & ((1 << code.scale) - 1) == 0,
             _ => true,
         }
+    }
+
+    /// Whether it is data of `word` bytes, as an address is.
+    #[inline]
+    pub fn is_word(self, word: u64) -> bool {
+        matches!(self, Self::Data(n) if u64::from(n) == word)
     }
 
     /// Whether it covers none.
@@ -314,6 +410,8 @@ impl Field {
                 i64::from_le_bytes(word) << unused >> unused
             }
             (Self::Insn(code), Some(&[a, b, c, d])) => (code.get)(u32::from_le_bytes([a, b, c, d])),
+            (Self::Half(code), Some(bytes)) => (code.get)(insn(bytes)),
+            (Self::Branch(branch), Some(bytes)) => (branch.get)(insn(bytes)),
             _ => 0,
         }
     }
@@ -326,6 +424,10 @@ impl Field {
                 let old = crate::format::elf::tables::u32_at(place, 0);
                 place[..4].copy_from_slice(&(code.put)(old, value).to_le_bytes());
             }
+            Self::Half(code) => put_insn(&mut place[..2], code.put, value),
+            Self::Branch(branch) => {
+                put_insn(&mut place[..branch.len.into()], branch.put, value);
+            }
             Self::Data(8) => place[..8].copy_from_slice(&value.to_le_bytes()),
             Self::Data(4) => place[..4].copy_from_slice(&(value as u32).to_le_bytes()),
             Self::Data(n) => {
@@ -333,6 +435,18 @@ impl Field {
             }
         }
     }
+}
+
+/// The instruction at the head of `place`, of two or four bytes.
+pub(crate) fn insn(place: &[u8]) -> u32 {
+    let mut word = [0; 4];
+    word[..place.len().min(4)].copy_from_slice(&place[..place.len().min(4)]);
+    u32::from_le_bytes(word)
+}
+
+fn put_insn(place: &mut [u8], put: fn(u32, i64) -> u32, value: i64) {
+    let new = put(insn(place), value).to_le_bytes();
+    place.copy_from_slice(&new[..place.len()]);
 }
 
 #[cfg(test)]

@@ -7,15 +7,11 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::{Member, align_up};
-use crate::arch::{Range, Thunk};
+use crate::arch::Thunk;
 use crate::error::{Error, ErrorKind, Errors};
 use crate::format::elf::SHF_EXECINSTR;
 use crate::link::Link;
-use crate::object::SymId;
-use crate::relocate;
-
-/// What a thunk goes to.
-type Target = (SymId, i64);
+use crate::relocate::branch::{self, Jump, Target};
 
 /// Thunks in one place.
 #[derive(Debug)]
@@ -27,24 +23,26 @@ struct Pool {
     /// Offset in the output section.
     offset: u64,
     targets: Vec<Target>,
-    known: FxHashMap<Target, u64>,
 }
 
 /// All pools of a link.
 #[derive(Default, Debug)]
 pub struct Thunks {
     pools: Vec<Pool>,
+    /// By target: pools that have a thunk for it, and which.
+    known: FxHashMap<Target, Vec<(usize, u64)>>,
 }
 
 impl Thunks {
-    /// The distance from `place` to a thunk for `target` that `range` holds.
-    pub fn find(&self, link: &Link<'_>, place: u64, target: Target, range: Range) -> Option<i64> {
-        let thunk = link.arch.thunk?;
-        let distances = self.pools.iter().filter_map(|pool| {
-            let at = link.outs[pool.out].addr + pool.offset;
-            Some(at.wrapping_add(pool.known.get(&target)? * thunk.size).wrapping_sub(place) as i64)
+    /// The distance to the nearest thunk that stands in for where `jump` goes.
+    pub(crate) fn find(&self, link: &Link<'_>, thunk: &Thunk, jump: &Jump<'_>) -> Option<i64> {
+        let known = self.known.get(&jump.target)?;
+        let distances = known.iter().filter_map(|&(pool, index)| {
+            let pool = &self.pools[pool];
+            let at = link.outs[pool.out].addr + pool.offset + index * thunk.size;
+            jump.distance_to(link, at)
         });
-        distances.filter(|&d| range.holds(d)).min_by_key(|d| d.unsigned_abs())
+        distances.min_by_key(|d| d.unsigned_abs())
     }
 }
 
@@ -61,7 +59,7 @@ pub fn settle(link: &mut Link<'_>) -> Result<(), Errors> {
     let code = || link.outs.iter().filter(|o| o.is_alloc() && o.flags & SHF_EXECINSTR != 0);
     let start = code().map(|o| o.addr).min().unwrap_or(0);
     let end = code().map(|o| o.addr.saturating_add(o.size)).max().unwrap_or(0);
-    if end - start < thunk.reach {
+    if end - start < thunk.reach && !link.arch.two_states {
         return Ok(());
     }
     link.thunks.pools = pools(link, thunk.reach);
@@ -92,8 +90,7 @@ fn pools(link: &Link<'_>, reach: u64) -> Vec<Pool> {
         }
         let mut last = 0;
         let mut add = |after: usize| {
-            let (targets, known) = (Vec::new(), FxHashMap::default());
-            pools.push(Pool { out: number, after, offset: 0, targets, known });
+            pools.push(Pool { out: number, after, offset: 0, targets: Vec::new() });
         };
         for (at, member) in out.members.iter().enumerate().skip(1) {
             let offset = link.sec_off[member.sec.i()];
@@ -108,18 +105,30 @@ fn pools(link: &Link<'_>, reach: u64) -> Vec<Pool> {
     pools
 }
 
-/// What a branch of `member` at an address can't reach, by itself or by a thunk there is.
-fn unreached(link: &Link<'_>, thunk: &Thunk, addr: u64, member: &Member) -> Vec<(u64, Target)> {
+/// The branches of `member` that don't reach their target, by themselves or by a thunk there is.
+fn unreached<'l>(
+    link: &'l Link<'_>,
+    thunks: &Thunks,
+    thunk: &Thunk,
+    addr: u64,
+    member: &Member,
+) -> Vec<(u64, Jump<'l>)> {
     let object = link.object(member.file);
     let base = addr.wrapping_add(link.sec_off[member.sec.i()]);
+    let bytes = object.section_data(member.index);
     let mut list = Vec::new();
     for reloc in object.relocs(member.index).iter().filter(|r| thunk.kinds.contains(&r.kind)) {
-        let (target, place) = ((object.id(reloc.sym), reloc.addend), base + reloc.offset);
         let Some(row) = link.arch.row(reloc.kind) else { continue };
-        let distance = relocate::distance(link, member, row, &reloc, place);
-        if !row.range.holds(distance) && link.thunks.find(link, place, target, row.range).is_none()
-        {
-            list.push((place, target));
+        let from = reloc.offset as usize;
+        let field = bytes.get(from..from.saturating_add(row.field.len() as usize));
+        let Some(field) = field else { continue };
+        if branch::is_nothing(link.attrs[object.id(reloc.sym).i()]) {
+            continue;
+        }
+        let place = base + reloc.offset;
+        let jump = Jump::new(link, object, row, &reloc, (place, field));
+        if !jump.reaches() && thunks.find(link, thunk, &jump).is_none() {
+            list.push((place, jump));
         }
     }
     list
@@ -127,29 +136,36 @@ fn unreached(link: &Link<'_>, thunk: &Thunk, addr: u64, member: &Member) -> Vec<
 
 /// Adds the thunks that are missing; whether there were any.
 fn grow(link: &mut Link<'_>, thunk: &Thunk) -> bool {
+    let mut thunks = std::mem::take(&mut link.thunks);
     let shared = &*link;
     let code = |o: &&super::OutSec| o.flags & SHF_EXECINSTR != 0 && !o.members.is_empty();
     let mut missing = Vec::new();
     for out in shared.outs.iter().filter(code) {
-        let of = out.members.par_iter().map(|m| unreached(shared, thunk, out.addr, m));
+        let of = out.members.par_iter().map(|m| unreached(shared, &thunks, thunk, out.addr, m));
         missing.extend(of.collect::<Vec<_>>().into_iter().flatten());
     }
-    let outs = &link.outs;
-    let before = missing.len();
-    for (place, target) in missing {
-        let away = |pool: &&mut Pool| {
-            let end = outs[pool.out].addr + pool.offset + pool.targets.len() as u64 * thunk.size;
-            end.abs_diff(place)
+    let mut added = false;
+    for (place, jump) in missing {
+        // Another branch may have got one that is near enough.
+        if thunks.find(shared, thunk, &jump).is_some() {
+            continue;
+        }
+        let away = |(_, pool): &(usize, &Pool)| {
+            let end = shared.outs[pool.out].addr + pool.offset;
+            (end + pool.targets.len() as u64 * thunk.size).abs_diff(place)
         };
         // What no pool is near to is reported when it is relocated.
-        if let Some(pool) = link.thunks.pools.iter_mut().min_by_key(away)
-            && !pool.known.contains_key(&target)
-        {
-            pool.known.insert(target, pool.targets.len() as u64);
-            pool.targets.push(target);
+        let Some((at, _)) = thunks.pools.iter().enumerate().min_by_key(away) else { continue };
+        let known = thunks.known.entry(jump.target).or_default();
+        if known.iter().all(|&(pool, _)| pool != at) {
+            let targets = &mut thunks.pools[at].targets;
+            known.push((at, targets.len() as u64));
+            targets.push(jump.target);
+            added = true;
         }
     }
-    before > 0
+    link.thunks = thunks;
+    added
 }
 
 /// Moves members so that the pools fit between them.
@@ -192,10 +208,10 @@ pub fn write(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
         let size = thunk.size as usize;
         let bytes = &mut image[from..from + pool.targets.len() * size];
         let places = bytes.chunks_exact_mut(size).zip(&pool.targets).zip(0u64..);
-        for ((buf, &(id, addend)), index) in places {
+        for ((buf, target), index) in places {
             let at = out.addr.wrapping_add(pool.offset).wrapping_add(index * thunk.size);
-            let to = relocate::branch_target(link, id, addend) as u64;
-            if !(thunk.write)(buf, at, to) {
+            let to = branch::address(link, target);
+            if !(thunk.write)(buf, target.own, (at, to)) {
                 let text = format!("a thunk at {at:#x} can't reach {to:#x}");
                 errors.push(Error::new(ErrorKind::RelocOverflow, text));
             }

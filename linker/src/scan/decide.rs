@@ -97,6 +97,7 @@ pub fn decide(
             relative(link, id, bits)
         }
         What::GotBase => act(Act::Static, 0),
+        What::Got if row.base == Base::Zero && link.is_pic() => NO_PIC,
         What::Got => {
             let fixed =
                 bits & (attr::DYNAMIC | attr::ABSOLUTE | attr::IFUNC | attr::DISCARDED) == 0;
@@ -126,7 +127,7 @@ fn used(bits: u16) -> u16 {
 }
 
 fn absolute(link: &Link<'_>, row: &Row, id: SymId, bits: u16, spot: &Spot<'_>) -> Decision {
-    let word = row.field.len() == link.arch.word();
+    let word = row.field.is_word(link.arch.word());
     let writable = spot.flags & SHF_WRITE != 0 || link.options.z.text == Some(false);
     if bits & attr::DYNAMIC != 0 {
         if word && writable {
@@ -230,7 +231,7 @@ fn tls(
         },
         What::DtpOff if dynamic => PREEMPTED,
         What::TpOff if link.is_shared() || dynamic => {
-            if row.field.len() == link.arch.word() && spot.flags & SHF_WRITE != 0 {
+            if row.field.is_word(link.arch.word()) && spot.flags & SHF_WRITE != 0 {
                 return act(Act::Symbolic(link.arch.dynamic.tpoff), need::DYNSYM | used(bits));
             }
             if dynamic { PREEMPTED } else { NO_PIC }

@@ -101,6 +101,15 @@ impl Class {
         }
     }
 
+    /// `value` as arithmetic on addresses leaves it: sign-extended.
+    #[inline]
+    pub const fn wrap(self, value: i64) -> i64 {
+        match self {
+            Self::Elf32 => value as i32 as i64,
+            Self::Elf64 => value,
+        }
+    }
+
     /// Bytes of the ELF header.
     pub const fn header(self) -> usize {
         self.pick(52, 64)
