@@ -28,6 +28,6 @@ mod tests {
         assert_eq!(rest(0x1234_5678, 1), 0x0034_5678);
         assert_eq!(group(0x1234_5678), 0x1200_0000);
         assert_eq!(group(0x0400_0000 | 0xff), 0x0400_0000);
-        assert_eq!(rest(-0x1_0203, 1), 0x3);
+        assert_eq!(rest(-0x1_0203, 1), 0x203);
     }
 }
