@@ -7,6 +7,7 @@
 
 pub mod adapter;
 mod bytes;
+mod class;
 pub mod divergence;
 pub mod expectation;
 pub mod loader;

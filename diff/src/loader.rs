@@ -85,7 +85,7 @@ impl<'a> Module<'a> {
         let image = Image::read(bytes)?;
         let machine = machine::of(image.machine);
         let machine = machine.ok_or_else(|| format!("e_machine is {}", image.machine))?;
-        let mut dynamic = Dynamic::read(&image);
+        let mut dynamic = Dynamic::read(&image, machine);
         if image.dynamic.is_some_and(|(address, size)| image.slice(address, size).is_none()) {
             return Err("PT_DYNAMIC is not mapped".into());
         }
@@ -218,7 +218,7 @@ impl<'a> Module<'a> {
             version: self.symbols.version(symbol).map(|version| version.name.to_owned()),
             addend: reloc.addend,
             weak: symbol.binding == 2,
-            lazy: if lazy { self.image.u64(reloc.address) } else { None },
+            lazy: if lazy { self.image.word(reloc.address) } else { None },
         }
     }
 }
@@ -226,18 +226,25 @@ impl<'a> Module<'a> {
 /// A static executable applies its IRELATIVE table itself, between two symbols; its section is found
 /// by type and contents, because no program header names it.
 fn static_irelative(image: &Image<'_>, machine: &Machine) -> (Vec<DynReloc>, Vec<u64>) {
-    let tables = image.headers.iter().filter(|h| h.kind == 4 && h.address != 0);
+    let kind = if machine.rel { 9 } else { 4 };
+    let tables = image.headers.iter().filter(|h| h.kind == kind && h.address != 0);
+    let entry = image.class.reloc_size(!machine.rel);
+    let size = image.class.word() as u8;
     let (mut list, mut entries) = (Vec::new(), Vec::new());
     for header in tables {
-        let Some(raw) = image.slice(header.address, header.size) else { continue };
-        for (raw, at) in raw.chunks_exact(24).zip((0..).step_by(24)) {
-            let word = |k: usize| crate::bytes::number(&raw[k..k + 8]);
-            if word(8) == u64::from(machine.irelative) {
-                let (address, addend) = (word(0), word(16));
-                let (kind, size) = (Kind::Irelative, 8);
-                list.push(DynReloc { address, kind, size, symbol: 0, addend, plt_index: None });
-                entries.push(header.address.wrapping_add(at));
+        let Some(table) = image.slice(header.address, header.size) else { continue };
+        let relocs = image.class.relocs(table, !machine.rel);
+        for (raw, at) in relocs.zip((0..).step_by(entry as usize)) {
+            if (raw.r_type, raw.symbol) != (machine.irelative, 0) {
+                continue;
             }
+            let (address, kind) = (raw.offset, Kind::Irelative);
+            let addend = match raw.addend {
+                Some(addend) => addend as u64,
+                None => relocs::in_place(image, kind, address, size, 0),
+            };
+            list.push(DynReloc { address, kind, size, symbol: 0, addend, plt_index: None });
+            entries.push(header.address.wrapping_add(at));
         }
     }
     list.sort_by_key(|reloc| reloc.address);

@@ -3,14 +3,13 @@
 //! It must not know what linkers made of the inputs.
 
 use object::elf::{
-    SHN_ABS, SHN_COMMON, STB_GNU_UNIQUE, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_SECTION, STT_TLS,
-    STV_DEFAULT, STV_PROTECTED,
+    STB_GNU_UNIQUE, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_SECTION, STT_TLS,
+    STV_DEFAULT, STV_PROTECTED, SymbolType,
 };
 use object::read::archive::ArchiveFile;
-use object::read::elf::{ElfFile64, ElfSymbol64};
 use object::{
-    Endianness, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
-    SectionKind, SymbolFlags, SymbolIndex,
+    File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
+    SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolSection,
 };
 use serde::Deserialize;
 
@@ -56,12 +55,10 @@ pub enum Has {
     WeakBoundReference,
 }
 
-type Elf<'data> = ElfFile64<'data, Endianness>;
-
 impl Has {
     /// Whether an input of `request` has it.
     pub(super) fn describes(self, request: &Request) -> bool {
-        let read = |bytes: &[u8]| Elf::parse(bytes).is_ok_and(|elf| self.is_in(&elf));
+        let read = |bytes: &[u8]| File::parse(bytes).is_ok_and(|elf| self.is_in(&elf));
         request.files.iter().any(|file| match ArchiveFile::parse(&*file.bytes) {
             Ok(archive) => {
                 let members = archive.members().flatten();
@@ -71,7 +68,7 @@ impl Has {
         })
     }
 
-    fn is_in(self, elf: &Elf<'_>) -> bool {
+    fn is_in(self, elf: &File<'_>) -> bool {
         if elf.kind() == ObjectKind::Dynamic {
             return self == Self::Library
                 || elf.dynamic_symbols().any(|symbol| self.is_library_symbol(&symbol));
@@ -93,22 +90,25 @@ impl Has {
         }
     }
 
-    fn is_library_symbol(self, symbol: &ElfSymbol64<'_, '_, Endianness>) -> bool {
+    fn is_library_symbol(self, symbol: &Symbol<'_, '_>) -> bool {
         match self {
-            Self::LibraryAbsolute => index(symbol) == SHN_ABS,
+            Self::LibraryAbsolute => symbol.section() == SymbolSection::Absolute,
             Self::LibraryFunction => !symbol.is_undefined() && kind(symbol) == STT_FUNC,
             _ => false,
         }
     }
 
-    fn is_object_symbol(self, symbol: &ElfSymbol64<'_, '_, Endianness>) -> bool {
+    fn is_object_symbol(self, symbol: &Symbol<'_, '_>) -> bool {
         let SymbolFlags::Elf { st_info, st_other } = symbol.flags() else { return false };
         let undefined = symbol.is_undefined();
         let weak = st_info.st_bind() == STB_WEAK;
         let visibility = st_other.visibility();
         match self {
-            Self::Absolute => index(symbol) == SHN_ABS && !symbol.name().unwrap_or("").is_empty(),
-            Self::Common => index(symbol) == SHN_COMMON,
+            Self::Absolute => {
+                symbol.section() == SymbolSection::Absolute
+                    && !symbol.name().unwrap_or("").is_empty()
+            }
+            Self::Common => symbol.section() == SymbolSection::Common,
             Self::Ifunc => kind(symbol) == STT_GNU_IFUNC,
             Self::InitFunction => !undefined && matches!(symbol.name(), Ok("_init" | "_fini")),
             Self::Protected => !undefined && visibility == STV_PROTECTED,
@@ -123,16 +123,15 @@ impl Has {
     }
 }
 
-fn index(symbol: &ElfSymbol64<'_, '_, Endianness>) -> object::elf::SymbolSection {
-    symbol.elf_symbol().st_shndx.get(symbol.endian())
-}
-
-fn kind(symbol: &ElfSymbol64<'_, '_, Endianness>) -> object::elf::SymbolType {
-    symbol.elf_symbol().st_type()
+fn kind(symbol: &Symbol<'_, '_>) -> SymbolType {
+    match symbol.flags() {
+        SymbolFlags::Elf { st_info, .. } => st_info.st_type(),
+        _ => STT_NOTYPE,
+    }
 }
 
 /// Whether a relocation is by a symbol that `wanted` wants.
-fn relocated(elf: &Elf<'_>, wanted: impl Fn(Option<SymbolIndex>) -> bool) -> bool {
+fn relocated(elf: &File<'_>, wanted: impl Fn(Option<SymbolIndex>) -> bool) -> bool {
     elf.sections().flat_map(|section| section.relocations()).any(|(_, relocation)| match relocation
         .target()
     {

@@ -2,9 +2,8 @@
 //!
 //! It must not know what linkers made of the symbol.
 
-use object::elf::{SHN_ABS, STT_COMMON, STT_OBJECT};
+use object::elf::{STT_COMMON, STT_OBJECT};
 use object::read::archive::ArchiveFile;
-use object::read::elf::{ElfFile64, ElfSymbol64};
 use object::{Object as _, ObjectKind, ObjectSymbol as _, SymbolFlags, SymbolSection};
 use serde::Deserialize;
 
@@ -45,7 +44,7 @@ impl Symbol {
             let defined = !symbol.is_undefined();
             let SymbolFlags::Elf { st_info, .. } = symbol.flags() else { return };
             let data = matches!(st_info.st_type(), STT_OBJECT | STT_COMMON);
-            let absolute = symbol.elf_symbol().st_shndx.get(symbol.endian()) == SHN_ABS;
+            let absolute = symbol.section() == SymbolSection::Absolute;
             match self {
                 Self::WeakUndefined => {
                     any |= !library;
@@ -71,15 +70,11 @@ fn name(question: &Question<'_>) -> Option<String> {
 }
 
 /// Calls `see` with each global symbol of that name, and whether a library has it.
-fn each(
-    request: &Request,
-    name: &str,
-    see: &mut dyn FnMut(bool, &ElfSymbol64<'_, '_, object::Endianness>),
-) {
+fn each(request: &Request, name: &str, see: &mut dyn FnMut(bool, &object::Symbol<'_, '_>)) {
     let mut read = |bytes: &[u8]| {
-        let Ok(elf) = ElfFile64::<object::Endianness>::parse(bytes) else { return };
+        let Ok(elf) = object::File::parse(bytes) else { return };
         let library = elf.kind() == ObjectKind::Dynamic;
-        let look = |symbol: ElfSymbol64<'_, '_, object::Endianness>| {
+        let look = |symbol: object::Symbol<'_, '_>| {
             let named = symbol.name().unwrap_or_default().split('@').next() == Some(name);
             if named && symbol.is_global() && symbol.section() != SymbolSection::None {
                 see(library, &symbol);

@@ -3,6 +3,8 @@
 //! It must not know what the tables hold.
 
 use super::image::Image;
+use crate::class::Class;
+use crate::model::elf::machine::Machine;
 
 /// The dynamic section.
 #[derive(Clone, Default, Debug)]
@@ -25,7 +27,11 @@ pub struct Dynamic {
     pub gnu_hash: Option<u64>,
     /// DT_RELA and DT_RELASZ.
     pub rela: (u64, u64),
-    /// DT_RELACOUNT.
+    /// DT_REL and DT_RELSZ.
+    pub rel: (u64, u64),
+    /// DT_PLTREL is DT_RELA.
+    pub plt_rela: bool,
+    /// DT_RELACOUNT, DT_RELCOUNT.
     pub relative_count: u64,
     /// DT_JMPREL and DT_PLTRELSZ.
     pub plt: (u64, u64),
@@ -65,18 +71,35 @@ pub struct Dynamic {
     pub broken: Option<String>,
 }
 
+/// A tag, and one that must be there if it is.
+const PAIRED: [(u32, u32); 11] = [
+    (6, 11),
+    (7, 8),
+    (7, 9),
+    (17, 18),
+    (17, 19),
+    (23, 2),
+    (23, 20),
+    (25, 27),
+    (26, 28),
+    (32, 33),
+    (36, 35),
+];
+
 impl Dynamic {
     /// Reads the tags of a module that has a PT_DYNAMIC.
-    pub fn read(image: &Image<'_>) -> Option<Self> {
+    pub(crate) fn read(image: &Image<'_>, machine: &Machine) -> Option<Self> {
         let (address, size) = image.dynamic?;
+        let class = image.class;
+        let (sizes, word) = (class.sizes(), class.word());
         let mut dynamic = Self::default();
         let mut seen = 0_u64;
         let mut ended = false;
         let tail = image.tail(address);
         let table = &tail[..tail.len().min(usize::try_from(size).unwrap_or(usize::MAX))];
-        for entry in table.chunks_exact(16) {
-            let (tag, value) =
-                (crate::bytes::number(&entry[..8]), crate::bytes::number(&entry[8..]));
+        for entry in table.chunks_exact(sizes.dynamic as usize) {
+            let (tag, value) = entry.split_at(word as usize);
+            let (tag, value) = (crate::bytes::number(tag), crate::bytes::number(value));
             if tag == 0 {
                 ended = true;
                 break;
@@ -85,6 +108,7 @@ impl Dynamic {
                 seen |= 1 << tag;
             }
             dynamic.tag(tag, value);
+            dynamic.constant(tag, value, class, machine);
         }
         if !ended {
             dynamic.broken = Some("no DT_NULL at the end of PT_DYNAMIC".into());
@@ -94,9 +118,7 @@ impl Dynamic {
                 dynamic.broken = Some(format!("no {name}"));
             }
         }
-        let paired =
-            [(6, 11), (7, 8), (7, 9), (23, 2), (23, 20), (25, 27), (26, 28), (32, 33), (36, 35)];
-        for (one, other) in paired {
+        for (one, other) in PAIRED {
             // An empty table may lack its address.
             if seen & 1 << one != 0 && seen & 1 << other == 0 {
                 dynamic.broken = Some(format!("tag {one} without tag {other}"));
@@ -115,16 +137,15 @@ impl Dynamic {
             6 => self.symbols = value,
             7 => self.rela.0 = value,
             8 => self.rela.1 = value,
-            9 => self.must("DT_RELAENT", value, 24),
             10 => self.strings_size = value,
-            11 => self.must("DT_SYMENT", value, 24),
             12 => self.init = Some(value),
             13 => self.fini = Some(value),
             14 => self.soname = Some(value),
             15 => self.runpath = self.runpath.or(Some(value)),
             16 => self.symbolic = true,
-            17..=19 => self.broken = Some("REL tables on a RELA machine".into()),
-            20 => self.must("DT_PLTREL", value, 7),
+            17 => self.rel.0 = value,
+            18 => self.rel.1 = value,
+            20 => self.plt_rela = value == 7,
             22 => self.textrel = true,
             23 => self.plt.0 = value,
             24 => self.now = true,
@@ -143,10 +164,9 @@ impl Dynamic {
             33 => self.preinit_array.1 = value,
             35 => self.relr.1 = value,
             36 => self.relr.0 = value,
-            37 => self.must("DT_RELRENT", value, 8),
             0x6fff_fef5 => self.gnu_hash = Some(value),
             0x6fff_fff0 => self.versym = Some(value),
-            0x6fff_fff9 => self.relative_count = value,
+            0x6fff_fff9 | 0x6fff_fffa => self.relative_count = value,
             0x6fff_fffb => {
                 self.now |= value & 1 != 0;
                 self.nodelete |= value & 8 != 0;
@@ -156,6 +176,21 @@ impl Dynamic {
             0x6fff_fffd => self.verdef.1 = value,
             0x6fff_fffe => self.verneed.0 = value,
             0x6fff_ffff => self.verneed.1 = value,
+            _ => {}
+        }
+    }
+
+    /// Tags that a class and a machine leave no choice.
+    fn constant(&mut self, tag: u64, value: u64, class: Class, machine: &Machine) {
+        let sizes = class.sizes();
+        match tag {
+            7..=9 if machine.rel => self.broken = Some("RELA tables on a REL machine".into()),
+            17..=19 if !machine.rel => self.broken = Some("REL tables on a RELA machine".into()),
+            9 => self.must("DT_RELAENT", value, sizes.rela),
+            11 => self.must("DT_SYMENT", value, sizes.symbol),
+            19 => self.must("DT_RELENT", value, sizes.rel),
+            20 => self.must("DT_PLTREL", value, if machine.rel { 17 } else { 7 }),
+            37 => self.must("DT_RELRENT", value, class.word()),
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! It must not know relocations or symbols.
 
-use crate::bytes::{u16_at, u32_at, u64_at};
+use crate::class::{Class, SectionHeader, SegmentHeader};
 
 /// A PT_LOAD.
 #[derive(Clone, Copy, Debug)]
@@ -79,11 +79,20 @@ pub struct Header {
     pub link: u32,
 }
 
+impl Header {
+    fn of(header: &SectionHeader) -> Self {
+        let SectionHeader { kind, address, offset, size, link, .. } = *header;
+        Self { kind, address, offset, size, link }
+    }
+}
+
 /// A mapped ELF file.
 #[derive(Clone, Debug)]
 pub struct Image<'a> {
     /// The file.
     pub bytes: &'a [u8],
+    /// Its class: how wide its words are.
+    pub(crate) class: Class,
     /// e_type is ET_DYN: addresses move by the load base.
     pub moves: bool,
     /// e_machine.
@@ -109,27 +118,24 @@ pub struct Image<'a> {
 const PAGE: u64 = 4096;
 
 impl<'a> Image<'a> {
-    /// Reads the file and program headers of a 64-bit little-endian ELF file.
+    /// Reads the file and program headers of a little-endian ELF file.
     ///
     /// Errors: a text, if a loader would refuse to map it.
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
-        if bytes.get(..7) != Some(b"\x7fELF\x02\x01\x01") {
-            return Err("not a 64-bit little-endian ELF file".into());
+        let class = Class::of(bytes).ok_or("not a little-endian ELF file")?;
+        let header = class.file_header(bytes).ok_or("truncated file header")?;
+        if !matches!(header.kind, 2 | 3) {
+            return Err(format!("e_type is {}, neither ET_EXEC nor ET_DYN", header.kind));
         }
-        let half = |at| u16_at(bytes, at).ok_or("truncated file header");
-        let word = |at| u64_at(bytes, at).ok_or("truncated file header");
-        let kind = half(16)?;
-        if !matches!(kind, 2 | 3) {
-            return Err(format!("e_type is {kind}, neither ET_EXEC nor ET_DYN"));
-        }
-        if u32_at(bytes, 20) != Some(1) {
+        if header.version != 1 {
             return Err("e_version is not 1".into());
         }
         let mut image = Self {
             bytes,
-            moves: kind == 3,
-            machine: half(18)?,
-            entry: word(24)?,
+            class,
+            moves: header.kind == 3,
+            machine: header.machine,
+            entry: header.entry,
             loads: Vec::with_capacity(6),
             dynamic: None,
             tls: None,
@@ -138,36 +144,32 @@ impl<'a> Image<'a> {
             interpreter: false,
             headers: Vec::new(),
         };
-        let (table, entry, count) = (word(32)?, half(54)?, half(56)?);
-        if entry != 56 {
-            return Err(format!("e_phentsize is {entry}"));
+        let size = class.sizes().segment;
+        if u64::from(header.segment_size) != size {
+            return Err(format!("e_phentsize is {}", header.segment_size));
         }
-        for i in 0..u64::from(count) {
-            image
-                .program_header(table.wrapping_add(i * 56))
-                .ok_or("truncated program header")??;
+        for i in 0..u64::from(header.segment_count) {
+            let segment = class.segment(bytes, header.segments.wrapping_add(i * size));
+            image.program_header(segment.ok_or("truncated program header")?)?;
         }
-        image.headers = headers(bytes).unwrap_or_default();
+        let headers = class.sections(bytes, &header).unwrap_or_default();
+        image.headers = headers.iter().map(Header::of).collect();
         Ok(image)
     }
 
-    fn program_header(&mut self, at: u64) -> Option<Result<(), &'static str>> {
-        let field = |k: u64| u64_at(self.bytes, at.checked_add(k)?);
-        let kind = u32_at(self.bytes, at)?;
-        let (offset, address, file_size, size) = (field(8)?, field(16)?, field(32)?, field(40)?);
-        let align = field(48)?;
+    fn program_header(&mut self, header: SegmentHeader) -> Result<(), &'static str> {
+        let SegmentHeader { kind, flags, offset, address, file_size, size, align } = header;
         match kind {
             1 => {
                 if file_size > size || address.checked_add(size).is_none() {
-                    return Some(Err("PT_LOAD with impossible sizes"));
+                    return Err("PT_LOAD with impossible sizes");
                 }
                 if offset.checked_add(file_size).is_none_or(|end| end > self.bytes.len() as u64) {
-                    return Some(Err("PT_LOAD beyond the end of the file"));
+                    return Err("PT_LOAD beyond the end of the file");
                 }
                 if address % PAGE != offset % PAGE {
-                    return Some(Err("PT_LOAD whose address and offset are not congruent"));
+                    return Err("PT_LOAD whose address and offset are not congruent");
                 }
-                let flags = u32_at(self.bytes, at + 4)?;
                 self.loads.push(Segment { address, size, offset, file_size, flags });
             }
             2 => self.dynamic = Some((address, size)),
@@ -177,7 +179,7 @@ impl<'a> Image<'a> {
             0x6474_e552 => self.relro = Some((address, address.wrapping_add(size) / PAGE * PAGE)),
             _ => {}
         }
-        Some(Ok(()))
+        Ok(())
     }
 
     /// The segment that `address` is in.
@@ -226,27 +228,23 @@ impl<'a> Image<'a> {
     pub fn u32(&self, address: u64) -> Option<u32> {
         self.memory(address).map(u32::from_le_bytes)
     }
-}
 
-fn headers(bytes: &[u8]) -> Option<Vec<Header>> {
-    let table = u64_at(bytes, 40)?;
-    if table == 0 || u16_at(bytes, 58)? != 64 {
-        return None;
+    /// The word in memory at `address`: as wide as an address is.
+    pub fn word(&self, address: u64) -> Option<u64> {
+        match self.class {
+            Class::Elf32 => self.u32(address).map(u64::from),
+            Class::Elf64 => self.u64(address),
+        }
     }
-    let mut count = u64::from(u16_at(bytes, 60)?);
-    if count == 0 {
-        count = u64_at(bytes, table.checked_add(32)?)?;
+
+    /// The unsigned number of `size` bytes in memory at `address`.
+    pub fn number(&self, address: u64, size: u8) -> Option<u64> {
+        Some(match size {
+            1 => self.memory::<1>(address)?[0].into(),
+            2 => u16::from_le_bytes(self.memory(address)?).into(),
+            4 => self.u32(address)?.into(),
+            8 => self.u64(address)?,
+            _ => return None,
+        })
     }
-    let all = crate::bytes::slice(bytes, table, count.checked_mul(64)?)?;
-    Some(
-        all.chunks_exact(64)
-            .map(|raw| Header {
-                kind: u32_at(raw, 4).unwrap_or(0),
-                address: u64_at(raw, 16).unwrap_or(0),
-                offset: u64_at(raw, 24).unwrap_or(0),
-                size: u64_at(raw, 32).unwrap_or(0),
-                link: u32_at(raw, 40).unwrap_or(0),
-            })
-            .collect(),
-    )
 }

@@ -4,7 +4,7 @@
 
 use super::Dynamic;
 use super::image::Image;
-use crate::bytes::{number, u64_at};
+use crate::class::RawReloc;
 use crate::model::elf::machine::Machine;
 
 /// What a dynamic relocation puts into its slot, in a loader's terms (S, A, B, P as in the psABI).
@@ -66,39 +66,40 @@ pub(super) fn read(
     let mut list = Vec::new();
     let mut broken = None;
     let (plt, plt_size) = dynamic.plt;
-    let (mut rela, mut size) = dynamic.rela;
-    // DT_RELA may cover DT_JMPREL, at its end.
-    if plt_size > 0 && plt >= rela && plt.wrapping_add(plt_size) == rela.wrapping_add(size) {
-        size = plt - rela;
+    // Of two tables one is of the wrong form, and `dynamic.broken` says so.
+    let (mut start, mut size) = if machine.rel { dynamic.rel } else { dynamic.rela };
+    // It may cover DT_JMPREL, at its end.
+    if plt_size > 0 && plt >= start && plt.wrapping_add(plt_size) == start.wrapping_add(size) {
+        size = plt - start;
     }
     if size == 0 {
-        rela = 0;
+        start = 0;
     }
-    for (address, size, is_plt) in [(rela, size, false), (plt, plt_size, true)] {
+    let entry = image.class.reloc_size(!machine.rel);
+    for (address, size, is_plt) in [(start, size, false), (plt, plt_size, true)] {
         if size == 0 {
             continue;
         }
-        let Some(table) = image.slice(address, size).filter(|_| size % 24 == 0) else {
-            broken = Some("a RELA table that is not all there".to_owned());
+        let Some(table) = image.slice(address, size).filter(|_| size % entry == 0) else {
+            broken = Some(format!("a {} table that is not all there", machine.table()));
             continue;
         };
         let forced = if is_plt { 0 } else { dynamic.relative_count };
-        for (i, raw) in table.chunks_exact(24).enumerate() {
-            let info = number(&raw[8..16]);
+        for (i, raw) in image.class.relocs(table, !machine.rel).enumerate() {
+            let RawReloc { offset: address, symbol, .. } = raw;
             // The first DT_RELACOUNT are taken as R_*_RELATIVE unread (glibc's elf_dynamic_do_Rela).
-            let r_type = if (i as u64) < forced { machine.relative } else { info as u32 };
-            if r_type == machine.relative && info != u64::from(machine.relative) {
+            let r_type = if (i as u64) < forced { machine.relative } else { raw.r_type };
+            if r_type == machine.relative && (raw.r_type, symbol) != (r_type, 0) {
                 broken = Some("a relative relocation that isn't, or has a symbol".to_owned());
             }
             let Some((kind, size)) = (machine.dynamic)(r_type) else { continue };
-            list.push(DynReloc {
-                address: number(&raw[..8]),
-                kind,
-                size,
-                symbol: if kind == Kind::Relative { 0 } else { (info >> 32) as u32 },
-                addend: number(&raw[16..]),
-                plt_index: is_plt.then_some(i as u32),
-            });
+            let symbol = if kind == Kind::Relative { 0 } else { symbol };
+            let addend = match raw.addend {
+                Some(addend) => addend as u64,
+                None => in_place(image, kind, address, size, symbol),
+            };
+            let plt_index = is_plt.then_some(i as u32);
+            list.push(DynReloc { address, kind, size, symbol, addend, plt_index });
         }
     }
     if relr(image, dynamic.relr, &mut list).is_none() {
@@ -108,31 +109,45 @@ pub(super) fn read(
     (list, broken)
 }
 
+/// The addend of a relocation without one of its own: what its place holds, if its kind counts that.
+pub(super) fn in_place(image: &Image<'_>, kind: Kind, address: u64, size: u8, symbol: u32) -> u64 {
+    let field = |size| image.number(address, size).unwrap_or(0);
+    match kind {
+        Kind::GlobDat | Kind::JumpSlot | Kind::Copy | Kind::DtpMod | Kind::Unknown => 0,
+        // The first word is the argument; of a symbol bound lazily it has the index (bfd's elf32-arm).
+        Kind::TlsDesc if symbol != 0 => 0,
+        Kind::TlsDesc => field(size / 2),
+        _ => field(size),
+    }
+}
+
 /// Spec: gABI, "Relative relocation table".
 fn relr(image: &Image<'_>, (address, size): (u64, u64), list: &mut Vec<DynReloc>) -> Option<()> {
     if size == 0 {
         return Some(());
     }
-    let table = image.slice(address, size).filter(|_| size % 8 == 0)?;
+    let word = image.class.word();
+    let table = image.slice(address, size).filter(|_| size % word == 0)?;
+    let bits = 8 * word - 1;
     let mut next = 0_u64;
     let mut push = |address: u64| {
-        if let Some(addend) = image.u64(address) {
-            let (kind, size) = (Kind::Relative, 8);
+        if let Some(addend) = image.word(address) {
+            let (kind, size) = (Kind::Relative, word as u8);
             list.push(DynReloc { address, kind, size, symbol: 0, addend, plt_index: None });
         }
     };
-    for raw in table.chunks_exact(8) {
-        let entry = u64_at(raw, 0)?;
+    for raw in table.chunks_exact(word as usize) {
+        let entry = image.class.word_at(raw, 0)?;
         if entry & 1 == 0 {
             push(entry);
-            next = entry.wrapping_add(8);
+            next = entry.wrapping_add(word);
         } else {
-            for bit in 0..63 {
+            for bit in 0..bits {
                 if entry >> (bit + 1) & 1 != 0 {
-                    push(next.wrapping_add(8 * bit));
+                    push(next.wrapping_add(word * bit));
                 }
             }
-            next = next.wrapping_add(63 * 8);
+            next = next.wrapping_add(bits * word);
         }
     }
     Some(())

@@ -4,7 +4,7 @@
 
 use super::Dynamic;
 use super::image::Image;
-use crate::bytes::{str_at, u16_at, u32_at, u64_at};
+use crate::bytes::{str_at, u16_at, u32_at};
 
 /// A dynamic symbol.
 #[derive(Clone, Copy, Debug)]
@@ -96,17 +96,18 @@ impl<'a> Symbols<'a> {
         let count = count(image, dynamic).max(u64::from(used) + 1);
         let versym = dynamic.versym.map(|address| image.tail(address)).unwrap_or_default();
         let list = table
-            .chunks_exact(24)
+            .chunks_exact(image.class.sizes().symbol as usize)
             .take(usize::try_from(count).unwrap_or(usize::MAX))
+            .map_while(|raw| image.class.symbol(raw))
             .enumerate()
             .map(|(i, raw)| Symbol {
-                name: str_at(strings, u64::from(u32_at(raw, 0).unwrap_or(0))),
-                value: u64_at(raw, 8).unwrap_or(0),
-                size: u64_at(raw, 16).unwrap_or(0),
-                binding: raw[4] >> 4,
-                kind: raw[4] & 15,
-                visibility: raw[5] & 3,
-                section: u16_at(raw, 6).unwrap_or(0),
+                name: str_at(strings, raw.name.into()),
+                value: raw.value,
+                size: raw.size,
+                binding: raw.info >> 4,
+                kind: raw.info & 15,
+                visibility: raw.other & 3,
+                section: raw.section,
                 version: u16_at(versym, 2 * i as u64).unwrap_or(1),
             })
             .collect();
@@ -219,12 +220,15 @@ impl<'a> Symbols<'a> {
         let hash = gnu_hash(name);
         let bloom = table.wrapping_add(16);
         // glibc masks the word number; others take it modulo: a power of two serves both.
-        let word = u64::from((hash / 64) & words.wrapping_sub(1));
-        let bits = image.u64(bloom.wrapping_add(8 * word))?;
-        if bits >> (hash % 64) & bits >> (hash.checked_shr(shift).unwrap_or(0) % 64) & 1 == 0 {
+        let size = image.class.word();
+        let width = 8 * size as u32;
+        let word = u64::from((hash / width) & words.wrapping_sub(1));
+        let bits = image.word(bloom.wrapping_add(size * word))?;
+        let second = hash.checked_shr(shift).unwrap_or(0) % width;
+        if bits >> (hash % width) & bits >> second & 1 == 0 {
             return None;
         }
-        let bucket_table = bloom.wrapping_add(8 * u64::from(words));
+        let bucket_table = bloom.wrapping_add(size * u64::from(words));
         let bucket = u64::from(hash.checked_rem(buckets)?);
         let mut index = image.u32(bucket_table.wrapping_add(4 * bucket))?;
         let chain = bucket_table.wrapping_add(4 * u64::from(buckets));
@@ -272,7 +276,7 @@ impl<'a> Symbols<'a> {
 fn count(image: &Image<'_>, dynamic: &Dynamic) -> u64 {
     let header = image.headers.iter().find(|h| h.kind == 11 && h.address == dynamic.symbols);
     if let Some(header) = header {
-        return header.size / 24;
+        return header.size / image.class.sizes().symbol;
     }
     if let Some(table) = dynamic.sysv_hash {
         return image.u32(table.wrapping_add(4)).unwrap_or(0).into();
@@ -284,7 +288,7 @@ fn gnu_count(image: &Image<'_>, table: u64) -> Option<u64> {
     let buckets = u64::from(image.u32(table)?);
     let first = u64::from(image.u32(table.wrapping_add(4))?);
     let words = u64::from(image.u32(table.wrapping_add(8))?);
-    let bucket_table = table.wrapping_add(16).wrapping_add(8 * words);
+    let bucket_table = table.wrapping_add(16).wrapping_add(image.class.word() * words);
     let raw = image.slice(bucket_table, 4 * buckets)?;
     let last = raw.chunks_exact(4).map(|raw| u64::from(u32_at(raw, 0).unwrap_or(0))).max()?;
     if last < first {

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use object::read::elf::ElfFile64;
 use object::{Object as _, ObjectSymbol as _};
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
@@ -118,7 +117,7 @@ fn independent(request: &Request) -> bool {
     let mut seen = std::collections::HashSet::new();
     let mut inits = 0;
     for file in &request.files {
-        let Ok(elf) = ElfFile64::<object::Endianness>::parse(&*file.bytes) else { continue };
+        let Ok(elf) = object::File::parse(&*file.bytes) else { continue };
         let init =
             |name: &str| name.contains("init") || name.contains("fini") || name.contains("tors");
         inits += usize::from(
@@ -207,7 +206,7 @@ fn header(out: &mut Vec<u8>, name: &str, size: usize) {
 }
 
 fn global_names(file: &File) -> Vec<Vec<u8>> {
-    let Ok(elf) = ElfFile64::<object::Endianness>::parse(&*file.bytes) else { return Vec::new() };
+    let Ok(elf) = object::File::parse(&*file.bytes) else { return Vec::new() };
     let global = elf.symbols().filter(|symbol| symbol.is_global() && symbol.is_definition());
     global.filter_map(|symbol| Some(symbol.name_bytes().ok()?.to_vec())).collect()
 }

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 
 use object::elf::RelocationType;
 use object::read::archive::ArchiveFile;
-use object::read::elf::ElfFile64;
 use object::{Object as _, ObjectSection as _, RelocationFlags};
 
 use crate::model::Meaning;
@@ -52,7 +51,7 @@ impl Relocations {
 }
 
 fn read(file: &str, bytes: &[u8], map: &mut HashMap<Box<str>, u32>) {
-    let Ok(elf) = ElfFile64::<object::Endianness>::parse(bytes) else { return };
+    let Ok(elf) = object::File::parse(bytes) else { return };
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for section in elf.sections() {
         let name = section.name().unwrap_or_default();

@@ -11,11 +11,16 @@ mod stubs;
 mod tls;
 
 use super::machine::{Form, Machine, Row, Site};
+use crate::class::Class;
 use crate::loader::{Kind, Tls};
 
 /// The row of the table.
 pub(super) static MACHINE: Machine = Machine {
     number: 62,
+    class: Class::Elf64,
+    flags: |flags, _| flags == 0,
+    rel: false,
+    implicit: |_, _, _| 0,
     dynamic,
     relative: 8,
     irelative: 37,

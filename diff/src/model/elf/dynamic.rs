@@ -195,11 +195,12 @@ fn table(judge: &Judge<'_, '_>, (start, size): (u64, u64)) -> Vec<Found> {
         return Vec::new();
     }
     let fixed = !judge.module.image.moves;
-    let slot = |i| match judge.slot(start.wrapping_add(8 * i)) {
+    let word = judge.module.image.class.word();
+    let slot = |i| match judge.slot(start.wrapping_add(word * i)) {
         Found::Number(value) if fixed => Found::Address(value),
         found => found,
     };
-    (0..size / 8).map(slot).collect()
+    (0..size / word).map(slot).collect()
 }
 
 fn arrays(judge: &Judge<'_, '_>, dynamic: &Dynamic, facts: &mut Facts) {

@@ -6,7 +6,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::object::{self, Object, Symbol, Where};
-use crate::bytes::{slice, str_at, u16_at, u32_at};
+use crate::bytes::{slice, str_at, u16_at};
+use crate::class::Class;
 use crate::loader::{Module, Symbols};
 use crate::{File, Request};
 
@@ -78,12 +79,12 @@ impl<'a> Inputs<'a> {
             let named = || request.args.contains(&file.name);
             match bytes.get(..8) {
                 Some(b"!<arch>\n" | b"!<thin>\n") => inputs.archive(request, file),
-                Some([0x7f, b'E', b'L', b'F', 2, 1, 1, _]) => match u16_at(bytes, 16) {
+                _ if Class::of(bytes).is_none() => {}
+                _ => match u16_at(bytes, 16) {
                     Some(1) if named() => inputs.object(file.name.clone(), bytes),
                     Some(3) => inputs.library(bytes),
                     _ => {}
                 },
-                _ => {}
             }
         }
         inputs.options(&request.args);
@@ -148,7 +149,7 @@ impl<'a> Inputs<'a> {
                 true => request.file(member).map(|file| &file.bytes[..]),
                 false => slice(bytes, start, size),
             };
-            if let Some(content) = content.filter(|c| c.starts_with(b"\x7fELF\x02\x01\x01")) {
+            if let Some(content) = content.filter(|content| Class::of(content).is_some()) {
                 self.object(format!("{}({member})", file.name), content);
             }
         }
@@ -283,13 +284,13 @@ pub(super) fn static_symbols<'a>(
         .and_then(|header| image.headers.get(header.link as usize))
         .and_then(|header| content(header.offset, header.size))
         .unwrap_or_default();
-    table.chunks_exact(24).filter_map(move |raw| {
-        let section = u16_at(raw, 6)?;
-        let name = u32_at(raw, 0)?;
-        if section == 0 || name == 0 {
+    let class = image.class;
+    table.chunks_exact(class.sizes().symbol as usize).filter_map(move |raw| {
+        let symbol = class.symbol(raw)?;
+        if symbol.section == 0 || symbol.name == 0 {
             return None;
         }
-        let value = crate::bytes::number(&raw[8..16]);
-        Some((str_at(strings, name.into()), value, section, raw[4] & 15))
+        let name = str_at(strings, symbol.name.into());
+        Some((name, symbol.value, symbol.section, symbol.info & 15))
     })
 }

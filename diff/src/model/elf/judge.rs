@@ -121,19 +121,16 @@ impl<'a> Judge<'_, 'a> {
         to: Reference<'_>,
         usage: Use,
     ) -> Meaning {
+        let less = |value: u64| self.module.image.class.wrap(value.wrapping_sub(addend));
         match found {
             Found::Bad(text) => bad(text),
-            Found::Address(value) => self.address(value.wrapping_sub(addend), to, usage),
-            Found::Number(value) => self.number(value.wrapping_sub(addend), to),
-            Found::Symbol(index, value) => {
-                self.symbolic(index, value.wrapping_sub(addend), to, usage)
-            }
+            Found::Address(value) => self.address(less(value), to, usage),
+            Found::Number(value) => self.number(less(value), to),
+            Found::Symbol(index, value) => self.symbolic(index, less(value), to, usage),
             Found::Ifunc(resolver) if addend == 0 => self.ifunc(resolver, Some(usage), true),
             Found::Ifunc(_) => bad("an addend on an ifunc"),
-            Found::Tls(value) => self.tls(value.wrapping_sub(addend), to),
-            Found::TlsSymbol(index, value) => {
-                self.tls_symbolic(index, value.wrapping_sub(addend), to)
-            }
+            Found::Tls(value) => self.tls(less(value), to),
+            Found::TlsSymbol(index, value) => self.tls_symbolic(index, less(value), to),
         }
     }
 
@@ -286,9 +283,9 @@ impl<'a> Judge<'_, 'a> {
         self.module.dynamic.as_ref().is_some_and(|dynamic| dynamic.now)
     }
 
-    /// What the 8 bytes at `address` hold once the module is loaded.
+    /// What the word at `address` holds once the module is loaded.
     pub(super) fn slot(&self, address: u64) -> Found {
-        let Some(end) = address.checked_add(8) else {
+        let Some(end) = address.checked_add(self.module.image.class.word()) else {
             return Found::Bad("an unmapped slot".into());
         };
         if let Some(reloc) = self.module.reloc_at(address) {
@@ -300,7 +297,7 @@ impl<'a> Judge<'_, 'a> {
         if self.module.relocs_in(address, end).next().is_some() {
             return Found::Bad("a slot that a dynamic relocation writes in part".into());
         }
-        match self.module.image.u64(address) {
+        match self.module.image.word(address) {
             None => Found::Bad("an unmapped slot".into()),
             Some(value) => Found::Number(value),
         }

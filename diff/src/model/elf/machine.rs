@@ -4,6 +4,7 @@
 //! the row. It must not know symbols, places, or which linker wrote the output.
 
 use crate::bytes::{number, sign_extend};
+use crate::class::Class;
 use crate::loader::{Image, Kind, Tls};
 
 /// Every machine that the judge can read, one line each.
@@ -24,6 +25,14 @@ pub(crate) fn alike(relocation: &str) -> Option<&'static str> {
 pub(crate) struct Machine {
     /// e_machine.
     pub(crate) number: u16,
+    /// How wide its words are.
+    pub(crate) class: Class,
+    /// Whether e_flags of an output may come of those of its inputs.
+    pub(crate) flags: fn(u32, &[u32]) -> bool,
+    /// Relocations have no addends of their own: they are in the places, in inputs and outputs.
+    pub(crate) rel: bool,
+    /// The addend in the place at an offset of an input section's bytes, for those.
+    pub(super) implicit: fn(u32, &[u8], u64) -> i64,
     /// What a loader does for a relocation type, and how many bytes it writes; `None` for nothing.
     pub(crate) dynamic: fn(u32) -> Option<(Kind, u8)>,
     /// R_*_RELATIVE.
@@ -65,6 +74,13 @@ pub(crate) struct Machine {
     /// Checks that the PLT entry at an address, unbound, reaches the resolver with the GOT's base and
     /// the index of its relocation.
     pub(super) lazy: fn(&Image<'_>, u64, u64, u32) -> Result<(), String>,
+}
+
+impl Machine {
+    /// What its tables of dynamic relocations are called.
+    pub(crate) fn table(&self) -> &'static str {
+        if self.rel { "REL" } else { "RELA" }
+    }
 }
 
 impl std::fmt::Debug for Machine {

@@ -34,7 +34,9 @@ pub(super) fn meaning(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<M
         "__preinit_array_start" | "__preinit_array_end" => {
             table(judge, "preinit", array(|d| d.preinit_array, end), (16, end), value)
         }
-        "__rela_iplt_start" | "__rela_iplt_end" => indirect(judge, end, value),
+        "__rela_iplt_start" | "__rela_iplt_end" | "__rel_iplt_start" | "__rel_iplt_end" => {
+            indirect(judge, end, value)
+        }
         // An address that no other module has: the start of the image, its data, or nothing in a program.
         "__dso_handle" => {
             image.segment(value).is_some_and(|segment| !segment.executable() || segment.offset == 0)
@@ -96,7 +98,10 @@ fn indirect(judge: &Judge<'_, '_>, end: bool, value: u64) -> bool {
     }
     let mut slots = module.irelative.iter();
     match (slots.next(), module.irelative.last()) {
-        (Some(first), Some(last)) => value == if end { last.saturating_add(24) } else { *first },
+        (Some(first), Some(last)) => {
+            let entry = module.image.class.reloc_size(!module.machine.rel);
+            value == if end { last.saturating_add(entry) } else { *first }
+        }
         _ => *judge.bounds.borrow_mut().entry("iplt").or_insert(value) == value,
     }
 }
@@ -156,6 +161,7 @@ pub(super) fn is_linkers(name: &str) -> bool {
         "__fini_array_",
         "__preinit_array_",
         "__rela_iplt_",
+        "__rel_iplt_",
     ]
     .iter()
     .any(|prefix| name.starts_with(prefix))

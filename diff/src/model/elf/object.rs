@@ -3,7 +3,9 @@
 //! It must not know the link it takes part in. What can't be read is left out: a linker's job is to
 //! refuse it, the judge's only to go on.
 
-use crate::bytes::{slice, str_at, u16_at, u32_at, u64_at};
+use super::machine::{self, Machine};
+use crate::bytes::{slice, str_at, u32_at};
+use crate::class::{Class, SectionHeader};
 use crate::model::MARKER_MAGIC;
 
 /// SHF_*.
@@ -27,7 +29,16 @@ pub(super) struct Section<'a> {
     pub(super) entsize: u64,
     /// Empty for NOBITS.
     pub(super) data: &'a [u8],
-    relocs: &'a [u8],
+    relocs: Table<'a>,
+}
+
+/// A relocation table, and how its records are read.
+#[derive(Clone, Copy, Debug)]
+struct Table<'a> {
+    bytes: &'a [u8],
+    class: Class,
+    rela: bool,
+    machine: Option<&'static Machine>,
 }
 
 /// A relocation of a section, with its addend.
@@ -116,71 +127,65 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn relocs(&self) -> impl Iterator<Item = Reloc> + use<'a> {
-        self.relocs.chunks_exact(24).map(|raw| {
-            let word = |k: usize| crate::bytes::number(&raw[k..k + 8]);
-            let info = word(8);
+        let Table { bytes, class, rela, machine } = self.relocs;
+        let data = self.data;
+        class.relocs(bytes, rela).map(move |raw| {
+            let place = || machine.map(|machine| (machine.implicit)(raw.r_type, data, raw.offset));
             Reloc {
-                offset: word(0),
-                r_type: info as u32,
-                symbol: (info >> 32) as u32,
-                addend: word(16) as i64,
+                offset: raw.offset,
+                r_type: raw.r_type,
+                symbol: raw.symbol,
+                addend: raw.addend.or_else(place).unwrap_or(0),
             }
         })
     }
 }
 
-/// Reads a 64-bit ET_REL.
+/// Reads an ET_REL.
 pub(super) fn read(file: String, bytes: &[u8]) -> Option<Object<'_>> {
-    let table = u64_at(bytes, 40)?;
-    let mut count = u64::from(u16_at(bytes, 60)?);
-    let mut names = u32::from(u16_at(bytes, 62)?);
-    if count == 0 {
-        count = u64_at(bytes, table.checked_add(32)?)?;
-    }
+    let class = Class::of(bytes)?;
+    let header = class.file_header(bytes)?;
+    let headers = class.sections(bytes, &header)?;
+    let mut names = u32::from(header.names);
     if names == 0xffff {
-        names = u32_at(bytes, table.checked_add(40)?)?;
+        names = headers.first()?.link;
     }
-    let table = slice(bytes, table, count.checked_mul(64)?)?;
-    let raw = |i: u32| slice(table, u64::from(i) * 64, 64);
-    let content = |raw: &[u8]| slice(bytes, u64_at(raw, 24)?, u64_at(raw, 32)?);
-    let names = raw(names).and_then(content).unwrap_or_default();
+    let content = |header: &SectionHeader| slice(bytes, header.offset, header.size);
+    let names = headers.get(names as usize).and_then(content).unwrap_or_default();
+    let none = Table { bytes: &[], class, rela: true, machine: machine::of(header.machine) };
     let mut object = Object { file, sections: Vec::new(), symbols: Vec::new() };
-    object.sections.reserve_exact(count as usize);
-    let mut symbols = None;
-    for header in table.chunks_exact(64) {
-        let kind = u32_at(header, 4)?;
-        let size = u64_at(header, 32)?;
-        if kind == 2 {
-            symbols = Some(header);
-        }
-        let data = if kind == 8 { &[] } else { content(header).unwrap_or_default() };
+    object.sections.reserve_exact(headers.len());
+    for header in &headers {
+        let nobits = header.kind == 8;
+        let data = if nobits { &[] } else { content(header).unwrap_or_default() };
         object.sections.push(Section {
-            name: str_at(names, u32_at(header, 0)?.into()),
+            name: str_at(names, header.name.into()),
             nth: 0,
-            kind,
-            flags: u64_at(header, 8)?,
-            size: if kind == 8 { size } else { data.len() as u64 },
-            align: u64_at(header, 48)?.max(1),
-            entsize: u64_at(header, 56)?,
+            kind: header.kind,
+            flags: header.flags,
+            size: if nobits { header.size } else { data.len() as u64 },
+            align: header.align.max(1),
+            entsize: header.entsize,
             data,
-            relocs: &[],
+            relocs: none,
         });
     }
-    for header in table.chunks_exact(64).filter(|header| u32_at(header, 4) == Some(4)) {
-        let target = u32_at(header, 44)? as usize;
-        if let (Some(section), Some(data)) = (object.sections.get_mut(target), content(header)) {
-            section.relocs = data;
+    for header in headers.iter().filter(|header| matches!(header.kind, 4 | 9)) {
+        let section = object.sections.get_mut(header.info as usize);
+        if let (Some(section), Some(bytes)) = (section, content(header)) {
+            section.relocs = Table { bytes, rela: header.kind == 4, ..none };
         }
     }
     number(&mut object.sections);
-    if let Some(header) = symbols {
-        let strings = raw(u32_at(header, 40)?).and_then(content).unwrap_or_default();
-        let wide = table.chunks_exact(64).find(|h| u32_at(h, 4) == Some(18)).and_then(content);
+    if let Some(header) = headers.iter().rfind(|header| header.kind == 2) {
+        let strings = headers.get(header.link as usize).and_then(content).unwrap_or_default();
+        let wide = headers.iter().find(|header| header.kind == 18).and_then(content);
         let all = content(header).unwrap_or_default();
         let wide = wide.unwrap_or_default();
-        object.symbols.extend(
-            all.chunks_exact(24).enumerate().map(|(i, raw)| symbol(raw, i as u64, strings, wide)),
-        );
+        let all = all.chunks_exact(class.sizes().symbol as usize).enumerate();
+        object
+            .symbols
+            .extend(all.map_while(|(i, raw)| symbol(class, raw, i as u64, strings, wide)));
         for symbol in &mut object.symbols {
             if matches!(symbol.place, Where::Section(at) if at as usize >= object.sections.len()) {
                 symbol.place = Where::Undefined;
@@ -190,23 +195,30 @@ pub(super) fn read(file: String, bytes: &[u8]) -> Option<Object<'_>> {
     Some(object)
 }
 
-fn symbol<'a>(raw: &[u8], index: u64, strings: &'a [u8], wide: &[u8]) -> Symbol<'a> {
-    let name = str_at(strings, u32_at(raw, 0).unwrap_or(0).into());
-    let place = match u16_at(raw, 6).unwrap_or(0) {
+fn symbol<'a>(
+    class: Class,
+    raw: &[u8],
+    index: u64,
+    strings: &'a [u8],
+    wide: &[u8],
+) -> Option<Symbol<'a>> {
+    let raw = class.symbol(raw)?;
+    let name = str_at(strings, raw.name.into());
+    let place = match raw.section {
         0 => Where::Undefined,
         0xfff1 => Where::Absolute,
         0xfff2 => Where::Common,
         0xffff => Where::Section(u32_at(wide, 4 * index).unwrap_or(0)),
         section => Where::Section(section.into()),
     };
-    Symbol {
+    Some(Symbol {
         name: name.split_once('@').map_or(name, |(name, _)| name),
-        binding: raw[4] >> 4,
-        kind: raw[4] & 15,
+        binding: raw.info >> 4,
+        kind: raw.info & 15,
         place,
-        value: u64_at(raw, 8).unwrap_or(0),
-        size: u64_at(raw, 16).unwrap_or(0),
-    }
+        value: raw.value,
+        size: raw.size,
+    })
 }
 
 /// Numbers sections of equal names.

@@ -322,9 +322,10 @@ impl Pass<'_, '_, '_> {
             return Some(Meaning::Bad("a field that a dynamic relocation writes in part".into()));
         }
         let found = self.judge.relocated(reloc);
+        let whole = u64::from(row.size) == module.image.class.word();
         let fits = match (row.form, reloc.kind) {
-            (Form::Abs, Kind::Relative | Kind::Symbol | Kind::Irelative) => row.size == 8,
-            (Form::Abs, Kind::GlobDat | Kind::JumpSlot) => row.size == 8,
+            (Form::Abs, Kind::Relative | Kind::Symbol | Kind::Irelative) => whole,
+            (Form::Abs, Kind::GlobDat | Kind::JumpSlot) => whole,
             (Form::Abs, Kind::Symbol32) => row.size == 4,
             (Form::Pc, Kind::Pc32) => row.size == 4,
             (Form::TpOff, Kind::TpOff) => true,

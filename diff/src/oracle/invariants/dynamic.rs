@@ -5,6 +5,8 @@ use object::elf;
 use super::Flaws;
 use super::image::{Image, half, quad};
 use crate::Request;
+use crate::class::Class;
+use crate::model::elf::machine;
 
 /// Tag, its name, the type of the section whose address it has.
 const ADDRESSES: &[(i64, &str, elf::SectionType)] = &[
@@ -20,18 +22,30 @@ const ADDRESSES: &[(i64, &str, elf::SectionType)] = &[
 ];
 
 /// Tag, its name, its address tag, the size of an entry.
-const SIZES: &[(i64, &str, i64, u64)] = &[
-    (8, "DT_RELASZ", 7, 24),
-    (2, "DT_PLTRELSZ", 23, 24),
-    (27, "DT_INIT_ARRAYSZ", 25, 8),
-    (28, "DT_FINI_ARRAYSZ", 26, 8),
-    (35, "DT_RELRSZ", 36, 8),
-    (10, "DT_STRSZ", 5, 1),
-];
+fn sizes(class: Class) -> [(i64, &'static str, i64, u64); 7] {
+    let (sizes, word) = (class.sizes(), class.word());
+    [
+        (8, "DT_RELASZ", 7, sizes.rela),
+        (18, "DT_RELSZ", 17, sizes.rel),
+        (2, "DT_PLTRELSZ", 23, word),
+        (27, "DT_INIT_ARRAYSZ", 25, word),
+        (28, "DT_FINI_ARRAYSZ", 26, word),
+        (35, "DT_RELRSZ", 36, word),
+        (10, "DT_STRSZ", 5, 1),
+    ]
+}
 
 /// Tag, its name, its only value.
-const CONSTANTS: &[(i64, &str, u64)] =
-    &[(9, "DT_RELAENT", 24), (11, "DT_SYMENT", 24), (20, "DT_PLTREL", 7), (37, "DT_RELRENT", 8)];
+fn constants(class: Class, rel: bool) -> [(i64, &'static str, u64); 5] {
+    let sizes = class.sizes();
+    [
+        (9, "DT_RELAENT", sizes.rela),
+        (19, "DT_RELENT", sizes.rel),
+        (11, "DT_SYMENT", sizes.symbol),
+        (20, "DT_PLTREL", if rel { 17 } else { 7 }),
+        (37, "DT_RELRENT", class.word()),
+    ]
+}
 
 /// Bits of DT_FLAGS_1 that are a promise to the loader, and the `-z` word that asks for each.
 const PROMISES: &[(u64, &str)] = &[
@@ -79,8 +93,8 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
             _ => {}
         }
     }
-    for (tag, name, address, entry) in SIZES {
-        let (size, start) = (image.tag(*tag), image.tag(*address));
+    for (tag, name, address, entry) in sizes(image.class) {
+        let (size, start) = (image.tag(tag), image.tag(address));
         let pair = size.is_some() == start.is_some() || size == Some(0);
         flaws.check(pair, "dynamic tag without its pair", name, size.unwrap_or(0), "both");
         let (Some(size), Some(start)) = (size, start) else { continue };
@@ -88,10 +102,11 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
         let there = size == 0 || image.range(start, size).is_some();
         flaws.check(there, "table outside of the image", name, start, "inside a PT_LOAD");
     }
-    for (tag, name, value) in CONSTANTS {
-        let found = image.tag(*tag).unwrap_or(*value);
+    let rel = machine::of(image.header.machine).is_some_and(|machine| machine.rel);
+    for (tag, name, value) in constants(image.class, rel) {
+        let found = image.tag(tag).unwrap_or(value);
         flaws.check(
-            found == *value,
+            found == value,
             "wrong constant in the dynamic section",
             name,
             found,
@@ -139,13 +154,13 @@ fn sizes_of_sections(image: &Image<'_>, flaws: &mut Flaws) {
     }
     // Every stored dynamic relocation is in a table that the loader reads.
     let mut tables: Vec<(u64, u64)> = Vec::new();
-    for (start, size) in [(7, 8), (23, 2)] {
+    for (start, size) in [(7, 8), (17, 18), (23, 2)] {
         tables.extend(image.tag(start).zip(image.tag(size)));
     }
     let relas = image
         .sections
         .iter()
-        .filter(|s| s.kind == elf::SHT_RELA.0 && s.is(super::image::ALLOC) && s.size > 0);
+        .filter(|s| matches!(s.kind, 4 | 9) && s.is(super::image::ALLOC) && s.size > 0);
     for section in relas {
         let covered = tables.iter().any(|(start, size)| {
             section.addr >= *start && section.end() <= start.saturating_add(*size)
@@ -191,7 +206,7 @@ fn strings(image: &Image<'_>, flaws: &mut Flaws) {
 /// Every version index has its definition or need, and hashes are those of the names.
 fn versions(image: &Image<'_>, flaws: &mut Flaws) {
     let Some(dynsym) = image.dynsym() else { return };
-    let count = dynsym.size / 24;
+    let count = dynsym.size / image.class.sizes().symbol;
     let mut known = vec![0_u16, 1];
     definitions(image, &mut known, flaws);
     needs(image, &mut known, flaws);

@@ -3,7 +3,7 @@
 use object::elf;
 
 use super::Flaws;
-use super::image::{Image, Symbol, quad, word};
+use super::image::{Image, Symbol, quad};
 
 /// The gABI's hash of a name.
 pub(super) fn sysv(name: &[u8]) -> u32 {
@@ -95,7 +95,7 @@ fn gnu_chains(image: &Image<'_>, table: u64, names: &[&[u8]]) -> Result<(), u64>
     if buckets == 0 || shift > 31 || !blooms.is_power_of_two() || first > names.len() as u64 {
         return Err(0);
     }
-    let start = 16 + blooms * 8;
+    let start = 16 + blooms * image.class.word();
     let chains = start.checked_add(buckets.checked_mul(4).ok_or(0_u64)?).ok_or(0_u64)?;
     let mut walked = 0;
     for bucket in 0..buckets {
@@ -150,12 +150,15 @@ fn gnu_chain(image: &Image<'_>, table: u64, name: &[u8], count: usize) -> Vec<us
         let (buckets, first) = (quad(bytes, 0)?, quad(bytes, 4)?);
         let (blooms, shift) = (quad(bytes, 8)?, quad(bytes, 12)?);
         let hash = gnu(name);
-        let filter = word(bytes, 16 + u64::from((hash / 64).checked_rem(blooms)?) * 8)?;
-        let bits = 1_u64 << (hash % 64) | 1_u64 << (hash.checked_shr(shift)? % 64);
+        let size = image.class.word();
+        let width = 8 * size as u32;
+        let bloom = u64::from((hash / width).checked_rem(blooms)?);
+        let filter = image.class.word_at(bytes, 16 + bloom * size)?;
+        let bits = 1_u64 << (hash % width) | 1_u64 << (hash.checked_shr(shift)? % width);
         if filter & bits != bits {
             return Some(Vec::new());
         }
-        let chains = 16 + u64::from(blooms) * 8;
+        let chains = 16 + u64::from(blooms) * size;
         let mut at = quad(bytes, chains + u64::from(hash.checked_rem(buckets)?) * 4)?;
         let mut found = Vec::new();
         while at >= first && (at as usize) < count {

@@ -1,6 +1,8 @@
-//! Bytes → headers and tables of a little-endian ELF64 image, every read checked.
+//! Bytes → headers and tables of a little-endian ELF image, every read checked.
 
 use object::elf;
+
+use crate::class::{Class, FileHeader, RawReloc, RawSymbol};
 
 /// A program header.
 #[derive(Clone, Copy, Debug)]
@@ -98,12 +100,14 @@ pub(super) struct Rela {
     pub(super) offset: u64,
     pub(super) kind: u32,
     pub(super) symbol: u32,
-    pub(super) addend: i64,
+    pub(super) addend: Option<i64>,
 }
 
 /// An image.
 pub(super) struct Image<'a> {
     pub(super) bytes: &'a [u8],
+    pub(super) class: Class,
+    pub(super) header: FileHeader,
     pub(super) library: bool,
     pub(super) entry: u64,
     pub(super) phoff: u64,
@@ -117,20 +121,32 @@ pub(super) struct Image<'a> {
 
 impl<'a> Image<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        (bytes.get(..6)? == b"\x7fELF\x02\x01").then_some(())?;
+        let class = Class::of(bytes)?;
+        let header = class.file_header(bytes)?;
         let mut image = Self {
             bytes,
-            library: false,
-            entry: word(bytes, 24)?,
-            phoff: word(bytes, 32)?,
+            class,
+            header,
+            library: header.kind == elf::ET_DYN.0,
+            entry: header.entry,
+            phoff: header.segments,
             segments: Vec::new(),
             sections: Vec::new(),
             dynamic: None,
             terminated: true,
         };
-        image.library = half(bytes, 16)? == elf::ET_DYN.0;
-        for i in 0..u64::from(half(bytes, 56)?) {
-            image.segments.push(segment(bytes, image.phoff.checked_add(i * 56)?)?);
+        for i in 0..u64::from(header.segment_count) {
+            let at = image.phoff.checked_add(i * class.sizes().segment)?;
+            let raw = class.segment(bytes, at)?;
+            image.segments.push(Segment {
+                kind: raw.kind,
+                flags: raw.flags,
+                offset: raw.offset,
+                vaddr: raw.address,
+                filesz: raw.file_size,
+                memsz: raw.size,
+                align: raw.align,
+            });
         }
         image.read_sections()?;
         image.read_dynamic();
@@ -138,41 +154,43 @@ impl<'a> Image<'a> {
     }
 
     fn read_sections(&mut self) -> Option<()> {
-        let bytes = self.bytes;
-        let start = word(bytes, 40)?;
-        if start == 0 {
+        if self.header.sections == 0 {
             return Some(());
         }
-        let (mut count, mut names) = (u64::from(half(bytes, 60)?), u32::from(half(bytes, 62)?));
-        if count == 0 {
-            count = word(bytes, start.checked_add(32)?)?;
-        }
+        let headers = self.class.sections(self.bytes, &self.header)?;
+        let mut names = u32::from(self.header.names);
         if names == u32::from(elf::SHN_XINDEX.0) {
-            names = quad(bytes, start.checked_add(40)?)?;
+            names = headers.first()?.link;
         }
-        (count.checked_mul(64)? <= bytes.len() as u64).then_some(())?;
-        let at = |i: u64| start.checked_add(i * 64);
-        let strings = (at(names.into())).and_then(|at| section(bytes, at));
-        for i in 0..count {
-            let (mut section, name) = section(bytes, at(i)?)?;
-            if let Some((strings, _)) = &strings {
-                let text = strings.offset.checked_add(name.into()).and_then(|at| text(bytes, at));
-                section.name = String::from_utf8_lossy(text.unwrap_or_default()).into_owned();
-            }
-            self.sections.push(section);
+        let strings = headers.get(names as usize).map(|strings| strings.offset);
+        for raw in headers {
+            let name = strings.and_then(|at| at.checked_add(raw.name.into()));
+            let name = name.and_then(|at| text(self.bytes, at)).unwrap_or_default();
+            self.sections.push(Section {
+                name: String::from_utf8_lossy(name).into_owned(),
+                kind: raw.kind,
+                flags: raw.flags,
+                addr: raw.address,
+                offset: raw.offset,
+                size: raw.size,
+                link: raw.link,
+                info: raw.info,
+                align: raw.align,
+                entsize: raw.entsize,
+            });
         }
         Some(())
     }
 
     fn read_dynamic(&mut self) {
         let Some(dynamic) = self.segment(elf::PT_DYNAMIC.0) else { return };
+        let (word, entry) = (self.class.word(), self.class.sizes().dynamic);
         let mut list = Vec::new();
         self.terminated = false;
-        for i in 0..dynamic.filesz / 16 {
-            let at = dynamic.offset.saturating_add(i * 16);
-            let (Some(tag), Some(value)) =
-                (word(self.bytes, at), word(self.bytes, at.saturating_add(8)))
-            else {
+        for i in 0..dynamic.filesz / entry {
+            let at = dynamic.offset.saturating_add(i * entry);
+            let read = |at| self.class.word_at(self.bytes, at);
+            let (Some(tag), Some(value)) = (read(at), read(at.saturating_add(word))) else {
                 break;
             };
             if tag == 0 {
@@ -226,7 +244,13 @@ impl<'a> Image<'a> {
 
     /// The symbols of a symbol table section.
     pub(super) fn symbols(&self, table: &Section) -> Vec<Symbol> {
-        self.data(table).unwrap_or_default().chunks_exact(24).filter_map(symbol).collect()
+        let size = self.class.sizes().symbol as usize;
+        let raw = self.data(table).unwrap_or_default().chunks_exact(size);
+        let symbol = |raw| {
+            let RawSymbol { name, info, other, section, value, size } = self.class.symbol(raw)?;
+            Some(Symbol { name, info, other, section, value, size })
+        };
+        raw.filter_map(symbol).collect()
     }
 
     pub(super) fn dynsym(&self) -> Option<&Section> {
@@ -241,62 +265,22 @@ impl<'a> Image<'a> {
         text(bytes, at.into())
     }
 
-    /// The relocations at an address.
-    pub(super) fn relas(&self, addr: u64, size: u64) -> Vec<Rela> {
+    /// The relocations of the table at an address: those of REL without an addend.
+    pub(super) fn relas(&self, addr: u64, size: u64, rela: bool) -> Vec<Rela> {
         let bytes = self.range(addr, size).unwrap_or_default();
-        bytes.chunks_exact(24).filter_map(rela).collect()
+        let read = |raw: RawReloc| Rela {
+            offset: raw.offset,
+            kind: raw.r_type,
+            symbol: raw.symbol,
+            addend: raw.addend,
+        };
+        self.class.relocs(bytes, rela).map(read).collect()
     }
-}
 
-fn segment(bytes: &[u8], at: u64) -> Option<Segment> {
-    at.checked_add(56)?;
-    Some(Segment {
-        kind: quad(bytes, at)?,
-        flags: quad(bytes, at + 4)?,
-        offset: word(bytes, at + 8)?,
-        vaddr: word(bytes, at + 16)?,
-        filesz: word(bytes, at + 32)?,
-        memsz: word(bytes, at + 40)?,
-        align: word(bytes, at.checked_add(48)?)?,
-    })
-}
-
-fn section(bytes: &[u8], at: u64) -> Option<(Section, u32)> {
-    at.checked_add(64)?;
-    let section = Section {
-        name: String::new(),
-        kind: quad(bytes, at + 4)?,
-        flags: word(bytes, at + 8)?,
-        addr: word(bytes, at + 16)?,
-        offset: word(bytes, at + 24)?,
-        size: word(bytes, at + 32)?,
-        link: quad(bytes, at + 40)?,
-        info: quad(bytes, at + 44)?,
-        align: word(bytes, at + 48)?,
-        entsize: word(bytes, at + 56)?,
-    };
-    Some((section, quad(bytes, at)?))
-}
-
-fn symbol(bytes: &[u8]) -> Option<Symbol> {
-    Some(Symbol {
-        name: quad(bytes, 0)?,
-        info: *bytes.get(4)?,
-        other: *bytes.get(5)?,
-        section: half(bytes, 6)?,
-        value: word(bytes, 8)?,
-        size: word(bytes, 16)?,
-    })
-}
-
-fn rela(bytes: &[u8]) -> Option<Rela> {
-    let info = word(bytes, 8)?;
-    Some(Rela {
-        offset: word(bytes, 0)?,
-        kind: info as u32,
-        symbol: (info >> 32) as u32,
-        addend: word(bytes, 16)? as i64,
-    })
+    /// The number of `size` bytes that the file has for an address.
+    pub(super) fn number(&self, addr: u64, size: u8) -> Option<u64> {
+        (size <= 8).then(|| self.range(addr, size.into())).flatten().map(crate::bytes::number)
+    }
 }
 
 pub(super) fn half(bytes: &[u8], at: u64) -> Option<u16> {
@@ -307,11 +291,6 @@ pub(super) fn half(bytes: &[u8], at: u64) -> Option<u16> {
 pub(super) fn quad(bytes: &[u8], at: u64) -> Option<u32> {
     let at = usize::try_from(at).ok()?;
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-pub(super) fn word(bytes: &[u8], at: u64) -> Option<u64> {
-    let at = usize::try_from(at).ok()?;
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
 /// A string up to its NUL.

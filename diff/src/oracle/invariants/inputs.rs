@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use object::read::elf::ElfFile64;
 use object::{Object as _, ObjectSection as _, SectionFlags};
 
 use super::Flaws;
@@ -59,7 +58,7 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
 pub(in crate::oracle) fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
     let mut map = HashMap::new();
     for file in request.files.iter().filter(|file| file.name.ends_with(".o")) {
-        let Ok(elf) = ElfFile64::<object::Endianness>::parse(&*file.bytes) else { continue };
+        let Ok(elf) = object::File::parse(&*file.bytes) else { continue };
         for section in elf.sections() {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             let Ok(data) = section.data() else { continue };

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Flaws;
-use super::image::{Image, Rela, word};
+use super::image::{Image, Rela};
 use crate::Request;
 use crate::loader::Kind;
 use crate::model::elf::machine::{self, Machine};
 
 pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     let Some(machine) = machine::of(request.target.arch.machine()) else { return };
-    let (table, plt) = tables(image);
+    let (table, plt) = tables(image, machine);
     let symbols = image.dynsym().map(|section| image.symbols(section)).unwrap_or_default();
     let textrel = image.tag(22).is_some() || image.tag(30).is_some_and(|flags| flags & 4 != 0);
     let static_tls = image.tag(30).is_some_and(|flags| flags & 16 != 0);
@@ -72,11 +72,12 @@ fn known(machine: &Machine, rela: &Rela, kind: Kind, at: &str, flaws: &mut Flaws
 fn packed(image: &Image<'_>, textrel: bool, written: &mut BTreeMap<u64, u64>, flaws: &mut Flaws) {
     for slot in relr(image) {
         let at = format!("DT_RELR {slot:#x}");
-        place(image, slot, 8, &at, textrel, flaws);
-        if written.insert(slot, 8).is_some() {
+        let word = image.class.word();
+        place(image, slot, word, &at, textrel, flaws);
+        if written.insert(slot, word).is_some() {
             flaws.check(false, "RELR and RELA overlap", &at, slot, "one of them");
         }
-        let value = image.range(slot, 8).and_then(|bytes| word(bytes, 0)).unwrap_or(0);
+        let value = image.number(slot, word as u8).unwrap_or(0);
         let inside = inside(image, value);
         flaws.check(inside, "RELR slot points outside", &at, value, "an address of the image");
     }
@@ -100,17 +101,18 @@ fn apart(written: BTreeMap<u64, u64>, flaws: &mut Flaws) {
     }
 }
 
-fn tables(image: &Image<'_>) -> (Vec<Rela>, Vec<Rela>) {
+fn tables(image: &Image<'_>, machine: &Machine) -> (Vec<Rela>, Vec<Rela>) {
     let read = |start, size| match (image.tag(start), image.tag(size)) {
         (Some(start), Some(size)) => (start, size),
         _ => (0, 0),
     };
-    let ((rela, mut size), (plt, plt_size)) = (read(7, 8), read(23, 2));
+    let table = if machine.rel { read(17, 18) } else { read(7, 8) };
+    let ((start, mut size), (plt, plt_size)) = (table, read(23, 2));
     // The PLT's may be the tail of the whole table.
-    if plt_size > 0 && plt >= rela && plt < rela.saturating_add(size) {
-        size = plt - rela;
+    if plt_size > 0 && plt >= start && plt < start.saturating_add(size) {
+        size = plt - start;
     }
-    (image.relas(rela, size), image.relas(plt, plt_size))
+    (image.relas(start, size, !machine.rel), image.relas(plt, plt_size, !machine.rel))
 }
 
 fn place(image: &Image<'_>, at: u64, len: u64, name: &str, textrel: bool, flaws: &mut Flaws) {
@@ -143,13 +145,16 @@ fn target(image: &Image<'_>, rela: &Rela, kind: Kind, at: &str, flaws: &mut Flaw
         }
         _ => {}
     }
+    let word = image.class.word();
+    let stored = || image.number(rela.offset, word as u8).unwrap_or(0);
     if kind == Kind::Irelative {
-        let addr = rela.addend as u64;
+        let addr = rela.addend.map_or_else(stored, |addend| addend as u64);
         let code = image.loads().any(|load| load.flags & 1 != 0 && load.has(addr, 1));
         flaws.check(code, "IFUNC resolver outside of code", at, addr, "executable");
     }
     let plain = matches!(kind, Kind::Copy | Kind::GlobDat | Kind::JumpSlot | Kind::DtpMod);
-    let addend = rela.addend as u64;
+    // What is in the place of one without an addend is left over, or a lazy slot's way to the resolver.
+    let addend = rela.addend.unwrap_or(0) as u64;
     flaws.check(!plain || addend == 0, "addend that nothing adds", at, addend, "0");
     let needs_name = matches!(kind, Kind::Copy | Kind::GlobDat | Kind::JumpSlot);
     flaws.check(!needs_name || rela.symbol != 0, "relocation without a name", at, 0, "a symbol");
@@ -157,7 +162,8 @@ fn target(image: &Image<'_>, rela: &Rela, kind: Kind, at: &str, flaws: &mut Flaw
 
 /// DT_RELACOUNT relative relocations come first.
 fn counts(machine: &Machine, image: &Image<'_>, table: &[Rela], flaws: &mut Flaws) {
-    if let Some(count) = image.tag(0x6fff_fff9) {
+    let tag = if machine.rel { 0x6fff_fffa } else { 0x6fff_fff9 };
+    if let Some(count) = image.tag(tag) {
         let first = usize::try_from(count).ok().and_then(|count| table.get(..count));
         let good = first.is_some_and(|list| list.iter().all(|rela| rela.kind == machine.relative));
         flaws.check(good, "DT_RELACOUNT", "DT_RELACOUNT", count, "relative relocations first");
@@ -169,15 +175,17 @@ fn relr(image: &Image<'_>) -> Vec<u64> {
     let (Some(start), Some(size)) = (image.tag(36), image.tag(35)) else { return Vec::new() };
     let mut list = Vec::new();
     let mut next = 0_u64;
-    for entry in image.range(start, size).unwrap_or_default().chunks_exact(8) {
-        let entry = word(entry, 0).unwrap_or(0);
+    let word = image.class.word();
+    let many = 8 * word - 1;
+    for entry in image.range(start, size).unwrap_or_default().chunks_exact(word as usize) {
+        let entry = crate::bytes::number(entry);
         if entry & 1 == 0 {
             list.push(entry);
-            next = entry.wrapping_add(8);
+            next = entry.wrapping_add(word);
         } else {
-            let bits = (0..63).filter(|bit| entry >> (bit + 1) & 1 != 0);
-            list.extend(bits.map(|bit| next.wrapping_add(bit * 8)));
-            next = next.wrapping_add(63 * 8);
+            let bits = (0..many).filter(|bit| entry >> (bit + 1) & 1 != 0);
+            list.extend(bits.map(|bit| next.wrapping_add(bit * word)));
+            next = next.wrapping_add(many * word);
         }
     }
     list

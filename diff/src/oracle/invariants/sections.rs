@@ -33,16 +33,23 @@ fn one(image: &Image<'_>, section: &Section, flaws: &mut Flaws) {
         let aligned = section.addr.is_multiple_of(section.align);
         flaws.check(aligned, "section misaligned", at, section.addr, "a multiple of sh_addralign");
     }
+    let (sizes, word) = (image.class.sizes(), image.class.word());
     let entry = match elf::SectionType(section.kind) {
-        elf::SHT_SYMTAB | elf::SHT_DYNSYM | elf::SHT_RELA => 24,
-        elf::SHT_DYNAMIC => 16,
-        elf::SHT_RELR | elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY => 8,
+        elf::SHT_SYMTAB | elf::SHT_DYNSYM => sizes.symbol,
+        elf::SHT_RELA => sizes.rela,
+        elf::SHT_REL => sizes.rel,
+        elf::SHT_DYNAMIC => sizes.dynamic,
+        elf::SHT_RELR | elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY => word,
         elf::SHT_GNU_VERSYM => 2,
         _ => 1,
     };
     let whole = section.size.is_multiple_of(entry);
     flaws.check(whole, "section of broken entries", at, section.size, "whole entries");
-    let declared = entry <= 8 || section.entsize == entry;
+    let listed = matches!(
+        elf::SectionType(section.kind),
+        elf::SHT_SYMTAB | elf::SHT_DYNSYM | elf::SHT_RELA | elf::SHT_REL | elf::SHT_DYNAMIC
+    );
+    let declared = !listed || section.entsize == entry;
     flaws.check(declared, "sh_entsize", at, section.entsize, "the size of an entry");
     let linked = (section.link as usize) < image.sections.len();
     flaws.check(linked, "sh_link", at, section.link.into(), "a section");

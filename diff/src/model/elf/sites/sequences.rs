@@ -189,7 +189,7 @@ impl Pass<'_, '_, '_> {
     pub(super) fn pair(&self, slot: u64, block: bool) -> Result<Found, String> {
         let judge = self.judge;
         let template = judge.module.image.tls.map_or(0, |tls| tls.address);
-        let second = slot.wrapping_add(8);
+        let second = slot.wrapping_add(judge.module.image.class.word());
         let own = |module: u32| {
             module == 0
                 || judge.module.symbol(module).is_some_and(|s| judge.module.binds_locally(s))
