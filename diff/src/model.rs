@@ -23,6 +23,12 @@
 //! - A TLS sequence has one site, at the relocation that names the variable (TLSGD, TLSLD,
 //!   GOTPC32_TLSDESC…). The call of `__tls_get_addr` that belongs to it and TLSDESC_CALL have none,
 //!   relaxed or not; R_X86_64_NONE has none.
+//! - On machines whose addresses take several instructions (ADRP and 12 bits, MOVZ and MOVK, MOVW and MOVT),
+//!   every relocation of such a group has a site; those that have symbol and addend in common have the same
+//!   meaning. One alone means what its bits can mean for its symbol. TLS sequences of several
+//!   relocations likewise: each that has a field has a site with the variable (or `tls-module`); the
+//!   markers TLSDESC_LDR, TLSDESC_ADD and TLSDESC_CALL have none.
+//! - A branch to a weak symbol that nobody defines is `absolute 0`, however it does nothing.
 //! - A number read from an 8- or 16-bit field is what the field gives modulo its width, zero-extended,
 //!   after the addend is taken off; from a 32-bit field it is extended as the relocation's type says.
 //! - A lookup is named `NAME@VER` when it asks for a version: imports of versioned symbols, and

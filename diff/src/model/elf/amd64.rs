@@ -38,8 +38,9 @@ pub(super) static MACHINE: Machine = Machine {
     instruction_bias: 4,
     branches,
     got: relax::got,
+    // Every field is a number by itself.
+    code: |_, _| Err("an instruction that nobody decodes".into()),
     dynamic_tls: tls::dynamic,
-    tls_head: 3,
     tls_call: 8,
     initial_exec: tls::initial_exec,
     descriptor: tls::descriptor,
@@ -91,7 +92,7 @@ macro_rules! rows {
                 $($number => (stringify!($name), Form::$form, $size, $before, $after),)*
                 _ => return None,
             };
-            Some(Row { r_type, name, form, size, before, after })
+            Some(Row { r_type, name, form, size, before, after, code: false, group: 0 })
         }
     };
 }

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use rustc_hash::FxHashMap;
 
 use super::inputs::{Def, Inputs, Spot};
-use super::machine::Form;
+use super::machine::{Form, Way};
 use super::names;
 use super::places::{Places, copy_at};
 use crate::Request;
@@ -82,6 +82,9 @@ impl Reference<'_> {
         Reference { name: "", defs: &[], section: false, own: false, addend: 0 };
 }
 
+/// How many thunks and PLT entries may follow each other.
+const MOST_HOPS: u8 = 8;
+
 fn bad(text: impl Into<String>) -> Meaning {
     Meaning::Bad(text.into())
 }
@@ -132,6 +135,23 @@ impl<'a> Judge<'_, 'a> {
             Found::Tls(value) => self.tls(less(value), to),
             Found::TlsSymbol(index, value) => self.tls_symbolic(index, less(value), to),
         }
+    }
+
+    /// Where a branch to `target` ends up if that is a thunk: the addend is of the place behind it.
+    pub(super) fn through(&self, target: u64) -> u64 {
+        let mut target = target;
+        for _ in 0..MOST_HOPS {
+            let image = &self.module.image;
+            let code = image.segment(target).is_some_and(|segment| segment.executable());
+            if !code || self.places.occupied(target) {
+                break;
+            }
+            match (self.module.machine.stub)(image, target) {
+                Ok(Way::Address(next)) => target = next,
+                _ => break,
+            }
+        }
+        target
     }
 
     /// A number. Where addresses don't move it may be one.
@@ -190,13 +210,17 @@ impl<'a> Judge<'_, 'a> {
         }
         if !self.places.occupied(value)
             && self.module.image.segment(value).is_some_and(|segment| segment.executable())
-            && let Ok(slot) = (self.module.machine.stub)(&self.module.image, value)
+            && let Ok(way) = (self.module.machine.stub)(&self.module.image, value)
         {
-            if self.depth.get() > 2 {
+            if self.depth.get() > MOST_HOPS {
                 return bad("a circle of PLT entries");
             }
             self.depth.set(self.depth.get() + 1);
-            let meaning = self.stub(slot, value, to, usage);
+            let meaning = match (way, usage) {
+                (Way::Slot(slot), _) => self.stub(slot, value, to, usage),
+                (Way::Address(target), Use::Call) => self.address(target, to, usage),
+                (Way::Address(_), Use::Address) => bad("a thunk, not an address"),
+            };
             self.depth.set(self.depth.get() - 1);
             return meaning;
         }

@@ -57,10 +57,10 @@ pub(crate) struct Machine {
     pub(super) branches: fn(Site<'_>, u8) -> bool,
     /// How the instruction at a GOT relocation reaches its symbol.
     pub(super) got: fn(Site<'_>, Row) -> Result<Access, String>,
+    /// The same for rows with [`Row::code`]: what the instructions at the site make.
+    pub(super) code: fn(Site<'_>, Row) -> Result<Access, String>,
     /// General and local dynamic TLS.
     pub(super) dynamic_tls: fn(Site<'_>, Row) -> Result<TlsAccess, String>,
-    /// Bytes before the place of such a sequence that show if it was rewritten.
-    pub(super) tls_head: u64,
     /// How far behind the place the relocation of its call may be.
     pub(super) tls_call: u64,
     /// Initial exec TLS.
@@ -69,8 +69,8 @@ pub(crate) struct Machine {
     pub(super) descriptor: fn(Site<'_>, Row) -> Result<TlsAccess, String>,
     /// Whether the call of a TLS descriptor is kept, or gone.
     pub(super) call_kept: fn(Site<'_>) -> Result<bool, String>,
-    /// The slot that the PLT entry at an address jumps through; a text, if what is there isn't one.
-    pub(super) stub: fn(&Image<'_>, u64) -> Result<u64, String>,
+    /// Where a PLT entry or thunk at an address goes; a text, if what is there is neither.
+    pub(super) stub: fn(&Image<'_>, u64) -> Result<Way, String>,
     /// Checks that the PLT entry at an address, unbound, reaches the resolver with the GOT's base and
     /// the index of its relocation.
     pub(super) lazy: fn(&Image<'_>, u64, u64, u32) -> Result<(), String>,
@@ -142,6 +142,10 @@ pub(super) struct Row {
     pub(super) size: u8,
     pub(super) before: u8,
     pub(super) after: u8,
+    /// The field is in an instruction that [`Machine::code`] reads, not a number by itself.
+    pub(super) code: bool,
+    /// Relocations of one group, symbol and addend make one address together; 0 is in no group.
+    pub(super) group: u8,
 }
 
 /// How the instruction reaches its symbol. Values are S + A of an addend that
@@ -154,9 +158,22 @@ pub(super) enum Access {
     Address(u64, bool),
     /// As an immediate, and how many bytes of it count.
     Number(u64, u8),
+    /// Only some bits of what the row's form gives: the bits, and which they are.
+    Part(u64, u64),
 }
 
-/// One instruction around a 4-byte field: input and output bytes, and where the field is in them.
+/// Where code goes that no input has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// A PLT entry: to what the slot at this address holds.
+    Slot(u64),
+    /// A thunk: to this address.
+    Address(u64),
+}
+
+/// The place of a relocation: input and output bytes of its section, where it is in them, and what
+/// belongs to it. How many bytes make the instruction, or how many instructions the address, is the
+/// machine's to know.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'b> {
     pub(super) input: &'b [u8],
@@ -165,6 +182,16 @@ pub(super) struct Site<'b> {
     pub(super) at: usize,
     /// Its address.
     pub(super) place: u64,
+    /// The relocations around it that have its group, symbol and addend, itself among them, in order.
+    pub(super) mates: &'b [Mate],
+}
+
+/// A relocation beside others of its group.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Mate {
+    /// Offset in the section.
+    pub(super) at: usize,
+    pub(super) r_type: u32,
 }
 
 impl Site<'_> {

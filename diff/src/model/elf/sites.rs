@@ -3,6 +3,8 @@
 //! One pass over each section: every relocation's field and the instruction around it is decoded by
 //! the judge's own rows, followed through GOT, PLT and dynamic relocations, and given its meaning.
 
+mod groups;
+mod parts;
 mod sequences;
 
 use std::ops::Range;
@@ -29,8 +31,11 @@ struct Pass<'p, 'j, 'a> {
     block: bool,
     /// The last TLSDESC site: its index in `sites`, its symbol, whether it was kept.
     descriptor: Option<(usize, u32, bool)>,
-    /// The relocation of the call that ends a TLS sequence: which site, and at what offset.
-    tls_call: Option<(usize, u64)>,
+    /// The relocation of the call that ends a TLS sequence: which site, at what offset, whether the call
+    /// was kept.
+    tls_call: Option<(usize, u64, bool)>,
+    /// Relocations that make an address together.
+    groups: groups::Groups,
     sites: Vec<(u64, Meaning)>,
 }
 
@@ -127,6 +132,7 @@ fn contents(
         block: false,
         descriptor: None,
         tls_call: None,
+        groups: groups::Groups::of(judge.module.machine, section),
         sites: Vec::new(),
     };
     let mut bytes = output.to_vec();
@@ -215,10 +221,11 @@ impl Pass<'_, '_, '_> {
         }
     }
 
-    fn site(&self, reloc: Reloc) -> Site<'_> {
+    fn site(&self, reloc: Reloc, row: Row) -> Site<'_> {
         let at = usize::try_from(reloc.offset).unwrap_or(usize::MAX);
         let place = self.base.wrapping_add(reloc.offset);
-        Site { input: self.section.data, output: self.output, at, place }
+        let mates = self.groups.around(reloc, row);
+        Site { input: self.section.data, output: self.output, at, place, mates }
     }
 
     fn meaning(
@@ -232,19 +239,21 @@ impl Pass<'_, '_, '_> {
         match row.form {
             Form::None => None,
             Form::TlsDescCall => {
-                self.descriptor_call(reloc);
+                self.descriptor_call(reloc, row);
                 None
             }
             Form::TlsGd | Form::TlsLd => {
-                self.tls_call = Some((index, reloc.offset));
-                Some(self.dynamic_tls(reloc, row, to))
+                let access = (self.judge.module.machine.dynamic_tls)(self.site(reloc, row), row);
+                let kept = matches!(access, Ok(TlsAccess::Pair(_)));
+                self.tls_call = Some((index, reloc.offset, kept));
+                Some(self.dynamic_tls(access, reloc, row, to))
             }
             Form::GotTpOff => {
-                let access = (self.judge.module.machine.initial_exec)(self.site(reloc), row);
+                let access = (self.judge.module.machine.initial_exec)(self.site(reloc, row), row);
                 Some(self.tls_access(access, reloc, to))
             }
             Form::TlsDesc => {
-                let access = (self.judge.module.machine.descriptor)(self.site(reloc), row);
+                let access = (self.judge.module.machine.descriptor)(self.site(reloc, row), row);
                 let kept = matches!(access, Ok(TlsAccess::Descriptor(_)));
                 self.descriptor = Some((index, reloc.symbol, kept));
                 if symbol.name == "_TLS_MODULE_BASE_" {
@@ -252,13 +261,14 @@ impl Pass<'_, '_, '_> {
                 }
                 Some(self.tls_access(access, reloc, to))
             }
+            _ if row.code => Some(self.code(reloc, row, symbol, to)),
             _ => Some(self.plain(reloc, row, to)),
         }
     }
 
     /// Everything without a sequence.
     fn plain(&self, reloc: Reloc, row: Row, to: Reference<'_>) -> Meaning {
-        let site = self.site(reloc);
+        let site = self.site(reloc, row);
         let addend = reloc.addend as u64;
         let size = usize::from(row.size);
         let Some((_, bytes)) = site.both(0, size) else {
@@ -372,20 +382,36 @@ impl Pass<'_, '_, '_> {
             let slot = site.place.wrapping_add(field).wrapping_sub(addend);
             return self.got_slot(slot, Use::Address, to);
         }
+        self.reached((self.judge.module.machine.got)(site, row), row, addend, to)
+    }
+
+    /// What instructions reach, however they do.
+    fn reached(
+        &self,
+        access: Result<Access, String>,
+        row: Row,
+        addend: u64,
+        to: Reference<'_>,
+    ) -> Meaning {
         let rest = addend.wrapping_add(self.judge.module.machine.instruction_bias);
         let usage = |call| if call { Use::Call } else { Use::Address };
-        match (self.judge.module.machine.got)(site, row) {
+        match access {
             Err(text) => Meaning::Bad(text),
             Ok(Access::Slot(points, call)) => {
                 self.got_slot(points.wrapping_sub(rest), usage(call), to)
             }
-            Ok(Access::Address(points, call)) => {
-                self.judge.settle(Found::Address(points), rest, to, usage(call))
+            Ok(Access::Address(points, true)) => {
+                let points = self.judge.through(points);
+                self.judge.settle(Found::Address(points), rest, to, Use::Call)
+            }
+            Ok(Access::Address(points, false)) => {
+                self.judge.settle(Found::Address(points), rest, to, Use::Address)
             }
             Ok(Access::Number(value, size)) => {
                 let value = if size == 4 { value & 0xffff_ffff } else { value };
                 self.judge.settle(Found::Number(value), rest, to, Use::Address)
             }
+            Ok(Access::Part(value, mask)) => self.part(value, mask, row, rest, to),
         }
     }
 

@@ -5,12 +5,13 @@
 
 use super::eval::{Machine, Value};
 use crate::loader::Image;
+use crate::model::elf::machine::Way;
 
 /// The slot that the PLT entry at `address` jumps through.
 ///
 /// Errors: a text, if what is there isn't one.
-pub(super) fn at(image: &Image<'_>, address: u64) -> Result<u64, String> {
-    enter(image, address).map(|(slot, _)| slot)
+pub(super) fn at(image: &Image<'_>, address: u64) -> Result<Way, String> {
+    enter(image, address).map(|(slot, _)| Way::Slot(slot))
 }
 
 fn enter(image: &Image<'_>, address: u64) -> Result<(u64, Machine), String> {

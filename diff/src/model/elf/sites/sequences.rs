@@ -13,14 +13,17 @@ impl Pass<'_, '_, '_> {
     /// The call of a kept TLS sequence has no site of its own, but must go where it should; that of a
     /// rewritten one is gone.
     pub(super) fn ends_tls_sequence(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> bool {
-        let Some((index, from)) = self.tls_call.take() else { return false };
+        let Some((index, from, kept)) = self.tls_call.take() else { return false };
         if reloc.offset <= from || reloc.offset > from + self.judge.module.machine.tls_call {
             return false;
         }
-        if index >= self.sites.len() || self.rewritten(index) {
+        if index >= self.sites.len() || !kept {
             return true;
         }
-        let called = self.plain(reloc, row, to);
+        let called = match row.code {
+            true => self.reached(self.decoded(reloc, row), row, reloc.addend as u64, to),
+            false => self.plain(reloc, row, to),
+        };
         let good = match &called {
             Meaning::Dynamic(name) => name.starts_with("__tls_get_addr"),
             Meaning::Place(_) => !to.defs.is_empty(),
@@ -32,18 +35,14 @@ impl Pass<'_, '_, '_> {
         true
     }
 
-    /// Whether the sequence of that site was rewritten, so that its call is gone.
-    pub(super) fn rewritten(&self, index: usize) -> bool {
-        let offset = self.sites[index].0 as usize;
-        let head = self.judge.module.machine.tls_head as usize;
-        let changed =
-            |from: usize| self.section.data.get(from..offset) != self.output.get(from..offset);
-        changed(offset.saturating_sub(head))
-    }
-
     /// TLSGD, TLSLD.
-    pub(super) fn dynamic_tls(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> Meaning {
-        let access = (self.judge.module.machine.dynamic_tls)(self.site(reloc), row);
+    pub(super) fn dynamic_tls(
+        &mut self,
+        access: Result<TlsAccess, String>,
+        reloc: Reloc,
+        row: Row,
+        to: Reference<'_>,
+    ) -> Meaning {
         if row.form == Form::TlsGd {
             return self.tls_access(access, reloc, to);
         }
@@ -123,8 +122,8 @@ impl Pass<'_, '_, '_> {
     }
 
     /// TLSDESC_CALL: kept or gone like the `lea` before it.
-    pub(super) fn descriptor_call(&mut self, reloc: Reloc) {
-        let found = (self.judge.module.machine.call_kept)(self.site(reloc));
+    pub(super) fn descriptor_call(&mut self, reloc: Reloc, row: Row) {
+        let found = (self.judge.module.machine.call_kept)(self.site(reloc, row));
         let Some((index, symbol, kept)) = self.descriptor else { return };
         if symbol != reloc.symbol || found == Ok(kept) {
             return;

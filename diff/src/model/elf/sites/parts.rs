@@ -1,0 +1,151 @@
+//! Instructions that have only some bits of an address → the meaning for which those bits are right.
+//!
+//! A page without its offset, one halfword of four: many addresses have these bits. What the symbol can
+//! be is asked first; if nothing fits, the bits say nothing. It must not know instructions.
+
+use super::super::inputs::Spot;
+use super::super::judge::{Found, Reference, Use};
+use super::super::machine::{Access, Form, Row};
+use super::super::object::{Reloc, Symbol};
+use super::Pass;
+use crate::model::Meaning;
+
+/// How many slots are tried for a GOT access of which only a part is there.
+const MOST_SLOTS: usize = 64;
+
+impl Pass<'_, '_, '_> {
+    /// A relocation in an instruction.
+    pub(super) fn code(
+        &self,
+        reloc: Reloc,
+        row: Row,
+        symbol: &Symbol<'_>,
+        to: Reference<'_>,
+    ) -> Meaning {
+        let access = self.decoded(reloc, row);
+        // A branch to a weak name that nobody has goes on, by a no-op or by a branch to what is next.
+        if let Ok(Access::Address(target, true)) = access {
+            let next = self.base.wrapping_add(reloc.offset).wrapping_add(row.after.into());
+            let nobody = to.defs.is_empty() && symbol.binding == 2;
+            if nobody && target == next {
+                return Meaning::Absolute(0);
+            }
+        }
+        self.reached(access, row, reloc.addend as u64, to)
+    }
+
+    /// How the instruction at `reloc` reaches its symbol.
+    pub(super) fn decoded(&self, reloc: Reloc, row: Row) -> Result<Access, String> {
+        let site = self.site(reloc, row);
+        let end = site.place.wrapping_add(row.after.into());
+        if site.both(0, row.after.into()).is_none() {
+            return Err("a relocation outside its section".into());
+        }
+        if self.judge.module.relocs_in(site.place, end).next().is_some() {
+            return Err("an instruction that a dynamic relocation writes".into());
+        }
+        (self.judge.module.machine.code)(site, row)
+    }
+
+    /// The bits of `value` that `mask` says, of what the row's form gives for S + `addend`.
+    pub(super) fn part(
+        &self,
+        value: u64,
+        mask: u64,
+        row: Row,
+        addend: u64,
+        to: Reference<'_>,
+    ) -> Meaning {
+        let fits = |whole: u64| (whole ^ value) & mask == 0;
+        match row.form {
+            Form::Abs | Form::AbsSigned | Form::Pc => self.part_of_address(fits, addend, to),
+            Form::TpOff if mask == u64::MAX => {
+                self.judge.settle(self.thread(value), addend, to, Use::Address)
+            }
+            Form::DtpOff if mask == u64::MAX => self.module_offset(value, addend, to),
+            Form::TpOff | Form::DtpOff => self.part_of_tls(fits, row.form, addend, to),
+            Form::GotPcRel => self.part_of_slot(fits, to),
+            _ => Meaning::Bad("part of something without parts".into()),
+        }
+    }
+
+    /// The address of a definition, or of what the output's own symbol of that name is, if it fits.
+    fn part_of_address(
+        &self,
+        fits: impl Fn(u64) -> bool,
+        addend: u64,
+        to: Reference<'_>,
+    ) -> Meaning {
+        let judge = self.judge;
+        let named = judge.places.symbol(to.name).filter(|_| !to.name.is_empty() && !to.own);
+        let symbols = judge.module.symbols.list.iter();
+        let dynamic = symbols.filter(|s| s.name == to.name && s.value != 0).map(|s| s.value);
+        for value in named.into_iter().chain(dynamic.filter(|_| named.is_none() && !to.own)) {
+            if fits(value.wrapping_add(addend)) {
+                return judge.settle(Found::Address(value), 0, to, Use::Address);
+            }
+        }
+        for def in to.defs {
+            let value = match def.spot {
+                Spot::Absolute(value) => Some(value),
+                spot => judge.places.address(judge.inputs, spot),
+            };
+            if let Some(value) = value.filter(|value| fits(value.wrapping_add(addend))) {
+                let absolute = matches!(def.spot, Spot::Absolute(_));
+                let found = if absolute { Found::Number(value) } else { Found::Address(value) };
+                return judge.settle(found, 0, to, Use::Address);
+            }
+        }
+        match fits(addend) {
+            true => Meaning::Absolute(0),
+            false => Meaning::Bad("part of the address of something else".into()),
+        }
+    }
+
+    fn part_of_tls(
+        &self,
+        fits: impl Fn(u64) -> bool,
+        form: Form,
+        addend: u64,
+        to: Reference<'_>,
+    ) -> Meaning {
+        let judge = self.judge;
+        let Some(tls) = judge.module.image.tls else {
+            return Meaning::Bad("TLS in a module without PT_TLS".into());
+        };
+        let from_thread = form == Form::TpOff || self.local_dynamic.is_some();
+        let bias = match from_thread {
+            true => (judge.module.machine.tp_bias)(&tls),
+            false => tls.address.wrapping_neg(),
+        };
+        let bias =
+            bias.wrapping_sub(self.local_dynamic.filter(|_| form == Form::DtpOff).unwrap_or(0));
+        let spots = to.defs.iter().filter_map(|def| judge.places.address(judge.inputs, def.spot));
+        for address in spots {
+            if fits(address.wrapping_add(bias).wrapping_add(addend)) {
+                return judge.tls(address, to);
+            }
+        }
+        Meaning::Bad("part of the offset of something else".into())
+    }
+
+    /// A slot of the GOT of which only some bits are known: the one that has the symbol.
+    fn part_of_slot(&self, fits: impl Fn(u64) -> bool, to: Reference<'_>) -> Meaning {
+        let judge = self.judge;
+        let mine = |meaning: &Meaning| match meaning {
+            Meaning::Dynamic(name) => name.split('@').next() == Some(to.name),
+            Meaning::Bad(_) => false,
+            _ => true,
+        };
+        // What a loader writes, then what it leaves alone.
+        let written = judge.module.relocs.iter().map(|reloc| reloc.address);
+        for slot in written.filter(|slot| fits(*slot)).take(MOST_SLOTS) {
+            let meaning = self.got_slot(slot, Use::Address, to);
+            let def = matches!(&meaning, Meaning::Place(_)) && !to.defs.is_empty();
+            if matches!(meaning, Meaning::Dynamic(_)) && mine(&meaning) || def {
+                return meaning;
+            }
+        }
+        Meaning::Bad("part of a GOT access without the rest".into())
+    }
+}
