@@ -31,6 +31,8 @@ pub enum Has {
     NullSymbol,
     /// A relocation by a section symbol of thread-local data.
     TlsBySection,
+    /// Relocations of one section that are not sorted by offset.
+    UnsortedRelocations,
     /// An object's symbol that is a number.
     Absolute,
     /// An object's common symbol.
@@ -76,6 +78,9 @@ impl Has {
         match self {
             Self::Comdat => elf.comdats().next().is_some(),
             Self::NullSymbol => relocated(elf, |symbol| symbol.is_none()),
+            Self::UnsortedRelocations => elf
+                .sections()
+                .any(|section| !section.relocations().map(|(offset, _)| offset).is_sorted()),
             Self::TlsBySection => relocated(elf, |index| {
                 let symbol = index.and_then(|index| elf.symbol_by_index(index).ok());
                 symbol.is_some_and(|symbol| {
