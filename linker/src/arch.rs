@@ -136,18 +136,45 @@ pub struct Properties {
     pub isa: Option<u32>,
 }
 
-/// Code that stands in for a branch target out of reach.
+/// Code that the linker puts between sections.
 #[derive(Clone, Copy, Debug)]
-pub struct Thunk {
+pub struct Stub {
     /// Bytes of one.
     pub size: u64,
-    /// How far a branch goes, either way.
+    /// Where it may begin.
+    pub align: u64,
+    /// Its mapping symbols, by offset.
+    pub marks: &'static [(u64, &'static str)],
+    /// Writes one: buffer, its address and the target's, whose instruction set is in bit 0; whether it
+    /// reaches that.
+    pub write: fn(&mut [u8], u64, u64) -> bool,
+}
+
+/// Stubs that stand in for branch targets out of reach or in another instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct Thunks {
+    /// The stubs, by number.
+    pub stubs: &'static [Stub],
+    /// How far all the branches go, either way.
     pub reach: u64,
     /// The relocation types of branches that may go through one.
     pub kinds: &'static [u32],
-    /// Writes one: buffer, its instruction set, its address and the target's, whose set is in bit 0; whether
-    /// it reaches that.
-    pub write: fn(&mut [u8], i64, (u64, u64)) -> bool,
+    /// The instruction set of a branch that needs one, how far it has to go → the stub for it, of the same set.
+    pub stub: fn(i64, i64) -> u8,
+}
+
+/// A fault of a processor, to be avoided by moving an instruction out of its sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Erratum {
+    /// The option that asks for it, without dashes.
+    pub flag: &'static str,
+    /// Code and its address → offsets of instructions to move, whatever the code means.
+    pub find: fn(&[u8], u64, &mut Vec<u64>),
+    /// The stub of a moved instruction: its `write` branches back.
+    pub stub: Stub,
+    /// The instruction in the output, whether it still has to move, the distance to the stub → the branch
+    /// that takes its place.
+    pub branch: fn([u8; 4], i64) -> Option<[u8; 4]>,
 }
 
 /// One machine.
@@ -187,16 +214,18 @@ pub struct Arch {
     pub dynamic: DynTypes,
     /// The PLT's shape.
     pub plt: Plt,
+    /// Mapping symbols of the PLT, by offset.
+    pub plt_marks: &'static [(u64, &'static str)],
     /// The loader, unless the command line names another.
     pub interp: &'static str,
     /// The addend of a rewritable instruction's operand that refers to the symbol itself.
     pub no_addend: i64,
     /// `--fix-…`: the errata of its processors that compilers may ask to avoid.
-    pub errata: &'static [&'static str],
+    pub errata: &'static [Erratum],
     /// The instruction that fills gaps in code.
     pub nop: &'static [u8],
     /// Its thunks; `None` if a branch reaches everything.
-    pub thunk: Option<Thunk>,
+    pub thunks: Option<Thunks>,
     /// Whether bit 0 of a function's value is its instruction set, no part of its address.
     pub two_states: bool,
     /// Whether local-dynamic sequences are ever rewritten.

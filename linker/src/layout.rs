@@ -4,6 +4,7 @@
 
 pub mod addresses;
 pub mod assign;
+mod errata;
 pub mod order;
 mod segments;
 pub mod symbols;
@@ -14,7 +15,7 @@ use crate::format::elf::class::SymbolHome;
 use crate::object::{FileId, SecId};
 
 /// One input section's place in an output section.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Member {
     /// Whose it is.
     pub file: FileId,

@@ -152,7 +152,9 @@ fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Er
     let arch = emulation.or_else(|| arch::ARCHES.first().copied());
     let arch =
         arch.ok_or_else(|| Error::new(ErrorKind::WrongMachine, "no machine is supported"))?;
-    let own = |flag: &&String| arch.errata.contains(&flag.trim_start_matches('-'));
+    let own = |flag: &&String| {
+        arch.errata.iter().any(|erratum| erratum.flag == flag.trim_start_matches('-'))
+    };
     if let Some(flag) = options.errata.iter().find(|flag| !own(flag)) {
         // lld refuses them, too; gcc and clang only pass them for their machine.
         let text = format!("{flag} is for other machines");

@@ -141,8 +141,8 @@ pub struct Link<'a> {
     pub common_at: FxHashMap<SymId, (u32, u64)>,
     /// Synthetic contents.
     pub plan: Plan,
-    /// Thunks of branches that don't reach.
-    pub thunks: crate::layout::thunks::Thunks,
+    /// Code between input sections: thunks and the like.
+    pub pools: crate::layout::thunks::Pools,
     /// Segments and sizes.
     pub shape: crate::layout::addresses::Shape,
     /// Address by symbol.
@@ -184,7 +184,7 @@ impl<'a> Link<'a> {
             made_at: [NOWHERE; 32],
             merges: Vec::new(),
             common_at: FxHashMap::default(),
-            thunks: crate::layout::thunks::Thunks::default(),
+            pools: crate::layout::thunks::Pools::default(),
             shape: crate::layout::addresses::Shape::default(),
             addrs: Vec::new(),
             warnings: Vec::new(),

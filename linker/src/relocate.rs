@@ -269,7 +269,7 @@ impl Work<'_, '_, '_> {
             // A branch to nothing goes on with the next instruction.
             What::Plt
                 if branch::is_nothing(bits)
-                    && link.arch.thunk.is_some_and(|t| t.kinds.contains(&reloc.kind)) =>
+                    && link.arch.thunks.is_some_and(|t| t.kinds.contains(&reloc.kind)) =>
             {
                 return row.field.len() as i64;
             }
@@ -303,9 +303,9 @@ impl Work<'_, '_, '_> {
     /// The distance to a thunk that stands in for what a branch can't reach.
     #[cold]
     fn thunk(&self, row: &Row, reloc: &Reloc, place: u64) -> Option<i64> {
-        let thunk = self.link.arch.thunk.filter(|thunk| thunk.kinds.contains(&reloc.kind))?;
-        let jump = Jump::new(self.link, self.object, row, reloc, (place, &[]));
-        self.link.thunks.find(self.link, &thunk, &jump)
+        let thunks = self.link.arch.thunks.as_ref()?;
+        let jump = || Jump::new(self.link, self.object, row, reloc, (place, &[]));
+        thunks.kinds.contains(&reloc.kind).then(|| self.link.pools.find(self.link, &jump()))?
     }
 
     /// Writes a branch that may change the instruction set.
@@ -320,8 +320,8 @@ impl Work<'_, '_, '_> {
         let jump = Jump::new(link, self.object, row, reloc, (place, field));
         let mut distance = jump.distance;
         if !jump.reaches() {
-            let thunk = link.arch.thunk.filter(|thunk| thunk.kinds.contains(&reloc.kind));
-            match thunk.and_then(|thunk| link.thunks.find(link, &thunk, &jump)) {
+            let may = link.arch.thunks.is_some_and(|thunks| thunks.kinds.contains(&reloc.kind));
+            match may.then(|| link.pools.find(link, &jump)).flatten() {
                 Some(other) => distance = other,
                 None => self.overflow(row, reloc, distance),
             }

@@ -8,7 +8,7 @@ mod branches;
 mod fields;
 mod thunks;
 
-use super::{Arch, DynTypes, Plt, Properties, ThreadPointer, Thunk, rows};
+use super::{Arch, DynTypes, Plt, Properties, ThreadPointer, Thunks, rows};
 use crate::format::elf::class::Class;
 use branches::*;
 use fields::*;
@@ -159,16 +159,17 @@ pub const ARM: Arch = Arch {
         tlsdesc: 13,
     },
     plt: Plt { header: 32, entry: 16, reserved: 3 },
+    plt_marks: &[(0, "$a")],
     interp: "/lib/ld-linux-armhf.so.3",
     no_addend: 0,
     errata: &[],
     // Nothing is a no-op of both instruction sets.
     nop: &[0],
-    thunk: Some(Thunk {
-        size: thunks::SIZE,
+    thunks: Some(Thunks {
+        stubs: thunks::STUBS,
         reach: 1 << 20,
         kinds: BRANCHES,
-        write: thunks::write,
+        stub: |own, _| own as u8,
     }),
     two_states: true,
     rewrites_ld: false,

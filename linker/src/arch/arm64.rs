@@ -5,8 +5,9 @@
 
 mod fields;
 mod relax;
+mod stubs;
 
-use super::{Arch, DynTypes, Merge, Plt, Properties, ThreadPointer, Thunk, rows};
+use super::{Arch, DynTypes, Merge, Plt, Properties, ThreadPointer, rows};
 use crate::format::elf::class::Class;
 use fields::*;
 
@@ -163,13 +164,12 @@ pub const ARM64: Arch = Arch {
         tlsdesc: 1031,
     },
     plt: Plt { header: 32, entry: 16, reserved: 3 },
+    plt_marks: &[(0, "$x")],
     interp: "/lib/ld-linux-aarch64.so.1",
     no_addend: 0,
-    // Taken, not yet done: nothing is patched.
-    errata: &["fix-cortex-a53-843419", "fix-cortex-a53-835769"],
+    errata: stubs::ERRATA,
     nop: &NOP.to_le_bytes(),
-    // CALL26 and JUMP26: the others are within a function.
-    thunk: Some(Thunk { size: 12, reach: 1 << 27, kinds: &[282, 283], write: thunk }),
+    thunks: Some(stubs::THUNKS),
     two_states: false,
     rewrites_ld: true,
     rows: ROWS,
@@ -197,14 +197,6 @@ fn load_slot(at: u64, slot: u64) -> [u32; 3] {
     let low = (slot & 0xfff) as i64;
     let put = |field: &super::Code, insn, value| (field.put)(insn, value);
     [put(&ADRP, 0x9000_0010, page), put(&LO12_8, 0xf940_0211, low), put(&LO12, 0x9100_0210, low)]
-}
-
-/// `adrp x16, to; add x16, x16, lo12(to); br x16`
-fn thunk(buf: &mut [u8], _: i64, (at, to): (u64, u64)) -> bool {
-    let page = (to & !0xfff).wrapping_sub(at & !0xfff) as i64;
-    let low = (to & 0xfff) as i64;
-    put_all(buf, [(ADRP.put)(0x9000_0010, page), (LO12.put)(0x9100_0210, low), 0xd61f_0200]);
-    super::Range::Signed(33).holds(page)
 }
 
 fn put_all(buf: &mut [u8], insns: impl IntoIterator<Item = u32>) {
@@ -241,12 +233,6 @@ mod tests {
             entry.chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
         // adrp x16, 421000; ldr x17, [x16, #24]; add x16, x16, #24; br x17
         assert_eq!(words, [0xb000_0090, 0xf940_0e11, 0x9100_6210, 0xd61f_0220]);
-        let mut code = [0; 12];
-        assert!(thunk(&mut code, 0, (0x41_0000, 0x1042_1018)));
-        // adrp x16, 10421000; add x16, x16, #24; br x16
-        assert_eq!(code[..4], 0xb008_0090_u32.to_le_bytes());
-        assert_eq!(code[4..8], 0x9100_6210_u32.to_le_bytes());
-        assert!(!thunk(&mut code, 0, (0x41_0000, 0x1_8041_0000)));
         let mut marked = [0; 24];
         plt_eager(&mut marked, 0x41_0020, 0x42_1018);
         assert_eq!(marked[..4], BTI_C.to_le_bytes());

@@ -323,7 +323,7 @@ static ROWS: &[Row] = &[
     row(&["gc-sections"], No, "Drop sections nothing refers to", set!(gc_sections = true)),
     row(&["no-gc-sections"], No, "Keep them (default)", set!(gc_sections = false)),
     row(&["print-gc-sections"], No, "Say what was dropped", set!(print_gc_sections = true)),
-    row(&["fix-cortex-a53-843419", "fix-cortex-a53-835769", "fix-cortex-a8", "fix-arm1176"], No, "Taken for arm64; nothing is patched yet", |p, _| {
+    row(&["fix-cortex-a53-843419", "fix-cortex-a53-835769", "fix-cortex-a8", "fix-arm1176"], No, "Avoid an erratum (of a Cortex-A53, A8, ARM1176)", |p, _| {
         p.options.errata.push(p.spelled.clone());
         Ok(())
     }),

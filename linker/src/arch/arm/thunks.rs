@@ -3,12 +3,21 @@
 
 use super::fields::{THUMB_MOVT, THUMB_MOVW};
 use super::put_all;
+use crate::arch::Stub;
 
-/// Bytes of one.
-pub(super) const SIZE: u64 = 16;
+/// By instruction set: arm, Thumb.
+pub(super) const STUBS: &[Stub] = &[
+    Stub {
+        size: 16,
+        align: 4,
+        marks: &[(0, "$a"), (12, "$d")],
+        write: |buf, at, to| write(buf, 0, (at, to)),
+    },
+    Stub { size: 16, align: 4, marks: &[(0, "$t")], write: |buf, at, to| write(buf, 1, (at, to)) },
+];
 
 /// Writes one in Thumb state if `own` is 1. It reaches everything.
-pub(super) fn write(buf: &mut [u8], own: i64, (at, to): (u64, u64)) -> bool {
+fn write(buf: &mut [u8], own: i64, (at, to): (u64, u64)) -> bool {
     // Both read the program counter at the same place.
     let distance = (to as u32).wrapping_sub(at as u32 + 12);
     let value = i64::from(distance);
@@ -36,7 +45,7 @@ mod tests {
     #[test]
     fn thunks_are_in_the_state_of_their_branches() {
         let word = |buf: &[u8], at: usize| u32::from_le_bytes(buf[at..at + 4].try_into().unwrap());
-        let mut buf = [0; SIZE as usize];
+        let mut buf = [0; 16];
         assert!(write(&mut buf, 0, (0x1000, 0x8001_2345)));
         assert_eq!((word(&buf, 0), word(&buf, 12)), (0xe59f_c004, 0x8001_1339));
         assert!(write(&mut buf, 1, (0x1000, 0x1ff0)));
