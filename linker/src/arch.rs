@@ -7,13 +7,15 @@
 pub mod amd64;
 pub mod arm;
 pub mod arm64;
+mod letters;
 #[cfg(test)]
 pub mod rel32;
 mod rotated;
 mod row;
 
+pub(crate) use letters::{expr, states};
 pub use row::{Base, Branch, Code, Field, Range, Row, What};
-pub(crate) use row::{expr, insn, rows, states};
+pub(crate) use row::{insn, rows};
 
 use crate::format::elf::class::{Class, RelocForm};
 
