@@ -138,6 +138,19 @@ pub struct Properties {
     pub isa: Option<u32>,
 }
 
+/// The table that finds unwind tables by the code they are for.
+#[derive(Clone, Copy, Debug)]
+pub struct Index {
+    /// Its section's name.
+    pub name: &'static str,
+    /// Its section's type.
+    pub kind: u32,
+    /// Its segment's type.
+    pub segment: u32,
+    /// The symbols of its start and end.
+    pub bounds: [&'static str; 2],
+}
+
 /// Code that the linker puts between sections.
 #[derive(Clone, Copy, Debug)]
 pub struct Stub {
@@ -226,6 +239,8 @@ pub struct Arch {
     pub errata: &'static [Erratum],
     /// The instruction that fills gaps in code.
     pub nop: &'static [u8],
+    /// Its index of unwind tables, if it has that.
+    pub index: Option<Index>,
     /// Its thunks; `None` if a branch reaches everything.
     pub thunks: Option<Thunks>,
     /// Whether bit 0 of a function's value is its instruction set, no part of its address.

@@ -98,6 +98,7 @@ pub enum Made {
     RelaPlt,
     EhFrameHdr,
     EhFrame,
+    Index,
     Plt,
     Dynamic,
     Got,

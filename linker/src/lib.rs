@@ -75,6 +75,8 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     synthetic::unwind::plan(&mut link)?;
     layout::assign::place_members(&mut link);
     layout::assign::place_commons(&mut link);
+    // Unwind tables that are found by an index are in the order of their code.
+    synthetic::index::plan(&mut link)?;
     // Every relocation says what it needs.
     link.prepare_scan()?;
     let totals = scan::scan(&link)?;

@@ -124,6 +124,8 @@ pub struct Options {
     pub gc_keep_exported: bool,
     /// `--emit-relocs`.
     pub emit_relocs: bool,
+    /// `--merge-exidx-entries` (the default): equal neighbours in the index of unwind tables become one.
+    pub merge_exidx: bool,
     /// `--relax` (the default); off switches every optional relaxation off.
     pub relax: bool,
     /// `--eh-frame-hdr`.
@@ -222,6 +224,7 @@ impl Default for Options {
             print_gc_sections: false,
             gc_keep_exported: false,
             emit_relocs: false,
+            merge_exidx: true,
             relax: true,
             eh_frame_hdr: false,
             optimize: 1,

@@ -17,7 +17,6 @@ use crate::object::walk::Walk;
 use crate::object::{Home, Object, Reloc, SymId};
 use crate::scan::{Act, Spot, decide, packs, site, symbol_text};
 use crate::synthetic::plan::NONE;
-use crate::synthetic::unwind::Kept;
 
 /// A dynamic relocation, placed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -88,12 +87,12 @@ pub fn section(link: &Link<'_>, member: &Member, base: u64, buf: &mut [u8], out:
     }
 }
 
-/// Relocates one record of the `.eh_frame` section `member`, whose bytes in the output are `buf` at
-/// address `base`.
+/// Relocates one record of the unwind table `member`, which begins at an offset and has relocations of some
+/// indexes; its bytes in the output are `buf` at address `base`.
 pub fn record(
     link: &Link<'_>,
     member: &Member,
-    kept: &Kept,
+    (from, kept): (u64, std::ops::Range<usize>),
     base: u64,
     buf: &mut [u8],
     out: &mut Yield,
@@ -112,9 +111,9 @@ pub fn record(
         tombstone: Some(0),
         out,
     };
-    for at in kept.relocations() {
+    for at in kept {
         let Some(reloc) = relocs.get(at) else { continue };
-        let to = reloc.offset.wrapping_sub(kept.record.offset.into());
+        let to = reloc.offset.wrapping_sub(from);
         work.one(&reloc, to, || None, buf);
     }
 }

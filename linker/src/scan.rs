@@ -15,10 +15,12 @@ use rayon::prelude::*;
 use crate::arch::{Base, Relax, Row, What};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::format::elf::*;
+use crate::layout::Member;
 use crate::link::{Link, attr};
 use crate::object::walk::{self, Walk};
 use crate::object::{Object, Reloc, SecId, SymId};
 use crate::resolve::File;
+use crate::synthetic::index;
 
 /// What the scan of one object, then of all, adds up to.
 #[derive(Default, Debug)]
@@ -76,7 +78,8 @@ pub fn scan(link: &Link<'_>) -> Result<Totals, Errors> {
         scan_records(link, input, &mut totals);
         totals
     });
-    let mut totals = sections.chain(records).reduce(Totals::default, Totals::add);
+    let entries = link.plan.index.par_iter().map(|entry| scan_entry(link, entry));
+    let mut totals = sections.chain(records).chain(entries).reduce(Totals::default, Totals::add);
     match Errors::collect(std::mem::take(&mut totals.errors)) {
         Some(errors) => Err(errors),
         None => Ok(totals),
@@ -157,20 +160,42 @@ fn scan_section(link: &Link<'_>, object: &Object<'_>, index: u32, ld: bool, tota
 /// Scans the records of `.eh_frame` input number `input` that stay.
 fn scan_records(link: &Link<'_>, input: usize, totals: &mut Totals) {
     let member = &link.plan.eh_inputs[input];
+    for kept in link.plan.eh.of(input) {
+        let end = u64::from(kept.record.offset) + u64::from(kept.record.size);
+        scan_record(link, member, end, kept.relocations(), totals);
+    }
+}
+
+/// Scans an entry of the index of unwind tables.
+fn scan_entry(link: &Link<'_>, entry: &index::Entry) -> Totals {
+    let mut totals = Totals::default();
+    if let index::Entry::Input(source) = entry {
+        let member = &link.plan.index_inputs[source.input as usize];
+        let end = source.offset + index::ENTRY;
+        scan_record(link, member, end, source.relocs.clone(), &mut totals);
+    }
+    totals
+}
+
+/// Scans the relocations at `indexes` of unwind table `member`, those of a record that ends at `size`.
+fn scan_record(
+    link: &Link<'_>,
+    member: &Member,
+    size: u64,
+    indexes: std::ops::Range<usize>,
+    totals: &mut Totals,
+) {
     let object = link.object(member.file);
     let (index, relocs) = (member.index, object.relocs(member.index));
     let flags = object.sections.get(index).flags;
-    for kept in link.plan.eh.of(input) {
-        let size = u64::from(kept.record.offset) + u64::from(kept.record.size);
-        // No instructions are rewritten here.
-        let (code, ld): (&[u8], _) = (&[], false);
-        let turned = false;
-        let mut scanner = Scanner { link, object, index, code, size, flags, ld, turned, totals };
-        for reloc in kept.relocations().filter_map(|at| relocs.get(at)) {
-            let id = object.id(reloc.sym);
-            if link.attrs[id.i()] & attr::DISCARDED == 0 {
-                scanner.one(&reloc, reloc.offset, || None);
-            }
+    // No instructions are rewritten here.
+    let (code, ld): (&[u8], _) = (&[], false);
+    let turned = false;
+    let mut scanner = Scanner { link, object, index, code, size, flags, ld, turned, totals };
+    for reloc in indexes.filter_map(|at| relocs.get(at)) {
+        let id = object.id(reloc.sym);
+        if link.attrs[id.i()] & attr::DISCARDED == 0 {
+            scanner.one(&reloc, reloc.offset, || None);
         }
     }
 }

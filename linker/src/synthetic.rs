@@ -9,6 +9,7 @@ pub mod dynamic;
 pub mod dynsym;
 pub mod eh_frame_hdr;
 pub mod hash;
+pub mod index;
 pub mod kept;
 pub mod notes;
 pub mod package;

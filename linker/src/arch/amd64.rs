@@ -116,6 +116,7 @@ pub const AMD64: Arch = Arch {
     no_addend: -4,
     errata: &[],
     nop: &[0x90],
+    index: None,
     thunks: None,
     two_states: false,
     rewrites_ld: true,

@@ -8,7 +8,7 @@ mod branches;
 mod fields;
 mod thunks;
 
-use super::{Arch, DynTypes, Plt, Properties, ThreadPointer, Thunks, rows};
+use super::{Arch, DynTypes, Index, Plt, Properties, ThreadPointer, Thunks, rows};
 use crate::format::elf::class::Class;
 use branches::*;
 use fields::*;
@@ -165,6 +165,12 @@ pub const ARM: Arch = Arch {
     errata: &[],
     // Nothing is a no-op of both instruction sets.
     nop: &[0],
+    index: Some(Index {
+        name: ".ARM.exidx",
+        kind: SHT_ARM_EXIDX,
+        segment: 0x7000_0001,
+        bounds: ["__exidx_start", "__exidx_end"],
+    }),
     thunks: Some(Thunks {
         stubs: thunks::STUBS,
         reach: 1 << 20,

@@ -169,6 +169,7 @@ pub const ARM64: Arch = Arch {
     no_addend: 0,
     errata: stubs::ERRATA,
     nop: &NOP.to_le_bytes(),
+    index: None,
     thunks: Some(stubs::THUNKS),
     two_states: false,
     rewrites_ld: true,

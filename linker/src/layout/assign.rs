@@ -55,6 +55,10 @@ pub(crate) fn output_name(name: &[u8]) -> &[u8] {
             return &name[..prefix.len()];
         }
     }
+    // Without a dot before what follows.
+    if name.starts_with(b".ARM.extab") {
+        return b".ARM.extab";
+    }
     let linkonce: &[(&[u8], &[u8])] = &[
         (b".gnu.linkonce.t.", b".text"),
         (b".gnu.linkonce.r.", b".rodata"),
@@ -207,10 +211,11 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
         })
         .collect();
     let mut builder = Builder::default();
+    let index = link.arch.index.map_or(SHT_NULL, |index| index.kind);
     let mut sec_out = vec![SecPlace::NOWHERE; count];
     let mut sec_off = vec![0u64; count];
     for (&(file, object), (keys, places)) in objects.iter().zip(&per_file) {
-        let targets: Vec<Target> = keys.iter().map(|key| builder.target(key)).collect();
+        let targets: Vec<Target> = keys.iter().map(|key| builder.target(key, index)).collect();
         for &(index, place) in places {
             let sec = object.sec(index);
             let member = Member { file, index, sec };
@@ -226,6 +231,7 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
                     list.push(member);
                 }
                 Target::EhFrame => builder.eh_frame.push(member),
+                Target::Index => builder.index.push(member),
                 Target::Property => builder.property.push(member),
             }
         }
@@ -235,6 +241,7 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
     link.outs = builder.outs;
     link.plan.eh_inputs = builder.eh_frame;
     link.plan.property_inputs = builder.property;
+    link.plan.index_inputs = builder.index;
     split_all(link, builder.merges)
 }
 
@@ -243,6 +250,7 @@ enum Target {
     Out(u32),
     Merge(u32),
     EhFrame,
+    Index,
     Property,
 }
 
@@ -259,12 +267,14 @@ struct Builder<'a> {
     merges: Vec<MergeList>,
     merge_by_key: FxHashMap<Key<'a>, u32>,
     eh_frame: Vec<Member>,
+    index: Vec<Member>,
     property: Vec<Member>,
 }
 
 impl<'a> Builder<'a> {
-    fn target(&mut self, key: &Key<'a>) -> Target {
+    fn target(&mut self, key: &Key<'a>, index: u32) -> Target {
         match key.name {
+            _ if key.kind == index => return Target::Index,
             b".eh_frame" if key.flags & SHF_ALLOC != 0 => return Target::EhFrame,
             b".note.gnu.property" => return Target::Property,
             _ => {}

@@ -86,6 +86,9 @@ pub(super) fn parts(link: &Link<'_>, outs: &[OutSec]) -> Vec<(u32, u32, usize, u
     if let Some(at) = made(Made::EhFrameHdr) {
         list.push((PT_GNU_EH_FRAME, PF_R, at, at));
     }
+    if let (Some(index), Some(at)) = (link.arch.index, made(Made::Index)) {
+        list.push((index.segment, PF_R, at, at));
+    }
     if let Some((first, last)) = run(&|o| o.relro) {
         list.push((PT_GNU_RELRO, PF_R, first, last));
     }

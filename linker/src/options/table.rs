@@ -334,6 +334,8 @@ static ROWS: &[Row] = &[
     row(&["no-emit-relocs"], No, "", set!(emit_relocs = false)),
     row(&["relax"], No, "Make instructions simpler where the psABI allows (default)", set!(relax = true)),
     row(&["no-relax"], No, "Leave them", set!(relax = false)),
+    row(&["merge-exidx-entries"], No, "Merge equal neighbours in .ARM.exidx (default)", set!(merge_exidx = true)),
+    row(&["no-merge-exidx-entries"], No, "Leave them", set!(merge_exidx = false)),
     row(&["eh-frame-hdr"], No, "Make .eh_frame_hdr", set!(eh_frame_hdr = true)),
     row(&["no-eh-frame-hdr"], No, "Make none (default)", set!(eh_frame_hdr = false)),
     row(&["rosegment"], No, "Read-only data shares no segment with code (default)", |_, _| Ok(())),

@@ -13,9 +13,16 @@ use crate::resolve::{Def, mention};
 ///
 /// Errors: `undefined-symbol` for a `--defsym` of a name that nothing defines.
 pub fn define_specials(link: &mut Link<'_>) -> Result<(), Errors> {
-    for (name, special) in fixed() {
+    for (name, special) in fixed(link.arch.explicit_addends) {
         if let Some(id) = link.res.find(name.as_bytes()) {
             define(link, id, special);
+        }
+    }
+    if let Some(index) = link.arch.index {
+        let name = index.name.as_bytes().to_vec();
+        let [start, stop] = index.bounds.map(|bound| link.res.find(bound.as_bytes()));
+        for (id, special) in [(start, Special::Start(name.clone())), (stop, Special::Stop(name))] {
+            id.map(|id| define(link, id, special));
         }
     }
     section_bounds(link);
@@ -23,7 +30,11 @@ pub fn define_specials(link: &mut Link<'_>) -> Result<(), Errors> {
 }
 
 /// The names that are there whatever the inputs are.
-fn fixed() -> Vec<(&'static str, Special)> {
+fn fixed(explicit: bool) -> Vec<(&'static str, Special)> {
+    let irelative = match explicit {
+        true => ["__rela_iplt_start", "__rela_iplt_end"],
+        false => ["__rel_iplt_start", "__rel_iplt_end"],
+    };
     let start = |name: &[u8]| Special::Start(name.to_vec());
     let stop = |name: &[u8]| Special::Stop(name.to_vec());
     vec![
@@ -45,8 +56,8 @@ fn fixed() -> Vec<(&'static str, Special)> {
         ("__fini_array_end", stop(b".fini_array")),
         ("__preinit_array_start", start(b".preinit_array")),
         ("__preinit_array_end", stop(b".preinit_array")),
-        ("__rela_iplt_start", Special::IrelativeStart),
-        ("__rela_iplt_end", Special::IrelativeEnd),
+        (irelative[0], Special::IrelativeStart),
+        (irelative[1], Special::IrelativeEnd),
         ("__GNU_EH_FRAME_HDR", start(b".eh_frame_hdr")),
         ("_TLS_MODULE_BASE_", Special::TlsModuleBase),
     ]

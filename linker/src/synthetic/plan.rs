@@ -124,6 +124,10 @@ pub struct Plan {
     pub ld_relaxed: Vec<bool>,
     /// `.eh_frame` inputs.
     pub eh_inputs: Vec<Member>,
+    /// Inputs of the index of unwind tables, and its entries.
+    pub index_inputs: Vec<Member>,
+    /// See `index_inputs`.
+    pub index: Vec<super::index::Entry>,
     /// `.note.gnu.property` inputs.
     pub property_inputs: Vec<Member>,
     /// Merged unwind records.

@@ -32,6 +32,8 @@ fn row(made: Made) -> (&'static str, u32, u64) {
         Made::RelaPlt => (".rela.plt", SHT_RELA, R),
         Made::EhFrameHdr => (".eh_frame_hdr", SHT_PROGBITS, R),
         Made::EhFrame => (".eh_frame", SHT_PROGBITS, R),
+        // As the machine has it.
+        Made::Index => ("", SHT_PROGBITS, R),
         Made::Plt => (".plt", SHT_PROGBITS, RX),
         Made::Dynamic => (".dynamic", SHT_DYNAMIC, RW),
         Made::Got => (".got", SHT_PROGBITS, RW),
@@ -56,6 +58,10 @@ fn add(link: &mut Link<'_>, made: Made, size: u64, align: u64, entsize: u64) {
         let form = link.arch.relocs();
         kind = form.section_kind();
         name = name.replacen(".rela", form.prefix(), 1).into();
+    }
+    if let Some(index) = link.arch.index.filter(|_| made == Made::Index) {
+        name = index.name.into();
+        (kind, flags) = (index.kind, R | SHF_LINK_ORDER);
     }
     if made == Made::Dynamic && link.options.z.rodynamic {
         flags = R;
@@ -95,6 +101,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
         ),
         (Made::RelaPlt, jumps * record, word, record),
         (Made::EhFrame, plan.eh.size, word, 0),
+        (Made::Index, plan.index.len() as u64 * super::index::ENTRY, 4, 0),
         (Made::Plt, jumps * link.plt_entry_size() + table(lazy, link.arch.plt.header), 16, 16),
         (Made::Dynamic, table(dynamic, plan.tags.len() as u64 * tag), word, tag),
         (Made::Got, u64::from(plan.got_words) * word, word, word),
@@ -158,12 +165,15 @@ pub fn connect(link: &mut Link<'_>) {
     let symtab = number(Made::Symtab);
     let strtab = number(Made::Strtab);
     let got_plt = number(Made::GotPlt);
+    let code = link.outs.iter().rev().find(|o| o.flags & SHF_EXECINSTR != 0 && o.made.is_none());
+    let code = code.map_or(0, |o| o.shndx);
     let locals = link.plan.symtab.locals;
     let (verdefs, verneeds) = (link.plan.verdefs.len() as u32, link.plan.verneeds.len() as u32);
     let set = |out: &mut OutSec| {
         let (to, info) = match out.made {
             Some(Made::GnuHash | Made::Hash | Made::Versym | Made::RelaDyn) => (dynsym, 0),
             Some(Made::RelaPlt) => (dynsym, got_plt),
+            Some(Made::Index) => (code, 0),
             Some(Made::Dynsym) => (dynstr, 1),
             Some(Made::Dynamic) => (dynstr, 0),
             Some(Made::Verdef) => (dynstr, verdefs),

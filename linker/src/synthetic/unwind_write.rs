@@ -21,7 +21,8 @@ pub fn write(link: &Link<'_>, buf: &mut [u8], yields: &mut Yield) -> Vec<Entry> 
             let distance = kept.offset + field as u64 - cie;
             out[field..field + 4].copy_from_slice(&(distance as u32).to_le_bytes());
         }
-        relocate::record(link, member, kept, base.wrapping_add(kept.offset), out, yields);
+        let part = (kept.record.offset.into(), kept.relocations());
+        relocate::record(link, member, part, base.wrapping_add(kept.offset), out, yields);
     }
     if link.out_of(Made::EhFrameHdr).is_none() {
         return Vec::new();

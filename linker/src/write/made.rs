@@ -61,6 +61,10 @@ impl<'l, 'a> Writer<'l, 'a> {
                 self.fdes = crate::synthetic::unwind_write::write(link, buf, &mut self.own);
                 self.errors.append(&mut self.own.errors);
             }
+            Made::Index => {
+                crate::synthetic::index::write(link, buf, &mut self.own);
+                self.errors.append(&mut self.own.errors);
+            }
             Made::EhFrameHdr => self.eh_frame_hdr(buf),
             Made::Plt => self.plt(buf),
             Made::Dynamic => self.dynamic(buf),

@@ -350,10 +350,16 @@ fn read_group<'a>(object: &Object<'a>, index: u32, section: Section) -> Result<G
     Ok(group)
 }
 
+/// Whether the section at `index` is a table of unwind records.
+fn unwinds(object: &Object<'_>, index: u32) -> bool {
+    let kind = object.sections.get(index).kind;
+    object.arch.index.is_some_and(|i| i.kind == kind) || object.section_name(index) == b".eh_frame"
+}
+
 /// Sorts the relocations of unwind tables: each record looks for its own, and no spec promises order.
 fn sort_unwind(object: &mut Object<'_>) {
     for index in 1..object.sections.len() {
-        if object.relocs_of[index as usize] != 0 && object.section_name(index) == b".eh_frame" {
+        if object.relocs_of[index as usize] != 0 && unwinds(object, index) {
             let sorted = object.relocs(index).sorted();
             object.sorted.extend(sorted.map(|relocs| (index, relocs)));
         }
