@@ -79,7 +79,6 @@ pub(super) static ROWS: &[Row] = &[
     hint(&["warn-symbol-ordering", "no-warn-symbol-ordering"], No),
     hint(&["ld-generated-unwind-info", "no-ld-generated-unwind-info"], No),
     hint(&["disable-linker-version", "traditional-format"], No),
-    hint(&["merge-exidx-entries", "no-merge-exidx-entries"], No),
     hint(&["strip-discarded", "strip-lto-sections", "no-fork", "fork"], No),
     hint(&["preload", "no-preload", "perf", "quick-exit", "no-quick-exit", "lto-whole-program-visibility"], No),
     hint(&["spare-dynamic-tags"], Needed("")),
