@@ -8,15 +8,16 @@ pub mod asm;
 mod bytes;
 pub mod elf;
 pub mod library;
+pub mod machine;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-use scold_diff::Request;
 use scold_diff::model::{MARKER_MAGIC, digest};
 use scold_diff::request::File;
+use scold_diff::{Request, Target};
 
 use crate::Case;
 use crate::case::{Archive, Data, DefsymValue, HashStyle, Input, Library, Object, Opt};
@@ -62,7 +63,7 @@ fn append_contents(object: &Object, index: usize, out: &mut Vec<u8>) {
 
 /// The link that `case` describes, with every file's bytes.
 pub fn request(case: &Case) -> Request {
-    let mut link = Link { args: Vec::new(), files: Vec::new() };
+    let mut link = Link { target: case.target, args: Vec::new(), files: Vec::new() };
     for option in &case.options {
         link.option(option);
     }
@@ -87,6 +88,7 @@ pub fn request(case: &Case) -> Request {
 }
 
 struct Link {
+    target: Target,
     args: Vec<String>,
     files: Vec<File>,
 }
@@ -102,7 +104,7 @@ impl Link {
 
     fn object(&mut self, object: &Object) {
         self.arg(&object.name);
-        self.file(&object.name, elf::object(object));
+        self.file(&object.name, elf::object(object, self.target));
     }
 
     fn archive(&mut self, archive: &Archive) {
@@ -113,7 +115,8 @@ impl Link {
         if archive.whole {
             self.arg("--no-whole-archive");
         }
-        let members: Vec<_> = archive.members.iter().map(elf::object).collect();
+        let target = self.target;
+        let members: Vec<_> = archive.members.iter().map(|m| elf::object(m, target)).collect();
         self.file(&archive.name, archive::archive(archive, &members));
         if archive.thin {
             for (member, bytes) in archive.members.iter().zip(members) {
@@ -131,7 +134,7 @@ impl Link {
         if wrap {
             self.arg("--no-as-needed");
         }
-        self.file(&library.name, library::library(library));
+        self.file(&library.name, library::library(library, self.target));
     }
 
     fn option(&mut self, option: &Opt) {

@@ -1,6 +1,33 @@
-//! Little-endian ELF64 pieces: a byte buffer with an alignment, a section header table.
+//! Little-endian ELF pieces of both classes: a byte buffer with an alignment, the rows of ELF's tables.
 //!
-//! It must not know what the sections mean.
+//! It must not know what the sections mean, nor any machine.
+
+/// EI_CLASS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Words of 4 bytes.
+    Elf32,
+    /// Words of 8 bytes.
+    Elf64,
+}
+
+impl Class {
+    /// Bytes of an address.
+    pub fn word(self) -> u64 {
+        match self {
+            Self::Elf32 => 4,
+            Self::Elf64 => 8,
+        }
+    }
+
+    /// One of two numbers: of ELF32, of ELF64.
+    pub(super) fn pick(self, narrow: u64, wide: u64) -> u64 {
+        match self {
+            Self::Elf32 => narrow,
+            Self::Elf64 => wide,
+        }
+    }
+}
 
 /// A growing file.
 #[derive(Default)]
@@ -21,6 +48,14 @@ impl Bytes {
 
     pub(super) fn u64(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// An address or size as wide as `class` has it.
+    pub(super) fn word(&mut self, class: Class, value: u64) {
+        match class {
+            Class::Elf32 => self.u32(value as u32),
+            Class::Elf64 => self.u64(value),
+        }
     }
 
     /// Appends a string and its NUL; gives the string's offset.
@@ -65,25 +100,52 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn write(&self, out: &mut Bytes) {
+    pub(super) fn write(&self, class: Class, out: &mut Bytes) {
         out.u32(self.name);
         out.u32(self.kind);
-        out.u64(self.flags);
-        out.u64(self.addr);
-        out.u64(self.offset);
-        out.u64(self.size);
+        for field in [self.flags, self.addr, self.offset, self.size] {
+            out.word(class, field);
+        }
         out.u32(self.link);
         out.u32(self.info);
-        out.u64(self.align);
-        out.u64(self.entsize);
+        out.word(class, self.align);
+        out.word(class, self.entsize);
+    }
+}
+
+/// One row of the program header table.
+pub(super) struct Segment {
+    pub(super) kind: u32,
+    pub(super) flags: u32,
+    pub(super) offset: u64,
+    pub(super) address: u64,
+    pub(super) size: u64,
+    pub(super) align: u64,
+}
+
+impl Segment {
+    pub(super) fn write(&self, class: Class, out: &mut Bytes) {
+        out.u32(self.kind);
+        if class == Class::Elf64 {
+            out.u32(self.flags);
+        }
+        for field in [self.offset, self.address, self.address, self.size, self.size] {
+            out.word(class, field);
+        }
+        if class == Class::Elf32 {
+            out.u32(self.flags);
+        }
+        out.word(class, self.align);
     }
 }
 
 /// What differs between the ELF headers the emitters write.
 pub(super) struct FileHeader {
+    pub(super) class: Class,
+    pub(super) machine: u16,
+    pub(super) flags: u32,
     pub(super) kind: u16,
     pub(super) osabi: u8,
-    pub(super) phoff: u64,
     pub(super) phnum: u16,
     pub(super) shoff: u64,
     pub(super) shnum: u16,
@@ -91,22 +153,24 @@ pub(super) struct FileHeader {
 }
 
 impl FileHeader {
-    /// The 64 bytes of the header, for x86-64.
+    /// The bytes of the header; program headers, if any, are behind it.
     pub(super) fn bytes(&self) -> Vec<u8> {
+        let (class, size) = (self.class, self.class.pick(52, 64));
         let mut out = Bytes(Vec::with_capacity(64));
-        out.0.extend_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, self.osabi]);
+        let number = class.pick(1, 2) as u8;
+        out.0.extend_from_slice(&[0x7f, b'E', b'L', b'F', number, 1, 1, self.osabi]);
         out.u64(0);
         out.u16(self.kind);
-        out.u16(object::elf::EM_X86_64.0);
+        out.u16(self.machine);
         out.u32(1);
-        out.u64(0);
-        out.u64(self.phoff);
-        out.u64(self.shoff);
-        out.u32(0);
-        out.u16(64);
-        out.u16(if self.phnum == 0 { 0 } else { 56 });
+        out.word(class, 0);
+        out.word(class, if self.phnum == 0 { 0 } else { size });
+        out.word(class, self.shoff);
+        out.u32(self.flags);
+        out.u16(size as u16);
+        out.u16(if self.phnum == 0 { 0 } else { class.pick(32, 56) as u16 });
         out.u16(self.phnum);
-        out.u16(64);
+        out.u16(class.pick(40, 64) as u16);
         out.u16(self.shnum);
         out.u16(self.shstrndx);
         out.0
@@ -126,12 +190,18 @@ pub(super) struct Sym {
 impl Sym {
     pub(super) const NULL: Self = Self { name: 0, info: 0, other: 0, shndx: 0, value: 0, size: 0 };
 
-    pub(super) fn write(&self, out: &mut Bytes) {
+    pub(super) fn write(&self, class: Class, out: &mut Bytes) {
         out.u32(self.name);
+        if class == Class::Elf32 {
+            out.u32(self.value as u32);
+            out.u32(self.size as u32);
+        }
         out.u8(self.info);
         out.u8(self.other);
         out.u16(self.shndx);
-        out.u64(self.value);
-        out.u64(self.size);
+        if class == Class::Elf64 {
+            out.u64(self.value);
+            out.u64(self.size);
+        }
     }
 }

@@ -1,18 +1,21 @@
-//! Object → the bytes of a relocatable ELF64 file for x86-64.
+//! Object → the bytes of a relocatable ELF file for a machine.
 //!
-//! File order: section contents, RELA tables, symbol table, strings, headers. Section indexes:
-//! null, groups, the object's own in their order, `.note.GNU-stack`, one `.rela` for each section
-//! with relocations, then the tables. An index outside the object becomes 0 and is never a panic.
+//! File order: section contents, relocation tables, symbol table, strings, headers. Section indexes:
+//! null, groups, the object's own in their order, `.note.GNU-stack`, one `.rela` (or `.rel`) for each
+//! section with relocations, then the tables. An index outside the object becomes 0 and is never a panic.
+//! What is a machine's own comes from its row.
 
 use object::elf;
 
 use super::bytes::{Bytes, FileHeader, Header, Sym};
+use super::machine::{self, Machine};
 use crate::case::{Binding, Definition, Object, Section, SectionKind, Symbol, SymbolKind};
 use crate::case::{SymbolRef, Visibility};
+use scold_diff::Target;
 
-/// The bytes of `object` as a relocatable file.
-pub fn object(object: &Object) -> Vec<u8> {
-    let mut writer = Writer::new(object);
+/// The bytes of `object` as a relocatable file for `target`.
+pub fn object(object: &Object, target: Target) -> Vec<u8> {
+    let mut writer = Writer::new(object, machine::find(target));
     writer.contents();
     writer.symbols();
     writer.relocations();
@@ -22,6 +25,7 @@ pub fn object(object: &Object) -> Vec<u8> {
 
 struct Writer<'a> {
     object: &'a Object,
+    machine: &'static Machine,
     out: Bytes,
     names: Bytes,
     headers: Vec<Header>,
@@ -37,7 +41,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(object: &'a Object) -> Self {
+    fn new(object: &'a Object, machine: &'static Machine) -> Self {
         let sections = object.sections.len();
         let mut group_of = vec![0; sections];
         for (i, group) in object.groups.iter().enumerate() {
@@ -58,9 +62,10 @@ impl<'a> Writer<'a> {
             })
             .collect();
         let mut out = Bytes(Vec::with_capacity(4096));
-        out.0.resize(64, 0);
+        out.0.resize(machine.class.pick(52, 64) as usize, 0);
         Self {
             object,
+            machine,
             out,
             names: Bytes(vec![0]),
             headers: vec![Header::default(); next],
@@ -87,18 +92,20 @@ impl<'a> Writer<'a> {
         for (index, section) in self.object.sections.iter().enumerate() {
             let named = !section.relocs.is_empty();
             let name = if named {
-                let name = self.names.string(".rela");
+                let prefix = self.machine.prefix();
+                let name = self.names.string(prefix);
                 self.names.0.pop();
                 self.names.string(&section.name);
-                name + 5
+                name + prefix.len() as u32
             } else {
                 self.names.string(&section.name)
             };
             let offset = self.out.align(section.align.clamp(1, 64).next_power_of_two());
             super::append_contents(self.object, index, &mut self.out.0);
+            self.machine.put_addends(section, &mut self.out.0[offset as usize..]);
             let header = Header {
                 name,
-                kind: section_type(section.kind),
+                kind: section_type(section.kind, self.machine),
                 flags: section_flags(section) | self.group_flag(index),
                 addr: 0,
                 offset,
@@ -133,7 +140,7 @@ impl<'a> Writer<'a> {
                 *slot = true;
             }
         }
-        let mut table = Table::new();
+        let mut table = Table::new(self.machine);
         self.section_symbol = vec![0; object.sections.len()];
         for (index, _) in used.iter().enumerate().filter(|(_, used)| **used) {
             let sym = Sym { info: elf::STT_SECTION.0, ..Sym::NULL };
@@ -145,6 +152,12 @@ impl<'a> Writer<'a> {
             if !known {
                 let name = table.strings.string(&group.signature);
                 self.signature_index[i] = table.push(Sym { name, ..Sym::NULL }, 1 + i as u32);
+            }
+        }
+        for (section, list) in object.sections.iter().enumerate() {
+            for (name, value) in self.machine.mapping(object, section, list) {
+                let name = table.strings.string(name);
+                table.push(Sym { name, value, ..Sym::NULL }, self.shndx(section));
             }
         }
         self.symbol_index = vec![0; object.symbols.len()];
@@ -192,7 +205,8 @@ impl<'a> Writer<'a> {
     fn tables(&mut self, table: Table) {
         let symtab = self.symtab as u32;
         let name = self.names.string(".symtab");
-        let offset = self.out.align(8);
+        let (class, word) = (self.machine.class, self.machine.class.word());
+        let offset = self.out.align(word);
         self.out.0.extend_from_slice(&table.rows.0);
         self.headers.push(Header {
             name,
@@ -201,8 +215,8 @@ impl<'a> Writer<'a> {
             size: table.rows.len(),
             link: symtab + 1,
             info: table.locals,
-            align: 8,
-            entsize: 24,
+            align: word,
+            entsize: class.pick(16, 24),
             ..Header::default()
         });
         let name = self.names.string(".strtab");
@@ -233,29 +247,28 @@ impl<'a> Writer<'a> {
             if section.relocs.is_empty() {
                 continue;
             }
-            let offset = self.out.align(8);
+            let word = self.machine.class.word();
+            let offset = self.out.align(word);
             for reloc in &section.relocs {
                 let symbol = match reloc.symbol {
                     SymbolRef::Named(i) => self.symbol_index.get(i),
                     SymbolRef::Section(i) => self.section_symbol.get(i),
                     SymbolRef::Null => None,
                 };
-                self.out.u64(reloc.offset);
-                self.out.u32(reloc.r_type);
-                self.out.u32(symbol.copied().unwrap_or(0));
-                self.out.u64(reloc.addend as u64);
+                self.machine.reloc(reloc, symbol.copied().unwrap_or(0), &mut self.out);
             }
             let at = self.shndx(index);
+            let prefix = self.machine.prefix().len() as u32;
             let header = Header {
-                name: self.headers[at as usize].name - 5,
-                kind: elf::SHT_RELA.0,
+                name: self.headers[at as usize].name - prefix,
+                kind: self.machine.reloc_kind(),
                 flags: elf::SHF_INFO_LINK.0 | self.group_flag(index),
                 offset,
-                size: 24 * section.relocs.len() as u64,
+                size: self.out.len() - offset,
                 link: self.symtab as u32,
                 info: at,
-                align: 8,
-                entsize: 24,
+                align: word,
+                entsize: self.machine.reloc_size(),
                 addr: 0,
             };
             self.headers[self.rela_of[index] as usize] = header;
@@ -288,6 +301,12 @@ impl<'a> Writer<'a> {
     }
 
     fn finish(mut self) -> Vec<u8> {
+        if let Some((name, kind, bytes)) = self.machine.attributes {
+            let (name, offset) = (self.names.string(name), self.out.len());
+            self.out.0.extend_from_slice(bytes);
+            let size = bytes.len() as u64;
+            self.headers.push(Header { name, kind, offset, size, align: 1, ..Header::default() });
+        }
         let name = self.names.string(".shstrtab");
         let offset = self.out.len();
         self.out.0.extend_from_slice(&self.names.0);
@@ -301,11 +320,14 @@ impl<'a> Writer<'a> {
             self.headers[0].link = shstrndx as u32;
         }
         let shoff = self.out.align(8);
-        self.headers.iter().for_each(|header| header.write(&mut self.out));
+        let class = self.machine.class;
+        self.headers.iter().for_each(|header| header.write(class, &mut self.out));
         let header = FileHeader {
+            class,
+            machine: self.machine.arch.machine(),
+            flags: self.machine.flags,
             kind: elf::ET_REL.0,
             osabi: osabi(self.object),
-            phoff: 0,
             phnum: 0,
             shoff,
             shnum: if many { 0 } else { shnum as u16 },
@@ -321,6 +343,7 @@ const COMMON: u32 = u32::MAX - 1;
 
 /// A symbol table in the making.
 struct Table {
+    machine: &'static Machine,
     rows: Bytes,
     strings: Bytes,
     /// The real index of each symbol whose section doesn't fit st_shndx, else 0.
@@ -330,10 +353,10 @@ struct Table {
 }
 
 impl Table {
-    fn new() -> Self {
+    fn new(machine: &'static Machine) -> Self {
         let mut rows = Bytes(Vec::with_capacity(1024));
-        Sym::NULL.write(&mut rows);
-        Self { rows, strings: Bytes(vec![0]), extended: vec![0], count: 1, locals: 1 }
+        Sym::NULL.write(machine.class, &mut rows);
+        Self { machine, rows, strings: Bytes(vec![0]), extended: vec![0], count: 1, locals: 1 }
     }
 
     fn push(&mut self, mut sym: Sym, shndx: u32) -> u32 {
@@ -345,13 +368,13 @@ impl Table {
             index => index as u16,
         };
         self.extended.push(if large { shndx } else { 0 });
-        sym.write(&mut self.rows);
+        sym.write(self.machine.class, &mut self.rows);
         self.count += 1;
         self.count - 1
     }
 }
 
-fn section_type(kind: SectionKind) -> u32 {
+fn section_type(kind: SectionKind, machine: &Machine) -> u32 {
     match kind {
         SectionKind::Progbits => elf::SHT_PROGBITS.0,
         SectionKind::Nobits => elf::SHT_NOBITS.0,
@@ -359,7 +382,7 @@ fn section_type(kind: SectionKind) -> u32 {
         SectionKind::FiniArray => elf::SHT_FINI_ARRAY.0,
         SectionKind::PreinitArray => elf::SHT_PREINIT_ARRAY.0,
         SectionKind::Note => elf::SHT_NOTE.0,
-        SectionKind::EhFrame => elf::SHT_X86_64_UNWIND.0,
+        SectionKind::EhFrame => machine.unwind,
     }
 }
 

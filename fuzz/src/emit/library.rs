@@ -1,4 +1,4 @@
-//! Library → the bytes of a real, loadable ELF64 shared object, made without any linker.
+//! Library → the bytes of a real, loadable ELF shared object, made without any linker.
 //!
 //! Two PT_LOADs: headers, dynamic tables, constants and code (r-x), then TLS template, `.dynamic` and
 //! data (rw-). Functions return a unique number, data holds unique bytes ([`number`]), so a
@@ -9,10 +9,12 @@ mod tables;
 
 use object::elf;
 
-use super::bytes::{Bytes, FileHeader, Header, Sym};
+use super::bytes::{Bytes, FileHeader, Header, Segment, Sym};
 use super::elf::{symbol_type, visibility};
+use super::machine::{self, Machine};
 use super::unique;
 use crate::case::{Binding, Library, LibraryDefinition, LibrarySymbol, SymbolKind};
+use scold_diff::Target;
 use scold_diff::model::digest;
 use tables::{buckets, gnu_hash};
 
@@ -21,9 +23,9 @@ pub fn number(library: &str, alias: u32) -> u64 {
     unique(digest(library.as_bytes()).wrapping_add(u64::from(alias)))
 }
 
-/// The bytes of `library` as a shared object.
-pub fn library(library: &Library) -> Vec<u8> {
-    let mut writer = Writer::new(library);
+/// The bytes of `library` as a shared object for `target`.
+pub fn library(library: &Library, target: Target) -> Vec<u8> {
+    let mut writer = Writer::new(library, machine::find(target));
     writer.place_symbols();
     writer.dynamic_tables();
     writer.segments();
@@ -38,8 +40,6 @@ const DATA: u16 = 4;
 const DYNSTR: u32 = 5;
 const DYNSYM: u32 = 6;
 
-const PAGE: u64 = 0x1000;
-
 /// Where symbols of one kind live.
 #[derive(Default)]
 struct Region {
@@ -50,6 +50,7 @@ struct Region {
 
 struct Writer<'a> {
     library: &'a Library,
+    machine: &'static Machine,
     /// Symbols in .dynsym order after the null symbol.
     order: Vec<usize>,
     /// How many of them are undefined.
@@ -68,11 +69,11 @@ struct Writer<'a> {
     tags: Vec<(i64, u64)>,
     symbol_rows: usize,
     addresses: [u64; 5],
-    programs: Vec<[u64; 7]>,
+    programs: Vec<Segment>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(library: &'a Library) -> Self {
+    fn new(library: &'a Library, machine: &'static Machine) -> Self {
         let (buckets, mut strings) = (buckets(library), Bytes(vec![0]));
         let defined = |i: &usize| library.symbols[*i].defined != LibraryDefinition::Undefined;
         let all = 0..library.symbols.len();
@@ -92,9 +93,10 @@ impl<'a> Writer<'a> {
             }
         }
         let mut out = Bytes(Vec::with_capacity(12 << 10));
-        out.0.resize(64 + 56 * 5, 0);
+        out.0.resize(machine.class.pick(52 + 32 * 5, 64 + 56 * 5) as usize, 0);
         Self {
             library,
+            machine,
             order,
             undefined,
             regions: Default::default(),
@@ -125,7 +127,8 @@ impl<'a> Writer<'a> {
                         _ if readonly => RODATA,
                         _ => DATA,
                     };
-                    (section, self.regions[section as usize].place(self.library, symbol, alias))
+                    let region = &mut self.regions[section as usize];
+                    (section, region.place(self.library, self.machine, symbol, alias))
                 }
             };
             self.places.push(place);
@@ -141,22 +144,25 @@ impl<'a> Writer<'a> {
         self.tags.push((elf::DT_STRSZ.0, table.len() as u64));
 
         // Rows are filled in when addresses are known.
-        self.symbol_rows = self.out.align(8) as usize;
-        let rows = vec![0; 24 * (self.order.len() + 1)];
-        let address = self.section(".dynsym", elf::SHT_DYNSYM.0, elf::SHF_ALLOC.0, 8, &rows);
+        let class = self.machine.class;
+        let (word, size) = (class.word(), class.pick(16, 24));
+        self.symbol_rows = self.out.align(word) as usize;
+        let rows = vec![0; size as usize * (self.order.len() + 1)];
+        let address = self.section(".dynsym", elf::SHT_DYNSYM.0, elf::SHF_ALLOC.0, word, &rows);
         self.last().link = DYNSTR;
         self.last().info = 1;
-        self.last().entsize = 24;
+        self.last().entsize = size;
         self.tags.push((elf::DT_SYMTAB.0, address));
-        self.tags.push((elf::DT_SYMENT.0, 24));
+        self.tags.push((elf::DT_SYMENT.0, size));
 
         let table = self.sysv_hash_table();
-        let address = self.section(".hash", elf::SHT_HASH.0, elf::SHF_ALLOC.0, 8, &table);
+        let address = self.section(".hash", elf::SHT_HASH.0, elf::SHF_ALLOC.0, word, &table);
         self.last().link = DYNSYM;
         self.last().entsize = 4;
         self.tags.push((elf::DT_HASH.0, address));
         let table = self.gnu_hash_table();
-        let address = self.section(".gnu.hash", elf::SHT_GNU_HASH.0, elf::SHF_ALLOC.0, 8, &table);
+        let address =
+            self.section(".gnu.hash", elf::SHT_GNU_HASH.0, elf::SHF_ALLOC.0, word, &table);
         self.last().link = DYNSYM;
         self.tags.push((elf::DT_GNU_HASH.0, address));
 
@@ -168,7 +174,8 @@ impl<'a> Writer<'a> {
             self.last().entsize = 2;
             self.tags.push((elf::DT_VERSYM.0, address));
             let kind = elf::SHT_GNU_VERDEF.0;
-            let address = self.section(".gnu.version_d", kind, elf::SHF_ALLOC.0, 8, &definitions);
+            let address =
+                self.section(".gnu.version_d", kind, elf::SHF_ALLOC.0, word, &definitions);
             let count = self.versions.len() as u64 + 1;
             self.last().link = DYNSTR;
             self.last().info = count as u32;
@@ -207,25 +214,28 @@ impl<'a> Writer<'a> {
     fn segments(&mut self) {
         self.region(RODATA, ".rodata", elf::SHF_ALLOC.0, 0);
         self.region(TEXT, ".text", elf::SHF_ALLOC.0 | elf::SHF_EXECINSTR.0, 0);
-        let end = self.out.len();
-        let flags = u64::from(elf::PF_R.0 | elf::PF_X.0);
-        self.programs.push([u64::from(elf::PT_LOAD.0), flags, 0, 0, end, end, PAGE]);
+        let size = self.out.len();
+        let (kind, flags) = (elf::PT_LOAD.0, elf::PF_R.0 | elf::PF_X.0);
+        let page = self.machine.page;
+        self.programs.push(Segment { kind, flags, offset: 0, address: 0, size, align: page });
 
         let start = self.out.align(16);
         let rw = elf::SHF_ALLOC.0 | elf::SHF_WRITE.0;
-        self.region(TDATA, ".tdata", rw | elf::SHF_TLS.0, PAGE);
+        self.region(TDATA, ".tdata", rw | elf::SHF_TLS.0, page);
         let tls_end = self.out.len();
         let dynamic = self.dynamic();
-        self.region(DATA, ".data", rw, PAGE);
+        self.region(DATA, ".data", rw, page);
         let end = self.out.len();
-        let flags = u64::from(elf::PF_R.0 | elf::PF_W.0);
-        let segment = |kind: u32, from: u64, to: u64, align: u64| {
-            [u64::from(kind), flags, from, from + PAGE, to - from, to - from, align]
+        let flags = elf::PF_R.0 | elf::PF_W.0;
+        let segment = |kind: u32, offset: u64, end: u64, align: u64| {
+            let (address, size) = (offset + page, end - offset);
+            Segment { kind, flags, offset, address, size, align }
         };
-        self.programs.push(segment(elf::PT_LOAD.0, start, end, PAGE));
-        self.programs.push(segment(elf::PT_DYNAMIC.0, dynamic.0, dynamic.1, 8));
-        let stack = [u64::from(elf::PT_GNU_STACK.0), flags, 0, 0, 0, 0, 16];
-        self.programs.push(stack);
+        self.programs.push(segment(elf::PT_LOAD.0, start, end, page));
+        let word = self.machine.class.word();
+        self.programs.push(segment(elf::PT_DYNAMIC.0, dynamic.0, dynamic.1, word));
+        let kind = elf::PT_GNU_STACK.0;
+        self.programs.push(Segment { kind, flags, offset: 0, address: 0, size: 0, align: 16 });
         if !self.regions[TDATA as usize].bytes.is_empty() {
             self.programs.push(segment(elf::PT_TLS.0, start, tls_end, 16));
         }
@@ -250,16 +260,18 @@ impl<'a> Writer<'a> {
             self.tags.push((elf::DT_SONAME.0, u64::from(self.soname)));
         }
         self.tags.push((elf::DT_NULL.0, 0));
+        let class = self.machine.class;
         for (tag, value) in &self.tags {
-            self.out.u64(*tag as u64);
-            self.out.u64(*value);
+            self.out.word(class, *tag as u64);
+            self.out.word(class, *value);
         }
         let size = self.out.len() - offset;
         let flags = elf::SHF_ALLOC.0 | elf::SHF_WRITE.0;
-        let mut header = self.header(".dynamic", elf::SHT_DYNAMIC.0, flags, 8, offset, size);
-        header.addr += PAGE;
+        let mut header =
+            self.header(".dynamic", elf::SHT_DYNAMIC.0, flags, class.word(), offset, size);
+        header.addr += self.machine.page;
         header.link = DYNSTR;
-        header.entsize = 16;
+        header.entsize = 2 * class.word();
         self.headers.push(header);
         (offset, offset + size)
     }
@@ -272,20 +284,17 @@ impl<'a> Writer<'a> {
         let kind = elf::SHT_STRTAB.0;
         self.headers.push(Header { name, kind, offset, size, align: 1, ..Header::default() });
         let shoff = self.out.align(8);
-        self.headers.iter().for_each(|header| header.write(&mut self.out));
+        let class = self.machine.class;
+        self.headers.iter().for_each(|header| header.write(class, &mut self.out));
         let mut programs = Bytes::default();
-        for [kind, flags, offset, address, file_size, memory_size, align] in &self.programs {
-            programs.u32(*kind as u32);
-            programs.u32(*flags as u32);
-            for field in [offset, address, address, file_size, memory_size, align] {
-                programs.u64(*field);
-            }
-        }
-        self.out.patch(64, &programs.0);
+        self.programs.iter().for_each(|segment| segment.write(class, &mut programs));
+        self.out.patch(class.pick(52, 64) as usize, &programs.0);
         let header = FileHeader {
+            class,
+            machine: self.machine.arch.machine(),
+            flags: self.machine.flags | self.machine.library_flags,
             kind: elf::ET_DYN.0,
             osabi: self.osabi(),
-            phoff: 64,
             phnum: self.programs.len() as u16,
             shoff,
             shnum: self.headers.len() as u16,
@@ -297,7 +306,8 @@ impl<'a> Writer<'a> {
 
     fn symbol_rows(&mut self) {
         let mut rows = Bytes::default();
-        Sym::NULL.write(&mut rows);
+        let class = self.machine.class;
+        Sym::NULL.write(class, &mut rows);
         for &i in &self.order {
             let symbol = &self.library.symbols[i];
             let (shndx, value) = self.places[i];
@@ -315,7 +325,7 @@ impl<'a> Writer<'a> {
                 value: base.wrapping_add(value),
                 size: symbol.size,
             };
-            sym.write(&mut rows);
+            sym.write(class, &mut rows);
         }
         self.out.patch(self.symbol_rows, &rows.0);
     }
@@ -331,22 +341,30 @@ impl<'a> Writer<'a> {
 }
 
 impl Region {
-    /// The offset of `symbol`, whose bytes are added unless an alias brought them already.
-    fn place(&mut self, library: &Library, symbol: &LibrarySymbol, alias: u32) -> u64 {
+    /// The value of `symbol`, whose bytes are added unless an alias brought them already.
+    fn place(
+        &mut self,
+        library: &Library,
+        machine: &Machine,
+        symbol: &LibrarySymbol,
+        alias: u32,
+    ) -> u64 {
         if let Some((_, offset)) = self.places.iter().find(|(known, _)| *known == alias) {
             return *offset;
         }
         self.bytes.resize(self.bytes.len().next_multiple_of(16), 0);
-        let offset = self.bytes.len() as u64;
-        self.places.push((alias, offset));
+        let mut offset = self.bytes.len() as u64;
         let number = number(&library.name, alias);
         match symbol.kind {
-            SymbolKind::Func => self.bytes.extend_from_slice(&returns(number)),
+            SymbolKind::Func => {
+                let (code, state) = (machine.returns)(number, alias);
+                self.bytes.extend_from_slice(&code);
+                offset += state;
+            }
             SymbolKind::Ifunc => {
-                // lea 1f(%rip), %rax; ret; .balign 16; 1: the implementation
-                self.bytes.extend_from_slice(&[0x48, 0x8d, 0x05, 9, 0, 0, 0, 0xc3]);
-                self.bytes.extend_from_slice(&[0x90; 8]);
-                self.bytes.extend_from_slice(&returns(number));
+                // Its implementation is the 16 bytes behind it.
+                self.bytes.extend_from_slice(&machine.resolver);
+                self.bytes.extend_from_slice(&(machine.returns)(number, 0).0);
             }
             _ => {
                 // Aliases may have other sizes: room for the largest.
@@ -359,15 +377,9 @@ impl Region {
                 }
             }
         }
+        self.places.push((alias, offset));
         offset
     }
-}
-
-/// `movabs $number, %rax; ret`
-fn returns(number: u64) -> [u8; 11] {
-    let mut code = [0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xc3];
-    code[2..10].copy_from_slice(&number.to_le_bytes());
-    code
 }
 
 #[cfg(test)]
@@ -416,7 +428,7 @@ pub(crate) mod tests {
 
     #[test]
     fn aliases_share_an_address_and_bytes_are_unique() {
-        let bytes = library(&sample());
+        let bytes = library(&sample(), Target::AMD64_ELF);
         let file = ElfFile64::<object::Endianness>::parse(&*bytes).unwrap();
         let address = |name| {
             file.dynamic_symbols().find(|s| s.name() == Ok(name)).map(|s| s.address()).unwrap()
@@ -428,5 +440,18 @@ pub(crate) mod tests {
         assert!(bytes.windows(8).any(|window| window == text));
         assert_ne!(number("libx.so", 1), number("libx.so", 2));
         assert_ne!(number("libx.so", 1), number("liby.so", 1));
+    }
+    #[test]
+    fn libraries_of_every_machine_read_back() {
+        for target in Target::NAMED {
+            let bytes = library(&sample(), *target);
+            let file = object::File::parse(&*bytes).unwrap();
+            let find = |name| file.dynamic_symbols().find(|s| s.name() == Ok(name)).unwrap();
+            assert_eq!(find("d").address(), find("d_alias").address(), "{target}");
+            assert_eq!(find("a").address(), 0x1234, "{target}");
+            // The first function's number is odd: Thumb code, where there is such a thing.
+            assert_eq!(find("f").address() % 2 == 1, *target == Target::ARM_ELF, "{target}");
+            assert_eq!(file.is_64(), *target != Target::ARM_ELF);
+        }
     }
 }

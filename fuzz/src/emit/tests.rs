@@ -127,7 +127,7 @@ fn the_loader_takes_a_library() {
     };
     let scratch = Scratch::new().unwrap();
     let library = library::tests::sample();
-    scratch.write(&library.name, &library::library(&library)).unwrap();
+    scratch.write(&library.name, &library::library(&library, Target::AMD64_ELF)).unwrap();
     let script = "import ctypes as c\n\
          l = c.CDLL('./libx.so')\n\
          for n in 'fvi': f = l[n]; f.restype = c.c_uint64; print(f())\n\
@@ -164,7 +164,11 @@ fn assembler_text_makes_the_same_object() {
             let run = run::run(&assembler, &args, scratch.path(), &[], Limits::default()).unwrap();
             assert_eq!(run.end, End::Exit(0), "{}\n{text}", run.err());
             let made = std::fs::read(scratch.path().join("a.o")).unwrap();
-            assert_eq!(shape(&made), shape(&elf::object(object)), "case {number}\n{text}");
+            assert_eq!(
+                shape(&made),
+                shape(&elf::object(object, Target::AMD64_ELF)),
+                "case {number}\n{text}"
+            );
         }
     }
 }

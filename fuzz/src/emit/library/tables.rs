@@ -32,16 +32,18 @@ impl Writer<'_> {
             .map(|i| gnu_hash(&self.library.symbols[*i].name))
             .collect();
         let first = 1 + self.undefined as u32;
+        let class = self.machine.class;
+        let bits = 8 * class.word() as u32;
         let mut bloom = 0_u64;
         let mut heads = vec![0; buckets as usize];
         for (row, hash) in hashes.iter().enumerate() {
-            bloom |= 1 << (hash % 64) | 1 << ((hash >> SHIFT) % 64);
+            bloom |= 1 << (hash % bits) | 1 << ((hash >> SHIFT) % bits);
             let head = &mut heads[(hash % buckets) as usize];
             *head = if *head == 0 { first + row as u32 } else { *head };
         }
         let mut out = Bytes::default();
         [buckets, first, 1, SHIFT].iter().for_each(|word| out.u32(*word));
-        out.u64(bloom);
+        out.word(class, bloom);
         heads.iter().for_each(|head| out.u32(*head));
         for (row, hash) in hashes.iter().enumerate() {
             let last = hashes.get(row + 1).is_none_or(|next| next % buckets != hash % buckets);
