@@ -1,83 +1,79 @@
-//! arm64: `aarch64-linux-gnu-gcc -B DIR` in every kind of output, run by qemu's user mode.
+//! arm64: `aarch64-linux-gnu-gcc -B DIR` for what this machine's gcc links, run by qemu's user mode.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use super::platform::ARM64;
+use super::{c, compile, cxx, driver, go, program, run, scratch, tls};
 
-use super::{command, compile, driver, has, program, run, scratch, skip};
+/// Compiler flags: the dialects of TLS, code models, landing marks.
+const FLAVOURS: &[&[&str]] =
+    &[&[], &["-mcmodel=tiny"], &["-fno-plt"], &["-mbranch-protection=standard"]];
 
-const GCC: &str = "aarch64-linux-gnu-gcc";
-const GXX: &str = "aarch64-linux-gnu-g++";
-const QEMU: &str = "qemu-aarch64";
-const KINDS: &[&[&str]] = &[
-    &["-pie"],
-    &["-pie", "-Wl,--no-relax"],
-    &["-no-pie"],
-    &["-no-pie", "-Wl,-z,lazy", "-Wl,--emit-relocs"],
-    &["-static"],
-    &["-static-pie"],
-];
-
-/// Whether `test` can run here.
-#[track_caller]
-fn ready(test: &str) -> bool {
-    let ready = [GCC, GXX, QEMU].iter().all(has);
-    if !ready {
-        let hint = "apt-get install g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user";
-        skip(test, "a cross compiler and qemu-aarch64", hint);
-    }
-    ready
-}
-
-/// The program `exe`, run with the libraries beside it.
-fn emulated(exe: &Path) -> Command {
-    let mut command = command(QEMU);
-    command.args(["-L", "/usr/aarch64-linux-gnu"]).arg(exe);
-    command
-}
-
-fn tls_objects(flags: &[&str]) -> [PathBuf; 2] {
-    let flags = [&["-fPIC", "-O1"], flags].concat();
-    ["tls_module.c", "tls_other.c"].map(|name| compile(GCC, &program(name), &flags))
-}
-
-/// Thread-locals by descriptors, by calls and by offsets; C's startup code and threads come along.
 #[test]
-fn thread_locals() {
-    if !ready("thread_locals") {
-        return;
-    }
-    const WANTED: &str = "130205 101 7 23 34 45 3 0\n\
-                          150407 102 7 24 35 46 3 0\n\
-                          130205 101 7 23 34 45 3 0\n";
-    let dir = scratch("arm64-tls");
-    let exe = dir.join("exe");
-    let library = dir.join("libtls.so");
-    let main = compile(GCC, &program("tls_main.c"), &["-fPIE", "-O1"]);
-    for model in [&[][..], &["-mtls-dialect=trad"], &["-ftls-model=initial-exec"]] {
-        let objects = tls_objects(model);
-        for kind in KINDS {
-            run(driver(GCC).args(*kind).arg("-o").arg(&exe).arg(&main).args(&objects));
-            assert_eq!(run(&mut emulated(&exe)), WANTED, "{kind:?} {model:?}");
+fn arm64_programs_of_every_kind_run() {
+    if ARM64.ready("programs") {
+        for flags in FLAVOURS {
+            c::programs(&ARM64, flags);
         }
-        run(driver(GCC).args(["-shared", "-Wl,-Bsymbolic", "-o"]).arg(&library).args(&objects));
-        run(driver(GCC).arg("-o").arg(&exe).args([&main, &library]));
-        assert_eq!(run(&mut emulated(&exe)), WANTED, "-shared {model:?}");
     }
+}
+
+#[test]
+fn arm64_thread_locals() {
+    if ARM64.ready("thread-locals") {
+        let trad = "-mtls-dialect=trad";
+        for flags in [
+            &[][..],
+            &["-mcmodel=tiny"],
+            &[trad],
+            &[trad, "-mcmodel=tiny"],
+            &[trad, "-ftls-model=local-dynamic"],
+            &["-ftls-model=initial-exec"],
+            &["-ftls-model=initial-exec", "-mcmodel=tiny"],
+        ] {
+            tls::right_however_linked(&ARM64, "tls", ARM64.gcc, flags);
+        }
+    }
+}
+
+#[test]
+fn arm64_libraries_throw_through_dlopen() {
+    cxx::libraries(&ARM64, &[]);
 }
 
 /// The unwinder finds its tables, and the C++ library's data is copied or reached through the GOT.
 #[test]
-fn exceptions() {
-    if !ready("exceptions") {
+fn arm64_exceptions() {
+    if !ARM64.ready("exceptions") {
         return;
     }
     let exe = scratch("arm64-throw").join("exe");
-    let object = compile(GXX, &program("throw.cc"), &["-fPIE", "-O1"]);
+    let object = compile(ARM64.gxx, &program("throw.cc"), &["-fPIE", "-O1"]);
     let native = exe.with_extension("native");
-    run(command("g++").arg("-o").arg(&native).arg(program("throw.cc")));
-    let wanted = run(&mut command(&native));
-    for kind in KINDS {
-        run(driver(GXX).args(*kind).arg("-o").arg(&exe).arg(&object));
-        assert_eq!(run(&mut emulated(&exe)), wanted, "{kind:?}");
+    run(super::command("g++").arg("-o").arg(&native).arg(program("throw.cc")));
+    let wanted = run(&mut super::command(&native));
+    for kind in ["-pie", "-no-pie", "-static", "-static-pie"] {
+        run(driver(ARM64.gxx).arg(kind).arg("-o").arg(&exe).arg(&object));
+        assert_eq!(run(&mut ARM64.run(&exe)), wanted, "{kind}");
     }
+}
+
+#[test]
+fn arm64_sqlite() {
+    if ARM64.ready("sqlite") {
+        c::sqlite(&ARM64);
+    }
+}
+
+#[test]
+fn arm64_go_c_shared() {
+    go::c_shared(&ARM64);
+}
+
+#[test]
+fn arm64_go_plugins() {
+    go::plugins(&ARM64);
+}
+
+#[test]
+fn arm64_go_executables() {
+    go::executables(&ARM64);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::platform::{HOST, Platform};
 use super::{
     command, compile, crate_source, driver, here, program, run, run_failing, scratch, skip,
 };
@@ -11,7 +12,13 @@ const FETCH: &str = "cargo fetch --manifest-path tests/drop_in/sources/Cargo.tom
 
 #[test]
 fn programs_of_every_kind_run() {
-    let dir = scratch("modes");
+    programs(&HOST, &[]);
+}
+
+/// Programs of every kind, compiled with `flags` for `platform`.
+#[track_caller]
+pub(super) fn programs(platform: &Platform, flags: &[&str]) {
+    let dir = scratch(&platform.folder("modes"));
     let kinds: &[(&str, &[&str])] = &[
         ("-fPIE", &["-pie"]),
         ("-fno-pic", &["-no-pie"]),
@@ -25,11 +32,12 @@ fn programs_of_every_kind_run() {
         ("-fPIC", &["-no-pie", "-Wl,-z,max-page-size=65536"]),
     ];
     for (i, (flag, link)) in kinds.iter().enumerate() {
-        let object = compile("gcc", &program("modes.c"), &[flag, "-O1", "-fcommon", "-g"]);
+        let flags = [&[*flag, "-O1", "-fcommon", "-g"], flags].concat();
+        let object = compile(platform.gcc, &program("modes.c"), &flags);
         let exe = dir.join(format!("modes{i}"));
-        run(driver("gcc").args(*link).arg("-o").arg(&exe).arg(object));
-        let text = run(&mut command(&exe));
-        assert_eq!(text, "123 123 8 0 1 0 =y\n42 3 0\nbye\n", "{link:?}");
+        run(driver(platform.gcc).args(*link).arg("-o").arg(&exe).arg(object));
+        let text = run(&mut platform.run(&exe));
+        assert_eq!(text, "123 123 8 0 1 0 =y\n42 3 0\nbye\n", "{link:?} {flags:?}");
     }
 }
 
@@ -45,15 +53,21 @@ fn a_relocatable_link_can_be_linked_again() {
 
 #[test]
 fn sqlite_answers_from_every_kind_of_library() {
+    sqlite(&HOST);
+}
+
+/// SQLite as a library in every form, for `platform`.
+#[track_caller]
+pub(super) fn sqlite(platform: &Platform) {
     let Some(source) = crate_source("libsqlite3-sys") else {
         return skip("sqlite", "the crate libsqlite3-sys", FETCH);
     };
     let flags = ["-O1", "-g", "-fPIC", "-ffunction-sections", "-fdata-sections", "-w"];
-    let object = compile("gcc", &source.join("sqlite3/sqlite3.c"), &flags);
-    let host_object = compile("gcc", &program("sqlite_host.c"), &["-O1", "-fPIE"]);
-    let dir = scratch("sqlite");
+    let object = compile(platform.gcc, &source.join("sqlite3/sqlite3.c"), &flags);
+    let host_object = compile(platform.gcc, &program("sqlite_host.c"), &["-O1", "-fPIE"]);
+    let dir = scratch(&platform.folder("sqlite"));
     let host = dir.join("host");
-    run(driver("gcc").arg("-o").arg(&host).arg(host_object).args(["-ldl", "-lpthread"]));
+    run(driver(platform.gcc).arg("-o").arg(&host).arg(host_object).args(["-ldl", "-lpthread"]));
     let kinds: &[&[&str]] = &[
         &[],
         &["-Wl,-Bsymbolic", "-Wl,-z,nodelete"],
@@ -64,18 +78,20 @@ fn sqlite_answers_from_every_kind_of_library() {
     ];
     for (i, kind) in kinds.iter().enumerate() {
         let library = dir.join(format!("libsqlite{i}.so"));
-        run(driver("gcc").arg("-shared").args(*kind).arg("-o").arg(&library).arg(&object).args([
-            "-ldl",
-            "-lm",
-            "-lpthread",
-        ]));
+        run(driver(platform.gcc)
+            .arg("-shared")
+            .args(*kind)
+            .arg("-o")
+            .arg(&library)
+            .arg(&object)
+            .args(["-ldl", "-lm", "-lpthread"]));
         let wanted = "2000|6003000|125.063\n\
                       1|1001\n2|1002\n3|1003\n\
                       deep\n\
                       2000|1\n\
                       2.5000 00FF|Äbc|NULL|Inf\n\
                       ok\n";
-        assert_eq!(run(command(&host).arg(&library)), wanted, "{kind:?}");
+        assert_eq!(run(platform.run(&host).arg(&library)), wanted, "{kind:?}");
     }
 }
 

