@@ -192,6 +192,32 @@ pub struct Erratum {
     pub branch: fn([u8; 4], i64) -> Option<[u8; 4]>,
 }
 
+/// A place in code made by the linker that refers to a symbol.
+#[derive(Clone, Copy, Debug)]
+pub struct InitField {
+    /// Bytes from the start.
+    pub offset: u64,
+    /// The relocation type.
+    pub kind: u32,
+    /// The addend; in the code too where records have none.
+    pub addend: i64,
+}
+
+/// `go:link.addmoduledata`: calls `runtime.addmoduledata` with the address of a module's data.
+#[derive(Clone, Copy, Debug)]
+pub struct ModuleInit {
+    /// The code.
+    pub code: &'static [u8],
+    /// Its alignment.
+    pub align: u64,
+    /// What refers to the data.
+    pub data: &'static [InitField],
+    /// What refers to the function called.
+    pub call: InitField,
+    /// The code for people.
+    pub text: &'static [&'static str],
+}
+
 /// One machine.
 #[derive(Debug)]
 pub struct Arch {
@@ -247,6 +273,8 @@ pub struct Arch {
     pub two_states: bool,
     /// Whether local-dynamic sequences are ever rewritten.
     pub rewrites_ld: bool,
+    /// What announces a module to its host's runtime.
+    pub module_init: ModuleInit,
     /// The rows of the relocation types, by number.
     pub rows: &'static [Option<Row>],
     /// Writes the PLT's header: buffer, its address, address of `.got.plt`.

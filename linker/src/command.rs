@@ -63,9 +63,7 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
         let names = inputs.list.iter().filter(|input| !input.lazy).map(|input| &input.name);
         print(&names.fold(String::new(), |text, name| text + name + "\n"));
     }
-    // Libraries too, as GNU ld, lld and mold do: some loaders and packagers ask for it.
-    let mode = if options.kind == OutputKind::Relocatable { 0o666 } else { 0o777 };
-    let mut sink = FileSink::new(&options.output, mode);
+    let mut sink = FileSink::new(&options.output, file_mode(options));
     let report = crate::link(&inputs, options, &mut sink)?;
     let warnings = options.warnings.iter().chain(&inputs.warnings).chain(&report.warnings);
     let warned = warnings.inspect(|text| out.warning(text)).count() > 0;
@@ -84,6 +82,15 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
     // The process ends here; unmapping hundreds of megabytes first would only take time.
     std::mem::forget(inputs);
     Ok(())
+}
+
+/// The output's mode, less the umask.
+fn file_mode(options: &Options) -> u32 {
+    match options.kind {
+        OutputKind::Relocatable => 0o666,
+        // Libraries too, as GNU ld, lld and mold do: some loaders and packagers ask for it.
+        kind => options.build.mode.filter(|mode| mode.kind == kind).map_or(0o777, |m| m.file_mode),
+    }
 }
 
 /// Writes the map and the dependency file.

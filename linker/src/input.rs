@@ -8,7 +8,7 @@ mod files;
 mod glob;
 mod lex;
 mod load;
-mod made;
+pub(crate) mod made;
 mod pattern;
 mod script;
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod link;
 pub mod map;
 pub mod merge;
+pub mod mode;
 pub mod object;
 pub mod options;
 pub mod output;
@@ -49,9 +50,15 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     refuse_libraries(inputs, options)?;
     let bytes = inputs.list.iter().map(|input| input.bytes().len() as u64).sum();
     // Each file is read, its names get ids, the best definition of each name wins.
-    let candidates = candidates(inputs);
     let wraps = wraps(options);
-    let res = resolve::resolve(&candidates, &wraps, options, arch)?;
+    let given = candidates(inputs, None);
+    let mut res = resolve::resolve(&given, &wraps, options, arch)?;
+    // A build mode adds an object, with which names are resolved again.
+    let added = mode::add(&res, options, arch)?;
+    let all = added.as_deref().map(|object| candidates(inputs, Some(object)));
+    if let Some(all) = &all {
+        res = resolve::resolve(all, &wraps, options, arch)?;
+    }
     clock.lap("resolve");
     let traced = trace::symbols(&res, &options.trace_symbols);
     let map = map::Map::new(&res, options);
@@ -108,16 +115,9 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     write::sections(&link, image)?;
     layout::thunks::write(&link, image)?;
     format::elf::write::headers(&link, image);
-    if let Some(note) = link.out_of(layout::Made::BuildId) {
-        synthetic::build_id::stamp(&options.build_id, image, note.offset as usize);
-    }
+    synthetic::build_id::finish(&link, image);
     clock.lap("write");
-    let stats = Stats {
-        sections: link.res.section_count as u64,
-        symbols: link.res.symbol_count as u64,
-        relocations: link.relocation_count(),
-        phases: clock.laps,
-    };
+    let stats = Stats::of(&link, clock.laps);
     let warnings = std::mem::take(&mut link.warnings);
     let table = if options.map.is_some() { map::text(&link) } else { String::new() };
     // The tables are large and the process is about to end: freeing them page by page costs more
@@ -162,6 +162,7 @@ fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Er
         let text = format!("{flag} is for other machines");
         return Err(Error::new(ErrorKind::Usage, text).into());
     }
+    mode::check(options, arch)?;
     let page = options.z.max_page_size.unwrap_or(arch.page);
     if let Some(base) = options.image_base.filter(|base| !base.is_multiple_of(page)) {
         let text = format!("--image-base={base:#x}: not a multiple of the page size {page:#x}");
@@ -170,11 +171,12 @@ fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Er
     Ok(arch)
 }
 
-fn candidates(inputs: &Inputs) -> Vec<resolve::Candidate<'_>> {
-    let candidate = |input: &'_ Input| resolve::Candidate {
+/// The inputs, after the object that the build mode adds: what that defines again counts.
+fn candidates<'a>(inputs: &'a Inputs, added: Option<&'a [u8]>) -> Vec<resolve::Candidate<'a>> {
+    let candidate = |input: &'a Input| resolve::Candidate {
         name: input.name.clone(),
         given: input.needed.clone().into_bytes(),
-        data: &[],
+        data: input.bytes(),
         what: match (input.kind, input.lazy) {
             (InputKind::Shared, _) => resolve::What::Shared,
             (_, true) => resolve::What::Lazy,
@@ -182,12 +184,18 @@ fn candidates(inputs: &Inputs) -> Vec<resolve::Candidate<'_>> {
         },
         as_needed: input.state.as_needed,
         hide: input.hidden,
+        replaces: false,
     };
-    inputs
-        .list
-        .iter()
-        .map(|input| resolve::Candidate { data: input.bytes(), ..candidate(input) })
-        .collect()
+    let added = added.map(|data| resolve::Candidate {
+        name: mode::OBJECT.into(),
+        given: Vec::new(),
+        data,
+        what: resolve::What::Object,
+        as_needed: false,
+        hide: false,
+        replaces: true,
+    });
+    added.into_iter().chain(inputs.list.iter().map(candidate)).collect()
 }
 
 /// Neither a static program nor an object can need a library at run time.

@@ -5,6 +5,7 @@
 mod expression;
 mod help;
 mod hints;
+mod modes;
 mod parse;
 mod response;
 mod table;
@@ -14,6 +15,7 @@ mod values;
 mod zkeyword;
 
 use crate::arch::Arch;
+use crate::mode::Build;
 use std::path::PathBuf;
 
 use rustc_hash::FxHashSet;
@@ -37,6 +39,8 @@ pub struct Options {
     pub output: PathBuf,
     /// What is made.
     pub kind: OutputKind,
+    /// `--buildmode` and its target; what the mode asks of the other fields is in them.
+    pub build: Build,
     /// `-static` was given: no shared library is wanted, `-l` finds archives only.
     pub is_static: bool,
     /// `-m`, if given; otherwise the inputs say.
@@ -183,6 +187,7 @@ impl Default for Options {
             show_version: false,
             output: PathBuf::from("a.out"),
             kind: OutputKind::Exe,
+            build: Build::default(),
             is_static: false,
             emulation: None,
             inputs: Vec::new(),

@@ -7,6 +7,7 @@ use std::io;
 
 pub use file::FileSink;
 
+use crate::link::Link;
 use crate::{Error, ErrorKind};
 
 /// Takes the image: told its size once, it lends the buffer that threads fill in place.
@@ -92,6 +93,16 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// What `link` had to do in these phases.
+    pub(crate) fn of(link: &Link<'_>, phases: Vec<(&'static str, std::time::Duration)>) -> Self {
+        Self {
+            sections: link.res.section_count as u64,
+            symbols: link.res.symbol_count as u64,
+            relocations: link.relocation_count(),
+            phases,
+        }
+    }
+
     /// How long the phases called `name` took together.
     pub fn phase(&self, name: &str) -> std::time::Duration {
         self.phases.iter().filter(|(phase, _)| *phase == name).map(|(_, time)| *time).sum()

@@ -6,7 +6,7 @@
 mod apx;
 mod relax;
 
-use super::{Arch, DynTypes, Merge, Plt, Properties, ThreadPointer, rows};
+use super::{Arch, DynTypes, InitField, Merge, ModuleInit, Plt, Properties, ThreadPointer, rows};
 use crate::format::elf::SHT_PROGBITS;
 use crate::format::elf::class::Class;
 
@@ -75,6 +75,15 @@ fn merge(kind: u32) -> Option<Merge> {
     })
 }
 
+/// As the Go linker has it.
+const MODULE_INIT: ModuleInit = ModuleInit {
+    code: &[0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3],
+    align: 16,
+    data: &[InitField { offset: 3, kind: R_X86_64_PC32, addend: -4 }],
+    call: InitField { offset: 8, kind: R_X86_64_PLT32, addend: -4 },
+    text: &["lea  DATA(%rip), %rdi", "call runtime.addmoduledata@plt", "ret"],
+};
+
 /// The machine.
 pub const AMD64: Arch = Arch {
     name: "amd64",
@@ -120,6 +129,7 @@ pub const AMD64: Arch = Arch {
     thunks: None,
     two_states: false,
     rewrites_ld: true,
+    module_init: MODULE_INIT,
     rows: ROWS,
     plt_header,
     plt_entry,

@@ -8,7 +8,9 @@ mod branches;
 mod fields;
 mod thunks;
 
-use super::{Arch, DynTypes, Index, Plt, Properties, ThreadPointer, Thunks, rows};
+use super::{
+    Arch, DynTypes, Index, InitField, ModuleInit, Plt, Properties, ThreadPointer, Thunks, rows,
+};
 use crate::format::elf::class::Class;
 use branches::*;
 use fields::*;
@@ -128,6 +130,16 @@ pub const SHT_ARM_EXIDX: u32 = 0x7000_0001;
 /// What the code needs of the processor and of its callers.
 pub const SHT_ARM_ATTRIBUTES: u32 = 0x7000_0003;
 
+/// As the Go linker has it: `ldr r0, [pc, #4]; add r0, pc, r0; b; .word`. When it adds, the program counter is the
+/// word's own address.
+const MODULE_INIT: ModuleInit = ModuleInit {
+    code: &[0x04, 0x00, 0x9f, 0xe5, 0x00, 0x00, 0x8f, 0xe0, 0xfe, 0xff, 0xff, 0xea, 0, 0, 0, 0],
+    align: 4,
+    data: &[InitField { offset: 12, kind: R_ARM_REL32, addend: 0 }],
+    call: InitField { offset: 8, kind: R_ARM_JUMP24, addend: -8 },
+    text: &["ldr r0, [pc, #4]", "add r0, pc, r0", "b   runtime.addmoduledata", ".word DATA - ."],
+};
+
 /// The machine.
 pub const ARM: Arch = Arch {
     name: "arm",
@@ -179,6 +191,7 @@ pub const ARM: Arch = Arch {
     }),
     two_states: true,
     rewrites_ld: false,
+    module_init: MODULE_INIT,
     rows: ROWS,
     plt_header,
     plt_entry: |buf, at, slot, _, _| plt_eager(buf, at, slot),

@@ -7,7 +7,7 @@ mod fields;
 mod relax;
 mod stubs;
 
-use super::{Arch, DynTypes, Merge, Plt, Properties, ThreadPointer, rows};
+use super::{Arch, DynTypes, InitField, Merge, ModuleInit, Plt, Properties, ThreadPointer, rows};
 use crate::format::elf::class::Class;
 use fields::*;
 
@@ -127,6 +127,18 @@ rows! {
     R_AARCH64_TLSLD_LDST128_DTPREL_LO12_NC = 573 [DTPOFF + A]              Insn(&LO12_16), Any;
 }
 
+/// As the Go linker has it: `adrp x0; add x0, x0; b`.
+const MODULE_INIT: ModuleInit = ModuleInit {
+    code: &[0, 0, 0, 0x90, 0, 0, 0, 0x91, 0, 0, 0, 0x14],
+    align: 16,
+    data: &[
+        InitField { offset: 0, kind: R_AARCH64_ADR_PREL_PG_HI21, addend: 0 },
+        InitField { offset: 4, kind: R_AARCH64_ADD_ABS_LO12_NC, addend: 0 },
+    ],
+    call: InitField { offset: 8, kind: R_AARCH64_CALL26, addend: 0 },
+    text: &["adrp x0, DATA", "add  x0, x0, :lo12:DATA", "b    runtime.addmoduledata"],
+};
+
 /// The machine.
 pub const ARM64: Arch = Arch {
     name: "arm64",
@@ -173,6 +185,7 @@ pub const ARM64: Arch = Arch {
     thunks: Some(stubs::THUNKS),
     two_states: false,
     rewrites_ld: true,
+    module_init: MODULE_INIT,
     rows: ROWS,
     plt_header,
     plt_entry: |buf, at, slot, _, _| plt_eager(buf, at, slot),

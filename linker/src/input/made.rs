@@ -56,7 +56,7 @@ pub(super) fn symbols(bytes: &[u8], name: &str, arch: &Arch) -> Result<Vec<u8>> 
 }
 
 /// An object of the machine's class. Nothing but the header depends on the machine itself.
-fn empty<'d>(arch: &Arch) -> Object<'d> {
+pub(crate) fn empty<'d>(arch: &Arch) -> Object<'d> {
     let stand_in = match arch.class {
         Class::Elf64 => Architecture::X86_64,
         Class::Elf32 => Architecture::I386,
@@ -82,7 +82,8 @@ fn flags(bind: u8) -> SymbolFlags<SectionId, SymbolId> {
     SymbolFlags::Elf { st_info, st_other: elf::SymbolOther(0) }
 }
 
-fn finish(object: &Object<'_>, arch: &Arch, name: &str) -> Result<Vec<u8>> {
+/// Its bytes, as those of the file called `name`.
+pub(crate) fn finish(object: &Object<'_>, arch: &Arch, name: &str) -> Result<Vec<u8>> {
     let mut bytes = object
         .write()
         .map_err(|error| Error::new(ErrorKind::BadInput, error.to_string()).in_file(name))?;

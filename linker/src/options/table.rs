@@ -1,5 +1,5 @@
-//! The table of flags: one row each, from which parsing and `--help` derive; [`super::hints`] is its
-//! second part.
+//! The table of flags: one row each, from which parsing and `--help` derive; [`super::modes`] and
+//! [`super::hints`] are further parts.
 
 use crate::arch::ARCHES;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ pub(super) use refuse;
 
 /// Every flag.
 pub(super) fn all() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(super::hints::ROWS)
+    ROWS.iter().chain(super::modes::ROWS).chain(super::hints::ROWS)
 }
 
 /// The flags that do something.

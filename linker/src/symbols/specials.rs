@@ -13,7 +13,8 @@ use crate::resolve::{Def, mention};
 ///
 /// Errors: `undefined-symbol` for a `--defsym` of a name that nothing defines.
 pub fn define_specials(link: &mut Link<'_>) -> Result<(), Errors> {
-    for (name, special) in fixed(link.arch.explicit_addends) {
+    let of_mode = crate::mode::markers(link.options);
+    for (name, special) in fixed(link.arch.explicit_addends).into_iter().chain(of_mode) {
         if let Some(id) = link.res.find(name.as_bytes()) {
             define(link, id, special);
         }

@@ -9,6 +9,8 @@ use object::elf;
 use rayon::prelude::*;
 use sha1::{Digest, Sha1};
 
+use crate::layout::Made;
+use crate::link::Link;
 use crate::options::BuildId;
 
 /// The note before its descriptor: three words and `GNU\0`.
@@ -40,8 +42,15 @@ pub fn write(id: &BuildId, out: &mut [u8]) {
     out[12..16].copy_from_slice(b"GNU\0");
 }
 
+/// Fills in the id of the finished `image`, if one was asked for.
+pub fn finish(link: &Link<'_>, image: &mut [u8]) {
+    if let Some(note) = link.out_of(Made::BuildId) {
+        stamp(&link.options.build_id, image, note.offset as usize);
+    }
+}
+
 /// Computes the id of `image`, whose note (still zero) starts at `note`, and writes it there.
-pub fn stamp(id: &BuildId, image: &mut [u8], note: usize) {
+fn stamp(id: &BuildId, image: &mut [u8], note: usize) {
     if *id == BuildId::None {
         return;
     }

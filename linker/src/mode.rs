@@ -1,0 +1,244 @@
+//! Build modes: `--buildmode`, `--goos`, `--goarch` → the flags they stand for, and what they add to a link.
+//!
+//! What is added is one object like any other ([`made`]), so no later phase knows of modes. Must not know of
+//! layout or of how an output is written. After the Go linker's modes, as its sources have them.
+
+mod made;
+mod matrix;
+#[cfg(test)]
+mod tests;
+
+use crate::arch::Arch;
+use crate::link::Special;
+use crate::options::{Options, OutputKind, Symbolic};
+use crate::resolve::Resolution;
+use crate::{Error, ErrorKind, Result};
+
+pub use made::{Addition, OBJECT};
+pub use matrix::{SYSTEMS, machines};
+
+/// A build mode: what it asks of a link beyond the inputs.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Mode {
+    /// As `-buildmode` spells it.
+    pub name: &'static str,
+    /// What is made.
+    pub kind: OutputKind,
+    /// Which definitions can't be preempted.
+    pub symbolic: Symbolic,
+    /// The library stays when it is closed.
+    pub nodelete: bool,
+    /// Everything is bound when it is loaded: a lazy lookup would run on a small stack.
+    pub now: bool,
+    /// Loading the library starts its runtime.
+    pub starts: bool,
+    /// Its module data is never called `runtime.firstmoduledata`: that is the host's.
+    pub is_guest: bool,
+    /// The output's mode, less the umask.
+    pub file_mode: u32,
+    /// Where there is such a thing: systems, each with its machines.
+    pub targets: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// What the command line says of the build.
+#[derive(Clone, Default, Debug)]
+pub struct Build {
+    /// `--buildmode`.
+    pub mode: Option<&'static Mode>,
+    /// `--goos`; `None`: what the inputs' format says.
+    pub goos: Option<String>,
+    /// `--goarch`; `None`: the inputs' machine.
+    pub goarch: Option<String>,
+}
+
+/// Every mode.
+pub static MODES: &[Mode] = &[
+    Mode {
+        name: "c-shared",
+        kind: OutputKind::Shared,
+        symbolic: Symbolic::All,
+        nodelete: true,
+        now: false,
+        starts: true,
+        is_guest: false,
+        file_mode: 0o666,
+        targets: matrix::C_SHARED,
+    },
+    Mode {
+        name: "plugin",
+        kind: OutputKind::Shared,
+        symbolic: Symbolic::None,
+        nodelete: false,
+        now: true,
+        starts: false,
+        is_guest: true,
+        file_mode: 0o666,
+        targets: matrix::PLUGIN,
+    },
+    Mode {
+        name: "pie",
+        kind: OutputKind::Pie,
+        symbolic: Symbolic::None,
+        nodelete: false,
+        now: false,
+        starts: false,
+        is_guest: false,
+        file_mode: 0o777,
+        targets: matrix::EXECUTABLE,
+    },
+    Mode {
+        name: "exe",
+        kind: OutputKind::Exe,
+        symbolic: Symbolic::None,
+        nodelete: false,
+        now: false,
+        starts: false,
+        is_guest: false,
+        file_mode: 0o777,
+        targets: matrix::EXECUTABLE,
+    },
+];
+
+impl Mode {
+    /// The mode that `-buildmode` calls `name`.
+    ///
+    /// Errors: `usage`; the text of a mode there is none of is the Go linker's.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        let found = MODES.iter().find(|mode| mode.name == name);
+        found.ok_or_else(|| {
+            usage(match matrix::OTHERS.contains(&name) {
+                true => format!("buildmode {name} is not the linker's"),
+                false => format!("invalid buildmode: {name:?}"),
+            })
+        })
+    }
+
+    /// What the flag itself changes; flags after it may change it again.
+    pub fn apply(&'static self, options: &mut Options) {
+        options.kind = self.kind;
+        options.symbolic = self.symbolic;
+        options.z.nodelete = self.nodelete;
+        options.z.now = self.now;
+        options.z.relro = true;
+        options.build.mode = Some(self);
+    }
+
+    /// The same in the flags that every GNU-style linker takes.
+    pub fn flags(&self) -> Vec<&'static str> {
+        let mut flags = vec![match self.kind {
+            OutputKind::Shared => "-shared",
+            OutputKind::Pie => "-pie",
+            _ => "-no-pie",
+        }];
+        flags.extend((self.symbolic == Symbolic::All).then_some("-Bsymbolic"));
+        flags.extend(self.nodelete.then_some("-z nodelete"));
+        flags.extend(self.now.then_some("-z now"));
+        flags.push("-z relro");
+        flags
+    }
+
+    /// Whether the mode is there on `goos/goarch`.
+    ///
+    /// Errors: `usage`, with the Go linker's text.
+    pub fn check(&self, goos: &str, goarch: &str) -> Result<()> {
+        let row = self.targets.iter().find(|row| row.0 == goos);
+        match row.is_some_and(|row| row.1.contains(&goarch)) {
+            true => Ok(()),
+            false => {
+                Err(usage(format!("buildmode {} not supported on {goos}/{goarch}", self.name)))
+            }
+        }
+    }
+
+    /// Where a library on `goos/goarch` starts.
+    pub fn entry(&self, goos: &str, goarch: &str) -> Option<String> {
+        self.starts.then(|| format!("_rt0_{goarch}_{goos}_lib"))
+    }
+
+    /// The names under which the module's data may be found, the first that is defined counts.
+    pub fn data_names(&self) -> [&'static str; 2] {
+        let [host, own] = ["runtime.firstmoduledata", "local.moduledata"];
+        if self.is_guest { [own, host] } else { [host, own] }
+    }
+}
+
+/// A `usage` error.
+fn usage(text: String) -> Error {
+    Error::new(ErrorKind::Usage, text)
+}
+
+/// Where a link's output is to run, as `GOOS/GOARCH`: what the flags say, else what the inputs are.
+fn target<'o>(options: &'o Options, arch: &'static Arch) -> (&'o str, &'o str) {
+    let goos = options.build.goos.as_deref().unwrap_or(matrix::ELF_SYSTEM);
+    (goos, options.build.goarch.as_deref().unwrap_or(arch.name))
+}
+
+/// Checks what the flags say of the mode and of the target.
+///
+/// Errors: `usage`; `wrong-machine` for a `--goarch` that the inputs are not for.
+pub fn check(options: &Options, arch: &'static Arch) -> Result<()> {
+    let Some(mode) = options.build.mode else {
+        return match options.build.goos.is_some() || options.build.goarch.is_some() {
+            true => Err(usage("--goos and --goarch go with --buildmode".into())),
+            false => Ok(()),
+        };
+    };
+    if options.kind == OutputKind::Relocatable {
+        return Err(usage("-r and --buildmode may not be used together".into()));
+    }
+    let (goos, goarch) = target(options, arch);
+    mode.check(goos, goarch)?;
+    if !matrix::is_elf(goos) {
+        return Err(usage(format!("--goos={goos}: the inputs are ELF")));
+    }
+    if goarch != arch.name {
+        let text = format!("--goarch={goarch}: the inputs are for {}", arch.name);
+        return Err(Error::new(ErrorKind::WrongMachine, text));
+    }
+    Ok(())
+}
+
+/// The object that the mode adds to the files of `res`; none if they are no Go module.
+///
+/// Errors: `internal`.
+pub fn add(
+    res: &Resolution<'_>,
+    options: &Options,
+    arch: &'static Arch,
+) -> Result<Option<Vec<u8>>> {
+    let Some(mode) = options.build.mode else { return Ok(None) };
+    let (goos, goarch) = target(options, arch);
+    let defines =
+        |name: &str| res.find(name.as_bytes()).is_some_and(|id| res.defs[id.i()].is_local());
+    // The Go linker's own output for another linker: it has done all this.
+    if made::is_complete(res) {
+        return Ok(None);
+    }
+    let addition = Addition::find(mode, (goos, goarch), defines);
+    if addition.is_empty() { Ok(None) } else { addition.object(arch).map(Some) }
+}
+
+/// Section bounds that a module may ask for by these names: of the start, of the end, the section.
+static MARKERS: &[(&str, &str, &str)] = &[
+    ("runtime.text", "runtime.etext", ".text"),
+    ("runtime.rodata", "runtime.erodata", ".rodata"),
+    ("runtime.types", "runtime.etypes", ".go.type"),
+    ("runtime.noptrdata", "runtime.enoptrdata", ".noptrdata"),
+    ("runtime.data", "runtime.edata", ".data"),
+    ("runtime.bss", "runtime.ebss", ".bss"),
+    ("runtime.noptrbss", "runtime.enoptrbss", ".noptrbss"),
+];
+
+/// What the linker itself defines in a link with a mode, if it is asked for: names and meanings.
+pub fn markers(options: &Options) -> impl Iterator<Item = (&'static str, Special)> {
+    let rows = if options.build.mode.is_some() { MARKERS } else { &[] };
+    rows.iter().flat_map(|&(start, end, section)| {
+        let section = section.as_bytes().to_vec();
+        [(start, Special::Start(section.clone())), (end, Special::Stop(section))]
+    })
+}
+
+/// Names of section bounds, for people: `(runtime.text, runtime.etext, .text)`.
+pub fn marker_rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    MARKERS.iter().copied()
+}

@@ -1,0 +1,31 @@
+//! The matrix: which build mode is there on which system and machine. Data only.
+
+/// The system of ELF inputs, unless the command line says otherwise.
+pub(super) const ELF_SYSTEM: &str = "linux";
+
+/// Systems and whether their files are ELF.
+pub const SYSTEMS: &[(&str, bool)] = &[("linux", true), ("android", true), ("darwin", false)];
+
+const THREE: &[&str] = &["amd64", "arm", "arm64"];
+const TWO: &[&str] = &["amd64", "arm64"];
+
+pub(super) const C_SHARED: &[(&str, &[&str])] =
+    &[("linux", THREE), ("android", THREE), ("darwin", TWO)];
+pub(super) const PLUGIN: &[(&str, &[&str])] =
+    &[("linux", THREE), ("android", THREE), ("darwin", TWO)];
+/// Hosts.
+pub(super) const EXECUTABLE: &[(&str, &[&str])] =
+    &[("linux", THREE), ("android", THREE), ("darwin", TWO)];
+
+/// Modes of `go build` that never reach a linker, or that it has none of.
+pub(super) const OTHERS: &[&str] = &["archive", "c-archive", "default", "shared"];
+
+/// Whether the files of `goos` are ELF.
+pub(super) fn is_elf(goos: &str) -> bool {
+    SYSTEMS.contains(&(goos, true))
+}
+
+/// The machines of all systems.
+pub fn machines() -> &'static [&'static str] {
+    THREE
+}

@@ -1,0 +1,254 @@
+use object::read::elf::ElfFile64;
+use object::write::{Object, StandardSection};
+use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind, elf};
+
+use super::*;
+use crate::robustness::sample::{new, reloc, symbol};
+use crate::{MemoryFiles, link_args};
+
+/// An object of code that defines `names` as functions, and the data called `datas`.
+fn object(names: &[&str], datas: &[&str]) -> Vec<u8> {
+    let mut o = new();
+    let text = o.section_id(StandardSection::Text);
+    for name in names {
+        let at = o.append_section_data(text, &[0xc3; 16], 16);
+        symbol(&mut o, name, SymbolKind::Text, Some((text, at, 16)));
+    }
+    let data = o.section_id(StandardSection::Data);
+    for name in datas {
+        let at = o.append_section_data(data, &[0; 8], 8);
+        let id = symbol(&mut o, name, SymbolKind::Data, Some((data, at, 8)));
+        if name.starts_with("local.") {
+            let hidden = elf::SymbolOther(elf::STV_HIDDEN.0);
+            let st_info = elf::SymbolInfo(elf::STB_GLOBAL.0 << 4 | elf::STT_OBJECT.0);
+            o.symbol_mut(id).flags = object::SymbolFlags::Elf { st_info, st_other: hidden };
+        }
+    }
+    o.write().unwrap()
+}
+
+fn link(line: &str, object: Vec<u8>) -> Result<Vec<u8>, crate::Errors> {
+    let files: MemoryFiles = [("a.o", object)].into_iter().collect();
+    let args: Vec<String> = line.split(' ').map(String::from).collect();
+    link_args(&args, &files).map(|(image, _)| image)
+}
+
+type Image<'a> = ElfFile64<'a, Endianness>;
+
+fn read(image: &[u8]) -> Image<'_> {
+    Image::parse(image).unwrap()
+}
+
+fn address(file: &Image<'_>, name: &str) -> u64 {
+    file.symbols().find(|s| s.name() == Ok(name)).map(|s| s.address()).unwrap_or_default()
+}
+
+fn bytes<'a>(file: &Image<'a>, at: u64, len: usize) -> &'a [u8] {
+    let section = file.sections().find(|s| (s.address()..s.address() + s.size()).contains(&at));
+    let section = section.expect("a section");
+    &section.data().unwrap()[(at - section.address()) as usize..][..len]
+}
+
+fn words(file: &Image<'_>, section: &str) -> Vec<u64> {
+    let data = file.section_by_name(section).map_or(&[][..], |s| s.data().unwrap());
+    data.chunks_exact(8).map(|w| u64::from_le_bytes(w.try_into().unwrap())).collect()
+}
+
+#[test]
+fn a_library_starts_its_runtime_once() {
+    let module = || object(&["_rt0_amd64_linux_lib", "_rt0_amd64_android_lib", "f"], &[]);
+    let image = link("--buildmode=c-shared a.o", module()).unwrap();
+    let file = read(&image);
+    assert_eq!(words(&file, ".init_array"), [address(&file, "_rt0_amd64_linux_lib")]);
+    let image = link("--buildmode c-shared --goos android a.o", module()).unwrap();
+    let file = read(&image);
+    assert_eq!(words(&file, ".init_array"), [address(&file, "_rt0_amd64_android_lib")]);
+    let image = link("--buildmode=plugin a.o", module()).unwrap();
+    assert!(read(&image).section_by_name(".init_array").is_none(), "the host has a runtime");
+}
+
+#[test]
+fn a_module_announces_its_data_to_the_host() {
+    let module = object(&["f"], &["local.moduledata"]);
+    let image = link("--buildmode=plugin a.o", module).unwrap();
+    let file = read(&image);
+    let function = address(&file, "go:link.addmoduledata");
+    assert_eq!(words(&file, ".init_array"), [function]);
+    assert_eq!(words(&file, ".init_array").len(), 1);
+    let code = bytes(&file, function, 13);
+    let target = |at: usize| {
+        let distance = i32::from_le_bytes(code[at..at + 4].try_into().unwrap());
+        function.wrapping_add(at as u64 + 4).wrapping_add_signed(distance.into())
+    };
+    assert_eq!((&code[..3], code[7], code[12]), (&[0x48, 0x8d, 0x3d][..], 0xe8, 0xc3));
+    assert_eq!(target(3), address(&file, "local.moduledata"));
+    let plt = file.section_by_name(".plt").unwrap();
+    assert!((plt.address()..plt.address() + plt.size()).contains(&target(8)), "through the PLT");
+    let wanted = file.dynamic_symbols().find(|s| s.name() == Ok("runtime.addmoduledata"));
+    assert!(wanted.unwrap().is_undefined());
+}
+
+#[test]
+fn a_module_with_the_runtime_heads_the_list() {
+    let datas = ["runtime.firstmoduledata", "runtime.lastmoduledatap"];
+    for mode in ["c-shared", "pie"] {
+        let module = object(&["runtime.addmoduledata", "_start"], &datas);
+        let image = link(&format!("--buildmode={mode} a.o"), module).unwrap();
+        let file = read(&image);
+        let last = address(&file, "runtime.lastmoduledatap");
+        let first = address(&file, "runtime.firstmoduledata");
+        assert_eq!(bytes(&file, last, 8), first.to_le_bytes(), "{mode}");
+        assert!(file.section_by_name(".init_array").is_none(), "{mode}: nobody to tell");
+    }
+    // Another module's is that one's to set.
+    let module = object(&["runtime.addmoduledata", "_start"], &datas[..1]);
+    let image = link("--buildmode=c-shared a.o", module).unwrap();
+    assert_eq!(address(&read(&image), "runtime.lastmoduledatap"), 0);
+}
+
+#[test]
+fn what_a_mode_does_not_replace_is_still_a_duplicate() {
+    let files: MemoryFiles = [
+        ("a.o", object(&["f", "runtime.addmoduledata"], &["runtime.firstmoduledata"])),
+        ("b.o", object(&["f"], &["runtime.lastmoduledatap"])),
+    ]
+    .into_iter()
+    .collect();
+    let args = ["--buildmode=c-shared", "a.o", "b.o"].map(String::from);
+    let errors = link_args(&args, &files).unwrap_err();
+    assert_eq!(errors.first().kind(), ErrorKind::DuplicateSymbol);
+}
+
+#[test]
+fn a_plain_module_is_an_ordinary_library() {
+    let plain = object(&["f"], &["x"]);
+    let flags = |mode: &str| Mode::named(mode).unwrap().flags().join(" ");
+    for mode in ["c-shared", "plugin"] {
+        let by_mode = link(&format!("--buildmode={mode} a.o"), plain.clone()).unwrap();
+        let by_flags = link(&format!("{} a.o", flags(mode)), plain.clone()).unwrap();
+        assert!(by_mode == by_flags, "{mode}");
+    }
+    assert_eq!(flags("c-shared"), "-shared -Bsymbolic -z nodelete -z relro");
+    assert_eq!(flags("plugin"), "-shared -z now -z relro");
+}
+
+#[test]
+fn later_flags_win() {
+    let options = |line: &str| {
+        let args: Vec<String> = line.split(' ').map(String::from).collect();
+        Options::parse(&args, &MemoryFiles::new()).unwrap()
+    };
+    let forced = options("--buildmode=plugin -Bsymbolic a.o");
+    assert_eq!((forced.symbolic, forced.kind), (Symbolic::All, OutputKind::Shared));
+    assert!(!options("--buildmode=plugin -z lazy a.o").z.now);
+}
+
+#[test]
+fn an_object_that_the_go_linker_made_has_everything() {
+    let mut o = new();
+    let text = o.section_id(StandardSection::Text);
+    o.append_section_data(text, &[0xc3; 16], 16);
+    for name in ["runtime.addmoduledata", "_rt0_amd64_linux_lib"] {
+        symbol(&mut o, name, SymbolKind::Text, Some((text, 0, 16)));
+    }
+    let id = symbol(&mut o, "go:link.addmoduledatainit", SymbolKind::Data, Some((text, 0, 8)));
+    o.symbol_mut(id).scope = object::SymbolScope::Compilation;
+    let image = link("--buildmode=c-shared a.o", o.write().unwrap()).unwrap();
+    assert!(read(&image).section_by_name(".init_array").is_none());
+}
+
+/// Adds a word for each of `names`.
+fn pointers(names: &[&str], sections: &[(&str, usize)]) -> Vec<u8> {
+    let mut o: Object<'_> = new();
+    for (name, size) in sections {
+        let kind =
+            if *name == ".text" { object::SectionKind::Text } else { object::SectionKind::Data };
+        let id = o.add_section(Vec::new(), name.as_bytes().to_vec(), kind);
+        o.append_section_data(id, &vec![0xcc; *size], 4);
+    }
+    let table = o.add_section(Vec::new(), b".table".to_vec(), object::SectionKind::Data);
+    o.append_section_data(table, &vec![0; 8 * names.len()], 8);
+    for (at, name) in (0..).zip(names) {
+        let id = symbol(&mut o, name, SymbolKind::Data, None);
+        reloc(&mut o, table, 8 * at, id, 0, elf::R_X86_64_64);
+    }
+    o.write().unwrap()
+}
+
+#[test]
+fn markers_bound_their_sections() {
+    let names = ["runtime.text", "runtime.etext", "runtime.noptrdata", "runtime.enoptrdata"];
+    let image =
+        link("--buildmode=c-shared a.o", pointers(&names, &[(".text", 21), (".noptrdata", 3)]));
+    let image = image.unwrap();
+    let file = read(&image);
+    let bounds = |name: &str| {
+        let section = file.section_by_name(name).unwrap();
+        [section.address(), section.address() + section.size()]
+    };
+    assert_eq!(words(&file, ".table"), [bounds(".text"), bounds(".noptrdata")].concat());
+    assert_eq!(bounds(".text")[1] - bounds(".text")[0], 21);
+    // Without the section both are the same place.
+    let image = link("--buildmode=c-shared a.o", pointers(&names[2..], &[(".text", 1)])).unwrap();
+    let table = words(&read(&image), ".table");
+    assert_eq!(table[0], table[1]);
+    let error = link("-shared -z defs a.o", pointers(&names[..1], &[(".text", 1)])).unwrap_err();
+    assert_eq!(error.first().kind(), ErrorKind::UndefinedSymbol, "only a mode has markers");
+}
+
+#[test]
+fn the_matrix_says_where() {
+    let fails = |line: &str| {
+        let errors = link(line, object(&["f"], &[])).unwrap_err();
+        (errors.first().kind(), errors.to_string())
+    };
+    for (line, text) in [
+        (
+            "--buildmode=plugin --goos=windows a.o",
+            "buildmode plugin not supported on windows/amd64",
+        ),
+        ("--buildmode=c-shared --goarch=386 a.o", "buildmode c-shared not supported on linux/386"),
+        ("--buildmode=bogus a.o", "invalid buildmode: \"bogus\""),
+        ("--buildmode=c-archive a.o", "buildmode c-archive is not the linker's"),
+        ("--buildmode=plugin --goos=darwin a.o", "--goos=darwin: the inputs are ELF"),
+        ("--goos=linux a.o", "--goos and --goarch go with --buildmode"),
+        ("--buildmode=pie -r a.o", "-r and --buildmode may not be used together"),
+    ] {
+        let (kind, said) = fails(line);
+        assert_eq!(kind, ErrorKind::Usage, "{line}");
+        assert!(said.ends_with(text), "{line}: {said}");
+    }
+    let (kind, said) = fails("--buildmode=plugin --goarch=arm64 a.o");
+    assert_eq!(kind, ErrorKind::WrongMachine, "{said}");
+    let plugin = Mode::named("plugin").unwrap();
+    for goos in ["linux", "android"] {
+        for goarch in machines() {
+            plugin.check(goos, goarch).unwrap();
+        }
+    }
+    assert!(plugin.check("darwin", "arm").is_err(), "gone from the platform");
+}
+
+#[test]
+fn every_machine_reads_its_code_back() {
+    for &arch in crate::arch::ARCHES.iter().filter(|arch| machines().contains(&arch.name)) {
+        let all = Addition {
+            start: Some("start".into()),
+            announce: Some("local.moduledata"),
+            list: Some("local.moduledata"),
+        };
+        let bytes = all.object(arch).unwrap();
+        let object = crate::format::elf::read::object(&bytes, "a.o".into(), arch).unwrap();
+        let text =
+            (1..object.sections.len()).find(|at| object.section_name(*at) == b".text").unwrap();
+        let init = &arch.module_init;
+        assert_eq!(object.section_data(text), init.code, "{}", arch.name);
+        let mut found: Vec<_> =
+            object.relocs(text).iter().map(|r| (r.offset, r.kind, r.addend)).collect();
+        let mut wanted: Vec<_> =
+            init.data.iter().chain([&init.call]).map(|f| (f.offset, f.kind, f.addend)).collect();
+        wanted.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, wanted, "{}", arch.name);
+    }
+}
