@@ -1,11 +1,10 @@
 //! What the specs say the result must be: Case → [`Expectation`], no bytes of an output involved.
 //!
 //! A case is resolved like a link (`world`, `resolve`, `binding`, `live`), every relocation is told in
-//! meanings (`site`, `amd64`), and the rest of the module follows (`module`, `unwind`). Nothing here
+//! meanings (`site`, by the rows of `machine`), and the rest of the module follows (`module`, `unwind`). Nothing here
 //! lays anything out: where an address would decide, bounds that hold for every linker do, or the key
 //! is left open with its reason. It must not know any linker, the reference included.
 
-pub mod amd64;
 mod binding;
 mod live;
 mod module;

@@ -9,7 +9,6 @@ mod archives;
 mod code;
 mod data;
 mod dice;
-mod forms;
 mod init;
 pub mod matrix;
 mod options;

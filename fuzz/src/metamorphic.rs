@@ -16,8 +16,7 @@ use scold_diff::oracle::{Evidence, Ruling, Trial};
 
 use crate::case::{Binding, Data, Definition, Object, Opt, Reloc, Section, SectionFlags};
 use crate::case::{SectionKind, Symbol, SymbolKind, SymbolRef, Visibility};
-use crate::relocs::R_X86_64_PC32;
-use crate::{Case, emit};
+use crate::{Case, emit, machine};
 
 /// A case that must end as another does.
 pub struct Variant {
@@ -97,18 +96,19 @@ const DEAD: &str = ".text.scold.dead";
 fn with_dead_code(case: &Case) -> Option<Case> {
     case.options.contains(&Opt::GcSections).then_some(())?;
     let mut case = case.clone();
+    let code = &machine::of(case.target.arch).code;
     let object = case.objects_mut().into_iter().find(|object| !object.sections.is_empty())?;
     let targets = targets(object);
     let mut bytes = Vec::new();
     let mut relocs = Vec::new();
-    for target in targets {
-        // lea target(%rip), %rax
-        bytes.extend([0x48, 0x8d, 0x05]);
-        let offset = 16 + bytes.len() as u64;
-        relocs.push(Reloc { offset, r_type: R_X86_64_PC32, symbol: target, addend: -4 });
-        bytes.extend([0; 4]);
+    for symbol in targets {
+        for &(at, r_type, addend) in code.take.fields {
+            let offset = 16 + bytes.len() as u64 + u64::from(at);
+            relocs.push(Reloc { offset, r_type, symbol, addend: addend.into() });
+        }
+        bytes.extend_from_slice(code.take.bytes);
     }
-    bytes.push(0xc3);
+    bytes.extend_from_slice(code.ret);
     let section = object.sections.len();
     object.sections.push(Section {
         name: DEAD.into(),

@@ -6,7 +6,7 @@
 use crate::Case;
 use crate::case::*;
 use crate::generate::Dice;
-use crate::relocs::AMD64;
+use crate::machine;
 
 /// One kind of change: its name, and what it does; `false` if there was nothing to change.
 pub type Mutation = (&'static str, fn(&mut Case, &mut Dice<'_>) -> bool);
@@ -181,9 +181,10 @@ fn rename_symbol(case: &mut Case, dice: &mut Dice<'_>) -> bool {
 }
 
 fn change_type(case: &mut Case, dice: &mut Dice<'_>) -> bool {
-    let width = |number| AMD64.iter().find(|row| row.number == number).map(|row| row.width);
+    let machine = machine::of(case.target.arch);
+    let width = |number| machine.row(number).map(|row| row.field.width);
     reloc(case, dice).is_some_and(|reloc| {
-        let same = AMD64.iter().filter(|row| Some(row.width) == width(reloc.r_type));
+        let same = machine.rows.iter().filter(|row| Some(row.field.width) == width(reloc.r_type));
         let list: Vec<u32> = same.map(|row| row.number).collect();
         !list.is_empty() && set(&mut reloc.r_type, *dice.pick(&list))
     })

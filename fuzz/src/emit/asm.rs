@@ -12,7 +12,7 @@ use scold_diff::Request;
 
 use crate::Case;
 use crate::case::*;
-use crate::relocs;
+use crate::machine;
 
 /// Every object, member and library of `case` as assembler text: file name and text.
 pub fn sources(case: &Case) -> Vec<(String, String)> {
@@ -172,7 +172,8 @@ fn byte_lines(text: &mut String, mut rest: &[u8], folds: bool) {
 
 /// A relocation of the bytes that follow; `here` is where the text is.
 fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64) {
-    let kind = relocs::name(reloc.r_type)
+    let kind = machine::MACHINES[0]
+        .name(reloc.r_type)
         .map_or_else(|| format!("BFD_RELOC_{}", reloc.r_type), ToOwned::to_owned);
     let place = match reloc.offset.cmp(&here) {
         Ordering::Equal => ".".to_owned(),

@@ -1,7 +1,7 @@
 //! Sites: what every relocation in the output means, and which relocations must be refused.
 //!
-//! Spec: x86-64 psABI §4.4 for values and ranges, §3.5.5 for TLS; gABI chapter 5 for what a loader can
-//! still change. Addresses are never computed: where arithmetic needs one that the linker chooses,
+//! Spec: the psABI of each machine for values and ranges ([`crate::machine`]), and for TLS; gABI chapter 5
+//! for what a loader can still change. Addresses are never computed: where arithmetic needs one that the linker chooses,
 //! bounds that hold for every linker decide, or the site is left open.
 
 mod forms;
@@ -14,10 +14,10 @@ use scold_diff::expectation::Open;
 use scold_diff::model::{ErrorClass, Facts, Meaning, Value};
 use scold_diff::{Family, Key};
 
-use super::amd64::{self, Form, Row};
 use super::binding::Bound;
 use super::resolve::{Fate, Findings, LOCAL, Link, Target, Winner, is_taken_apart, unwinds};
 use crate::case::{Definition, Reloc, Section, SymbolKind, SymbolRef, Visibility};
+use crate::machine::{Form, Machine, Row};
 
 /// No linker puts code or data below this address, nor (in a case without huge sections) above.
 const LOWEST: i128 = 0x1_0000;
@@ -58,6 +58,7 @@ enum Thing {
 /// Walks all relocations of the output.
 pub(crate) struct Sites<'l, 'c> {
     pub(crate) link: &'l Link<'c>,
+    pub(crate) machine: &'static Machine,
     pub(crate) bounds: &'l [Bound],
     pub(crate) findings: Findings,
     pub(crate) facts: Facts,
@@ -79,6 +80,7 @@ impl<'l, 'c> Sites<'l, 'c> {
     pub(crate) fn new(link: &'l Link<'c>, bounds: &'l [Bound], findings: Findings) -> Self {
         Self {
             link,
+            machine: link.world.machine,
             bounds,
             findings,
             facts: Facts::default(),
@@ -118,8 +120,9 @@ impl<'l, 'c> Sites<'l, 'c> {
                         );
                         continue;
                     }
-                    if matches!(reloc.r_type, 19 | 20) {
-                        dead_call_until = reloc.offset + 16;
+                    let row = self.machine.input_row(reloc.r_type);
+                    if row.is_some_and(|row| row.form.calls_for_tls()) {
+                        dead_call_until = reloc.offset + self.machine.tls_call;
                     }
                     self.site(file, index, section, reloc);
                 }
@@ -133,7 +136,7 @@ impl<'l, 'c> Sites<'l, 'c> {
             if self.thing(file, reloc.symbol) == Thing::Undefined {
                 self.findings.may(ErrorClass::UndefinedSymbol);
             }
-            match amd64::find(reloc.r_type) {
+            match self.machine.input_row(reloc.r_type) {
                 Some(row) => {
                     self.reaches_beyond(section, reloc, row);
                 }
@@ -146,8 +149,8 @@ impl<'l, 'c> Sites<'l, 'c> {
     }
 
     /// Whether the field doesn't end in its section; then nothing is demanded of the link.
-    fn reaches_beyond(&mut self, section: &Section, reloc: &Reloc, row: &amd64::Row) -> bool {
-        let end = reloc.offset.checked_add(row.width.into());
+    fn reaches_beyond(&mut self, section: &Section, reloc: &Reloc, row: &Row) -> bool {
+        let end = reloc.offset.checked_add(row.field.width.into());
         let beyond = end.is_none_or(|end| end > section.size());
         if beyond {
             self.malformed("a relocation outside of its section");
@@ -257,7 +260,7 @@ impl<'l, 'c> Sites<'l, 'c> {
     }
 
     fn site(&mut self, file: usize, index: usize, section: &Section, reloc: &Reloc) {
-        let Some(row) = amd64::find(reloc.r_type) else {
+        let Some(row) = self.machine.input_row(reloc.r_type) else {
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.may(ErrorClass::BadInput);
             let reason = "a relocation that objects don't carry";
@@ -304,7 +307,7 @@ impl<'l, 'c> Sites<'l, 'c> {
         if let Some(meaning) = meaning
             && !is_taken_apart(section)
         {
-            let meaning = match (meaning, row.width) {
+            let meaning = match (meaning, row.field.width) {
                 (Meaning::Absolute(value), width @ 1..=2) => {
                     Meaning::Absolute(value & ((1 << (8 * u64::from(width))) - 1))
                 }
@@ -333,7 +336,7 @@ impl<'l, 'c> Sites<'l, 'c> {
     }
 
     fn meaning(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
-        if at.row.r_type >= 43 {
+        if at.row.rare {
             // Newer than the psABI that GNU ld 2.40, gold, mold 1.10 and wild 0.10 know.
             self.findings.may(ErrorClass::RelocUnsupported);
         }
@@ -344,14 +347,18 @@ impl<'l, 'c> Sites<'l, 'c> {
             return self.module_base(at, key);
         }
         match at.row.form {
-            Form::Nothing => None,
+            Form::Nothing | Form::Loader => None,
             Form::GotBase => Some(Meaning::GotBase),
             Form::TlsModule => {
                 self.unusual_tls(at);
                 Some(Meaning::TlsModule)
             }
             Form::Size => self.size(at, key, thing),
-            Form::Tls | Form::DtpOffset | Form::TpOffset => self.tls(at, key, thing, tls),
+            Form::TlsDynamic
+            | Form::TlsInitial
+            | Form::TlsDescriptor
+            | Form::DtpOffset
+            | Form::TpOffset => self.tls(at, key, thing, tls),
             _ if tls => {
                 self.findings.may(ErrorClass::TlsMismatch);
                 self.findings.may(ErrorClass::RelocUnsupported);
@@ -361,8 +368,8 @@ impl<'l, 'c> Sites<'l, 'c> {
             Form::Absolute => self.absolute(at, key, thing),
             Form::Relative => self.relative(at, key, thing),
             Form::Call => self.call(at, key, thing),
-            Form::Got => self.got(at, key, thing),
-            Form::FromGot => self.off_got(at, key, thing),
+            Form::Got | Form::GotHalf => self.got(at, key, thing),
+            Form::FromGot | Form::PltFromGot => self.off_got(at, key, thing),
         }
     }
 }

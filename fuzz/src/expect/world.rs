@@ -12,6 +12,7 @@ use crate::case::{
     Archive, Binding, Case, Definition, DefsymValue, Input, Library, LibraryDefinition, Object,
     Opt, Symbol,
 };
+use crate::machine::{self, Machine};
 
 /// The options as switches.
 #[derive(Default, Debug)]
@@ -134,6 +135,7 @@ enum Step {
 /// The case as a link sees it.
 #[derive(Debug)]
 pub(crate) struct World<'c> {
+    pub(crate) machine: &'static Machine,
     pub(crate) on: Switches<'c>,
     /// Objects and archive members in command-line order.
     pub(crate) files: Vec<File<'c>>,
@@ -147,6 +149,7 @@ impl<'c> World<'c> {
     pub(crate) fn new(case: &'c Case) -> Self {
         let on = Switches::new(case);
         let mut world = Self {
+            machine: machine::of(case.target.arch),
             on,
             files: Vec::new(),
             libraries: Vec::new(),

@@ -5,7 +5,7 @@ use super::Dice;
 use super::world::World;
 use crate::Case;
 use crate::case::*;
-use crate::relocs::*;
+use crate::machine::{Form, Machine};
 
 impl World<'_> {
     pub(super) fn finish(mut self, dice: &mut Dice<'_>) -> Case {
@@ -21,7 +21,7 @@ impl World<'_> {
         for mut draft in std::mem::take(&mut self.drafts) {
             for section in &mut draft.object.sections {
                 section.relocs.sort_by_key(|reloc| reloc.offset);
-                if config.unsorted && may_be_unsorted(section) {
+                if config.unsorted && may_be_unsorted(self.machine, section) {
                     section.relocs.reverse();
                     let middle = dice.below(section.relocs.len());
                     section.relocs.rotate_left(middle);
@@ -40,35 +40,37 @@ impl World<'_> {
         let libraries = std::mem::take(&mut self.libraries);
         self.case.inputs.extend(libraries.into_iter().map(Input::Library));
         if self.tls_get_addr {
-            self.case.inputs.push(Input::Library(dynamic_loader()));
+            self.case.inputs.push(Input::Library(dynamic_loader(self.machine)));
         }
         self.case
     }
 }
 
 /// Whether the order of its relocations means nothing: a TLS sequence's must follow each other.
-fn may_be_unsorted(section: &Section) -> bool {
+fn may_be_unsorted(machine: &Machine, section: &Section) -> bool {
     let sequence = |reloc: &Reloc| {
-        let kind = reloc.r_type;
-        matches!(kind, R_X86_64_TLSGD | R_X86_64_TLSLD | R_X86_64_TLSDESC_CALL)
+        // The call of a descriptor is a marker.
+        let row = machine.row(reloc.r_type);
+        row.is_none_or(|row| row.form.calls_for_tls() || row.form == Form::Nothing)
     };
     section.marker && !section.relocs.iter().any(sequence)
 }
 
 /// A stand-in for the platform's loader: linked against, while the real one is what is found when a
 /// program runs.
-pub(super) fn dynamic_loader() -> Library {
+pub(super) fn dynamic_loader(machine: &Machine) -> Library {
+    let (soname, version) = machine.loader;
     Library {
         name: "ld.so".into(),
-        soname: Some("ld-linux-x86-64.so.2".into()),
+        soname: Some(soname.into()),
         as_needed: false,
         symbols: vec![LibrarySymbol {
             name: "__tls_get_addr".into(),
-            version: Some(("GLIBC_2.3".into(), true)),
+            version: Some((version.into(), true)),
             binding: Binding::Global,
             kind: SymbolKind::Func,
             visibility: Visibility::Default,
-            size: 11,
+            size: (machine.code.returns)(0).len() as u64,
             defined: LibraryDefinition::Defined { alias: 1, readonly: false },
         }],
     }

@@ -1,17 +1,17 @@
-//! Functions that refer to entities, from the code forms whose targets allow them.
+//! Functions that refer to entities, from the machine's sequences whose targets allow them.
 
 use super::Dice;
-use super::forms::{APX, FORMS, Form, Needs, Who};
 use super::world::{Entity, Kind, Traits, World};
 use crate::case::*;
-use crate::relocs::*;
+use crate::machine::{Form, Needs, Sequence, Who};
 
 impl World<'_> {
     /// Functions in every object: each has one form, and a name that a host can call.
     pub(super) fn add_code(&mut self, dice: &mut Dice<'_>) {
-        let apx = if self.config.apx { APX } else { &[] };
-        let forms = FORMS.iter().chain(apx).filter(|form| (form.on)(self.config));
-        let forms: Vec<&Form> = forms.collect();
+        let code = &self.machine.code;
+        let rare = if self.config.apx { code.rare } else { &[] };
+        let forms = code.sequences.iter().chain(rare).filter(|form| (form.on)(self.config));
+        let forms: Vec<&Sequence> = forms.collect();
         for object in 0..self.drafts.len() {
             let tries = dice.range(1, 9);
             for _ in 0..tries {
@@ -29,7 +29,7 @@ impl World<'_> {
     }
 
     /// Whether `form` may refer to `entity` whatever a linker decides.
-    fn suits(&self, form: &Form, entity: &Entity, traits: Traits) -> bool {
+    fn suits(&self, form: &Sequence, entity: &Entity, traits: Traits) -> bool {
         let config = self.config;
         let exe = !self.is_library();
         let tls = entity.kind == Kind::Tls;
@@ -62,8 +62,9 @@ impl World<'_> {
     }
 
     /// A 32-bit load of a GOT entry keeps only what fits: not a case for large numbers.
-    fn got_reaches(&self, form: &Form, entity: &Entity) -> bool {
-        let narrow = form.fields[0].1 == R_X86_64_GOTPCRELX;
+    fn got_reaches(&self, form: &Sequence, entity: &Entity) -> bool {
+        let row = form.parts.first().and_then(|part| self.machine.row(part.1));
+        let narrow = row.is_some_and(|row| row.form == Form::GotHalf);
         !(narrow && matches!(entity.kind, Kind::Absolute(value) if value > 0x7fff_ffff))
     }
 
@@ -71,7 +72,7 @@ impl World<'_> {
         &mut self,
         dice: &mut Dice<'_>,
         object: usize,
-        form: &Form,
+        form: &Sequence,
         target: Option<usize>,
     ) {
         let config = self.config;
@@ -91,7 +92,7 @@ impl World<'_> {
             0
         };
         let by_section = !exact && config.section_symbols && dice.chance(400);
-        for (at, r_type, addend, who) in form.fields {
+        for (at, r_type, addend, who) in form.parts {
             let mut addend = i64::from(*addend);
             let symbol = match (who, target) {
                 (Who::Target, Some(target)) => {
@@ -122,21 +123,22 @@ impl World<'_> {
     }
 
     /// The form's bytes, with or without bits where relocations will be.
-    fn body(&self, dice: &mut Dice<'_>, form: &Form) -> Vec<u8> {
+    fn body(&self, dice: &mut Dice<'_>, form: &Sequence) -> Vec<u8> {
         let mut bytes = form.bytes.to_vec();
-        for (at, kind, _, _) in form.fields {
+        for (at, kind, _, _) in form.parts {
             if self.config.preset_bits && dice.chance(300) {
-                let width = AMD64.iter().find(|row| row.number == *kind).map_or(0, |row| row.width);
-                let junk = dice.bits().to_le_bytes();
-                bytes[usize::from(*at)..][..usize::from(width)]
-                    .copy_from_slice(&junk[..usize::from(width)]);
+                let field = self.machine.row(*kind).map(|row| row.field);
+                let junk = (dice.bits() & field.map_or(0, |field| field.mask)).to_le_bytes();
+                let width = field.map_or(0, |field| usize::from(field.width));
+                let bytes = &mut bytes[usize::from(*at)..][..width];
+                bytes.iter_mut().zip(junk).for_each(|(byte, junk)| *byte |= junk);
             }
         }
         bytes
     }
 
     /// Whether the form takes the symbol as it is: no addend, no section symbol.
-    fn exact(&self, form: &Form, target: usize) -> bool {
+    fn exact(&self, form: &Sequence, target: usize) -> bool {
         let entity = &self.entities[target];
         let moved = matches!(form.needs, Needs::Near | Needs::Placed | Needs::Address);
         let moved = moved || form.needs == Needs::LowAddress;
@@ -168,10 +170,18 @@ impl World<'_> {
     }
 
     /// `scold.probe.N` is a function that a host may call, `scold.apx.N` one that needs a newer machine.
-    fn name_function(&mut self, object: usize, section: usize, at: u64, form: &Form, number: u64) {
+    fn name_function(
+        &mut self,
+        object: usize,
+        section: usize,
+        at: u64,
+        form: &Sequence,
+        number: u64,
+    ) {
         let draft = &mut self.drafts[object];
         let size = form.bytes.len() as u64;
-        let what = if APX.iter().any(|apx| std::ptr::eq(apx, form)) { "apx" } else { "probe" };
+        let rare = self.machine.code.rare;
+        let what = if rare.iter().any(|one| std::ptr::eq(one, form)) { "apx" } else { "probe" };
         let name = format!("scold.{what}.{number}");
         let symbol = draft.local(&name, SymbolKind::Func, section, at, size);
         draft.object.symbols[symbol].binding = Binding::Global;

@@ -3,7 +3,7 @@
 use super::Dice;
 use super::world::{Entity, Kind, World};
 use crate::case::*;
-use crate::relocs::*;
+use crate::machine::Form;
 
 impl World<'_> {
     /// Fields in every object's data.
@@ -49,27 +49,24 @@ impl World<'_> {
     fn add_pointer(&mut self, dice: &mut Dice<'_>, object: usize) {
         let config = self.config;
         let exe = self.mode() == scold_diff::Mode::Exe;
-        let kinds = [
-            R_X86_64_64,
-            R_X86_64_64,
-            R_X86_64_64,
-            R_X86_64_PC32,
-            R_X86_64_PC64,
-            R_X86_64_32,
-            R_X86_64_DTPOFF64,
-        ];
-        let r_type = *dice.pick(&kinds);
+        let machine = self.machine;
+        let r_type = *dice.pick(machine.words);
+        let Some(row) = machine.row(r_type) else { return };
+        let width = row.field.width;
         let targets = self.reachable(object, |entity, traits| {
             let tls = entity.kind == Kind::Tls;
             let ifunc = entity.kind == Kind::Ifunc && !config.ifunc_address;
             let absolute = matches!(entity.kind, Kind::Absolute(_));
-            match r_type {
-                R_X86_64_64 => !tls,
-                R_X86_64_DTPOFF64 => tls && traits.near,
-                R_X86_64_32 => {
+            let function = matches!(entity.kind, Kind::Func | Kind::Ifunc);
+            match row.form {
+                Form::Absolute if width == machine.word => !tls,
+                Form::DtpOffset => tls && traits.near,
+                Form::Absolute => {
                     let high = matches!(entity.kind, Kind::Absolute(v) if v > 0xffff_ffff);
                     exe && !tls && !ifunc && traits.near && !high
                 }
+                Form::Call => function,
+                Form::Got => !tls,
                 _ => traits.near && !tls && !ifunc && !absolute,
             }
         });
@@ -80,14 +77,13 @@ impl World<'_> {
         let traits = self.traits(&self.entities[target]);
         let plain = traits.absent
             || traits.imported
-            || r_type == R_X86_64_DTPOFF64
+            || matches!(row.form, Form::DtpOffset | Form::Call | Form::Got)
             || matches!(self.entities[target].kind, Kind::Ifunc | Kind::Absolute(_));
         let mut addend = 0;
         if !plain && config.addends && dice.chance(400) {
             addend = *dice.pick(&[1, -1, 2, 8, 0x1000]);
         }
-        let width = if matches!(r_type, R_X86_64_PC32 | R_X86_64_32) { 4 } else { 8 };
-        let (section, offset) = self.field(dice, object, width);
+        let (section, offset) = self.field(dice, object, width.into());
         let by_section = !plain && config.section_symbols && dice.chance(400);
         let symbol = self.refer(dice, object, target, by_section, &mut addend);
         self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend });
@@ -95,16 +91,18 @@ impl World<'_> {
 
     /// 8- and 16-bit fields: the distance to a place in the same section, and small numbers.
     fn add_narrow(&mut self, dice: &mut Dice<'_>, object: usize) {
-        let wide = dice.chance(500);
-        let width = if wide { 2 } else { 1 };
+        if self.machine.narrow.is_empty() {
+            return;
+        }
+        let (width, r_type, absolute) = *dice.pick(self.machine.narrow);
+        let (width, wide) = (usize::from(width), width > 1);
         let (section, offset) = self.field(dice, object, width);
         let far = *dice.pick(if wide {
             &[0, 1, -1, 0x7fff, -0x8000, 300]
         } else {
             &[0, 1, -1, 0x7f, -0x80, 30]
         });
-        let (r_type, symbol) =
-            (if wide { R_X86_64_PC16 } else { R_X86_64_PC8 }, SymbolRef::Section(section));
+        let symbol = SymbolRef::Section(section);
         let addend = offset as i64 + far;
         self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend });
         // GNU ld refuses narrow numbers in movable images.
@@ -127,8 +125,7 @@ impl World<'_> {
                 self.mention(dice, object, target)
             }
         };
-        let r_type = if wide { R_X86_64_16 } else { R_X86_64_8 };
-        let symbol = SymbolRef::Named(symbol);
+        let (r_type, symbol) = (absolute, SymbolRef::Named(symbol));
         self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend: 0 });
     }
 
@@ -156,7 +153,7 @@ impl World<'_> {
             pieces.push(offset);
         }
         for piece in pieces {
-            let (field, offset) = self.field(dice, object, 8);
+            let (field, offset) = self.field(dice, object, self.machine.word.into());
             let inner = if constants { 0 } else { self.inside(dice, object, section, piece) };
             let draft = &mut self.drafts[object];
             let (symbol, addend) = if self.config.section_symbols && dice.chance(500) {
@@ -168,7 +165,7 @@ impl World<'_> {
                     .unwrap_or_else(|| draft.local(&name, SymbolKind::Object, section, piece, 0));
                 (SymbolRef::Named(symbol), 0)
             };
-            let (r_type, addend) = (R_X86_64_64, addend as i64);
+            let (r_type, addend) = (self.machine.pointer, addend as i64);
             draft.reloc(field, Reloc { offset, r_type, symbol, addend });
         }
     }
@@ -189,9 +186,9 @@ impl World<'_> {
         let section = draft.section("scold_set", SectionKind::Progbits, "aw");
         draft.append(section, 8, &number.to_le_bytes());
         for name in ["__start_scold_set", "__stop_scold_set"] {
-            let (section, offset) = self.field(dice, object, 8);
+            let (section, offset) = self.field(dice, object, self.machine.word.into());
             let symbol = SymbolRef::Named(self.named(object, name, SymbolKind::Notype));
-            let reloc = Reloc { offset, r_type: R_X86_64_64, symbol, addend: 0 };
+            let reloc = Reloc { offset, r_type: self.machine.pointer, symbol, addend: 0 };
             self.drafts[object].reloc(section, reloc);
         }
     }
@@ -204,7 +201,8 @@ impl World<'_> {
         }
         let (section, offset) = self.field(dice, object, 4);
         let symbol = SymbolRef::Named(self.named(object, name, SymbolKind::Notype));
-        let r_type = if name.starts_with("_G") { R_X86_64_GOTPC32 } else { R_X86_64_PC32 };
+        let got = name.starts_with("_G");
+        let r_type = if got { self.machine.got_base } else { self.machine.distance };
         self.drafts[object].reloc(section, Reloc { offset, r_type, symbol, addend: 0 });
     }
 }

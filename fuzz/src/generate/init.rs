@@ -3,7 +3,7 @@
 use super::Dice;
 use super::world::World;
 use crate::case::*;
-use crate::relocs::*;
+use crate::machine::Piece;
 
 impl World<'_> {
     /// `.init_array`, `.fini_array` with distinct priorities; `_init` and `_fini`.
@@ -41,7 +41,8 @@ impl World<'_> {
             let by_section = self.config.section_symbols && dice.chance(300);
             let draft = &mut self.drafts[object];
             let section = draft.section(name, kind, "aw");
-            let offset = draft.append(section, 8, &[0; 8]);
+            let word = u64::from(self.machine.word);
+            let offset = draft.append(section, word, &[0; 8][..word as usize]);
             let place = draft.object.symbols[function].definition;
             let (symbol, addend) = match place {
                 Definition::Section { section, offset } if by_section => {
@@ -49,16 +50,17 @@ impl World<'_> {
                 }
                 _ => (SymbolRef::Named(function), 0),
             };
-            draft.reloc(section, Reloc { offset, r_type: R_X86_64_64, symbol, addend });
+            draft.reloc(section, Reloc { offset, r_type: self.machine.pointer, symbol, addend });
         }
     }
 
     /// A function that does nothing.
     fn returning(&mut self, object: usize, name: &str) -> usize {
+        let ret = self.machine.code.ret;
         let draft = &mut self.drafts[object];
         let section = draft.section(".text", SectionKind::Progbits, "ax");
-        let offset = draft.append(section, 16, &[0xc3]);
-        draft.local(name, SymbolKind::Func, section, offset, 1)
+        let offset = draft.append(section, 16, ret);
+        draft.local(name, SymbolKind::Func, section, offset, ret.len() as u64)
     }
 
     /// `_start`: names some probes so that they are alive, then leaves.
@@ -66,27 +68,28 @@ impl World<'_> {
         if self.is_library() {
             return;
         }
-        let mut bytes = Vec::new();
-        let mut relocs = Vec::new();
+        let (mut bytes, mut relocs) = (Vec::new(), Vec::new());
+        let Piece { bytes: take, fields, .. } = self.machine.code.take;
         for (object, symbol) in self.probes.clone() {
             if dice.chance(200) && relocs.len() < 6 {
                 continue;
             }
-            // lea probe(%rip), %rax
-            bytes.extend_from_slice(&[0x48, 0x8d, 0x05, 0, 0, 0, 0]);
             let name = self.drafts[object].object.symbols[symbol].name.clone();
             let here = if object == 0 { symbol } else { self.named(0, &name, SymbolKind::Notype) };
-            relocs.push((bytes.len() as u64 - 4, here));
+            relocs.push((bytes.len() as u64, here));
+            bytes.extend_from_slice(take);
         }
-        // mov $60, %eax; xor %edi, %edi; syscall
-        bytes.extend_from_slice(&[0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]);
+        bytes.extend_from_slice(self.machine.code.exit);
         let draft = &mut self.drafts[0];
         let section = draft.section(".text.start", SectionKind::Progbits, "ax");
         let start = draft.append(section, 16, &bytes);
         for (at, symbol) in relocs {
-            let (offset, r_type, addend) = (start + at, R_X86_64_PC32, -4);
             let symbol = SymbolRef::Named(symbol);
-            draft.reloc(section, Reloc { offset, r_type, symbol, addend });
+            for (field, r_type, addend) in fields {
+                let offset = start + at + u64::from(*field);
+                let (r_type, addend) = (*r_type, i64::from(*addend));
+                draft.reloc(section, Reloc { offset, r_type, symbol, addend });
+            }
         }
         let size = bytes.len() as u64;
         let entry = draft.local("_start", SymbolKind::Func, section, start, size);

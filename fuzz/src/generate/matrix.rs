@@ -11,9 +11,11 @@ use scold_diff::{Mode, Target};
 use super::parts;
 use crate::Case;
 use crate::case::{
-    Archive, Binding, Definition, Group, Input, Library, LibraryDefinition, LibrarySymbol, Object,
-    Section, Symbol, SymbolKind, SymbolRef, Validity, VersionNode, VersionScript, Visibility,
+    Archive, Binding, Data, Definition, Group, Input, Library, LibraryDefinition, LibrarySymbol,
+    Object, Section, Symbol, SymbolKind, SymbolRef, Validity, VersionNode, VersionScript,
+    Visibility,
 };
+use crate::machine::{self, Machine, Piece};
 
 /// The one name.
 const NAME: &str = "thing";
@@ -238,9 +240,10 @@ fn build(
         return None;
     }
     let code = [first.kind, other].iter().all(|k| matches!(k, Func | Ifunc | Notype));
-    let refs = References { tls, code, reach, mode };
+    let machine = machine::of(target.arch);
+    let refs = References { machine, tls, code, reach, mode };
     let mut a = one("a.o", first, 0, refs);
-    parts::add_entry(&mut a, mode);
+    parts::add_entry(machine, &mut a, mode);
     let a = Input::Object(a);
     let b = match shape {
         Shape::Objects => Input::Object(one("b.o", &MENTIONS[second], 1, refs)),
@@ -282,6 +285,7 @@ fn script() -> VersionScript {
 
 #[derive(Clone, Copy)]
 struct References {
+    machine: &'static Machine,
     tls: bool,
     code: bool,
     reach: Reach,
@@ -293,29 +297,29 @@ fn one(name: &str, mention: &Mention, which: u8, refs: References) -> Object {
     let mut object = parts::object(name);
     let fill = 0x40 + which;
     let size = if which == 0 { 8 } else { 4 };
+    let machine = &refs.machine.code;
+    // Some code, a return, and what differs from the other object's.
+    let code = |start: &[u8], nops: usize| {
+        let mut code = [start, &machine.nop.repeat(nops), machine.ret].concat();
+        code.extend([fill; 4]);
+        code
+    };
     let mut place = |section: Section| {
         object.sections.push(section);
         Definition::Section { section: object.sections.len() - 1, offset: 16 }
     };
     let definition = match mention.put {
         Put::Nowhere => Definition::Undefined,
-        Put::Code => place(parts::section(".text.thing", "ax", &[fill, 0x90, 0x90, 0x90, 0xc3])),
+        Put::Code | Put::Group => place(parts::section(".text.thing", "ax", &code(&[], 4))),
         Put::Data => place(parts::section(".data.thing", "aw", &[fill; 8])),
-        // lea -7(%rip), %rax; ret
-        Put::Resolver => {
-            let code = [0x48, 0x8d, 0x05, 0xf9, 0xff, 0xff, 0xff, 0xc3, fill];
-            place(parts::section(".text.thing", "ax", &code))
-        }
+        Put::Resolver => place(parts::section(".text.thing", "ax", &code(machine.own_resolver, 1))),
         Put::Tls => place(parts::section(".tdata", "awt", &[fill; 8])),
         Put::Absolute => Definition::Absolute(0x1230 + u64::from(which)),
         Put::Common(_, align) => Definition::Common { align },
-        Put::Group => {
-            let code = [fill, 0x90, 0x90, 0xc3];
-            let at = place(parts::section(".text.thing", "ax", &code));
-            object.groups.push(Group { signature: NAME.into(), comdat: true, members: vec![0] });
-            at
-        }
     };
+    if mention.put == Put::Group {
+        object.groups.push(Group { signature: NAME.into(), comdat: true, members: vec![0] });
+    }
     let size = match mention.put {
         Put::Nowhere | Put::Absolute => 0,
         Put::Common(size, _) => size,
@@ -336,42 +340,27 @@ fn one(name: &str, mention: &Mention, which: u8, refs: References) -> Object {
 /// References to symbol 0 of `object`.
 fn add_references(object: &mut Object, refs: References) {
     let it = SymbolRef::Named(0);
-    let mut code = Vec::new();
-    let mut relocs = Vec::new();
-    let mut instruction = |bytes: &[u8], r_type: u32, addend: i64| {
-        code.extend_from_slice(bytes);
-        relocs.push(parts::reloc(code.len() as u64, r_type, it, addend));
-        code.extend_from_slice(&[0; 4]);
+    let code = &refs.machine.code;
+    let pieces: &[&Piece] = match (refs.tls, refs.reach) {
+        (true, Reach::Indirect) => &[&code.tls_initial],
+        (true, Reach::Direct) => &[&code.tls_local],
+        (false, Reach::Indirect) if refs.code => &[&code.got, &code.call],
+        (false, Reach::Indirect) => &[&code.got],
+        (false, Reach::Direct) if refs.mode == Mode::Exe => &[&code.take, &code.absolute],
+        (false, Reach::Direct) => &[&code.take],
     };
-    match (refs.tls, refs.reach) {
-        // mov thing@gottpoff(%rip), %rax
-        (true, Reach::Indirect) => instruction(&[0x48, 0x8b, 0x05], 22, -4),
-        // mov $thing@tpoff, %rax
-        (true, Reach::Direct) => instruction(&[0x48, 0xc7, 0xc0], 23, 0),
-        (false, Reach::Indirect) => {
-            // mov thing@gotpcrel(%rip), %rax
-            instruction(&[0x48, 0x8b, 0x05], 42, -4);
-            if refs.code {
-                // call thing@plt
-                instruction(&[0xe8], 4, -4);
-            }
-        }
-        (false, Reach::Direct) => {
-            // lea thing(%rip), %rax
-            instruction(&[0x48, 0x8d, 0x05], 2, -4);
-            if refs.mode == Mode::Exe {
-                // mov $thing, %rax
-                instruction(&[0x48, 0xc7, 0xc0], 11, 0);
-            }
-        }
+    let mut text = parts::section(".text.refs", "ax", &[]);
+    for piece in pieces {
+        parts::add_piece(&mut text, piece, it, 0);
     }
-    code.push(0xc3);
-    let mut text = parts::section(".text.refs", "ax", &code);
-    text.relocs = relocs;
+    if let Data::Bytes(bytes) = &mut text.data {
+        bytes.extend_from_slice(code.ret);
+    }
     object.sections.push(text);
     if !refs.tls && refs.reach == Reach::Indirect {
-        let mut data = parts::section(".data.refs", "aw", &[0; 8]);
-        data.relocs.push(parts::reloc(0, 1, it, 0));
+        let word = usize::from(refs.machine.word);
+        let mut data = parts::section(".data.refs", "aw", &[0; 8][..word]);
+        data.relocs.push(parts::reloc(0, refs.machine.pointer, it, 0));
         object.sections.push(data);
     }
 }

@@ -8,6 +8,7 @@ use crate::case::{
     Binding, Case, Data, Definition, Object, Reloc, Section, SectionFlags, SectionKind, Symbol,
     SymbolKind, SymbolRef, Validity, Visibility,
 };
+use crate::machine::{Machine, Piece};
 
 /// A section's flags from letters: `a`, `w`, `x`, `t`.
 pub(crate) fn flags(letters: &str) -> SectionFlags {
@@ -40,6 +41,19 @@ pub(crate) fn reloc(offset: u64, r_type: u32, symbol: SymbolRef, addend: i64) ->
     Reloc { offset: 16 + offset, r_type, symbol, addend }
 }
 
+/// Appends a piece whose fields refer to `symbol`, `addend` beyond their own.
+pub(crate) fn add_piece(section: &mut Section, piece: &Piece, symbol: SymbolRef, addend: i64) {
+    let start = section.size();
+    let Data::Bytes(bytes) = &mut section.data else { return };
+    bytes.extend_from_slice(piece.bytes);
+    section.relocs.extend(piece.fields.iter().map(|&(at, r_type, own)| Reloc {
+        offset: start + u64::from(at),
+        r_type,
+        symbol,
+        addend: addend.wrapping_add(own.into()),
+    }));
+}
+
 /// A default global symbol.
 pub(crate) fn symbol(name: &str, kind: SymbolKind, definition: Definition) -> Symbol {
     Symbol {
@@ -58,14 +72,15 @@ pub(crate) fn object(name: &str) -> Object {
 }
 
 /// Gives executables their start: `_start`, which does nothing.
-pub(crate) fn add_entry(object: &mut Object, mode: Mode) {
+pub(crate) fn add_entry(machine: &Machine, object: &mut Object, mode: Mode) {
     if mode.is_library() {
         return;
     }
     let index = object.sections.len();
-    object.sections.push(section(".text.start", "ax", &[0xc3]));
+    object.sections.push(section(".text.start", "ax", machine.code.ret));
     let at = Definition::Section { section: index, offset: 16 };
-    object.symbols.push(Symbol { size: 1, ..symbol("_start", SymbolKind::Func, at) });
+    let size = machine.code.ret.len() as u64;
+    object.symbols.push(Symbol { size, ..symbol("_start", SymbolKind::Func, at) });
 }
 
 /// A case without inputs.

@@ -4,6 +4,7 @@ use super::Dice;
 use super::world::{Draft, World};
 use crate::case::*;
 use crate::emit::unique;
+use crate::machine::Machine;
 
 /// Flags by their letters, as in the text form.
 pub(super) fn flags(letters: &str) -> SectionFlags {
@@ -20,9 +21,10 @@ pub(super) fn flags(letters: &str) -> SectionFlags {
 }
 
 impl Draft {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(machine: &'static Machine, name: String) -> Self {
         let object = Object { name, sections: vec![], symbols: vec![], groups: vec![] };
-        Self { object, mentions: Default::default(), names: Default::default(), archive: None }
+        let (mentions, names) = Default::default();
+        Self { machine, object, mentions, names, archive: None }
     }
 
     /// The section called so, of this kind and with these flags; added if there is none outside of
@@ -67,14 +69,19 @@ impl Draft {
     /// Puts `bytes` at a multiple of `align` and gives their offset.
     pub(super) fn append(&mut self, section: usize, align: u64, bytes: &[u8]) -> u64 {
         let section = &mut self.object.sections[section];
+        let code = &self.machine.code;
+        let align = if section.flags.exec { align.max(code.align) } else { align };
         section.align = section.align.max(align);
         let start = section.start();
         let offset = section.size().next_multiple_of(align.max(1));
         match &mut section.data {
             Data::Zeros(len) => *len = offset - start + bytes.len() as u64,
             Data::Bytes(data) => {
-                let fill = if section.flags.exec { 0x90 } else { 0 };
-                data.resize((offset - start) as usize, fill);
+                let gap = (offset - start) as usize - data.len();
+                match section.flags.exec {
+                    true => data.extend(code.nop.iter().cycle().take(gap)),
+                    false => data.resize(data.len() + gap, 0),
+                }
                 data.extend_from_slice(bytes);
             }
         }
@@ -133,7 +140,7 @@ impl World<'_> {
             }
             if config.link_order && dice.chance(500) {
                 let text = draft.section(".text.lo", SectionKind::Progbits, "ax");
-                draft.append(text, 1, &[0xc3]);
+                draft.append(text, 1, self.machine.code.ret);
                 let section = draft.add_section(".scold.lo", SectionKind::Progbits, "a");
                 draft.object.sections[section].link_order = Some(text);
                 draft.append(section, 8, &unique(number).to_le_bytes());

@@ -13,13 +13,13 @@ impl World<'_> {
         let direct = *dice.pick(&[1, 1, 2, 2, 2, 3, 3, 4]);
         let names = ["a.o", "b.o", "c.o", "d.o"];
         for name in &names[..direct] {
-            self.drafts.push(Draft::new((*name).to_owned()));
+            self.drafts.push(Draft::new(self.machine, (*name).to_owned()));
         }
         if self.config.archives {
             self.archives = dice.range(1, 2);
             for archive in 0..self.archives {
                 for member in 0..dice.range(1, 3) {
-                    let mut draft = Draft::new(format!("m{archive}{member}.o"));
+                    let mut draft = Draft::new(self.machine, format!("m{archive}{member}.o"));
                     draft.archive = Some(archive);
                     self.drafts.push(draft);
                 }
@@ -294,7 +294,7 @@ impl World<'_> {
         object: usize,
         number: u64,
     ) -> (SymbolKind, u64, Definition) {
-        let config = self.config;
+        let (config, machine) = (self.config, self.machine);
         let own = what.comdat || (config.own_sections && dice.chance(500));
         let odd = config.odd && dice.chance(300);
         let word = unique(number);
@@ -318,14 +318,14 @@ impl World<'_> {
             draft.section(&name, contents, letters)
         };
         let (align, bytes) = match what.kind {
-            Kind::Func => (if odd { 1 } else { 16 }, code(word)),
-            Kind::Ifunc => (16, resolver(word)),
+            Kind::Func => (if odd { 1 } else { 16 }, (machine.code.returns)(word)),
+            Kind::Ifunc => (16, (machine.code.resolver)(word)),
             Kind::Tls if config.tls_aligned => {
                 (*dice.pick(&[1, 4, 16, 32, 64, 128]), data(word, what.size))
             }
             _ => (if odd { 1 } else { 8 }, data(word, what.size)),
         };
-        if odd && !nobits {
+        if odd && !nobits && !(letters.contains('x') && machine.code.align > 1) {
             draft.append(section, 1, &[0x90]);
         }
         let offset = draft.append(section, align, &bytes);
@@ -349,7 +349,10 @@ impl World<'_> {
             binding: if dice.chance(100) { Binding::Weak } else { Binding::Global },
             kind,
             visibility: Visibility::Default,
-            size: if kind == SymbolKind::Func { 11 } else { what.size.max(1) },
+            size: match kind {
+                SymbolKind::Func => (self.machine.code.returns)(0).len() as u64,
+                _ => what.size.max(1),
+            },
             defined: LibraryDefinition::Defined { alias, readonly },
         };
         let symbols = &mut self.libraries[library].symbols;
@@ -359,21 +362,6 @@ impl World<'_> {
         }
         symbols.push(symbol);
     }
-}
-
-/// `mov $NUMBER, %eax; ret`
-fn code(word: u64) -> Vec<u8> {
-    let mut bytes = vec![0xb8];
-    bytes.extend_from_slice(&(word as u32).to_le_bytes());
-    bytes.push(0xc3);
-    bytes
-}
-
-/// `lea 1f(%rip), %rax; ret; 1: mov $NUMBER, %eax; ret`
-fn resolver(word: u64) -> Vec<u8> {
-    let mut bytes = vec![0x48, 0x8d, 0x05, 1, 0, 0, 0, 0xc3];
-    bytes.extend_from_slice(&code(word));
-    bytes
 }
 
 /// Bytes that occur nowhere else.

@@ -6,7 +6,7 @@ use scold_diff::Mode;
 use super::Dice;
 use super::world::World;
 use crate::case::*;
-use crate::relocs::*;
+use crate::machine::Machine;
 
 /// DWARF's `DW_CFA_nop`.
 const NOP: u8 = 0;
@@ -28,7 +28,8 @@ impl World<'_> {
             let section = draft.add_section(".eh_frame", kind, if writable { "aw" } else { "a" });
             draft.object.sections[section].marker = false;
             draft.object.sections[section].align = 8;
-            let mut frames = Frames { bytes: vec![], relocs: vec![] };
+            let machine = self.machine;
+            let mut frames = Frames { machine, bytes: vec![], relocs: vec![] };
             // DW_EH_PE_pcrel | sdata4, or absptr.
             let plain = frames.cie(b"zR\0", &[if writable { 0 } else { 0x1b }]);
             let lsda = dice.chance(400).then(|| frames.cie(b"zLR\0", &[0x1b, 0x1b]));
@@ -101,38 +102,41 @@ impl World<'_> {
 }
 
 impl World<'_> {
-    /// An FDE with 8-byte addresses.
+    /// An FDE with whole addresses.
     fn wide_fde(&self, object: usize, function: usize, frames: &mut Frames, cie: u32) {
         let symbol = &self.drafts[object].object.symbols[function];
         let Definition::Section { section, offset: at } = symbol.definition else { return };
         let start = frames.bytes.len() as u64;
         let mut body = vec![];
         body.extend_from_slice(&(start as u32 + 4 - cie).to_le_bytes());
-        body.extend_from_slice(&[0; 8]);
-        body.extend_from_slice(&symbol.size.max(1).to_le_bytes());
+        let word = usize::from(self.machine.word);
+        body.extend_from_slice(&[0; 8][..word]);
+        body.extend_from_slice(&symbol.size.max(1).to_le_bytes()[..word]);
         body.push(0);
         let (symbol, addend) = (SymbolRef::Section(section), at as i64);
         let offset = start + 8;
-        frames.relocs.push(Reloc { offset, r_type: R_X86_64_64, symbol, addend });
+        frames.relocs.push(Reloc { offset, r_type: self.machine.pointer, symbol, addend });
         frames.record(&body);
     }
 }
 
 /// The contents of an `.eh_frame` in the making.
 struct Frames {
+    machine: &'static Machine,
     bytes: Vec<u8>,
     relocs: Vec<Reloc>,
 }
 
 impl Frames {
-    /// A CIE: code align 1, data align -8, return address in 16, CFA at rsp + 8; gives its offset.
+    /// A CIE with the machine's factors and frame; gives its offset.
     fn cie(&mut self, augmentation: &[u8], data: &[u8]) -> u32 {
         let start = self.bytes.len() as u32;
         let mut body = vec![0, 0, 0, 0, 1];
         body.extend_from_slice(augmentation);
-        body.extend_from_slice(&[1, 0x78, 16, data.len() as u8]);
+        body.extend_from_slice(self.machine.factors);
+        body.push(data.len() as u8);
         body.extend_from_slice(data);
-        body.extend_from_slice(&[0x0c, 7, 8, 0x90, 1]);
+        body.extend_from_slice(self.machine.frame);
         self.record(&body);
         start
     }
@@ -147,6 +151,7 @@ impl Frames {
 
     fn pc32(&mut self, offset: u64, section: usize, at: u64) {
         let symbol = SymbolRef::Section(section);
-        self.relocs.push(Reloc { offset, r_type: R_X86_64_PC32, symbol, addend: at as i64 });
+        let (r_type, addend) = (self.machine.distance, at as i64);
+        self.relocs.push(Reloc { offset, r_type, symbol, addend });
     }
 }

@@ -102,15 +102,13 @@ impl World<'_> {
             if sign == "@" && version == "V1" {
                 continue;
             }
-            let number = self.next() as u32;
+            let number = self.next();
+            let code = (self.machine.code.returns)(number);
             let name = if sign == "@" { "sv@V1".to_owned() } else { format!("sv@@{version}") };
             let draft = &mut self.drafts[object];
             let section = draft.section(".text", SectionKind::Progbits, "ax");
-            let mut code = vec![0xb8];
-            code.extend_from_slice(&number.to_le_bytes());
-            code.push(0xc3);
             let offset = draft.append(section, 16, &code);
-            let symbol = draft.local(&name, SymbolKind::Func, section, offset, 6);
+            let symbol = draft.local(&name, SymbolKind::Func, section, offset, code.len() as u64);
             draft.object.symbols[symbol].binding = Binding::Global;
         }
     }

@@ -9,6 +9,7 @@ use super::Dice;
 use crate::Case;
 use crate::case::*;
 use crate::config::Config;
+use crate::machine::{self, Machine};
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +69,7 @@ pub(super) struct Traits {
 /// An object in the making.
 #[derive(Debug)]
 pub(super) struct Draft {
+    pub(super) machine: &'static Machine,
     pub(super) object: Object,
     /// Entity, or the name of something else → index of its symbol.
     pub(super) mentions: FxHashMap<usize, usize>,
@@ -78,6 +80,7 @@ pub(super) struct Draft {
 
 /// A case in the making.
 pub(super) struct World<'c> {
+    pub(super) machine: &'static Machine,
     pub(super) config: &'c Config,
     pub(super) case: Case,
     pub(super) drafts: Vec<Draft>,
@@ -104,6 +107,7 @@ impl<'c> World<'c> {
             versions: None,
         };
         Self {
+            machine: machine::of(target.arch),
             config,
             case,
             drafts: vec![],

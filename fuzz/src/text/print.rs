@@ -5,10 +5,11 @@ use std::fmt::Write;
 use super::{BINDINGS, FLAGS, HASH_STYLES, KINDS, PLAIN_OPTIONS, SYMBOL_KINDS, VALIDITIES};
 use super::{VISIBILITIES, flag, is_plain, word};
 use crate::case::*;
-use crate::relocs;
+use crate::machine;
 
 pub(super) fn print(case: &Case) -> String {
-    let mut printer = Printer { out: String::with_capacity(4096), indent: 0 };
+    let machine = machine::of(case.target.arch);
+    let mut printer = Printer { machine, out: String::with_capacity(4096), indent: 0 };
     let mut head = format!("case {} {}", case.target, case.mode);
     if case.validity != Validity::Defined {
         let _ = write!(head, " {}", word(VALIDITIES, case.validity));
@@ -36,6 +37,7 @@ pub(super) fn print(case: &Case) -> String {
 }
 
 struct Printer {
+    machine: &'static machine::Machine,
     out: String,
     indent: usize,
 }
@@ -155,7 +157,9 @@ impl Printer {
             Data::Bytes(bytes) => self.bytes(bytes, section.flags.strings),
         }
         for reloc in &section.relocs {
-            let kind = relocs::name(reloc.r_type)
+            let kind = self
+                .machine
+                .name(reloc.r_type)
                 .map_or_else(|| reloc.r_type.to_string(), ToOwned::to_owned);
             let mut line =
                 format!("reloc {:#x} {kind} {}", reloc.offset, names.symbol(reloc.symbol));

@@ -5,12 +5,12 @@
 use scold_diff::Family;
 use scold_diff::model::{Meaning, Value, digest};
 
-use super::super::amd64;
 use super::super::binding::has_dynamic_table;
 use super::super::resolve::{Fate, Winner, is_taken_apart};
 use super::super::site::Sites;
 use crate::case::{Section, SectionKind, SymbolKind};
 use crate::emit;
+use crate::machine::Machine;
 
 impl Sites<'_, '_> {
     /// Functions called at load and unload.
@@ -63,13 +63,16 @@ impl Sites<'_, '_> {
             }
         }
         sections.sort_by_key(|(priority, ..)| *priority);
+        let word = u64::from(self.machine.word);
         let mut slots = Vec::new();
         for (_, file, index) in sections {
             let section = self.link.section(file, index);
-            for slot in 0..section.size() / 8 {
-                let mut at = section.relocs.iter().filter(|r| r.offset == slot * 8);
+            for slot in 0..section.size() / word {
+                let mut at = section.relocs.iter().filter(|r| r.offset == slot * word);
                 slots.push(match (at.next(), at.next()) {
-                    (Some(reloc), None) if reloc.r_type == 1 => self.pointer(file, reloc),
+                    (Some(reloc), None) if reloc.r_type == self.machine.pointer => {
+                        self.pointer(file, reloc)
+                    }
                     _ => None,
                 });
             }
@@ -100,7 +103,8 @@ impl Sites<'_, '_> {
                     self.findings.open(Family::Site, format!("{label}+*"), reason);
                 }
                 if section.kind != SectionKind::Nobits {
-                    let digest = contents_digest(self.link.world.files[file].object, index);
+                    let digest =
+                        contents_digest(self.machine, self.link.world.files[file].object, index);
                     self.facts.add(Family::Bytes, label.clone(), Value::Digest(digest));
                 }
                 self.facts.add(Family::Perm, label, Value::Text(permissions(section).into()));
@@ -146,11 +150,11 @@ fn permissions(section: &Section) -> &'static str {
 }
 
 /// The digest of a section's input bytes with everything masked that its relocations may rewrite.
-fn contents_digest(object: &crate::case::Object, index: usize) -> u64 {
+fn contents_digest(machine: &Machine, object: &crate::case::Object, index: usize) -> u64 {
     let data = emit::contents(object, index);
     let mut bytes = data.clone();
     for reloc in &object.sections[index].relocs {
-        let (before, after) = amd64::rewritable(reloc.r_type, &data, reloc.offset);
+        let (before, after) = (machine.rewritable)(reloc.r_type, &data, reloc.offset);
         let len = bytes.len() as u64;
         let start = reloc.offset.saturating_sub(before).min(len) as usize;
         let end = reloc.offset.saturating_add(after).min(len) as usize;

@@ -1,14 +1,14 @@
 //! What each form of relocation computes (`S + A`, `S + A - P` …), and when it must or may be refused.
 //!
-//! Spec: x86-64 psABI §4.4. It must not know how a target is told: that is `meaning`.
+//! Spec: the psABIs, through the rows of [`crate::machine`]. It must not know how a target is told: that is `meaning`.
 
 use scold_diff::Key;
 use scold_diff::model::{ErrorClass, Meaning};
 
-use super::super::amd64::{self, Form};
 use super::super::resolve::{Target, Winner};
 use super::{At, HIGHEST, LOWEST, Sites, Thing, open_key};
 use crate::case::{Data, SymbolKind, SymbolRef};
+use crate::machine::{Form, Range};
 
 impl Sites<'_, '_> {
     /// `S + A`.
@@ -19,7 +19,7 @@ impl Sites<'_, '_> {
             Thing::Number(value) => self.number(at, value)?,
             Thing::Null(_) => self.number(at, 0)?,
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) if on.pic => {
-                if row.width < 8 {
+                if row.field.width < self.machine.word {
                     self.findings.error(ErrorClass::RelocDynamic);
                     return None;
                 }
@@ -28,7 +28,7 @@ impl Sites<'_, '_> {
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
                 self.bounded(at, i128::from(addend) + LOWEST, i128::from(addend) + HIGHEST)?;
             }
-            Thing::Dynamic(id) if row.width == 8 => {
+            Thing::Dynamic(id) if row.field.width == self.machine.word => {
                 if writable {
                     self.uses[id].word = true;
                 } else {
@@ -44,7 +44,7 @@ impl Sites<'_, '_> {
             }
             Thing::Dynamic(id) => {
                 self.uses[id].direct = true;
-                if row.width < 4 {
+                if row.field.width < 4 {
                     self.findings.error(ErrorClass::RelocOverflow);
                     self.findings.error(ErrorClass::RelocDynamic);
                     return None;
@@ -86,7 +86,7 @@ impl Sites<'_, '_> {
     /// A value between two bounds in a field: refused if none fits, left open if some do.
     pub(super) fn bounded(&mut self, at: &At<'_>, low: i128, high: i128) -> Option<()> {
         let (min, max) = at.row.limits();
-        if at.row.range == amd64::Range::Any || (low >= min && high <= max) {
+        if at.row.check.range == Range::Any || (low >= min && high <= max) {
             return Some(());
         }
         if high < min || low > max {
@@ -152,8 +152,8 @@ impl Sites<'_, '_> {
         let kind = self.link.syms[id].kind;
         let writable = at.section.flags.write;
         if self.link.world.on.library {
-            let certain = at.row.width < 4 || (kind == SymbolKind::Object && !writable);
-            if certain && at.row.width < 8 {
+            let certain = at.row.field.width < 4 || (kind == SymbolKind::Object && !writable);
+            if certain && at.row.field.width < self.machine.word {
                 self.findings.error(ErrorClass::RelocDynamic);
                 return None;
             }
@@ -162,7 +162,7 @@ impl Sites<'_, '_> {
             return Some(());
         }
         self.uses[id].direct = true;
-        if at.row.width < 4 {
+        if at.row.field.width < 4 {
             self.findings.may(ErrorClass::RelocDynamic);
             self.findings.may(ErrorClass::RelocOverflow);
         }
@@ -204,7 +204,7 @@ impl Sites<'_, '_> {
     pub(super) fn got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
         let addend = i128::from(at.reloc.addend);
         self.bounded(at, addend - HIGHEST, addend + HIGHEST)?;
-        if let (41, Thing::Number(value)) = (at.reloc.r_type, thing)
+        if let (Form::GotHalf, Thing::Number(value)) = (at.row.form, thing)
             && value > 0xffff_ffff
         {
             // Loads and comparisons of 32 bits see half of it.
@@ -215,7 +215,7 @@ impl Sites<'_, '_> {
 
     /// `S + A - GOT`, `L + A - GOT`.
     pub(super) fn off_got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
-        let pltoff = at.reloc.r_type == 31;
+        let pltoff = at.row.form == Form::PltFromGot;
         match thing {
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {}
             Thing::Dynamic(_) if pltoff => {}
@@ -251,7 +251,7 @@ impl Sites<'_, '_> {
 
     /// `_TLS_MODULE_BASE_`: the start of the module's TLS block, for descriptors.
     pub(super) fn module_base(&mut self, at: &At<'_>, key: &Key) -> Option<Meaning> {
-        if !matches!(at.reloc.r_type, 34 | 45) {
+        if at.row.form != Form::TlsDescriptor {
             self.findings.may(ErrorClass::TlsMismatch);
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.open.push(open_key(key, "the module's TLS block without a descriptor"));
@@ -261,7 +261,7 @@ impl Sites<'_, '_> {
 
     /// Sequences and symbols that some don't take.
     pub(super) fn unusual_tls(&mut self, at: &At<'_>) {
-        if is_large(at) {
+        if self.is_rare_sequence(at) {
             // Only bfd and gold know these.
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.may(ErrorClass::BadInput);
@@ -293,7 +293,8 @@ impl Sites<'_, '_> {
         self.unusual_tls(at);
         match at.row.form {
             Form::TpOffset
-                if at.row.width < 8 && (on.library || matches!(thing, Thing::Dynamic(_))) =>
+                if at.row.field.width < self.machine.word
+                    && (on.library || matches!(thing, Thing::Dynamic(_))) =>
             {
                 self.findings.error(ErrorClass::RelocDynamic);
                 self.findings.error(ErrorClass::RelocUnsupported);
@@ -322,7 +323,7 @@ impl Sites<'_, '_> {
             }
             _ => self.bounded(at, addend, addend + HIGHEST)?,
         }
-        if self.link.world.on.library && matches!(at.reloc.r_type, 22 | 44 | 50) {
+        if self.link.world.on.library && at.row.form == Form::TlsInitial {
             self.static_tls = true;
         }
         if let Thing::Null(_) = thing {
@@ -331,14 +332,14 @@ impl Sites<'_, '_> {
         let inner = self.address(at, key, thing)?;
         Some(Meaning::Tls(Box::new(inner)))
     }
-}
 
-/// Whether a TLSGD or TLSLD is in the sequence of the large model, with `movabs` after it.
-fn is_large(at: &At<'_>) -> bool {
-    let next = at.reloc.offset.checked_sub(at.section.start()).map(|offset| offset as usize + 4);
-    let code = match (&at.section.data, next) {
-        (Data::Bytes(data), Some(next)) => data.get(next..).unwrap_or_default(),
-        _ => &[],
-    };
-    matches!(at.reloc.r_type, 19 | 20) && code.starts_with(&[0x48, 0xb8])
+    /// Whether a TLS sequence is one that some linkers don't know.
+    fn is_rare_sequence(&self, at: &At<'_>) -> bool {
+        match (&at.section.data, at.reloc.offset.checked_sub(at.section.start())) {
+            (Data::Bytes(data), Some(offset)) => {
+                (self.machine.rare_sequence)(at.reloc.r_type, data, offset)
+            }
+            _ => false,
+        }
+    }
 }

@@ -5,7 +5,6 @@
 use scold_diff::Key;
 use scold_diff::model::{Meaning, Place};
 
-use super::super::amd64::Form;
 use super::super::binding::has_dynamic_table;
 use super::super::resolve::{LOCAL, Winner};
 use super::{At, Sites, Thing, open_key};
@@ -13,6 +12,7 @@ use crate::case::{
     Data, Definition, LibraryDefinition, Reloc, Section, SectionKind, SymbolKind, SymbolRef,
     Visibility,
 };
+use crate::machine::Form;
 
 impl Sites<'_, '_> {
     /// What the address of `thing` means; a merged piece is read there.

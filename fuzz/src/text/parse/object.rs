@@ -7,7 +7,7 @@ use super::super::words::Words;
 use super::super::{BINDINGS, FLAGS, KINDS, SYMBOL_KINDS, flag};
 use super::{LARGEST, Parser, Result};
 use crate::case::*;
-use crate::relocs;
+use crate::machine;
 
 impl Parser<'_> {
     pub(super) fn object(&mut self, mut words: Words) -> Result<Object> {
@@ -133,7 +133,7 @@ impl Parser<'_> {
     ) -> Result<()> {
         let offset = self.number(&mut words)?;
         let kind = self.word(&mut words)?;
-        let r_type = match relocs::number(&kind) {
+        let r_type = match machine::number(&kind) {
             Some(number) => number,
             None => {
                 kind.parse().map_err(|_| self.error(&format!("no relocation type `{kind}`")))?

@@ -1,0 +1,111 @@
+//! What is particular to a machine: one [`Machine`] each, of relocation rows, code and small facts.
+//!
+//! A machine comes in as one file in `machine/` and one line in [`MACHINES`]; text form, emitters,
+//! generators, expectations and the reducer ask the row. The rows are the judge's own reading of the
+//! psABIs; this must not know the linker's rows, nor what any linker makes of a case.
+
+pub mod amd64;
+pub mod code;
+mod rows;
+
+use scold_diff::request::Arch;
+
+pub use code::{Code, Needs, Piece, Sequence, Who};
+pub use rows::{Check, Field, Form, Range, Row};
+
+/// Every machine, one line each.
+pub static MACHINES: &[&Machine] = &[&amd64::MACHINE];
+
+/// The machine of an architecture. Those without a row yet are served by the first, whose relocations
+/// they then don't know: callers ask for targets of [`scold_diff::Target::ALL`] only.
+pub fn of(arch: Arch) -> &'static Machine {
+    MACHINES.iter().copied().find(|machine| machine.arch == arch).unwrap_or(MACHINES[0])
+}
+
+/// The relocation type with this psABI name, whatever its machine.
+pub fn number(name: &str) -> Option<u32> {
+    let mut rows = MACHINES.iter().flat_map(|machine| machine.rows);
+    rows.find(|row| row.name == name).map(|row| row.number)
+}
+
+/// A machine.
+pub struct Machine {
+    /// Which it is.
+    pub arch: Arch,
+    /// Its relocation types, by number.
+    pub rows: &'static [Row],
+    /// Bytes of an address.
+    pub word: u8,
+    /// Relocations carry their addends; without it the field does.
+    pub rela: bool,
+    /// The relocation of a word of data: `S + A`.
+    pub pointer: u32,
+    /// The relocation of a 32-bit distance in data: `S + A - P`.
+    pub distance: u32,
+    /// How many bytes behind a general or local dynamic TLS relocation that of its call may be.
+    pub tls_call: u64,
+    /// Types of words of data that refer; likelier ones stand more than once.
+    pub words: &'static [u32],
+    /// Narrow fields of data: bytes, the type of a distance, the type of a number.
+    pub narrow: &'static [(u8, u32, u32)],
+    /// The type that makes the GOT's address in data.
+    pub got_base: u32,
+    /// What the sweep tries, each with values around the limits of its first field.
+    pub sweep: &'static [Piece],
+    /// Instructions.
+    pub code: Code,
+    /// Of a CIE: code and data alignment factor, return address register, as LEB128 bytes.
+    pub factors: &'static [u8],
+    /// Of a CIE: the instructions that hold at a function's start.
+    pub frame: &'static [u8],
+    /// The platform's loader: its soname, and the version of `__tls_get_addr`.
+    pub loader: (&'static str, &'static str),
+    /// Bytes before and after the place that a linker may rewrite, given the section's input bytes
+    /// (marker included) and the place's offset in them.
+    pub rewritable: fn(u32, &[u8], u64) -> (u64, u64),
+    /// Whether the sequence at a TLS relocation is one that some linkers don't know.
+    pub rare_sequence: fn(u32, &[u8], u64) -> bool,
+}
+
+impl Machine {
+    /// The row of a relocation type.
+    pub fn row(&self, number: u32) -> Option<&'static Row> {
+        let rows = self.rows;
+        rows.binary_search_by_key(&number, |row| row.number).ok().map(|at| &rows[at])
+    }
+
+    /// The row of a relocation type that objects may carry.
+    pub fn input_row(&self, number: u32) -> Option<&'static Row> {
+        self.row(number).filter(|row| row.form != Form::Loader)
+    }
+
+    /// The psABI's name of a relocation type.
+    pub fn name(&self, number: u32) -> Option<&'static str> {
+        self.row(number).map(|row| row.name)
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.arch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_order_and_found_by_number_and_name() {
+        for machine in MACHINES {
+            assert!(machine.rows.is_sorted_by(|a, b| a.number < b.number), "{machine:?}");
+            for row in machine.rows {
+                assert_eq!(machine.row(row.number), Some(row));
+                assert_eq!(number(row.name), Some(row.number));
+            }
+            assert_eq!(machine.row(u32::MAX), None);
+            assert!(machine.row(machine.pointer).is_some_and(|row| row.form == Form::Absolute));
+            assert!(machine.row(machine.distance).is_some_and(|row| row.form == Form::Relative));
+        }
+    }
+}

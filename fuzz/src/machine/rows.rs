@@ -1,0 +1,214 @@
+//! What a relocation row says: number, name, what the field holds, where its bits are, what fits.
+//!
+//! It must not know any machine.
+
+/// What the field holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Form {
+    /// `S + A`.
+    Absolute,
+    /// `S + A - P`.
+    Relative,
+    /// `L + A - P`: a call or jump.
+    Call,
+    /// `G + GOT + A - P` and `G + A`: the slot that holds S.
+    Got,
+    /// The same in an instruction that uses half of a slot.
+    GotHalf,
+    /// `S + A - GOT`.
+    FromGot,
+    /// `L + A - GOT`.
+    PltFromGot,
+    /// `GOT + A - P`.
+    GotBase,
+    /// `Z + A`.
+    Size,
+    /// Names a TLS variable: general dynamic.
+    TlsDynamic,
+    /// Names a TLS variable: initial exec.
+    TlsInitial,
+    /// Names a TLS variable: descriptor.
+    TlsDescriptor,
+    /// The module's TLS block: local dynamic.
+    TlsModule,
+    /// `S + A - DTV block`: an offset in the module's own block.
+    DtpOffset,
+    /// `S + A - TP`: only the executable knows it.
+    TpOffset,
+    /// Changes nothing by itself.
+    Nothing,
+    /// Only loaders see it: objects don't carry it.
+    Loader,
+}
+
+impl Form {
+    /// Starts a sequence that ends in a call of `__tls_get_addr`.
+    pub fn calls_for_tls(self) -> bool {
+        matches!(self, Self::TlsDynamic | Self::TlsModule)
+    }
+}
+
+/// Where the bits are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Field {
+    /// Bytes of the place; 0 for markers.
+    pub width: u8,
+    /// Which of their bits are the relocation's; the rest is the instruction.
+    pub mask: u64,
+}
+
+/// A field of data: all bits of so many bytes.
+pub(super) const fn data(width: u8) -> Field {
+    Field { width, mask: if width == 0 { 0 } else { u64::MAX >> (64 - 8 * width as u32) } }
+}
+
+/// Which values fit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Range {
+    /// `-2^(n-1) ..= 2^(n-1)-1`.
+    Signed,
+    /// `0 ..= 2^n-1`.
+    Unsigned,
+    /// `-2^(n-1) ..= 2^n-1`: the psABI doesn't say how the field is read, or says that it is both.
+    Either,
+    /// Every value: 64 bits, or a part of them that is not checked.
+    Any,
+}
+
+/// Which values a field takes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Check {
+    /// Their range.
+    pub range: Range,
+    /// The n of the range: bits of the value, not of the field.
+    pub bits: u8,
+    /// The value is a multiple of this.
+    pub align: u8,
+    /// Bits below this one are not in the field.
+    pub low: u8,
+    /// Practice disagrees about the values that half of the conventions take.
+    pub disputed: bool,
+}
+
+const fn check(range: Range, bits: u8) -> Check {
+    Check { range, bits, align: 1, low: 0, disputed: false }
+}
+
+pub(super) const fn signed(bits: u8) -> Check {
+    check(Range::Signed, bits)
+}
+
+pub(super) const fn unsigned(bits: u8) -> Check {
+    check(Range::Unsigned, bits)
+}
+
+pub(super) const fn either(bits: u8) -> Check {
+    check(Range::Either, bits)
+}
+
+pub(super) const fn any() -> Check {
+    check(Range::Any, 64)
+}
+
+/// Only so many bits of the value are in the field, and no others are looked at.
+pub(super) const fn part(bits: u8) -> Check {
+    check(Range::Any, bits)
+}
+
+impl Check {
+    /// A multiple of this.
+    pub(super) const fn aligned(self, align: u8) -> Self {
+        Self { align, ..self }
+    }
+
+    /// The field starts at this bit of the value.
+    pub(super) const fn from(self, low: u8) -> Self {
+        Self { low, ..self }
+    }
+
+    /// bfd and mold read the field in other ways.
+    pub(super) const fn disputed(self) -> Self {
+        Self { disputed: true, ..self }
+    }
+}
+
+/// One relocation type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The psABI's number.
+    pub number: u32,
+    /// The psABI's name.
+    pub name: &'static str,
+    /// What it holds.
+    pub form: Form,
+    /// Where.
+    pub field: Field,
+    /// What fits.
+    pub check: Check,
+    /// Newer than some of the linkers that are around, or one that some never took.
+    pub rare: bool,
+}
+
+impl Row {
+    /// Smallest and largest value that fits, as the psABI has it.
+    pub fn limits(&self) -> (i128, i128) {
+        let full = 1_i128 << self.check.bits;
+        let half = full / 2;
+        match self.check.range {
+            Range::Signed => (-half, half - 1),
+            Range::Unsigned => (0, full - 1),
+            Range::Either => (-half, full - 1),
+            Range::Any => (i128::from(i64::MIN), i128::from(u64::MAX)),
+        }
+    }
+
+    /// Whether the 64-bit `value` fits.
+    ///
+    /// A 64-bit sum wraps: as an unsigned field sees it 0xffff_ffff_ffff_ffff is not -1.
+    pub fn fits(&self, value: u64) -> bool {
+        let value = match self.check.range {
+            Range::Unsigned => i128::from(value),
+            _ => i128::from(value as i64),
+        };
+        let (min, max) = self.limits();
+        self.check.range == Range::Any || (min..=max).contains(&value)
+    }
+
+    /// Whether the value is a multiple of what the field counts in.
+    pub fn is_aligned(&self, value: u64) -> bool {
+        value.is_multiple_of(u64::from(self.check.align))
+    }
+
+    /// Whether practice disagrees about `value`: mold reads 8- and 16-bit fields as unsigned,
+    /// bfd takes -2^n..2^n for them and for their relative forms.
+    pub fn is_disputed(&self, value: u64) -> bool {
+        if !self.check.disputed {
+            return false;
+        }
+        let full = 1_i128 << self.check.bits;
+        let half = full / 2;
+        let value = i128::from(value as i64);
+        match self.check.range {
+            Range::Either => (-full..0).contains(&value),
+            _ => (half..full).contains(&value) || (-full..-half).contains(&value),
+        }
+    }
+}
+
+/// A machine's table: constants by the psABI's names, and the rows.
+macro_rules! rows {
+    ($(#[$doc:meta])* $table:ident: $($name:ident = $number:literal, $form:ident, $field:expr, $check:expr $(, $rare:ident)?;)*) => {
+        $(#[doc = concat!("`", stringify!($name), "`")] pub const $name: u32 = $number;)*
+        $(#[$doc])*
+        pub const $table: &[$crate::machine::Row] = &[$($crate::machine::Row {
+            number: $number,
+            name: stringify!($name),
+            form: $crate::machine::Form::$form,
+            field: $field,
+            check: $check,
+            rare: false $(|| rows!(@ $rare))?,
+        }),*];
+    };
+    (@ rare) => { true };
+}
+pub(super) use rows;
