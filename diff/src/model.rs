@@ -49,6 +49,15 @@
 //!   those that only linkers make ([`elf::is_linkers`]).
 //! - `lookup` facts exist only if the module has a dynamic symbol table.
 //!
+//! - On arm an address of code has bit 0 set if it is entered in Thumb state: a place is where `st_value`
+//!   points, so a Thumb function is at an odd offset, whatever field or branch leads there and in whichever
+//!   state it arrives. A branch to what is no function (a label, a section symbol) is at the place as it is,
+//!   and has to arrive in the caller's state. Odd addresses of data stay odd.
+//! - `unwind` facts on arm come from the index table (PT_ARM_EXIDX): for each entry of an input's `.ARM.exidx`
+//!   whose function is in the output, at the function's place without its state, what looking that address
+//!   up gives: `cantunwind`, `inline 0xWORD`, or `table PLACE personality=N|MEANING frame=DIGEST`, the digest of
+//!   the unwinding instructions (with the count before them). `.ARM.exidx` has no other facts.
+//!
 //! # Families
 //!
 //! See [`Family`]: each variant says what its keys and values are.

@@ -32,6 +32,10 @@ pub(super) static MACHINE: Machine = Machine {
         ("_GOTPC32_TLSDESC", "R_X86_64_GOTPC32_TLSDESC"),
     ],
     tp_bias: Tls::tp_bias,
+    state: 0,
+    stands_for: |r_type, _| r_type,
+    index: None,
+    fits: |_, _, _| false,
     row,
     mask,
     mask_at,
@@ -92,7 +96,7 @@ macro_rules! rows {
                 $($number => (stringify!($name), Form::$form, $size, $before, $after),)*
                 _ => return None,
             };
-            Some(Row { r_type, name, form, size, before, after, code: false, group: 0 })
+            Some(Row { r_type, name, form, size, before, after, code: false, group: 0, stateless: true, caller: 0 })
         }
     };
 }

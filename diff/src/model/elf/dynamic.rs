@@ -62,7 +62,7 @@ fn tags(judge: &Judge<'_, '_>, dynamic: &Dynamic, facts: &mut Facts) {
 /// address is still one.
 fn defined(judge: &Judge<'_, '_>, symbol: &Symbol<'_>) -> (Meaning, bool) {
     let defs = judge.inputs.defs.get(symbol.name).map_or(&[][..], |defs| defs);
-    let to = Reference { name: symbol.name, defs, section: false, own: false, addend: 0 };
+    let to = Reference { name: symbol.name, defs, ..Reference::NONE };
     if symbol.tls() {
         let template = judge.module.image.tls.map_or(0, |tls| tls.address);
         return (judge.tls(template.wrapping_add(symbol.value), to), false);

@@ -33,6 +33,13 @@ pub(super) struct Def {
     pub(super) kind: u8,
 }
 
+impl Def {
+    /// STT_FUNC or STT_GNU_IFUNC: what may have a state.
+    pub(super) fn is_code(&self) -> bool {
+        matches!(self.kind, 2 | 10)
+    }
+}
+
 /// The common storage a name may get.
 #[derive(Clone, Debug)]
 pub(super) struct Common<'a> {

@@ -73,13 +73,15 @@ pub(super) struct Reference<'r> {
     pub(super) section: bool,
     /// Defined in the object that refers to it.
     pub(super) own: bool,
+    /// The field has the symbol's address without its state.
+    pub(super) stateless: bool,
     pub(super) addend: i64,
 }
 
 impl Reference<'_> {
     /// No symbol: what is there by itself.
     pub(super) const NONE: Reference<'static> =
-        Reference { name: "", defs: &[], section: false, own: false, addend: 0 };
+        Reference { name: "", defs: &[], section: false, own: false, stateless: false, addend: 0 };
 }
 
 /// How many thunks and PLT entries may follow each other.
@@ -124,7 +126,7 @@ impl<'a> Judge<'_, 'a> {
         to: Reference<'_>,
         usage: Use,
     ) -> Meaning {
-        let less = |value: u64| self.module.image.class.wrap(value.wrapping_sub(addend));
+        let less = |value: u64| self.less(value, addend, to);
         match found {
             Found::Bad(text) => bad(text),
             Found::Address(value) => self.address(less(value), to, usage),
@@ -134,6 +136,32 @@ impl<'a> Judge<'_, 'a> {
             Found::Ifunc(_) => bad("an addend on an ifunc"),
             Found::Tls(value) => self.tls(less(value), to),
             Found::TlsSymbol(index, value) => self.tls_symbolic(index, less(value), to),
+        }
+    }
+
+    /// `value` without `addend`: S, with the state of its symbol where the field has none, or where it went
+    /// into an odd sum.
+    fn less(&self, value: u64, addend: u64, to: Reference<'_>) -> u64 {
+        let value = self.module.image.class.wrap(value.wrapping_sub(addend));
+        let state = self.module.machine.state;
+        if state == 0 || !(to.stateless || addend & state != 0) {
+            return value;
+        }
+        let entered = |def: &Def| {
+            def.is_code() && self.places.address(self.inputs, def.spot) == Some(value | state)
+        };
+        if to.defs.iter().any(entered) { value | state } else { value }
+    }
+
+    /// Where a branch arrives: at a function in a state, at what is none in that of the caller.
+    pub(super) fn entered(&self, target: u64, caller: u64, to: Reference<'_>) -> Found {
+        let state = self.module.machine.state;
+        if state == 0 || to.defs.is_empty() || to.defs.iter().any(Def::is_code) {
+            return Found::Address(target);
+        }
+        match target & state == caller {
+            true => Found::Address(target & !state),
+            false => Found::Bad("a branch that changes the state for what is no function".into()),
         }
     }
 

@@ -45,6 +45,10 @@ pub(crate) struct Machine {
     pub(crate) alike: &'static [(&'static str, &'static str)],
     /// The offset from the thread pointer of template address 0, in an executable.
     pub(super) tp_bias: fn(&Tls) -> u64,
+    /// Bits of a code address that are no part of it: the state in which it is entered.
+    pub(super) state: u64,
+    /// The type that one left to the platform stands for, under these arguments.
+    pub(super) stands_for: fn(u32, &[String]) -> u32,
     /// How a relocation is computed.
     pub(super) row: fn(u32) -> Option<Row>,
     /// The bytes before and after the place that a linker may rewrite.
@@ -59,6 +63,10 @@ pub(crate) struct Machine {
     pub(super) got: fn(Site<'_>, Row) -> Result<Access, String>,
     /// The same for rows with [`Row::code`]: what the instructions at the site make.
     pub(super) code: fn(Site<'_>, Row) -> Result<Access, String>,
+    /// For [`Access::Sum`]: whether the instruction has what that sum gives.
+    pub(super) fits: fn(Site<'_>, Row, Sum) -> bool,
+    /// PT_* of the unwinder's index, where there is another than `.eh_frame_hdr`.
+    pub(crate) index: Option<u32>,
     /// General and local dynamic TLS.
     pub(super) dynamic_tls: fn(Site<'_>, Row) -> Result<TlsAccess, String>,
     /// How far behind the place the relocation of its call may be.
@@ -146,6 +154,10 @@ pub(super) struct Row {
     pub(super) code: bool,
     /// Relocations of one group, symbol and addend make one address together; 0 is in no group.
     pub(super) group: u8,
+    /// The expression has no T: the state of the symbol is not in the field.
+    pub(super) stateless: bool,
+    /// The state of the code it is in.
+    pub(super) caller: u64,
 }
 
 /// How the instruction reaches its symbol. Values are S + A of an addend that
@@ -160,6 +172,18 @@ pub(super) enum Access {
     Number(u64, u8),
     /// Only some bits of what the row's form gives: the bits, and which they are.
     Part(u64, u64),
+    /// A direct branch: where it goes, state included, and how far behind the place its addend counts from.
+    Branch(u64, u64),
+    /// Something that only tells whether a given sum is right: [`Machine::fits`].
+    Sum,
+}
+
+/// S (without T), T and A of the psABI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sum {
+    pub(super) symbol: u64,
+    pub(super) state: u64,
+    pub(super) addend: u64,
 }
 
 /// Where code goes that no input has.

@@ -191,7 +191,9 @@ fn zeros(judge: &Judge<'_, '_>, section: &Section<'_>, base: u64, name: &str, fa
 
 impl Pass<'_, '_, '_> {
     fn reloc(&mut self, reloc: Reloc) {
-        let Some(row) = (self.judge.module.machine.row)(reloc.r_type) else {
+        let machine = self.judge.module.machine;
+        let r_type = (machine.stands_for)(reloc.r_type, &self.judge.request.args);
+        let Some(row) = (machine.row)(r_type) else {
             let text = format!("relocation {} in an input", reloc.r_type);
             self.sites.push((reloc.offset, Meaning::Bad(text)));
             return;
@@ -212,7 +214,8 @@ impl Pass<'_, '_, '_> {
         };
         let section = symbol.kind == 3;
         let own = matches!(symbol.place, super::object::Where::Section(_));
-        let to = Reference { name: &wrapped, defs, section, own, addend: reloc.addend };
+        let (addend, stateless) = (reloc.addend, row.stateless);
+        let to = Reference { name: &wrapped, defs, section, own, stateless, addend };
         if self.ends_tls_sequence(reloc, row, to) {
             return;
         }
@@ -300,20 +303,21 @@ impl Pass<'_, '_, '_> {
             Form::GotPc => {
                 names::got(self.judge, site.place.wrapping_add(signed).wrapping_sub(addend))
             }
-            Form::Got | Form::GotOff | Form::PltOff => {
-                let Some(got) = self.judge.got_base() else {
-                    return Meaning::Bad("an offset from a GOT base that nobody knows".into());
-                };
-                let target = got.wrapping_add(signed);
-                match row.form {
-                    Form::Got => self.got_slot(target.wrapping_sub(addend), Use::Address, to),
-                    Form::PltOff => {
-                        self.judge.settle(Found::Address(target), addend, to, Use::Call)
-                    }
-                    _ => self.judge.settle(Found::Address(target), addend, to, Use::Address),
-                }
-            }
+            Form::Got | Form::GotOff | Form::PltOff => self.from_got(row, signed, addend, to),
             _ => Meaning::Bad("a relocation without a decoder".into()),
+        }
+    }
+
+    /// `offset` bytes from the GOT's base.
+    fn from_got(&self, row: Row, offset: u64, addend: u64, to: Reference<'_>) -> Meaning {
+        let Some(got) = self.judge.got_base() else {
+            return Meaning::Bad("an offset from a GOT base that nobody knows".into());
+        };
+        let target = got.wrapping_add(offset);
+        match row.form {
+            Form::Got => self.got_slot(target.wrapping_sub(addend), Use::Address, to),
+            Form::PltOff => self.judge.settle(Found::Address(target), addend, to, Use::Call),
+            _ => self.judge.settle(Found::Address(target), addend, to, Use::Address),
         }
     }
 
@@ -412,12 +416,19 @@ impl Pass<'_, '_, '_> {
                 self.judge.settle(Found::Number(value), rest, to, Use::Address)
             }
             Ok(Access::Part(value, mask)) => self.part(value, mask, row, rest, to),
+            Ok(Access::Branch(target, bias)) => {
+                let caller = row.caller;
+                let found = self.judge.entered(self.judge.through(target), caller, to);
+                self.judge.settle(found, addend.wrapping_add(bias), to, Use::Call)
+            }
+            Ok(Access::Sum) => Meaning::Bad("an instruction without its relocation".into()),
         }
     }
 
     /// What a GOT slot holds; an unbound lazy slot is no address.
     fn got_slot(&self, slot: u64, usage: Use, to: Reference<'_>) -> Meaning {
         let judge = self.judge;
+        let slot = judge.module.image.class.wrap(slot);
         if judge.places.occupied(slot) {
             return Meaning::Bad("a GOT slot inside an input section".into());
         }

@@ -3,9 +3,9 @@
 //! A page without its offset, one halfword of four: many addresses have these bits. What the symbol can
 //! be is asked first; if nothing fits, the bits say nothing. It must not know instructions.
 
-use super::super::inputs::Spot;
+use super::super::inputs::{Def, Spot};
 use super::super::judge::{Found, Reference, Use};
-use super::super::machine::{Access, Form, Row};
+use super::super::machine::{Access, Form, Row, Sum};
 use super::super::object::{Reloc, Symbol};
 use super::Pass;
 use crate::model::Meaning;
@@ -23,11 +23,21 @@ impl Pass<'_, '_, '_> {
         to: Reference<'_>,
     ) -> Meaning {
         let access = self.decoded(reloc, row);
+        if access == Ok(Access::Sum) {
+            let fits = |sum: Sum| (self.judge.module.machine.fits)(self.site(reloc, row), row, sum);
+            return self.part_of_address(&fits, reloc.addend as u64, to);
+        }
         // A branch to a weak name that nobody has goes on, by a no-op or by a branch to what is next.
         if let Ok(Access::Address(target, true)) = access {
             let next = self.base.wrapping_add(reloc.offset).wrapping_add(row.after.into());
             let nobody = to.defs.is_empty() && symbol.binding == 2;
             if nobody && target == next {
+                return Meaning::Absolute(0);
+            }
+        }
+        if let Ok(Access::Branch(target, _)) = access {
+            let next = self.base.wrapping_add(reloc.offset).wrapping_add(row.after.into());
+            if to.defs.is_empty() && symbol.binding == 2 && target == next | row.caller {
                 return Meaning::Absolute(0);
             }
         }
@@ -58,7 +68,11 @@ impl Pass<'_, '_, '_> {
     ) -> Meaning {
         let fits = |whole: u64| (whole ^ value) & mask == 0;
         match row.form {
-            Form::Abs | Form::AbsSigned | Form::Pc => self.part_of_address(fits, addend, to),
+            Form::Abs | Form::AbsSigned | Form::Pc => {
+                let whole = |sum: Sum| (sum.symbol | sum.state).wrapping_add(sum.addend);
+                self.part_of_address(&|sum| fits(whole(sum)), addend, to)
+            }
+            Form::Got | Form::GotOff if mask == u64::MAX => self.from_got(row, value, addend, to),
             Form::TpOff if mask == u64::MAX => {
                 self.judge.settle(self.thread(value), addend, to, Use::Address)
             }
@@ -72,16 +86,22 @@ impl Pass<'_, '_, '_> {
     /// The address of a definition, or of what the output's own symbol of that name is, if it fits.
     fn part_of_address(
         &self,
-        fits: impl Fn(u64) -> bool,
+        fits: &dyn Fn(Sum) -> bool,
         addend: u64,
         to: Reference<'_>,
     ) -> Meaning {
         let judge = self.judge;
         let named = judge.places.symbol(to.name).filter(|_| !to.name.is_empty() && !to.own);
         let symbols = judge.module.symbols.list.iter();
-        let dynamic = symbols.filter(|s| s.name == to.name && s.value != 0).map(|s| s.value);
-        for value in named.into_iter().chain(dynamic.filter(|_| named.is_none() && !to.own)) {
-            if fits(value.wrapping_add(addend)) {
+        let dynamic = symbols.filter(|s| s.name == to.name && s.value != 0);
+        let code = to.defs.iter().any(Def::is_code) || dynamic.clone().any(|s| s.kind == 2);
+        let sum = |value: u64, code: bool| {
+            let state = if code { judge.module.machine.state } else { 0 };
+            Sum { symbol: value & !state, state: value & state, addend }
+        };
+        let dynamic = dynamic.map(|s| s.value).filter(|_| named.is_none() && !to.own);
+        for value in named.into_iter().chain(dynamic) {
+            if fits(sum(value, code)) {
                 return judge.settle(Found::Address(value), 0, to, Use::Address);
             }
         }
@@ -90,13 +110,13 @@ impl Pass<'_, '_, '_> {
                 Spot::Absolute(value) => Some(value),
                 spot => judge.places.address(judge.inputs, spot),
             };
-            if let Some(value) = value.filter(|value| fits(value.wrapping_add(addend))) {
+            if let Some(value) = value.filter(|value| fits(sum(*value, def.is_code()))) {
                 let absolute = matches!(def.spot, Spot::Absolute(_));
                 let found = if absolute { Found::Number(value) } else { Found::Address(value) };
                 return judge.settle(found, 0, to, Use::Address);
             }
         }
-        match fits(addend) {
+        match fits(sum(0, false)) {
             true => Meaning::Absolute(0),
             false => Meaning::Bad("part of the address of something else".into()),
         }

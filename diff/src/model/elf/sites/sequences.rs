@@ -167,6 +167,7 @@ impl Pass<'_, '_, '_> {
 
     /// A GOT slot with an offset from the thread pointer.
     pub(super) fn thread_slot(&self, slot: u64) -> Found {
+        let slot = self.judge.module.image.class.wrap(slot);
         match self.judge.module.reloc_at(slot) {
             Some(reloc) if reloc.kind == Kind::TpOff => self.judge.slot(slot),
             Some(_) => Found::Bad("a thread offset slot with another relocation".into()),
@@ -178,6 +179,7 @@ impl Pass<'_, '_, '_> {
     }
 
     pub(super) fn descriptor_slot(&self, slot: u64) -> Found {
+        let slot = self.judge.module.image.class.wrap(slot);
         match self.judge.module.reloc_at(slot) {
             Some(reloc) if reloc.kind == Kind::TlsDesc => self.judge.slot(slot),
             _ => Found::Bad("no descriptor where one is used".into()),
@@ -187,6 +189,7 @@ impl Pass<'_, '_, '_> {
     /// A pair of GOT slots: module id and offset; for local dynamic the offset must be 0.
     pub(super) fn pair(&self, slot: u64, block: bool) -> Result<Found, String> {
         let judge = self.judge;
+        let slot = judge.module.image.class.wrap(slot);
         let template = judge.module.image.tls.map_or(0, |tls| tls.address);
         let second = slot.wrapping_add(judge.module.image.class.word());
         let own = |module: u32| {
