@@ -138,6 +138,55 @@ pub struct Properties {
     pub isa: Option<u32>,
 }
 
+/// What a relocation whose meaning the ABI leaves to the platform is.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// As the platform has it.
+    #[default]
+    Platform,
+    /// `S + A`.
+    Absolute,
+    /// `S + A - P`.
+    Relative,
+    /// `G + GOT + A - P`.
+    Got,
+}
+
+/// What a machine's ABI leaves open.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Choices {
+    /// `--target1-abs`, `--target1-rel`.
+    pub target1: Reading,
+    /// `--target2`.
+    pub target2: Reading,
+    /// `--fix-v4bx`: the processor has no `bx`.
+    pub no_bx: bool,
+}
+
+/// What the objects' build attributes come to.
+#[derive(Default, Debug)]
+pub struct Attributed {
+    /// The output's.
+    pub bytes: Vec<u8>,
+    /// Its `e_flags`.
+    pub flags: u32,
+    /// Objects, by number, that contradict those before them, and in what.
+    pub complaints: Vec<(usize, String)>,
+    /// Objects whose attributes can't be read.
+    pub malformed: Vec<(usize, crate::Malformed)>,
+}
+
+/// Attributes that say what code needs of its processor and of its callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes {
+    /// Their section's name.
+    pub name: &'static str,
+    /// Their section's type.
+    pub kind: u32,
+    /// Merges each object's `e_flags` and attributes.
+    pub merge: fn(&[(u32, Option<&[u8]>)]) -> Attributed,
+}
+
 /// The table that finds unwind tables by the code they are for.
 #[derive(Clone, Copy, Debug)]
 pub struct Index {
@@ -233,8 +282,6 @@ pub struct Arch {
     pub class: Class,
     /// Whether its relocations have their addends (RELA) or find them in the fields (REL).
     pub explicit_addends: bool,
-    /// `e_flags` of what no input says more about.
-    pub flags: u32,
     /// The default of `-z max-page-size`.
     pub page: u64,
     /// The default image base of a fixed-position executable.
@@ -265,6 +312,8 @@ pub struct Arch {
     pub errata: &'static [Erratum],
     /// The instruction that fills gaps in code.
     pub nop: &'static [u8],
+    /// Its build attributes, if it has any.
+    pub attributes: Option<Attributes>,
     /// Its index of unwind tables, if it has that.
     pub index: Option<Index>,
     /// Its thunks; `None` if a branch reaches everything.
@@ -275,6 +324,8 @@ pub struct Arch {
     pub rewrites_ld: bool,
     /// What announces a module to its host's runtime.
     pub module_init: ModuleInit,
+    /// The machine with these choices made; `None` if it leaves nothing open.
+    pub chosen: Option<fn(Choices) -> &'static Arch>,
     /// The rows of the relocation types, by number.
     pub rows: &'static [Option<Row>],
     /// Writes the PLT's header: buffer, its address, address of `.got.plt`.

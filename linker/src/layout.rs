@@ -105,6 +105,7 @@ pub enum Made {
     GotPlt,
     CopyRelro,
     Copy,
+    Attributes,
     Symtab,
     SymtabShndx,
     Strtab,

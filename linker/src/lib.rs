@@ -95,6 +95,9 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
         synthetic::dynamic::plan(&mut link)?;
     }
     synthetic::sections::plan_properties(&mut link)?;
+    let objects = link.res.objects().map(|o| o.1);
+    let attributes = synthetic::attributes::merge(arch, options, objects)?;
+    (link.plan.attributes, link.plan.flags) = attributes;
     synthetic::sections::add_loaded(&mut link);
     synthetic::symtab::plan(&mut link);
     synthetic::sections::add_tables(&mut link);
@@ -154,6 +157,7 @@ fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Er
     let arch = emulation.or_else(|| arch::ARCHES.first().copied());
     let arch =
         arch.ok_or_else(|| Error::new(ErrorKind::WrongMachine, "no machine is supported"))?;
+    let arch = arch.chosen.map_or(arch, |chosen| chosen(options.choices));
     let own = |flag: &&String| {
         arch.errata.iter().any(|erratum| erratum.flag == flag.trim_start_matches('-'))
     };

@@ -5,6 +5,7 @@
 mod expression;
 mod help;
 mod hints;
+mod machine;
 mod modes;
 mod parse;
 mod response;
@@ -128,6 +129,10 @@ pub struct Options {
     pub gc_keep_exported: bool,
     /// `--emit-relocs`.
     pub emit_relocs: bool,
+    /// `--target1-…`, `--target2` and the like: what the machine's ABI leaves open.
+    pub choices: crate::arch::Choices,
+    /// Whether objects that don't go together are an error.
+    pub mismatches: bool,
     /// `--merge-exidx-entries` (the default): equal neighbours in the index of unwind tables become one.
     pub merge_exidx: bool,
     /// `--relax` (the default); off switches every optional relaxation off.
@@ -229,6 +234,8 @@ impl Default for Options {
             print_gc_sections: false,
             gc_keep_exported: false,
             emit_relocs: false,
+            choices: crate::arch::Choices::default(),
+            mismatches: true,
             merge_exidx: true,
             relax: true,
             eh_frame_hdr: false,

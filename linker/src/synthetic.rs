@@ -4,6 +4,7 @@
 //! Builders such as `hash` and `relr` are pure: slices in, bytes out, none of the pipeline's types.
 //! `plan`, `dynamic`, `dynsym`, `symtab`, `unwind` and `sections` feed them from the link's tables.
 
+pub mod attributes;
 pub mod build_id;
 pub mod dynamic;
 pub mod dynsym;

@@ -4,13 +4,18 @@
 //! become each other; every other branch to the other state goes through a thunk. The thread pointer is
 //! two words before the block of thread-locals (variant I). A call reaches ±32 MiB, from Thumb ±16 MiB.
 
+mod attributes;
 mod branches;
 mod fields;
 mod thunks;
 
+use std::sync::Mutex;
+
 use super::{
-    Arch, DynTypes, Index, InitField, ModuleInit, Plt, Properties, ThreadPointer, Thunks, rows,
+    Arch, Attributes, Choices, DynTypes, Field, Index, InitField, ModuleInit, Plt, Properties,
+    ThreadPointer, Thunks, rows,
 };
+use crate::arch::{Reading, Row, What};
 use crate::format::elf::class::Class;
 use branches::*;
 use fields::*;
@@ -148,8 +153,6 @@ pub const ARM: Arch = Arch {
     format: "elf32-littlearm",
     class: Class::Elf32,
     explicit_addends: false,
-    // EF_ARM_EABI_VER5.
-    flags: 0x500_0000,
     page: 0x1_0000,
     base: 0x1_0000,
     section_kind: |kind| kind,
@@ -177,6 +180,11 @@ pub const ARM: Arch = Arch {
     errata: &[],
     // Nothing is a no-op of both instruction sets.
     nop: &[0],
+    attributes: Some(Attributes {
+        name: ".ARM.attributes",
+        kind: SHT_ARM_ATTRIBUTES,
+        merge: attributes::merged,
+    }),
     index: Some(Index {
         name: ".ARM.exidx",
         kind: SHT_ARM_EXIDX,
@@ -192,6 +200,7 @@ pub const ARM: Arch = Arch {
     two_states: true,
     rewrites_ld: false,
     module_init: MODULE_INIT,
+    chosen: Some(chosen),
     rows: ROWS,
     plt_header,
     plt_entry: |buf, at, slot, _, _| plt_eager(buf, at, slot),
@@ -204,6 +213,41 @@ pub const ARM: Arch = Arch {
     relax: |_, _, _, _, _, _| true,
     relaxed: |_, _| None,
 };
+
+/// The machine with what AAELF32 leaves to the platform (§5.6.1.5, §5.6.1.3) read as asked.
+fn chosen(choices: Choices) -> &'static Arch {
+    static MADE: Mutex<Vec<(Choices, &'static Arch)>> = Mutex::new(Vec::new());
+    if choices == Choices::default() {
+        return &ARM;
+    }
+    let mut made = MADE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(&(_, arch)) = made.iter().find(|(of, _)| *of == choices) {
+        return arch;
+    }
+    let mut rows = ROWS.to_vec();
+    let reading = |kind: u32, reading: Reading| {
+        let like = match reading {
+            Reading::Platform => kind,
+            Reading::Absolute => R_ARM_ABS32,
+            Reading::Relative => R_ARM_REL32,
+            Reading::Got => R_ARM_GOT_PREL,
+        };
+        let name = ARM.row(kind).map_or("", |row| row.name);
+        ARM.row(like).map(|row| Row { name, ..*row })
+    };
+    rows[R_ARM_TARGET1 as usize] = reading(R_ARM_TARGET1, choices.target1);
+    rows[R_ARM_TARGET2 as usize] = reading(R_ARM_TARGET2, choices.target2);
+    if choices.no_bx
+        && let Some(row) = &mut rows[R_ARM_V4BX as usize]
+    {
+        // It has no symbol, so any value would do.
+        (row.what, row.field) = (What::Size, Field::Insn(&BX_TO_MOV));
+    }
+    // As many as there are choices, whatever the number of links.
+    let arch = Box::leak(Box::new(Arch { rows: rows.leak(), ..ARM }));
+    made.push((choices, arch));
+    arch
+}
 
 fn put_all<const N: usize>(buf: &mut [u8], words: [u32; N]) {
     for (slot, word) in buf.chunks_exact_mut(4).zip(words) {

@@ -123,6 +123,7 @@ fn is_content(link: &Link<'_>, object: &Object<'_>, name: &[u8], section: &Secti
         SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_RELA | SHT_REL | SHT_GROUP | SHT_SYMTAB_SHNDX
         | SHT_LLVM_ADDRSIG => false,
         _ if section.flags & SHF_EXCLUDE != 0 => false,
+        kind if link.arch.attributes.is_some_and(|a| a.kind == kind) => false,
         _ if section.flags & SHF_ALLOC != 0 => {
             let table = name == b".ctors" || name == b".dtors";
             !(table && crate::init_order::is_table_end(&object.name))

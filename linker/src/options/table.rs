@@ -86,11 +86,11 @@ macro_rules! refuse {
         |_, _| Err($crate::options::parse::usage($text.into()))
     };
 }
-pub(super) use refuse;
+pub(super) use {refuse, set};
 
 /// Every flag.
 pub(super) fn all() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(super::modes::ROWS).chain(super::hints::ROWS)
+    ROWS.iter().chain(super::modes::ROWS).chain(super::machine::ROWS).chain(super::hints::ROWS)
 }
 
 /// The flags that do something.
@@ -323,10 +323,6 @@ static ROWS: &[Row] = &[
     row(&["gc-sections"], No, "Drop sections nothing refers to", set!(gc_sections = true)),
     row(&["no-gc-sections"], No, "Keep them (default)", set!(gc_sections = false)),
     row(&["print-gc-sections"], No, "Say what was dropped", set!(print_gc_sections = true)),
-    row(&["fix-cortex-a53-843419", "fix-cortex-a53-835769", "fix-cortex-a8", "fix-arm1176"], No, "Avoid an erratum (of a Cortex-A53, A8, ARM1176)", |p, _| {
-        p.options.errata.push(p.spelled.clone());
-        Ok(())
-    }),
     row(&["no-print-gc-sections"], No, "", set!(print_gc_sections = false)),
     row(&["gc-keep-exported"], No, "Exported symbols keep sections", set!(gc_keep_exported = true)),
     row(&["no-gc-keep-exported"], No, "", set!(gc_keep_exported = false)),
@@ -334,8 +330,6 @@ static ROWS: &[Row] = &[
     row(&["no-emit-relocs"], No, "", set!(emit_relocs = false)),
     row(&["relax"], No, "Make instructions simpler where the psABI allows (default)", set!(relax = true)),
     row(&["no-relax"], No, "Leave them", set!(relax = false)),
-    row(&["merge-exidx-entries"], No, "Merge equal neighbours in .ARM.exidx (default)", set!(merge_exidx = true)),
-    row(&["no-merge-exidx-entries"], No, "Leave them", set!(merge_exidx = false)),
     row(&["eh-frame-hdr"], No, "Make .eh_frame_hdr", set!(eh_frame_hdr = true)),
     row(&["no-eh-frame-hdr"], No, "Make none (default)", set!(eh_frame_hdr = false)),
     row(&["rosegment"], No, "Read-only data shares no segment with code (default)", |_, _| Ok(())),

@@ -132,6 +132,10 @@ pub struct Plan {
     pub property_inputs: Vec<Member>,
     /// Merged unwind records.
     pub eh: super::unwind::EhPlan,
+    /// Build attributes.
+    pub attributes: Vec<u8>,
+    /// `e_flags`.
+    pub flags: u32,
     /// Merged properties.
     pub properties: Vec<super::notes::Property>,
     /// Index into `slots` by symbol.

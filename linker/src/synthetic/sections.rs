@@ -34,6 +34,7 @@ fn row(made: Made) -> (&'static str, u32, u64) {
         Made::EhFrame => (".eh_frame", SHT_PROGBITS, R),
         // As the machine has it.
         Made::Index => ("", SHT_PROGBITS, R),
+        Made::Attributes => ("", SHT_PROGBITS, 0),
         Made::Plt => (".plt", SHT_PROGBITS, RX),
         Made::Dynamic => (".dynamic", SHT_DYNAMIC, RW),
         Made::Got => (".got", SHT_PROGBITS, RW),
@@ -62,6 +63,10 @@ fn add(link: &mut Link<'_>, made: Made, size: u64, align: u64, entsize: u64) {
     if let Some(index) = link.arch.index.filter(|_| made == Made::Index) {
         name = index.name.into();
         (kind, flags) = (index.kind, R | SHF_LINK_ORDER);
+    }
+    if let Some(attributes) = link.arch.attributes.filter(|_| made == Made::Attributes) {
+        name = attributes.name.into();
+        kind = attributes.kind;
     }
     if made == Made::Dynamic && link.options.z.rodynamic {
         flags = R;
@@ -139,6 +144,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
 /// Adds the tables for debuggers and tools.
 pub fn add_tables(link: &mut Link<'_>) {
     super::kept::add(link);
+    add(link, Made::Attributes, link.plan.attributes.len() as u64, 1, 0);
     if link.options.strip != Strip::All {
         let (count, strings) = (link.plan.symtab.count, link.plan.symtab.strings);
         let (symbol, word) = (link.arch.class.symbol() as u64, link.arch.word());

@@ -50,6 +50,7 @@ impl<'l, 'a> Writer<'l, 'a> {
                 }
             }
             Made::Dynsym => dynsym::write(link, buf),
+            Made::Attributes => buf.copy_from_slice(&plan.attributes),
             Made::Dynstr => buf.copy_from_slice(&plan.dynstr),
             Made::Versym => versions::write_versym(&plan.versym, &mut buf[2..]),
             Made::Verdef => versions::write_verdef(&plan.verdefs, buf),

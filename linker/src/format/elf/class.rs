@@ -67,6 +67,8 @@ pub struct HeaderOffsets {
     pub sections: usize,
     /// `e_phnum`.
     pub segment_count: usize,
+    /// `e_flags`.
+    pub flags: usize,
     /// `e_shentsize`.
     pub section_size: usize,
     /// `e_shnum`.
@@ -140,6 +142,7 @@ impl Class {
         HeaderOffsets {
             segments: self.pick(28, 32),
             sections: self.pick(32, 40),
+            flags: self.pick(36, 48),
             segment_count: self.pick(44, 56),
             section_size: self.pick(46, 58),
             section_count: self.pick(48, 60),

@@ -48,7 +48,7 @@ pub fn headers(link: &Link<'_>, image: &mut [u8]) {
     out.word(link.plan.entry.map_or(link.plan.entry_number, |id| link.addrs[id.i()]));
     out.word(if shape.segments.is_empty() { 0 } else { class.header() as u64 });
     out.word(if names > 0 { shape.headers } else { 0 });
-    out.u32(link.arch.flags);
+    out.u32(link.plan.flags);
     out.u16(class.header() as u16);
     out.u16(class.segment() as u16);
     out.u16(shape.segments.len() as u16);
