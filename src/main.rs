@@ -8,6 +8,7 @@ mod completions;
 mod diff;
 mod doctor;
 mod exit;
+mod explain;
 mod hunt;
 mod link;
 mod out;
@@ -58,6 +59,8 @@ enum Command {
     Replay(replay::Replay),
     /// Print a case as text, assembler text, or what must come out of it
     Show(show::Show),
+    /// Say what a build mode adds to a link
+    Explain(explain::Explain),
     /// List linkers, loaders and assemblers found here, and what brings the missing ones
     Doctor(doctor::Doctor),
     /// Plant faults and count how many each oracle catches
@@ -77,6 +80,7 @@ impl Command {
             Self::Reduce(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::Show(command) => command.run(),
+            Self::Explain(command) => command.run(),
             Self::Doctor(command) => command.run(),
             Self::Selftest(command) => command.run(),
             Self::Prefix(command) => command.run(),

@@ -42,6 +42,8 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         &["diff", "--linkers", "reference", "--", "@/nonexistent.rsp"],
         &["replay", "/nonexistent/case"],
         &["show"],
+        &["explain", "bogus"],
+        &["explain", "plugin", "windows/amd64"],
         &["nonsense"],
     ] {
         let output = scold(args);
@@ -299,4 +301,25 @@ fn a_reader_that_has_gone_is_no_panic() {
         let output = unread(scold, args);
         assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
     }
+}
+
+#[test]
+fn a_mode_is_explained_from_the_tables_of_links() {
+    let output = scold(&["explain", "c-shared", "amd64-elf"]);
+    let text = out(&output);
+    for part in [
+        "c-shared on linux/amd64",
+        "-Bsymbolic",
+        "_rt0_amd64_linux_lib",
+        "48 8d 3d",
+        "R_X86_64_PLT32",
+    ] {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+    for target in ["android/arm", "android/arm64", "arm-elf", "arm64-elf", "darwin/arm64"] {
+        let output = scold(&["explain", "plugin", target]);
+        assert_eq!(code(&output), 0, "{target}: {}", err(&output));
+    }
+    let refused = scold(&["explain", "plugin", "windows/amd64"]);
+    assert!(err(&refused).contains("buildmode plugin not supported on windows/amd64"));
 }

@@ -3,6 +3,7 @@
 //! What is added is one object like any other ([`made`]), so no later phase knows of modes. Must not know of
 //! layout or of how an output is written. After the Go linker's modes, as its sources have them.
 
+mod explain;
 mod made;
 mod matrix;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::options::{Options, OutputKind, Symbolic};
 use crate::resolve::Resolution;
 use crate::{Error, ErrorKind, Result};
 
+pub use explain::explain;
 pub use made::{Addition, OBJECT};
 pub use matrix::{SYSTEMS, machines};
 
@@ -236,9 +238,4 @@ pub fn markers(options: &Options) -> impl Iterator<Item = (&'static str, Special
         let section = section.as_bytes().to_vec();
         [(start, Special::Start(section.clone())), (end, Special::Stop(section))]
     })
-}
-
-/// Names of section bounds, for people: `(runtime.text, runtime.etext, .text)`.
-pub fn marker_rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    MARKERS.iter().copied()
 }
