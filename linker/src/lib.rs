@@ -110,6 +110,7 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     layout::symbols::resolve_addresses(&mut link);
     // What a branch can't reach it reaches by a thunk, for which things move once more.
     layout::thunks::settle(&mut link)?;
+    synthetic::symtab::add_marks(&mut link);
     // Addresses are final; debug sections may shrink before they get their place in the file.
     write::pack::debug(&mut link, bytes)?;
     clock.lap("layout");

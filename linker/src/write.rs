@@ -156,7 +156,8 @@ fn run(link: &Link<'_>, task: Task<'_, '_>) -> Yield {
                 to.copy_from_slice(from);
             }
         }
-        end = at + data.len();
+        // What has no bytes in its file has zeros, no instructions.
+        end = at + object.section_size(member.index) as usize;
         if !data.is_empty() {
             let base = task.out.addr.wrapping_add(offset);
             relocate::section(link, member, base, buf, &mut out);

@@ -174,7 +174,7 @@ pub const ARM: Arch = Arch {
         tlsdesc: 13,
     },
     plt: Plt { header: 32, entry: 16, reserved: 3 },
-    plt_marks: &[(0, "$a")],
+    plt_marks: &[(0, "$a"), (16, "$d"), (32, "$a")],
     interp: "/lib/ld-linux-armhf.so.3",
     no_addend: 0,
     errata: &[],

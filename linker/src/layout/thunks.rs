@@ -335,3 +335,7 @@ pub fn write(link: &Link<'_>, image: &mut [u8]) -> Result<(), Errors> {
     }
     Errors::collect(errors).map_or(Ok(()), Err)
 }
+
+#[cfg(test)]
+#[path = "thunks/tests.rs"]
+mod tests;

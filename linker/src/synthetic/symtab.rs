@@ -4,9 +4,8 @@
 use rayon::prelude::*;
 
 use crate::format::elf::class::{Class, SymbolHome, SymbolRecord};
-use crate::layout::OutSec;
-use crate::layout::SecPlace;
 use crate::layout::addresses::stays;
+use crate::layout::{Made, OutSec, SecPlace};
 use crate::link::{Link, attr, section_of};
 use crate::object::{FileId, Home, Object, SymId, Symbol, kind};
 use crate::options::{Discard, Strip};
@@ -18,6 +17,9 @@ pub struct SymtabPlan {
     pub files: Vec<(FileId, u32, u32, u64)>,
     /// Names no object defines that are in the output nevertheless: imports, the linker's own.
     pub others: Vec<SymId>,
+    /// Mapping symbols of what the linker makes: name, number of the output section, address. They are
+    /// the last of the local ones.
+    pub marks: Vec<(&'static str, usize, u64)>,
     /// How many section symbols follow the null one: `--emit-relocs` refers to them.
     pub sections: u32,
     /// How many local symbols there are, the null one included.
@@ -135,6 +137,47 @@ pub fn plan(link: &mut Link<'_>) {
     link.plan.symtab = plan;
 }
 
+/// Adds mapping symbols for code that the linker makes, now that it has its place.
+pub fn add_marks(link: &mut Link<'_>) {
+    let mut marks = link.pools.marks(link);
+    if let Some((number, plt)) = link.outs.iter().enumerate().find(|o| o.1.made == Some(Made::Plt))
+    {
+        let has = |&&(offset, _): &&(u64, &str)| offset == 0 || link.plt_header() > 0;
+        let own = link.arch.plt_marks.iter().filter(has);
+        marks.extend(own.map(|&(offset, name)| (name, number, plt.addr + offset)));
+    }
+    marks.retain(|mark| retains(link, mark.0.as_bytes()));
+    if marks.is_empty() || link.plan.symtab.count == 0 {
+        return;
+    }
+    let (count, strings) =
+        (marks.len() as u32, mark_names(&marks).map(|n| n.len() as u64 + 1).sum::<u64>());
+    let plan = &mut link.plan.symtab;
+    plan.locals += count;
+    plan.count += count;
+    plan.strings += strings;
+    plan.marks = marks;
+    let (symbol, plan) = (link.arch.class.symbol() as u64, &link.plan.symtab);
+    for out in &mut link.outs {
+        match out.made {
+            Some(Made::Symtab) => {
+                out.info = plan.locals;
+                out.size = u64::from(plan.count) * symbol;
+            }
+            Some(Made::SymtabShndx) => out.size = u64::from(plan.count) * 4,
+            Some(Made::Strtab) => out.size = plan.strings,
+            _ => {}
+        }
+    }
+    crate::layout::addresses::place_again(link);
+}
+
+/// Each of their names once.
+fn mark_names(marks: &[(&'static str, usize, u64)]) -> impl Iterator<Item = &'static str> {
+    let names: std::collections::BTreeSet<&'static str> = marks.iter().map(|m| m.0).collect();
+    names.into_iter()
+}
+
 /// One entry, ready to write.
 struct Entry {
     name: u32,
@@ -229,7 +272,8 @@ pub fn write(link: &Link<'_>, symtab: &mut [u8], indexes: &mut [u8], strtab: &mu
     tasks.into_par_iter().for_each(|(file, locals, globals, strings, at)| {
         write_file(link, file, locals, globals, strings, at);
     });
-    write_others(link, tail, tail_strings, at);
+    let named = write_others(link, tail, tail_strings, at);
+    write_marks(link, locals, &mut tail_strings[named..], at + named as u64);
 }
 
 fn write_file(
@@ -274,7 +318,8 @@ fn write_file(
     }
 }
 
-fn write_others(link: &Link<'_>, mut slots: Slots<'_>, strings: &mut [u8], base: u64) {
+/// How many bytes their names took.
+fn write_others(link: &Link<'_>, mut slots: Slots<'_>, strings: &mut [u8], base: u64) -> usize {
     let mut used = 0usize;
     for &id in &link.plan.symtab.others {
         let text = link.res.names.get(id);
@@ -284,5 +329,20 @@ fn write_others(link: &Link<'_>, mut slots: Slots<'_>, strings: &mut [u8], base:
         let super::dynsym::Entry { info, vis: other, home, value, size } =
             super::dynsym::entry(link, id);
         slots.put(&Entry { name, info, other, home, value, size });
+    }
+    used
+}
+
+fn write_marks(link: &Link<'_>, mut slots: Slots<'_>, strings: &mut [u8], base: u64) {
+    let (mut names, mut used) = (Vec::new(), 0);
+    for text in mark_names(&link.plan.symtab.marks) {
+        strings[used..used + text.len()].copy_from_slice(text.as_bytes());
+        names.push((text, (base + used as u64) as u32));
+        used += text.len() + 1;
+    }
+    for &(text, out, value) in &link.plan.symtab.marks {
+        let name = names.iter().find(|n| n.0 == text).map_or(0, |n| n.1);
+        let home = link.outs[out].home();
+        slots.put(&Entry { name, info: kind::NOTYPE, other: 0, home, value, size: 0 });
     }
 }
