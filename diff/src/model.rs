@@ -20,14 +20,10 @@
 //!
 //! - `init_array`-like and `.eh_frame` sections and mergeable sections have no `site`, `bytes` or `perm`
 //!   facts: `init`, `fini`, `unwind` and [`Meaning::Merged`] say what they mean.
-//! - A TLS sequence has one site, at the relocation that names the variable (TLSGD, TLSLD,
-//!   GOTPC32_TLSDESC…). The call of `__tls_get_addr` that belongs to it and TLSDESC_CALL have none,
-//!   relaxed or not; R_X86_64_NONE has none.
-//! - On machines whose addresses take several instructions (ADRP and 12 bits, MOVZ and MOVK, MOVW and MOVT),
-//!   every relocation of such a group has a site; those that have symbol and addend in common have the same
-//!   meaning. One alone means what its bits can mean for its symbol. TLS sequences of several
-//!   relocations likewise: each that has a field has a site with the variable (or `tls-module`); the
-//!   markers TLSDESC_LDR, TLSDESC_ADD and TLSDESC_CALL have none.
+//! - A TLS sequence's sites are at the relocations that name the variable in a field (TLSGD, TLSLD,
+//!   GOTPC32_TLSDESC…); the call of `__tls_get_addr` that belongs to it and markers (TLSDESC_CALL) have none.
+//! - Of an address in several instructions (ADRP and 12 bits, MOVZ and MOVK) every relocation has a site;
+//!   those of one symbol and addend mean the same, one alone what its bits can mean for its symbol.
 //! - A branch to a weak symbol that nobody defines is `absolute 0`, however it does nothing.
 //! - A number read from an 8- or 16-bit field is what the field gives modulo its width, zero-extended,
 //!   after the addend is taken off; from a 32-bit field it is extended as the relocation's type says.
@@ -63,9 +59,12 @@
 //! See [`Family`]: each variant says what its keys and values are.
 
 pub mod elf;
+mod refusal;
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+pub use refusal::ErrorClass;
 
 /// The first 8 bytes of every marker; never a valid instruction sequence or pointer of a case.
 pub const MARKER_MAGIC: [u8; 8] = *b"\xf1SCOLD\x1b\xf2";
@@ -177,53 +176,6 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.family.name())?;
         if self.rest.is_empty() { Ok(()) } else { write!(f, ".{}", self.rest) }
-    }
-}
-
-/// Why a link was refused. Oracles compare these, never messages.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[allow(missing_docs)] // The codes are the documentation; `scold_linker::ErrorKind` explains each.
-pub enum ErrorClass {
-    UndefinedSymbol,
-    DuplicateSymbol,
-    RelocOverflow,
-    RelocMisaligned,
-    RelocUnsupported,
-    RelocDynamic,
-    TlsMismatch,
-    UndefinedVersion,
-    BadInput,
-    BadScript,
-    WrongMachine,
-    UnknownOption,
-    Usage,
-    MissingFile,
-    Io,
-    /// A message no rule of the adapter recognises.
-    Other,
-}
-
-impl ErrorClass {
-    /// The stable code, the same as the reference's.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::UndefinedSymbol => "undefined-symbol",
-            Self::DuplicateSymbol => "duplicate-symbol",
-            Self::RelocOverflow => "reloc-overflow",
-            Self::RelocMisaligned => "reloc-misaligned",
-            Self::RelocUnsupported => "reloc-unsupported",
-            Self::RelocDynamic => "reloc-dynamic",
-            Self::TlsMismatch => "tls-mismatch",
-            Self::UndefinedVersion => "undefined-version",
-            Self::BadInput => "bad-input",
-            Self::BadScript => "bad-script",
-            Self::WrongMachine => "wrong-machine",
-            Self::UnknownOption => "unknown-option",
-            Self::Usage => "usage",
-            Self::MissingFile => "missing-file",
-            Self::Io => "io",
-            Self::Other => "other",
-        }
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) static MACHINE: Machine = Machine {
     row,
     mask,
     mask_at,
+    restore: |_, _, _, _| {},
     instruction_bias: 4,
     branches,
     got: relax::got,

@@ -8,7 +8,7 @@ use crate::class::Class;
 use crate::loader::{Image, Kind, Tls};
 
 /// Every machine that the judge can read, one line each.
-static MACHINES: &[&Machine] = &[&super::amd64::MACHINE];
+static MACHINES: &[&Machine] = &[&super::amd64::MACHINE, &super::arm64::MACHINE];
 
 /// The machine with this number in the file header.
 pub(crate) fn of(number: u16) -> Option<&'static Machine> {
@@ -55,6 +55,9 @@ pub(crate) struct Machine {
     pub(super) mask: fn(u32) -> (u64, u64),
     /// The same, with a look at the section's bytes and the place's offset in it.
     pub(super) mask_at: fn(u32, &[u8], u64) -> (u64, u64),
+    /// Puts back what linkers moved out of a section for a processor's sake: the image, the input's bytes,
+    /// their address, the output's.
+    pub(super) restore: fn(&Image<'_>, &[u8], u64, &mut [u8]),
     /// From the place of a field in an instruction to where its addend counts from.
     pub(super) instruction_bias: u64,
     /// Whether the field at the site is the displacement of a direct call or jump.
@@ -172,6 +175,10 @@ pub(super) enum Access {
     Number(u64, u8),
     /// Only some bits of what the row's form gives: the bits, and which they are.
     Part(u64, u64),
+    /// The same, counted from an address.
+    PartFrom(u64, u64, u64),
+    /// Through the GOT slot so far from those bits of the GOT's base.
+    FromGot(u64, u64),
     /// A direct branch: where it goes, state included, and how far behind the place its addend counts from.
     Branch(u64, u64),
     /// Something that only tells whether a given sum is right: [`Machine::fits`].
@@ -208,6 +215,8 @@ pub(super) struct Site<'b> {
     pub(super) place: u64,
     /// The relocations around it that have its group, symbol and addend, itself among them, in order.
     pub(super) mates: &'b [Mate],
+    /// The whole output, for what code leads out of the section.
+    pub(super) image: &'b Image<'b>,
 }
 
 /// A relocation beside others of its group.

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::inputs::{Def, SecId};
 use super::judge::{Found, Judge, Reference, Use};
-use super::machine::{Access, Form, Row, Site, TlsAccess};
+use super::machine::{Form, Row, Site, TlsAccess};
 use super::names;
 use super::object::{EXEC, Reloc, Section, Symbol, TLS};
 use crate::bytes::{number, sign_extend};
@@ -148,6 +148,9 @@ fn contents(
         }
         pass.reloc(reloc);
     }
+    if section.has(EXEC) {
+        (judge.module.machine.restore)(&judge.module.image, section.data, base, &mut bytes);
+    }
     let mut digest = crate::model::digest(&bytes);
     let holes = merged(holes);
     for reloc in judge.module.relocs_in(base, base.saturating_add(section.size)) {
@@ -228,7 +231,8 @@ impl Pass<'_, '_, '_> {
         let at = usize::try_from(reloc.offset).unwrap_or(usize::MAX);
         let place = self.base.wrapping_add(reloc.offset);
         let mates = self.groups.around(reloc, row);
-        Site { input: self.section.data, output: self.output, at, place, mates }
+        let image = &self.judge.module.image;
+        Site { input: self.section.data, output: self.output, at, place, mates, image }
     }
 
     fn meaning(
@@ -387,42 +391,6 @@ impl Pass<'_, '_, '_> {
             return self.got_slot(slot, Use::Address, to);
         }
         self.reached((self.judge.module.machine.got)(site, row), row, addend, to)
-    }
-
-    /// What instructions reach, however they do.
-    fn reached(
-        &self,
-        access: Result<Access, String>,
-        row: Row,
-        addend: u64,
-        to: Reference<'_>,
-    ) -> Meaning {
-        let rest = addend.wrapping_add(self.judge.module.machine.instruction_bias);
-        let usage = |call| if call { Use::Call } else { Use::Address };
-        match access {
-            Err(text) => Meaning::Bad(text),
-            Ok(Access::Slot(points, call)) => {
-                self.got_slot(points.wrapping_sub(rest), usage(call), to)
-            }
-            Ok(Access::Address(points, true)) => {
-                let points = self.judge.through(points);
-                self.judge.settle(Found::Address(points), rest, to, Use::Call)
-            }
-            Ok(Access::Address(points, false)) => {
-                self.judge.settle(Found::Address(points), rest, to, Use::Address)
-            }
-            Ok(Access::Number(value, size)) => {
-                let value = if size == 4 { value & 0xffff_ffff } else { value };
-                self.judge.settle(Found::Number(value), rest, to, Use::Address)
-            }
-            Ok(Access::Part(value, mask)) => self.part(value, mask, row, rest, to),
-            Ok(Access::Branch(target, bias)) => {
-                let caller = row.caller;
-                let found = self.judge.entered(self.judge.through(target), caller, to);
-                self.judge.settle(found, addend.wrapping_add(bias), to, Use::Call)
-            }
-            Ok(Access::Sum) => Meaning::Bad("an instruction without its relocation".into()),
-        }
     }
 
     /// What a GOT slot holds; an unbound lazy slot is no address.

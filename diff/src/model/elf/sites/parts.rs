@@ -1,4 +1,4 @@
-//! Instructions that have only some bits of an address → the meaning for which those bits are right.
+//! What instructions reach → its meaning, also where they have only some bits of an address.
 //!
 //! A page without its offset, one halfword of four: many addresses have these bits. What the symbol can
 //! be is asked first; if nothing fits, the bits say nothing. It must not know instructions.
@@ -13,6 +13,10 @@ use crate::model::Meaning;
 /// How many slots are tried for a GOT access of which only a part is there.
 const MOST_SLOTS: usize = 64;
 
+fn something_else() -> Meaning {
+    Meaning::Bad("part of the address of something else".into())
+}
+
 impl Pass<'_, '_, '_> {
     /// A relocation in an instruction.
     pub(super) fn code(
@@ -25,7 +29,8 @@ impl Pass<'_, '_, '_> {
         let access = self.decoded(reloc, row);
         if access == Ok(Access::Sum) {
             let fits = |sum: Sum| (self.judge.module.machine.fits)(self.site(reloc, row), row, sum);
-            return self.part_of_address(&fits, reloc.addend as u64, to);
+            let found = self.part_of_address(&fits, reloc.addend as u64, to);
+            return found.unwrap_or_else(something_else);
         }
         // A branch to a weak name that nobody has goes on, by a no-op or by a branch to what is next.
         if let Ok(Access::Address(target, true)) = access {
@@ -57,20 +62,60 @@ impl Pass<'_, '_, '_> {
         (self.judge.module.machine.code)(site, row)
     }
 
-    /// The bits of `value` that `mask` says, of what the row's form gives for S + `addend`.
-    pub(super) fn part(
+    /// What instructions reach, however they do.
+    pub(super) fn reached(
         &self,
-        value: u64,
-        mask: u64,
+        access: Result<Access, String>,
         row: Row,
         addend: u64,
         to: Reference<'_>,
     ) -> Meaning {
+        let rest = addend.wrapping_add(self.judge.module.machine.instruction_bias);
+        let usage = |call| if call { Use::Call } else { Use::Address };
+        match access {
+            Err(text) => Meaning::Bad(text),
+            Ok(Access::Slot(points, call)) => {
+                self.got_slot(points.wrapping_sub(rest), usage(call), to)
+            }
+            Ok(Access::Address(points, true)) => {
+                let points = self.judge.through(points);
+                self.judge.settle(Found::Address(points), rest, to, Use::Call)
+            }
+            Ok(Access::Address(points, false)) => {
+                self.judge.settle(Found::Address(points), rest, to, Use::Address)
+            }
+            Ok(Access::Number(value, size)) => {
+                let value = if size == 4 { value & 0xffff_ffff } else { value };
+                self.judge.settle(Found::Number(value), rest, to, Use::Address)
+            }
+            Ok(Access::Part(value, mask)) => self.part((value, mask), row, rest, to),
+            Ok(Access::PartFrom(value, mask, origin)) => {
+                self.part((value, mask), row, rest.wrapping_sub(origin), to)
+            }
+            Ok(Access::FromGot(offset, bits)) => match self.judge.got_base() {
+                Some(got) => self.got_slot((got & bits).wrapping_add(offset), Use::Address, to),
+                None => Meaning::Bad("an offset from a GOT base that nobody knows".into()),
+            },
+            Ok(Access::Branch(target, bias)) => {
+                let caller = row.caller;
+                let found = self.judge.entered(self.judge.through(target), caller, to);
+                self.judge.settle(found, addend.wrapping_add(bias), to, Use::Call)
+            }
+            Ok(Access::Sum) => Meaning::Bad("an instruction without its relocation".into()),
+        }
+    }
+
+    /// The bits of a value that a mask says, of what the row's form gives for S + `addend`.
+    fn part(&self, (value, mask): (u64, u64), row: Row, addend: u64, to: Reference<'_>) -> Meaning {
         let fits = |whole: u64| (whole ^ value) & mask == 0;
         match row.form {
             Form::Abs | Form::AbsSigned | Form::Pc => {
                 let whole = |sum: Sum| (sum.symbol | sum.state).wrapping_add(sum.addend);
-                self.part_of_address(&|sum| fits(whole(sum)), addend, to)
+                let found = self.part_of_address(&|sum| fits(whole(sum)), addend, to);
+                // The low half of a number is most of it.
+                let most = row.form == Form::Abs && mask >= u32::MAX.into();
+                let number = || self.judge.settle(Found::Number(value), addend, to, Use::Address);
+                found.or_else(|| most.then(number)).unwrap_or_else(something_else)
             }
             Form::Got | Form::GotOff if mask == u64::MAX => self.from_got(row, value, addend, to),
             Form::TpOff if mask == u64::MAX => {
@@ -79,6 +124,10 @@ impl Pass<'_, '_, '_> {
             Form::DtpOff if mask == u64::MAX => self.module_offset(value, addend, to),
             Form::TpOff | Form::DtpOff => self.part_of_tls(fits, row.form, addend, to),
             Form::GotPcRel => self.part_of_slot(fits, to),
+            Form::Got => match self.judge.got_base() {
+                Some(got) => self.part_of_slot(|slot| fits(slot.wrapping_sub(got)), to),
+                None => Meaning::Bad("an offset from a GOT base that nobody knows".into()),
+            },
             _ => Meaning::Bad("part of something without parts".into()),
         }
     }
@@ -89,7 +138,7 @@ impl Pass<'_, '_, '_> {
         fits: &dyn Fn(Sum) -> bool,
         addend: u64,
         to: Reference<'_>,
-    ) -> Meaning {
+    ) -> Option<Meaning> {
         let judge = self.judge;
         let named = judge.places.symbol(to.name).filter(|_| !to.name.is_empty() && !to.own);
         let symbols = judge.module.symbols.list.iter();
@@ -102,7 +151,7 @@ impl Pass<'_, '_, '_> {
         let dynamic = dynamic.map(|s| s.value).filter(|_| named.is_none() && !to.own);
         for value in named.into_iter().chain(dynamic) {
             if fits(sum(value, code)) {
-                return judge.settle(Found::Address(value), 0, to, Use::Address);
+                return Some(judge.settle(Found::Address(value), 0, to, Use::Address));
             }
         }
         for def in to.defs {
@@ -113,13 +162,10 @@ impl Pass<'_, '_, '_> {
             if let Some(value) = value.filter(|value| fits(sum(*value, def.is_code()))) {
                 let absolute = matches!(def.spot, Spot::Absolute(_));
                 let found = if absolute { Found::Number(value) } else { Found::Address(value) };
-                return judge.settle(found, 0, to, Use::Address);
+                return Some(judge.settle(found, 0, to, Use::Address));
             }
         }
-        match fits(sum(0, false)) {
-            true => Meaning::Absolute(0),
-            false => Meaning::Bad("part of the address of something else".into()),
-        }
+        fits(sum(0, false)).then_some(Meaning::Absolute(0))
     }
 
     fn part_of_tls(

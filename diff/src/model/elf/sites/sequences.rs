@@ -13,6 +13,10 @@ impl Pass<'_, '_, '_> {
     /// The call of a kept TLS sequence has no site of its own, but must go where it should; that of a
     /// rewritten one is gone.
     pub(super) fn ends_tls_sequence(&mut self, reloc: Reloc, row: Row, to: Reference<'_>) -> bool {
+        // A sequence may have several relocations before its call.
+        if matches!(row.form, Form::TlsGd | Form::TlsLd) {
+            return false;
+        }
         let Some((index, from, kept)) = self.tls_call.take() else { return false };
         if reloc.offset <= from || reloc.offset > from + self.judge.module.machine.tls_call {
             return false;
@@ -113,7 +117,8 @@ impl Pass<'_, '_, '_> {
     fn block_at(&mut self, address: u64, what: &str) -> Meaning {
         match self.judge.module.image.tls {
             Some(tls) if address != tls.address && self.judge.module.executable => {
-                self.local_dynamic = Some(address.wrapping_add(tls.tp_bias()));
+                self.local_dynamic =
+                    Some(address.wrapping_add((self.judge.module.machine.tp_bias)(&tls)));
                 Meaning::TlsModule
             }
             Some(tls) if address != tls.address => Meaning::Bad(format!("{what} with an offset")),
