@@ -6,6 +6,7 @@
 //! module, picked in `machine`. It must not know the linker that wrote the output.
 
 mod amd64;
+mod arm;
 mod arm64;
 mod dynamic;
 #[cfg(test)]

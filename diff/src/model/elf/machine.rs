@@ -8,7 +8,8 @@ use crate::class::Class;
 use crate::loader::{Image, Kind, Tls};
 
 /// Every machine that the judge can read, one line each.
-static MACHINES: &[&Machine] = &[&super::amd64::MACHINE, &super::arm64::MACHINE];
+static MACHINES: &[&Machine] =
+    &[&super::amd64::MACHINE, &super::arm::MACHINE, &super::arm64::MACHINE];
 
 /// The machine with this number in the file header.
 pub(crate) fn of(number: u16) -> Option<&'static Machine> {
@@ -117,6 +118,8 @@ pub(super) enum Form {
     GotPcRel,
     /// G + A.
     Got,
+    /// GOT + G + A.
+    GotAbs,
     /// S + A - GOT.
     GotOff,
     /// L + A - GOT.
@@ -258,4 +261,7 @@ pub(super) enum TlsAccess {
     ThreadSlot(u64),
     /// Thread pointer + this.
     Thread(u64),
+    /// A word at this address with this in it, read by code elsewhere: the distance to a descriptor, or to a
+    /// slot, or an offset from the thread pointer. What is where it leads tells.
+    Word(u64, u64),
 }

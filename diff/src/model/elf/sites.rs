@@ -307,6 +307,7 @@ impl Pass<'_, '_, '_> {
             Form::GotPc => {
                 names::got(self.judge, site.place.wrapping_add(signed).wrapping_sub(addend))
             }
+            Form::GotAbs => self.got_slot(signed.wrapping_sub(addend), Use::Address, to),
             Form::Got | Form::GotOff | Form::PltOff => self.from_got(row, signed, addend, to),
             _ => Meaning::Bad("a relocation without a decoder".into()),
         }
