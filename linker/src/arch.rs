@@ -318,6 +318,8 @@ pub struct Arch {
     pub index: Option<Index>,
     /// Its thunks; `None` if a branch reaches everything.
     pub thunks: Option<Thunks>,
+    /// Whether its loaders look for IRELATIVE among the relocations of the PLT.
+    pub irelative_with_jumps: bool,
     /// Whether bit 0 of a function's value is its instruction set, no part of its address.
     pub two_states: bool,
     /// Whether local-dynamic sequences are ever rewritten.

@@ -314,6 +314,16 @@ impl<'a> Link<'a> {
         got + u64::from(word) * self.arch.word()
     }
 
+    /// How many relocations there are beside the PLT.
+    pub fn jump_relocs(&self) -> usize {
+        self.plan.plt.len() + if self.irelative_with_jumps() { self.plan.iplt.len() } else { 0 }
+    }
+
+    /// Whether IRELATIVE relocations are there: startup code of static programs wants them together.
+    pub fn irelative_with_jumps(&self) -> bool {
+        self.arch.irelative_with_jumps || !self.is_dynamic()
+    }
+
     /// Bytes of the PLT before its first entry.
     pub fn plt_header(&self) -> u64 {
         if self.plan.plt.is_empty() { 0 } else { self.arch.plt.header }

@@ -68,6 +68,8 @@ struct Work<'w, 'a> {
     groups: Vec<Group>,
     /// For each section of the link its part and its offset there; no part for what is left out.
     places: Vec<(u32, u64)>,
+    /// `e_flags`.
+    flags: u32,
 }
 
 /// No part.
@@ -75,7 +77,8 @@ const NOWHERE: u32 = u32::MAX;
 
 /// Writes the object; `bytes` is the size of all inputs together.
 ///
-/// Errors: `bad-input` for malformed properties, `usage` for absurd sizes, `io`.
+/// Errors: `bad-input` for malformed properties, `wrong-machine` for objects that don't go together, `usage`
+/// for absurd sizes, `reloc-overflow` for addends that their fields don't hold, `io`.
 pub fn write(link: &mut Link<'_>, sink: &mut dyn Sink, bytes: u64) -> Result<Report, Errors> {
     let removed = crate::gc::collect(link);
     let (res, options, arch) = (&link.res, link.options, link.arch);
@@ -83,12 +86,12 @@ pub fn write(link: &mut Link<'_>, sink: &mut dyn Sink, bytes: u64) -> Result<Rep
     let places = vec![(NOWHERE, 0); res.section_count];
     let order = check_defsyms(res, options)?;
     let (parts, groups) = (Vec::new(), Vec::new());
-    let mut work = Work { res, options, arch, objects, order, parts, groups, places };
+    let mut work = Work { res, options, arch, objects, order, parts, groups, places, flags: 0 };
     parts::gather(&mut work)?;
     let table = symbols::collect(&work);
     let image = emit::plan(&mut work, table);
     let out = output::allocate(sink, image.size, bytes)?;
-    emit::write(&work, &image, out);
+    emit::write(&work, &image, out)?;
     Ok(Report { removed, ..Report::default() })
 }
 

@@ -31,7 +31,8 @@ pub(super) fn programs(platform: &Platform, flags: &[&str]) {
         ("-fPIC", &["-pie", "-Wl,-z,norelro", "-Wl,--emit-relocs"]),
         ("-fPIC", &["-no-pie", "-Wl,-z,max-page-size=65536"]),
     ];
-    for (i, (flag, link)) in kinds.iter().enumerate() {
+    let kinds = kinds.iter().filter(|kind| platform.has_startup(kind.1));
+    for (i, (flag, link)) in kinds.enumerate() {
         let flags = [&[*flag, "-O1", "-fcommon", "-g"], flags].concat();
         let object = compile(platform.gcc, &program("modes.c"), &flags);
         let exe = dir.join(format!("modes{i}"));

@@ -3,6 +3,7 @@
 //! `SCOLD_LD=/path/to/a/linker` puts another linker in its place: a test that fails with GNU ld too
 //! is wrong itself.
 
+mod arm;
 mod arm64;
 mod c;
 mod cxx;

@@ -15,12 +15,21 @@ pub(super) struct Platform {
     emulator: &'static [&'static str],
     /// `GOARCH`, and what else Go needs to know.
     pub(super) go: &'static [(&'static str, &'static str)],
+    /// Whether its C library can start a static PIE.
+    static_pie: bool,
     hint: &'static str,
 }
 
 /// This machine.
-pub(super) const HOST: Platform =
-    Platform { name: "host", gcc: "gcc", gxx: "g++", emulator: &[], go: &[], hint: "g++" };
+pub(super) const HOST: Platform = Platform {
+    name: "host",
+    gcc: "gcc",
+    gxx: "g++",
+    emulator: &[],
+    go: &[],
+    static_pie: true,
+    hint: "g++",
+};
 
 pub(super) const ARM64: Platform = Platform {
     name: "arm64",
@@ -28,7 +37,18 @@ pub(super) const ARM64: Platform = Platform {
     gxx: "aarch64-linux-gnu-g++",
     emulator: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
     go: &[("GOARCH", "arm64")],
+    static_pie: true,
     hint: "apt-get install g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
+};
+
+pub(super) const ARM: Platform = Platform {
+    name: "arm",
+    gcc: "arm-linux-gnueabihf-gcc",
+    gxx: "arm-linux-gnueabihf-g++",
+    emulator: &["qemu-arm", "-L", "/usr/arm-linux-gnueabihf"],
+    go: &[("GOARCH", "arm"), ("GOARM", "7")],
+    static_pie: false,
+    hint: "apt-get install g++-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user",
 };
 
 impl Platform {
@@ -53,6 +73,11 @@ impl Platform {
                 command
             }
         }
+    }
+
+    /// Whether it has what a link with `flags` needs.
+    pub(super) fn has_startup(&self, flags: &[&str]) -> bool {
+        self.static_pie || !flags.contains(&"-static-pie")
     }
 
     /// The name of a scratch folder.

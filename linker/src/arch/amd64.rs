@@ -127,6 +127,7 @@ pub const AMD64: Arch = Arch {
     attributes: None,
     index: None,
     thunks: None,
+    irelative_with_jumps: true,
     two_states: false,
     rewrites_ld: true,
     module_init: MODULE_INIT,

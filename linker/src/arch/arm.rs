@@ -197,6 +197,7 @@ pub const ARM: Arch = Arch {
         kinds: BRANCHES,
         stub: |own, _| own as u8,
     }),
+    irelative_with_jumps: false,
     two_states: true,
     rewrites_ld: false,
     module_init: MODULE_INIT,

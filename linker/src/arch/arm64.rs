@@ -183,6 +183,7 @@ pub const ARM64: Arch = Arch {
     attributes: None,
     index: None,
     thunks: Some(stubs::THUNKS),
+    irelative_with_jumps: true,
     two_states: false,
     rewrites_ld: true,
     module_init: MODULE_INIT,

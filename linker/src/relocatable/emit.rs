@@ -8,6 +8,7 @@ use crate::format::elf::class::{Class, SymbolHome, SymbolRecord};
 use crate::format::elf::*;
 use crate::object::{Reloc, Section};
 use crate::synthetic::strings::StringTable;
+use crate::{Error, ErrorKind, Errors};
 
 /// Everything decided: what is where in the file.
 pub(super) struct Image<'w> {
@@ -221,7 +222,9 @@ fn home(work: &Work<'_, '_>, symbol: &OutSymbol<'_>) -> SymbolHome {
 }
 
 /// Writes the file.
-pub(super) fn write(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
+///
+/// Errors: `reloc-overflow` for an addend that its field does not hold.
+pub(super) fn write(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) -> Result<(), Errors> {
     let mut rest = &mut *out;
     let mut at = 0;
     let mut tasks = Vec::with_capacity(image.headers.len());
@@ -232,17 +235,25 @@ pub(super) fn write(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
         tasks.push((i, mine));
         rest = tail;
     }
-    tasks.into_par_iter().for_each(|(i, mine)| match image.headers[i].part {
-        Some((part, false)) => contents(work, &work.parts[part], mine),
-        Some((part, true)) => relocations(work, image, &work.parts[part], mine),
-        None => {
-            if let Ok(found) = image.made.binary_search_by_key(&i, |m| m.0) {
-                mine.copy_from_slice(&image.made[found].1);
+    let errors = tasks.into_par_iter().flat_map_iter(|(i, mine)| {
+        match image.headers[i].part {
+            Some((part, false)) => {
+                contents(work, &work.parts[part], mine);
+                return addends(work, image, &work.parts[part], mine);
+            }
+            Some((part, true)) => relocations(work, image, &work.parts[part], mine),
+            None => {
+                if let Ok(found) = image.made.binary_search_by_key(&i, |m| m.0) {
+                    mine.copy_from_slice(&image.made[found].1);
+                }
             }
         }
+        Vec::new()
     });
+    let errors: Vec<Error> = errors.collect();
     write_header(work, image, &mut out[..work.arch.class.header()]);
     write_sections(work.arch.class, image, &mut out[image.section_table as usize..]);
+    Errors::collect(errors).map_or(Ok(()), Err)
 }
 
 fn contents(work: &Work<'_, '_>, part: &Part<'_>, out: &mut [u8]) {
@@ -264,6 +275,35 @@ fn contents(work: &Work<'_, '_>, part: &Part<'_>, out: &mut [u8]) {
         out[start..start + bytes.len()].copy_from_slice(bytes);
         filled = start + bytes.len();
     }
+}
+
+/// Where records have no addends: those of symbols that have moved, in their fields.
+fn addends(work: &Work<'_, '_>, image: &Image<'_>, part: &Part<'_>, out: &mut [u8]) -> Vec<Error> {
+    let mut errors = Vec::new();
+    if work.arch.explicit_addends {
+        return errors;
+    }
+    for member in &part.members {
+        let object = work.objects[member.object];
+        for reloc in object.relocs(member.section).iter() {
+            let Some((_, add)) = image.table.number(work, member.object, reloc.sym) else {
+                continue;
+            };
+            let Some(row) = work.arch.row(reloc.kind).filter(|_| add != 0) else { continue };
+            let at = reloc.offset.wrapping_add(member.offset) as usize;
+            let field =
+                at.checked_add(row.field.len() as usize).and_then(|end| out.get_mut(at..end));
+            let Some(field) = field else { continue };
+            let addend = reloc.addend.wrapping_add(add as i64);
+            row.field.write(field, addend);
+            if row.field.read(field) != work.arch.class.wrap(addend) && !row.field.is_empty() {
+                let text = format!("{}: the field does not hold the addend {addend:#x}", row.name);
+                let site = crate::scan::site(object, member.section, reloc.offset);
+                errors.push(Error::new(ErrorKind::RelocOverflow, text).at(site));
+            }
+        }
+    }
+    errors
 }
 
 fn relocations(work: &Work<'_, '_>, image: &Image<'_>, part: &Part<'_>, out: &mut [u8]) {
@@ -309,6 +349,7 @@ fn write_header(work: &Work<'_, '_>, image: &Image<'_>, out: &mut [u8]) {
     }
     out[20] = 1;
     class.put_word(&mut out[at.sections..], image.section_table);
+    out[at.flags..at.flags + 4].copy_from_slice(&work.flags.to_le_bytes());
 }
 
 fn write_sections(class: Class, image: &Image<'_>, out: &mut [u8]) {

@@ -44,6 +44,7 @@ pub(super) fn gather(work: &mut Work<'_, '_>) -> Result<(), Errors> {
         }
     }
     properties(work)?;
+    attributes(work)?;
     for (at, part) in work.parts.iter().enumerate() {
         if let Some(group) = part.group {
             work.groups[group].parts.push(at);
@@ -83,6 +84,7 @@ fn is_content(work: &Work<'_, '_>, object: &Object<'_>, index: u32, section: &Se
     match section.kind {
         SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_RELA | SHT_REL | SHT_GROUP | SHT_SYMTAB_SHNDX
         | SHT_LLVM_ADDRSIG => false,
+        kind if work.arch.attributes.is_some_and(|a| a.kind == kind) => false,
         _ if section.flags & SHF_ALLOC != 0 => object.section_name(index) != PROPERTY,
         _ => {
             let name = object.section_name(index);
@@ -191,11 +193,28 @@ fn properties(work: &mut Work<'_, '_>) -> Result<(), Errors> {
     }
     let mut bytes = vec![0; notes::size(&merged, word)];
     notes::write(&merged, word, &mut bytes);
-    work.parts.push(Part {
-        name: PROPERTY,
-        kind: SHT_NOTE,
-        flags: SHF_ALLOC,
-        align: work.arch.word(),
+    work.parts.push(made(PROPERTY, SHT_NOTE, SHF_ALLOC, work.arch.word(), bytes));
+    Ok(())
+}
+
+/// Merges the build attributes of all objects.
+fn attributes(work: &mut Work<'_, '_>) -> Result<(), Errors> {
+    let objects = work.objects.iter().copied();
+    let (bytes, flags) = crate::synthetic::attributes::merge(work.arch, work.options, objects)?;
+    work.flags = flags;
+    if let Some(attributes) = work.arch.attributes.filter(|_| !bytes.is_empty()) {
+        work.parts.push(made(attributes.name.as_bytes(), attributes.kind, 0, 1, bytes));
+    }
+    Ok(())
+}
+
+/// A section of these bytes.
+fn made(name: &[u8], kind: u32, flags: u64, align: u64, bytes: Vec<u8>) -> Part<'_> {
+    Part {
+        name,
+        kind,
+        flags,
+        align,
         entsize: 0,
         size: bytes.len() as u64,
         members: Vec::new(),
@@ -204,6 +223,5 @@ fn properties(work: &mut Work<'_, '_>) -> Result<(), Errors> {
         made: Some(bytes),
         relocs: 0,
         index: 0,
-    });
-    Ok(())
+    }
 }

@@ -237,8 +237,10 @@ fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
     }
     let jumps = plan.plt.len() + plan.iplt.len();
     if jumps > 0 {
+        tags.push((DT_PLTGOT, Tag::Address(Made::GotPlt)));
+    }
+    if link.jump_relocs() > 0 {
         tags.extend([
-            (DT_PLTGOT, Tag::Address(Made::GotPlt)),
             (DT_PLTRELSZ, Tag::Size(Made::RelaPlt)),
             (DT_PLTREL, Tag::Value(table)),
             (DT_JMPREL, Tag::Address(Made::RelaPlt)),

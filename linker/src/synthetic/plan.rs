@@ -334,6 +334,9 @@ fn count_got(link: &mut Link<'_>) {
         }
     }
     other += link.plan.copies.len() as u64;
+    if !link.irelative_with_jumps() {
+        other += link.plan.iplt.len() as u64;
+    }
     link.plan.packed_got = packed;
     link.plan.relative_count += relative;
     link.plan.rela_count += other + link.plan.relative_count;

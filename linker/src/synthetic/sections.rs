@@ -104,7 +104,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
             word,
             word,
         ),
-        (Made::RelaPlt, jumps * record, word, record),
+        (Made::RelaPlt, link.jump_relocs() as u64 * record, word, record),
         (Made::EhFrame, plan.eh.size, word, 0),
         (Made::Index, plan.index.len() as u64 * super::index::ENTRY, 4, 0),
         (Made::Plt, jumps * link.plt_entry_size() + table(lazy, link.arch.plt.header), 16, 16),

@@ -190,12 +190,21 @@ impl<'l, 'a> Writer<'l, 'a> {
             let place = link.plt_slot(index as u32);
             list.push(DynReloc { class: 1, sym, place, kind: types.jump_slot, addend: 0 });
         }
-        for (at, &id) in link.plan.iplt.iter().enumerate() {
-            let place = link.plt_slot((link.plan.plt.len() + at) as u32);
-            let addend = definition_address(link, id) as i64;
-            list.push(DynReloc { class: 2, sym: 0, place, kind: types.irelative, addend });
+        if link.irelative_with_jumps() {
+            list.append(&mut self.irelative());
         }
         self.put_relocs(buf, &list);
+    }
+
+    fn irelative(&self) -> Vec<DynReloc> {
+        let link = self.link;
+        let kind = link.arch.dynamic.irelative;
+        let of = link.plan.iplt.iter().enumerate().map(|(at, &id)| {
+            let place = link.plt_slot((link.plan.plt.len() + at) as u32);
+            let addend = definition_address(link, id) as i64;
+            DynReloc { class: 2, sym: 0, place, kind, addend }
+        });
+        of.collect()
     }
 
     fn rela_dyn(&mut self, buf: &mut [u8], yields: &mut [Yield]) {
@@ -209,6 +218,9 @@ impl<'l, 'a> Writer<'l, 'a> {
         }
         for each in yields {
             list.append(&mut each.dynamic);
+        }
+        if !link.irelative_with_jumps() {
+            list.append(&mut self.irelative());
         }
         if link.options.z.combreloc {
             rayon::slice::ParallelSliceMut::par_sort_unstable(&mut list[..]);
