@@ -8,7 +8,6 @@ use super::{c, command, compile, cxx, driver, go, program, run, scratch, tls};
 const FLAVOURS: &[&[&str]] = &[
     &["-mthumb"],
     &["-marm"],
-    &["-mthumb", "-mslow-flash-data"],
     &["-marm", "-mword-relocations"],
     &["-mthumb", "-fno-plt"],
     &["-mthumb", "-mlong-calls"],
