@@ -31,6 +31,9 @@ pub fn run_os(args: impl Iterator<Item = OsString>) -> u8 {
 
 /// Runs the linker as a program: `args` without the program's name. Gives the exit code.
 pub fn run(args: Vec<String>) -> u8 {
+    if crate::macho::is_meant(&args) {
+        return crate::macho::command::run(&args);
+    }
     let mut out = Messages { limit: Options::default().error_limit, silent: false };
     let options = match Options::parse(&args, &DiskFiles) {
         Ok(options) => options,
@@ -137,7 +140,7 @@ fn print(text: &str) -> u8 {
 }
 
 /// Names come from files: what would break the line, or the terminal, is spelled out.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
         match c.is_control() {
             true => line.extend(c.escape_default()),

@@ -20,6 +20,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use archive::is_archive;
 pub use archive::{Archive, IndexEntry, Member};
 pub use files::{DiskFiles, MemoryFiles};
 pub use pattern::{Name, Pattern, PatternSet};

@@ -17,6 +17,7 @@ pub mod init_order;
 pub mod input;
 pub mod layout;
 pub mod link;
+pub mod macho;
 pub mod map;
 pub mod merge;
 pub mod mode;
@@ -224,6 +225,9 @@ fn wraps(options: &Options) -> Vec<[String; 3]> {
 
 /// Links a command line (without the program's name) whose files come from `files`, in process.
 pub fn link_args(args: &[String], files: &dyn Files) -> Result<(Vec<u8>, Report), Errors> {
+    if macho::is_meant(args) {
+        return macho::link_args(args, files);
+    }
     let options = Options::parse(args, files)?;
     let inputs = Inputs::load(&options, files)?;
     threads::with(options.threads, || {

@@ -15,6 +15,8 @@ mod tests;
 mod values;
 mod zkeyword;
 
+pub(crate) use response::expand as expand_responses;
+
 use crate::arch::Arch;
 use crate::mode::Build;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 //! Rows follow AAELF64 §5.7 (2023Q3), the PLT is its examples' (§9). The thread pointer is before the
 //! block of thread-locals, behind two words of the C library's (variant I). A call reaches ±128 MiB.
 
-mod fields;
+pub(crate) mod fields;
 mod relax;
 mod stubs;
 

@@ -49,7 +49,7 @@ enum IndexKind {
 }
 
 /// Whether `bytes` start as an archive does.
-pub(super) fn is_archive(bytes: &[u8]) -> bool {
+pub(crate) fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC) || bytes.starts_with(THIN_MAGIC)
 }
 

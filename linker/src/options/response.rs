@@ -14,7 +14,7 @@ const MAX_ARGS: usize = 4 << 20;
 /// `args` with every response file expanded.
 ///
 /// A name that can't be opened stays as it is, as in GNU's tools.
-pub(super) fn expand(args: &[String], files: &dyn Files) -> Result<Vec<String>> {
+pub(crate) fn expand(args: &[String], files: &dyn Files) -> Result<Vec<String>> {
     let mut out = Vec::with_capacity(args.len());
     expand_into(args, files, 0, &mut out)?;
     Ok(out)

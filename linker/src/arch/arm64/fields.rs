@@ -33,16 +33,16 @@ const fn movnz(insn: u32, value: i64, from: u32) -> u32 {
 
 pub(super) const ADR: Code = code(0, adr);
 /// Pages of 4 KiB.
-pub(super) const ADRP: Code = code(12, |insn, value| adr(insn, value >> 12));
+pub(crate) const ADRP: Code = code(12, |insn, value| adr(insn, value >> 12));
 pub(super) const IMM14: Code = code(2, |insn, value| set(insn, 5, 14, value >> 2));
 pub(super) const IMM19: Code = code(2, |insn, value| set(insn, 5, 19, value >> 2));
-pub(super) const IMM26: Code = code(2, |insn, value| set(insn, 0, 26, value >> 2));
+pub(crate) const IMM26: Code = code(2, |insn, value| set(insn, 0, 26, value >> 2));
 pub(super) const HI12: Code = code(0, |insn, value| set(insn, 10, 12, value >> 12));
-pub(super) const LO12: Code = code(0, |insn, value| set(insn, 10, 12, value));
-pub(super) const LO12_2: Code = code(1, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 1));
-pub(super) const LO12_4: Code = code(2, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 2));
-pub(super) const LO12_8: Code = code(3, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 3));
-pub(super) const LO12_16: Code = code(4, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 4));
+pub(crate) const LO12: Code = code(0, |insn, value| set(insn, 10, 12, value));
+pub(crate) const LO12_2: Code = code(1, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 1));
+pub(crate) const LO12_4: Code = code(2, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 2));
+pub(crate) const LO12_8: Code = code(3, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 3));
+pub(crate) const LO12_16: Code = code(4, |insn, value| set(insn, 10, 12, (value & 0xfff) >> 4));
 pub(super) const LO15: Code = code(3, |insn, value| set(insn, 10, 12, value >> 3));
 pub(super) const MOVW_0: Code = code(0, |insn, value| movw(insn, value, 0));
 pub(super) const MOVW_1: Code = code(0, |insn, value| movw(insn, value, 16));

@@ -1,0 +1,186 @@
+//! Text stubs: `.tbd` version 4 (YAML) and 5 (JSON) → what links need to know of a library, for one
+//! machine. Targets nobody knows are skipped; what is there for arm64e serves arm64. Must not know
+//! of links.
+
+use serde_json::Value;
+
+use super::stub::{Export, Library, version};
+use super::yaml::{self, Node};
+
+/// Whether `bytes` may be a text stub.
+pub fn is_stub(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    text.starts_with(b"--- !tapi-tbd") || (text.starts_with(b"{") && find(text, b"main_library"))
+}
+
+fn find(text: &[u8], what: &[u8]) -> bool {
+    memchr::memmem::find(&text[..text.len().min(4096)], what).is_some()
+}
+
+/// Reads a stub for `arch` (`x86_64`, `arm64`). Errors are for people.
+pub fn library(text: &str, arch: &str) -> Result<Library, String> {
+    if text.trim_start().starts_with('{') {
+        let json: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let mut main = json_library(&json["main_library"], arch);
+        main.inline =
+            array(&json["libraries"]).iter().map(|library| json_library(library, arch)).collect();
+        return checked(main);
+    }
+    let documents =
+        yaml::parse(text).map_err(|(line, text)| format!("line {line} of the stub: {text}"))?;
+    let version = documents.first().and_then(|first| first.get("tbd-version"));
+    if version.map(Node::text) != Some("4") {
+        return Err("a stub of a version other than 4 and 5".to_owned());
+    }
+    let mut all = documents.iter().map(|document| yaml_library(document, arch));
+    let mut main = all.next().unwrap_or_default();
+    main.inline = all.collect();
+    checked(main)
+}
+
+fn checked(main: Library) -> Result<Library, String> {
+    match main.install_name.is_empty() {
+        true => Err("a stub without an install name".to_owned()),
+        false => Ok(main),
+    }
+}
+
+/// Whether what is there for `target` serves `arch`: macOS's, or a simulator-free platform's.
+fn serves(target: &str, arch: &str) -> bool {
+    let Some((machine, platform)) = target.split_once('-') else { return false };
+    (machine == arch || (arch == "arm64" && machine == "arm64e")) && platform == "macos"
+}
+
+impl Library {
+    fn export(&mut self, prefix: &str, name: &str, weak: bool, thread_local: bool) {
+        // `$ld$…` are remarks for Apple's linker on other releases.
+        if !name.starts_with("$ld$") {
+            let name = [prefix.as_bytes(), name.as_bytes()].concat();
+            self.exports.push(Export { name, weak, thread_local });
+        }
+    }
+
+    /// The names of `list`, which the stub calls `kind`.
+    fn add<'a>(&mut self, kind: &str, list: impl Iterator<Item = &'a str>) {
+        for name in list {
+            match kind {
+                "objc-classes" | "objc_class" => {
+                    self.export("_OBJC_CLASS_$_", name, false, false);
+                    self.export("_OBJC_METACLASS_$_", name, false, false);
+                }
+                "objc-eh-types" | "objc_eh_type" => {
+                    self.export("_OBJC_EHTYPE_$_", name, false, false);
+                }
+                "objc-ivars" | "objc_ivar" => self.export("_OBJC_IVAR_$_", name, false, false),
+                "symbols" | "global" => self.export("", name, false, false),
+                "weak-symbols" | "weak" => self.export("", name, true, false),
+                "thread-local-symbols" | "thread_local" => self.export("", name, false, true),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn yaml_library(document: &Node, arch: &str) -> Library {
+    let text = |key| document.get(key).map_or("", Node::text);
+    let number = |key| match text(key) {
+        "" => 1 << 16,
+        text => version(text).unwrap_or(1 << 16),
+    };
+    let mut out = Library {
+        install_name: text("install-name").as_bytes().to_vec(),
+        current: number("current-version"),
+        compatibility: number("compatibility-version"),
+        ..Library::default()
+    };
+    let mine = |group: &&Node| {
+        let targets = group.get("targets").map_or(&[][..], Node::items);
+        targets.iter().any(|target| serves(target.text(), arch))
+    };
+    let groups = |key| document.get(key).map_or(&[][..], Node::items).iter().filter(mine);
+    for group in groups("exports").chain(groups("reexports")) {
+        let Node::Map(map) = group else { continue };
+        for (kind, list) in map {
+            out.add(kind, list.items().iter().map(Node::text));
+        }
+    }
+    for group in groups("reexported-libraries") {
+        let list = group.get("libraries").map_or(&[][..], Node::items);
+        out.reexports.extend(list.iter().map(|name| name.text().as_bytes().to_vec()));
+    }
+    out
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn json_library(library: &Value, arch: &str) -> Library {
+    // Everything that may differ by target is a list of objects; one without targets is for all.
+    let mine = |entry: &&Value| match entry["targets"].as_array() {
+        Some(targets) => targets.iter().any(|t| t.as_str().is_some_and(|t| serves(t, arch))),
+        None => true,
+    };
+    let one = |list: &str, key: &str| {
+        let entry = array(&library[list]).iter().find(mine)?;
+        entry[key].as_str().map(str::to_owned)
+    };
+    let number = |list, key| one(list, key).and_then(|text| version(&text)).unwrap_or(1 << 16);
+    let mut out = Library {
+        install_name: one("install_names", "name").unwrap_or_default().into_bytes(),
+        current: number("current_versions", "version"),
+        compatibility: number("compatibility_versions", "version"),
+        ..Library::default()
+    };
+    for list in ["exported_symbols", "reexported_symbols"] {
+        for group in array(&library[list]).iter().filter(mine) {
+            for place in ["data", "text"] {
+                let Some(kinds) = group[place].as_object() else { continue };
+                for (kind, names) in kinds {
+                    out.add(kind, array(names).iter().filter_map(Value::as_str));
+                }
+            }
+        }
+    }
+    for group in array(&library["reexported_libraries"]).iter().filter(mine) {
+        let names = array(&group["names"]).iter().filter_map(Value::as_str);
+        out.reexports.extend(names.map(|name| name.as_bytes().to_vec()));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V4: &str = "--- !tapi-tbd\ntbd-version: 4\ntargets: [ arm64e-macos, mars-rover ]\n\
+        install-name: '/usr/lib/libx.dylib'\ncurrent-version: 3.2\nexports:\n  - targets: [ \
+        x86_64-macos ]\n    symbols: [ _intel ]\n  - targets: [ arm64e-macos, mars-rover ]\n    \
+        symbols: [ _f, '$ld$hide$os10.4$_f' ]\n    weak-symbols: [ _w ]\n    objc-classes: [ C ]\n";
+    const V5: &str = r#"{"tapi_tbd_version": 5, "main_library": {
+        "target_info": [{"target": "arm64-macos"}], "install_names": [{"name": "/l"}],
+        "exported_symbols": [{"text": {"global": ["_f"], "weak": ["_w"]},
+                              "data": {"thread_local": ["_t"]}}]}}"#;
+
+    fn names(text: &str, arch: &str) -> Vec<String> {
+        let library = library(text, arch).unwrap();
+        library.exports.iter().map(|e| String::from_utf8_lossy(&e.name).into_owned()).collect()
+    }
+
+    #[test]
+    fn arm64e_serves_arm64_and_unknown_targets_are_skipped() {
+        assert!(is_stub(V4.as_bytes()) && is_stub(V5.as_bytes()));
+        let wanted = ["_f", "_w", "_OBJC_CLASS_$_C", "_OBJC_METACLASS_$_C"];
+        assert_eq!(names(V4, "arm64"), wanted);
+        assert_eq!(names(V4, "x86_64"), ["_intel"]);
+        assert_eq!(library(V4, "arm64").unwrap().current, 0x3_0200);
+    }
+
+    #[test]
+    fn version_5_is_json() {
+        let mut all = names(V5, "x86_64");
+        all.sort();
+        assert_eq!(all, ["_f", "_t", "_w"]);
+        assert!(library("{\"main_library\": {}}", "arm64").is_err());
+    }
+}

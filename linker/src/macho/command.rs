@@ -1,0 +1,64 @@
+//! `ld64` as a program: a command line in, an exit code out, messages on standard error. Must not
+//! know how to link.
+
+use std::io::Write as _;
+
+use super::options::Options;
+use crate::input::DiskFiles;
+use crate::output::FileSink;
+use crate::{Error, ErrorKind, Errors};
+
+/// Errors printed at most.
+const LIMIT: usize = 20;
+
+/// Runs the linker: `args` without the program's name. Gives the exit code.
+pub fn run(args: &[String]) -> u8 {
+    match perform(args) {
+        Ok(()) => 0,
+        Err(errors) => {
+            let mut err = std::io::stderr().lock();
+            for error in errors.iter().take(LIMIT) {
+                let _ = writeln!(
+                    err,
+                    "ld.scold: error: {}",
+                    crate::command::one_line(&error.to_string())
+                );
+            }
+            let rest = errors.iter().count().saturating_sub(LIMIT);
+            if rest > 0 {
+                let _ = writeln!(err, "ld.scold: error: {rest} more");
+            }
+            1
+        }
+    }
+}
+
+fn perform(args: &[String]) -> Result<(), Errors> {
+    let options = Options::parse(args, &DiskFiles)?;
+    if options.version {
+        // Drivers read the version from this line.
+        let _ = writeln!(std::io::stderr(), "{}", crate::command::VERSION);
+        if options.inputs.is_empty() {
+            return Ok(());
+        }
+    }
+    crate::threads::with(options.threads, || {
+        let inputs = super::inputs::load(&options, &DiskFiles)?;
+        let mut sink = FileSink::new(&options.output, 0o777);
+        let report = super::link(&inputs, &options, &mut sink)?;
+        for text in report.warnings.iter().filter(|_| !options.no_warnings) {
+            let text = crate::command::one_line(text);
+            let _ = writeln!(std::io::stderr(), "ld.scold: warning: {text}");
+        }
+        if options.fatal_warnings && !report.warnings.is_empty() {
+            let text = "warnings are errors: -fatal_warnings";
+            return Err(Error::new(ErrorKind::Usage, text).into());
+        }
+        sink.commit().map_err(|error| {
+            let text = format!("cannot write: {error}");
+            Error::new(ErrorKind::Io, text).in_file(options.output.display().to_string())
+        })?;
+        std::mem::forget(inputs);
+        Ok(())
+    })
+}

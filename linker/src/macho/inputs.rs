@@ -1,0 +1,308 @@
+//! Inputs: the files of a link, found as ld64 finds them and told apart by content: objects, archives,
+//! dynamic libraries, text stubs, or files of several machines with one of them inside. Libraries
+//! are read here, with those they pass on. Must not know what is inside an object.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::options::{Kind, Named, Options, Take};
+use crate::format::macho::read::{File, Read, bad, is_fat, is_macho, slices};
+use crate::format::macho::stub::Library;
+use crate::format::macho::{dylib, filetype, lc, tbd};
+use crate::input::{Archive, Data, Files, is_archive};
+use crate::{Error, ErrorKind, Errors, Result};
+
+/// What an input is.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A relocatable object.
+    Object,
+    /// An archive of them.
+    Archive,
+    /// A dynamic library, read.
+    Library(Box<Library>),
+}
+
+/// One file.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Input {
+    /// What people call it.
+    pub name: String,
+    pub path: PathBuf,
+    pub content: Content,
+    pub take: Take,
+    /// An object asked for it, not the command line: it stays only if it is used.
+    pub auto: bool,
+    data: Data,
+    range: Range<usize>,
+}
+
+impl Input {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data[self.range.clone()]
+    }
+}
+
+/// Loads everything `options` name.
+///
+/// Errors: `missing-file`, `bad-input`, `wrong-machine`, `io`.
+pub fn load(options: &Options, files: &dyn Files) -> Result<Vec<Input>, Errors> {
+    let mut loader =
+        Loader { options, files, list: Vec::new(), seen: BTreeSet::new(), errors: Vec::new() };
+    for (named, take) in &options.inputs {
+        if let Err(error) = loader.named(named, *take, false) {
+            loader.errors.push(error);
+        }
+    }
+    let host = options.bundle_loader.as_ref().filter(|_| options.kind == Kind::Bundle);
+    if let Some(Err(error)) = host.map(|path| loader.path(path, Take::default(), false)) {
+        loader.errors.push(error);
+    }
+    loader.auto_link();
+    Errors::collect(loader.errors).map_or(Ok(loader.list), Err)
+}
+
+struct Loader<'o> {
+    options: &'o Options,
+    files: &'o dyn Files,
+    list: Vec<Input>,
+    /// Libraries and archives named twice count once.
+    seen: BTreeSet<PathBuf>,
+    errors: Vec<Error>,
+}
+
+/// How libraries end, in the order they are looked for.
+const LIBRARIES: [&str; 3] = [".tbd", ".dylib", ".a"];
+
+impl Loader<'_> {
+    fn named(&mut self, named: &Named, take: Take, auto: bool) -> Result<()> {
+        let missing = |text: String| Error::new(ErrorKind::MissingFile, text);
+        match named {
+            Named::Path(path) => self.path(path, take, auto),
+            Named::Library(name) => {
+                let dirs =
+                    self.folders(&self.options.library_paths, &["/usr/lib", "/usr/local/lib"]);
+                // `-lname.o` asks for just that file.
+                let names: Vec<String> = match name.ends_with(".o") {
+                    true => vec![name.clone()],
+                    false => LIBRARIES.iter().map(|end| format!("lib{name}{end}")).collect(),
+                };
+                self.first(&dirs, &names, take, auto)?
+                    .ok_or_else(|| missing(format!("library not found: -l{name}")))
+            }
+            Named::Framework(name) => {
+                let system = ["/Library/Frameworks", "/System/Library/Frameworks"];
+                let dirs = self.folders(&self.options.framework_paths, &system);
+                let names: Vec<String> = [".tbd", ""]
+                    .iter()
+                    .map(|end| format!("{name}.framework/{name}{end}"))
+                    .collect();
+                self.first(&dirs, &names, take, auto)?
+                    .ok_or_else(|| missing(format!("framework not found: {name}")))
+            }
+        }
+    }
+
+    /// Where to look: absolute folders are inside the SDK first.
+    fn folders(&self, own: &[PathBuf], system: &[&str]) -> Vec<PathBuf> {
+        let roots = &self.options.roots;
+        let mut out = Vec::new();
+        let system = system.iter().map(|dir| PathBuf::from(*dir));
+        let system = system.filter(|_| !self.options.no_default_paths);
+        for (dir, is_system) in
+            own.iter().cloned().map(|d| (d, false)).chain(system.map(|d| (d, true)))
+        {
+            let inside = |root: &PathBuf| root.join(dir.strip_prefix("/").unwrap_or(&dir));
+            if dir.is_absolute() {
+                out.extend(roots.iter().map(inside));
+            }
+            if !is_system || roots.is_empty() {
+                out.push(dir);
+            }
+        }
+        out
+    }
+
+    /// Loads the first of `names` that is in one of `dirs`.
+    fn first(
+        &mut self,
+        dirs: &[PathBuf],
+        names: &[String],
+        take: Take,
+        auto: bool,
+    ) -> Result<Option<()>> {
+        for dir in dirs {
+            for name in names {
+                let path = dir.join(name);
+                if let Ok(data) = self.files.open(&path) {
+                    return self.file(&path, data, take, auto).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn path(&mut self, path: &Path, take: Take, auto: bool) -> Result<()> {
+        let data = self.files.open(path).map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
+                _ => ErrorKind::Io,
+            };
+            Error::new(kind, format!("cannot open: {error}")).in_file(path.display().to_string())
+        })?;
+        self.file(path, data, take, auto)
+    }
+
+    fn file(&mut self, path: &Path, data: Data, take: Take, auto: bool) -> Result<()> {
+        let name = path.display().to_string();
+        let range = self.slice(&data).map_err(|e| e.in_file(&name))?.ok_or_else(|| {
+            let text = format!("no part for {} in it", self.options.arch().name);
+            Error::new(ErrorKind::WrongMachine, text).in_file(&name)
+        })?;
+        let bytes = &data[range.clone()];
+        let content = if is_archive(bytes) {
+            Content::Archive
+        } else if is_macho(bytes) {
+            let file = File::parse(bytes).map_err(|error| error.in_file(&name))?;
+            self.check_machine(&file, &name)?;
+            match file.header.filetype {
+                filetype::OBJECT => Content::Object,
+                filetype::DYLIB | filetype::DYLIB_STUB | filetype::EXECUTE => {
+                    let mut library = dylib::library(&file).map_err(|e| e.in_file(&name))?;
+                    self.pass_on(&mut library);
+                    Content::Library(Box::new(library))
+                }
+                _ => return Err(wrong(&name, "neither an object nor a dynamic library")),
+            }
+        } else if tbd::is_stub(bytes) {
+            let text = String::from_utf8_lossy(bytes);
+            let library = tbd::library(&text, self.options.arch().name);
+            let mut library = library.map_err(|text| wrong(&name, &text))?;
+            self.pass_on(&mut library);
+            Content::Library(Box::new(library))
+        } else {
+            return Err(wrong(&name, "not an object, archive, dynamic library or text stub"));
+        };
+        // Objects named twice are linked twice, which is an error worth hearing of.
+        let again = !matches!(content, Content::Object) && !self.seen.insert(path.to_owned());
+        if !again {
+            let path = path.to_owned();
+            self.list.push(Input { name, path, content, take, auto, data, range });
+        }
+        Ok(())
+    }
+
+    /// The part of `data` for the machine: all of it unless the file is fat.
+    fn slice(&self, data: &[u8]) -> Read<Option<Range<usize>>> {
+        if !is_fat(data) {
+            return Ok(Some(0..data.len()));
+        }
+        let wanted = self.options.arch().cpu;
+        Ok(slices(data)?.into_iter().find(|slice| slice.0 == wanted).map(|slice| slice.1))
+    }
+
+    fn check_machine(&self, file: &File<'_>, name: &str) -> Result<()> {
+        let arch = self.options.arch();
+        if file.header.cpu == arch.cpu {
+            return Ok(());
+        }
+        let text = match super::machine::Machine::of(file.header.cpu) {
+            Some(other) => format!("is for {}, the link for {}", other.name, arch.name),
+            None => format!("is for an unknown machine, {:#x}", file.header.cpu),
+        };
+        Err(Error::new(ErrorKind::WrongMachine, text).in_file(name))
+    }
+
+    /// Adds the names of the libraries that `library` passes on.
+    fn pass_on(&mut self, library: &mut Library) {
+        let mut work = std::mem::take(&mut library.reexports);
+        let inline = std::mem::take(&mut library.inline);
+        let mut done: BTreeSet<Vec<u8>> = BTreeSet::from([library.install_name.clone()]);
+        while let Some(name) = work.pop() {
+            if !done.insert(name.clone()) {
+                continue;
+            }
+            if let Some(inner) = inline.iter().find(|inner| inner.install_name == name) {
+                library.exports.extend(inner.exports.iter().cloned());
+                work.extend(inner.reexports.iter().cloned());
+            } else if let Some(inner) = self.library_at(&name) {
+                library.exports.extend(inner.exports);
+                work.extend(inner.reexports);
+            }
+        }
+    }
+
+    /// The library whose install name is `name`, if it can be found in the SDK.
+    fn library_at(&self, name: &[u8]) -> Option<Library> {
+        let path = PathBuf::from(std::str::from_utf8(name).ok()?);
+        let inside = |root: &PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
+        let places = self.options.roots.iter().map(inside).chain([path.clone()]);
+        for place in places.flat_map(|place| [place.with_extension("tbd"), place]) {
+            let Ok(data) = self.files.open(&place) else { continue };
+            let bytes = &data[self.slice(&data).ok().flatten()?];
+            if tbd::is_stub(bytes) {
+                let text = String::from_utf8_lossy(bytes);
+                return tbd::library(&text, self.options.arch().name).ok();
+            }
+            return dylib::library(&File::parse(bytes).ok()?).ok();
+        }
+        None
+    }
+
+    /// Loads what objects themselves ask for: `LC_LINKER_OPTION`. What is missing was a hint only.
+    fn auto_link(&mut self) {
+        let mut wanted: Vec<Vec<String>> = Vec::new();
+        for input in &self.list {
+            match input.content {
+                Content::Object => wanted.extend(asks(input.bytes()).unwrap_or_default()),
+                Content::Archive => {
+                    let Ok(archive) = Archive::parse(input.bytes(), &input.name) else { continue };
+                    let members = archive.members.iter();
+                    let bytes = members.filter_map(|m| input.bytes().get(m.range.clone()));
+                    wanted.extend(bytes.flat_map(|bytes| asks(bytes).unwrap_or_default()));
+                }
+                Content::Library(_) => {}
+            }
+        }
+        wanted.sort();
+        wanted.dedup();
+        for option in wanted {
+            let named = match option.as_slice() {
+                [one] => match one.strip_prefix("-l") {
+                    Some(name) => Named::Library(name.to_owned()),
+                    None => continue,
+                },
+                [framework, name] if framework == "-framework" => Named::Framework(name.clone()),
+                _ => continue,
+            };
+            let _ = self.named(&named, Take::default(), true);
+        }
+    }
+}
+
+/// The linker options in an object.
+fn asks(bytes: &[u8]) -> Read<Vec<Vec<String>>> {
+    let mut out = Vec::new();
+    if !is_macho(bytes) {
+        return Ok(out);
+    }
+    for command in File::parse(bytes)?.commands.iter().filter(|c| c.cmd == lc::LINKER_OPTION) {
+        let count = command.bytes.u32(8)? as usize;
+        let text = command.bytes.0.get(12..).unwrap_or_default();
+        let words = text.split(|&byte| byte == 0).take(count);
+        let words: Vec<String> =
+            words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        if words.len() < count {
+            return bad(command.at, "a linker option is cut short");
+        }
+        out.push(words);
+    }
+    Ok(out)
+}
+
+fn wrong(name: &str, text: &str) -> Error {
+    Error::new(ErrorKind::BadInput, text).in_file(name)
+}

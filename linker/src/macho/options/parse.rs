@@ -1,0 +1,105 @@
+//! The command line, one argument after the other. Must not know what options mean.
+
+use std::path::{Path, PathBuf};
+
+use super::table::{self, ATTACHED, IGNORED, ROWS};
+use super::{Named, Options, Take};
+use crate::{Error, ErrorKind, Errors, Files};
+
+/// See [`Options::parse`].
+pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Errors> {
+    let args = crate::options::expand_responses(args, files)?;
+    let mut options = Options { output: "a.out".into(), platform: 1, ..Options::default() };
+    let mut at = 0;
+    while let Some(arg) = args.get(at) {
+        at += 1;
+        let Some(name) = arg.strip_prefix('-').filter(|name| !name.is_empty()) else {
+            options.inputs.push((Named::Path(arg.into()), Take::default()));
+            continue;
+        };
+        at += one(&mut options, name, &args[at..], files)?;
+    }
+    finish(&mut options)?;
+    Ok(options)
+}
+
+/// One option; gives how many of the arguments behind it it took.
+fn one(
+    options: &mut Options,
+    name: &str,
+    rest: &[String],
+    files: &dyn Files,
+) -> Result<usize, Errors> {
+    let take = |count| rest.get(..count).ok_or_else(|| usage(name, "argument missing"));
+    let done = |result: Result<(), String>, count| match result {
+        Ok(()) => Ok(count),
+        Err(text) => Err(usage(name, &text)),
+    };
+    if let Some(row) = ROWS.iter().find(|row| row.name == name) {
+        return done((row.act)(options, take(row.args)?), row.args);
+    }
+    if let Some(&(_, count)) = IGNORED.iter().find(|row| row.0 == name) {
+        return take(count).map(|_| count);
+    }
+    match name {
+        "platform_version" => return done(table::platform(options, take(3)?), 3),
+        "filelist" | "exported_symbols_list" | "unexported_symbols_list" => {
+            list(options, name, &take(1)?[0], files)?;
+            return Ok(1);
+        }
+        _ => {}
+    }
+    let Some(row) = ATTACHED.iter().find(|row| name.starts_with(row.name)) else {
+        let text = format!("unknown option: -{name}");
+        return Err(Error::new(ErrorKind::UnknownOption, text).into());
+    };
+    match &name[row.name.len()..] {
+        "" => done((row.act)(options, take(1)?), 1),
+        value => done((row.act)(options, &[value.to_owned()]), 0),
+    }
+}
+
+fn usage(name: &str, text: &str) -> Errors {
+    Error::new(ErrorKind::Usage, format!("-{name}: {text}")).into()
+}
+
+/// What follows from the whole.
+fn finish(options: &mut Options) -> Result<(), Errors> {
+    if options.machine.is_none() && !options.version {
+        return Err(Error::new(ErrorKind::Usage, "-arch is missing").into());
+    }
+    if options.minos == 0 {
+        options.minos = 11 << 16;
+    }
+    options.sdk = if options.sdk == 0 { options.minos } else { options.sdk };
+    if let Some(base) = options.base.filter(|base| !base.is_multiple_of(options.arch().page)) {
+        return Err(usage("image_base", &format!("{base:#x} is not a multiple of the page size")));
+    }
+    Ok(())
+}
+
+/// Options that name a file with a list.
+fn list(options: &mut Options, name: &str, value: &str, files: &dyn Files) -> Result<(), Errors> {
+    let (path, folder) = match value.split_once(',') {
+        Some((path, folder)) if name == "filelist" => (path, Some(folder)),
+        _ => (value, None),
+    };
+    let data = files.open(Path::new(path)).map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot open: {error}")).in_file(path)
+    })?;
+    let text = String::from_utf8_lossy(&data).into_owned();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    if name == "filelist" {
+        let path = |line: &str| folder.map_or_else(|| line.into(), |f| PathBuf::from(f).join(line));
+        options.inputs.extend(lines.map(|line| (Named::Path(path(line)), Take::default())));
+        return Ok(());
+    }
+    let names = lines
+        .map(|line| line.split('#').next().unwrap_or(line).trim().to_owned())
+        .filter(|line| !line.is_empty());
+    match name {
+        "exported_symbols_list" => options.exported.get_or_insert_default().extend(names),
+        _ => options.unexported.extend(names),
+    }
+    Ok(())
+}

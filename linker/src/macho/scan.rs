@@ -1,0 +1,159 @@
+//! Scanning: every relocation of what stays → the slots, stubs and pointers it needs. Must not know of
+//! addresses.
+
+use rayon::prelude::*;
+
+use super::link::{Def, Link, Ref};
+use super::object::{Atom, NONE, Reloc};
+use crate::arch::What;
+use crate::format::macho::kind;
+use crate::{Error, ErrorKind, Errors};
+
+/// What a reference needs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Need {
+    Got,
+    Stub,
+    Tlv,
+}
+
+/// Atoms looked at by one thread at a time.
+const CHUNK: usize = 1 << 12;
+
+/// Scans every atom that stays.
+///
+/// Errors: `undefined-symbol`, `tls-mismatch`, `reloc-unsupported`.
+pub fn scan(link: &mut Link<'_>) -> Result<(), Errors> {
+    let this = &*link;
+    let parts: Vec<_> = link
+        .atoms
+        .par_chunks(CHUNK)
+        .map(|atoms| {
+            let mut found = (Vec::new(), Vec::new());
+            let mut seen = rustc_hash::FxHashSet::default();
+            for atom in atoms.iter().filter(|atom| atom.live && atom.forward == NONE) {
+                for reloc in this.relocs(atom) {
+                    match need(this, atom, reloc) {
+                        Ok(Some(need)) if seen.insert(need) => found.0.push(need),
+                        Ok(_) => {}
+                        Err(error) => found.1.push(error),
+                    }
+                }
+            }
+            found
+        })
+        .collect();
+    let mut errors = Vec::new();
+    for (needs, wrong) in parts {
+        errors.extend(wrong);
+        for (need, what) in needs {
+            match need {
+                Need::Got => link.got.add(what),
+                Need::Stub => link.stubs.add(what),
+                Need::Tlv => link.tlv.add(what),
+            }
+        }
+    }
+    for at in 0..link.inits.len() {
+        // What another image has is called through a stub.
+        if link.atom_of(link.inits[at].0).is_none() {
+            link.stubs.add(link.inits[at].0);
+        }
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
+}
+
+/// Whether an instruction that loads an address from a slot can make it itself.
+pub fn relaxes(link: &Link<'_>, atom: &Atom, reloc: &Reloc, what: Ref) -> bool {
+    let row = link.machine.row(reloc.kind);
+    let relaxable = row.is_some_and(|row| row.relaxable);
+    relaxable
+        && link.bound(what).is_none()
+        && !link.is_absolute(what)
+        && (link.machine.can_relax)(
+            reloc.kind,
+            link.data(atom),
+            (u64::from(reloc.offset) - atom.start) as usize,
+        )
+}
+
+fn need(link: &Link<'_>, atom: &Atom, reloc: &Reloc) -> Result<Option<(Need, Ref)>, Error> {
+    let file = atom.file as usize;
+    let what = link.target(file, reloc.target);
+    let fail = |kind, text: String| {
+        let site = link.files[file].site(atom.section, reloc.offset.into());
+        Err(Error::new(kind, text).at(site))
+    };
+    for end in [what, link.target(file, reloc.minus)] {
+        if let Ref::Name(id) = end
+            && link.globals[id.i()].def == Def::None
+        {
+            let text = format!("undefined symbol: {}", link.name(id));
+            return fail(ErrorKind::UndefinedSymbol, text);
+        }
+    }
+    let Some(row) = link.machine.row(reloc.kind) else { return Ok(None) };
+    if row.what == What::TlsDesc && !is_thread_local(link, what) {
+        let text = format!("{} against what is not thread-local", row.name);
+        return fail(ErrorKind::TlsMismatch, text);
+    }
+    Ok(match row.what {
+        What::Plt if link.bound(what).is_some() => Some((Need::Stub, what)),
+        What::Got if !relaxes(link, atom, reloc, what) => Some((Need::Got, what)),
+        What::TlsDesc if !relaxes(link, atom, reloc, what) => Some((Need::Tlv, what)),
+        _ => None,
+    })
+}
+
+/// Whether a reference leads to a thread-local variable's descriptor; of libraries that is not
+/// always known.
+fn is_thread_local(link: &Link<'_>, what: Ref) -> bool {
+    let Some((atom, _)) = link.atom_of(what) else { return matches!(what, Ref::Name(_)) };
+    let atom = &link.atoms[atom as usize];
+    let object = link.files.get(atom.file as usize);
+    object.is_some_and(|o| o.sections[atom.section as usize].header.kind() == kind::TLV_VARS)
+}
+
+/// Stubs jump through the GOT, or, with lazy binding, through pointers of their own.
+///
+/// Errors: `undefined-symbol` for names the options ask for.
+pub fn plan_stubs(link: &mut Link<'_>) -> Result<(), Errors> {
+    let name = b"dyld_stub_binder";
+    let binder = link.names.find(name, crate::object::hash_name(name));
+    let binder = binder.filter(|id| link.globals[id.i()].ordinal.is_some());
+    let lazy = !link.chained && !link.options.bind_at_load && binder.is_some();
+    for at in 0..link.stubs.list.len() {
+        let what = link.stubs.list[at];
+        let Some(id) = link.bound(what) else { continue };
+        let own = link.atom_of(what).is_some();
+        // A slot that is there anyway, and weak names, which are bound early, take no lazy one.
+        let early = link.got.get(what).is_some() || (own && link.globals[id.i()].weak);
+        match lazy && !early && !link.globals[id.i()].weak {
+            true => link.lazy.add(what),
+            false => link.got.add(what),
+        }
+    }
+    if !link.lazy.list.is_empty() {
+        link.binder = binder;
+        link.got.add(Ref::Name(binder.unwrap_or(crate::object::SymId(0))));
+    }
+    asked(link)
+}
+
+/// Names that options ask for must be there.
+fn asked(link: &mut Link<'_>) -> Result<(), Errors> {
+    let options = link.options;
+    let is_program = options.kind == super::options::Kind::Execute;
+    let entry = options.entry.as_deref().unwrap_or("_main");
+    let named = options.wanted.iter().chain(&options.init).map(String::as_str);
+    let mut errors = Vec::new();
+    for name in named.chain(is_program.then_some(entry)) {
+        let id = link.names.find(name.as_bytes(), crate::object::hash_name(name.as_bytes()));
+        let def = id.map_or(Def::None, |id| link.globals[id.i()].def);
+        if def == Def::None {
+            let text = format!("undefined symbol: {name}");
+            errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
+        }
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
+}

@@ -1,0 +1,217 @@
+//! Output sections: atoms by where they go, what the linker makes beside them, all in order. Must not
+//! know of addresses.
+
+use rustc_hash::FxHashMap;
+
+use super::link::{Link, Made, Out, Ref};
+use super::object::NONE;
+use crate::format::macho::{attr, kind};
+
+/// Sections of __DATA that never change once loaded.
+const CONST: &[&[u8]] = &[
+    b"__got",
+    b"__const",
+    b"__mod_init_func",
+    b"__mod_term_func",
+    b"__cfstring",
+    b"__auth_got",
+    b"__objc_classlist",
+    b"__objc_catlist",
+    b"__objc_nlclslist",
+    b"__objc_nlcatlist",
+    b"__objc_protolist",
+    b"__objc_imageinfo",
+];
+
+/// Where a section of an object goes.
+fn place<'s>(segment: &'s [u8], name: &'s [u8], has_const: bool) -> (&'s [u8], &'s [u8]) {
+    let name: &[u8] = match (segment, name) {
+        (b"__TEXT", b"__StaticInit" | b"__textcoal_nt") => b"__text",
+        (b"__TEXT", b"__literal4" | b"__literal8" | b"__literal16") => b"__const",
+        (_, b"__const_coal") => b"__const",
+        (_, b"__datacoal_nt") => b"__data",
+        _ => name,
+    };
+    match segment {
+        b"__DATA" if has_const && CONST.contains(&name) => (b"__DATA_CONST", name),
+        _ => (segment, name),
+    }
+}
+
+/// Puts every atom that stays into its output section.
+pub fn assign(link: &mut Link<'_>) {
+    let has_const = link.options.has_const();
+    let mut index: FxHashMap<(Vec<u8>, Vec<u8>), usize> = FxHashMap::default();
+    // Sections of an object go as wholes: one look-up for each, not for each atom.
+    let mut last = (NONE, NONE, 0);
+    for at in 0..link.atoms.len() {
+        if !link.is_kept(at as u32) {
+            continue;
+        }
+        let atom = &mut link.atoms[at];
+        if (atom.file, atom.section) != (last.0, last.1) || atom.file == NONE {
+            let header = link
+                .files
+                .get(atom.file as usize)
+                .map(|file| file.sections[atom.section as usize].header);
+            let (segment, name, flags) = match &header {
+                Some(header) => {
+                    let (segment, name) = place(header.segment, header.name, has_const);
+                    (segment, name, flags(header.flags))
+                }
+                None => (&b"__DATA"[..], &b"__common"[..], kind::ZEROFILL),
+            };
+            let key = (segment.to_vec(), name.to_vec());
+            let outs = &mut link.outs;
+            let out = *index.entry(key).or_insert_with(|| {
+                let (segment, name) = (segment.to_vec(), name.to_vec());
+                outs.push(Out { segment, name, flags, ..Out::default() });
+                outs.len() - 1
+            });
+            let out_flags = &mut link.outs[out].flags;
+            *out_flags |= flags & !0xff;
+            // Bytes and zeros together are bytes.
+            if *out_flags & 0xff != flags & 0xff {
+                let zero = |flags| flags & 0xff == kind::ZEROFILL;
+                if zero(*out_flags) || zero(flags) {
+                    *out_flags &= !0xff;
+                }
+            }
+            last = (atom.file, atom.section, out);
+        }
+        let out = &mut link.outs[last.2];
+        // Descriptors are pointers, whatever their section says.
+        if out.kind() == kind::TLV_VARS {
+            out.align = out.align.max(3);
+        }
+        out.atoms.push(at as u32);
+        out.align = out.align.max(atom.align);
+    }
+}
+
+/// What stays of an input section's flags.
+fn flags(flags: u32) -> u32 {
+    let sort = match flags & 0xff {
+        kind::COALESCED | kind::LITERAL4 | kind::LITERAL8 | kind::LITERAL16 => kind::REGULAR,
+        kind::LITERAL_POINTERS => kind::REGULAR,
+        kind::GB_ZEROFILL => kind::ZEROFILL,
+        sort => sort,
+    };
+    sort | flags & (attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS)
+}
+
+/// Adds the sections that the linker makes.
+pub fn add_made(link: &mut Link<'_>) {
+    let data_const: &[u8] = if link.options.has_const() { b"__DATA_CONST" } else { b"__DATA" };
+    let code = attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS;
+    let machine = link.machine;
+    let (stubs, got) = (link.stubs.list.len() as u64, link.got.list.len() as u64);
+    let (lazy, tlv) = (link.lazy.list.len() as u64, link.tlv.list.len() as u64);
+    let helper = match lazy {
+        0 => 0,
+        _ => machine.helper.header_size + lazy * machine.helper.entry_size,
+    };
+    let inits = 4 * link.inits.len() as u64;
+    let unwind = link.unwind.sizes();
+    let stub = [0, machine.stub_size as u32];
+    let text: &[u8] = b"__TEXT";
+    let data: &[u8] = b"__DATA";
+    let rows = [
+        (Made::Stubs, text, "__stubs", kind::STUBS | code, 2, stubs * machine.stub_size, stub),
+        (Made::Helper, text, "__stub_helper", code, 2, helper, [0; 2]),
+        (Made::InitOffsets, text, "__init_offsets", kind::INIT_OFFSETS, 2, inits, [0; 2]),
+        (Made::UnwindInfo, text, "__unwind_info", 0, 2, unwind.0, [0; 2]),
+        (Made::EhFrame, text, "__eh_frame", kind::COALESCED | 0x6800_0000, 3, unwind.1, [0; 2]),
+        (Made::Got, data_const, "__got", kind::GOT, 3, 8 * got, [0; 2]),
+        (Made::LazyPointers, data, "__la_symbol_ptr", kind::LAZY_POINTERS, 3, 8 * lazy, [0; 2]),
+        (Made::TlvPointers, data, "__thread_ptrs", kind::TLV_POINTERS, 3, 8 * tlv, [0; 2]),
+        (Made::Private, data, "__dyld_private", 0, 3, if lazy > 0 { 8 } else { 0 }, [0; 2]),
+    ];
+    for (made, segment, name, flags, align, size, reserved) in rows {
+        if size > 0 {
+            let (segment, name) = (segment.to_vec(), name.as_bytes().to_vec());
+            let made = Some(made);
+            let out = Out { segment, name, flags, align, size, made, reserved, ..Out::default() };
+            link.outs.push(out);
+        }
+    }
+    // Images have code, if only an empty section of it.
+    if !link.outs.iter().any(|out| (&*out.segment, &*out.name) == (b"__TEXT", b"__text")) {
+        let (segment, name) = (b"__TEXT".to_vec(), b"__text".to_vec());
+        link.outs.push(Out { segment, name, flags: code, align: 2, ..Out::default() });
+    }
+}
+
+/// Where a segment is among segments.
+fn segment_rank(name: &[u8]) -> u32 {
+    match name {
+        b"__TEXT" => 0,
+        b"__DATA_CONST" => 1,
+        b"__DATA" => 2,
+        _ => 3,
+    }
+}
+
+/// Where a section is in its segment.
+fn rank(out: &Out) -> u32 {
+    let code = out.flags & (attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS) != 0;
+    match (&*out.name, out.kind()) {
+        (b"__text", _) => 0,
+        (_, kind::STUBS) => 2,
+        (b"__stub_helper", _) => 3,
+        _ if code => 1,
+        (_, kind::INIT_OFFSETS) => 4,
+        (_, kind::GOT) => 5,
+        (_, kind::LAZY_POINTERS) => 6,
+        (_, kind::MOD_INIT) => 7,
+        (_, kind::MOD_TERM) => 8,
+        (b"__const", _) if out.segment != b"__TEXT" => 9,
+        (b"__cfstring", _) => 10,
+        (b"__unwind_info", _) => 20,
+        (b"__eh_frame", _) => 21,
+        (_, kind::TLV_VARS) => 22,
+        (_, kind::TLV_POINTERS) => 23,
+        (_, kind::TLV_REGULAR) => 24,
+        (_, kind::TLV_ZEROFILL) => 25,
+        (b"__common", _) => 27,
+        (_, kind::ZEROFILL) => 26,
+        _ => 11,
+    }
+}
+
+/// Orders the sections; segments other than the usual three stay in order of first mention.
+pub fn order(link: &mut Link<'_>) {
+    let mut first: Vec<Vec<u8>> = Vec::new();
+    for out in &link.outs {
+        if !first.contains(&out.segment) {
+            first.push(out.segment.clone());
+        }
+    }
+    let mention = |out: &Out| first.iter().position(|name| *name == out.segment);
+    link.outs.sort_by_cached_key(|out| (segment_rank(&out.segment), mention(out), rank(out)));
+    for at in 0..link.outs.len() {
+        for atom in &link.outs[at].atoms {
+            link.atoms[*atom as usize].out = at as u32;
+        }
+    }
+}
+
+/// Takes the pointers to functions that run at load time out of their section: with chained fixups
+/// they become offsets, which need no mending.
+pub fn take_inits(link: &mut Link<'_>) {
+    if let Some(name) = &link.options.init {
+        let id = link.names.find(name.as_bytes(), crate::object::hash_name(name.as_bytes()));
+        link.inits.extend(id.map(|id| (Ref::Name(id), 0)));
+    }
+    if !link.chained {
+        return;
+    }
+    let Some(at) = link.outs.iter().position(|out| out.kind() == kind::MOD_INIT) else { return };
+    for atom in link.outs.remove(at).atoms {
+        let atom = &link.atoms[atom as usize];
+        let (file, relocs) = (atom.file as usize, link.relocs(atom));
+        let inits = relocs.iter().map(|reloc| (link.target(file, reloc.target), reloc.addend));
+        let inits: Vec<_> = inits.collect();
+        link.inits.extend(inits);
+    }
+}

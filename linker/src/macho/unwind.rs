@@ -1,0 +1,227 @@
+//! Unwinding: the entries and records of functions that stay → `__unwind_info` and `__eh_frame`. A
+//! function whose compact entry says so, or that has none, keeps its DWARF record. Must not know how
+//! objects keep either.
+
+mod info;
+
+use rustc_hash::FxHashMap;
+
+use super::link::{Link, Made, Ref};
+use crate::format::macho::attr;
+use crate::{Error, ErrorKind, Result};
+
+/// How one function is unwound.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// Its atom, and where in it.
+    pub at: (u32, u64),
+    /// Bytes.
+    pub len: u32,
+    /// Personality and table not counted.
+    pub encoding: u32,
+    /// From 1; 0 is none.
+    pub personality: u32,
+    /// The language's table.
+    pub lsda: Option<(u32, u64)>,
+}
+
+/// A DWARF record that stays: object, record, where it goes, and, of a FDE, where its CIE is.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    file: usize,
+    record: usize,
+    at: u64,
+    cie: u64,
+}
+
+/// What goes into the two sections.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    functions: Vec<Function>,
+    personalities: Vec<Ref>,
+    records: Vec<Kept>,
+    /// Bytes of the records.
+    records_size: u64,
+    /// `__unwind_info`, once addresses of code are known.
+    pub info: Vec<u8>,
+}
+
+impl Plan {
+    /// Bytes of both sections, as far as they are known: 0 if there is none of it.
+    pub fn sizes(&self) -> (u64, u64) {
+        let some = u64::from(!self.functions.is_empty());
+        (some.max(self.info.len() as u64), self.records_size)
+    }
+}
+
+/// Bits of an encoding that say how the rest is to be read.
+const MODE: u32 = 0x0f00_0000;
+/// Bits that this linker sets itself: start, table, personality.
+const OWN: u32 = 0xf000_0000;
+
+/// Plans for every function that stays.
+///
+/// Errors: `bad-input` for more personality routines than the format has room for.
+pub fn plan(link: &mut Link<'_>) -> Result<()> {
+    let mut plan = Plan::default();
+    let dwarf = link.machine.unwind_dwarf;
+    // Functions with a compact entry that is enough.
+    let mut compact = rustc_hash::FxHashSet::default();
+    for file in (0..link.files.len()).filter(|_| !link.options.no_compact_unwind) {
+        let object = &link.files[file];
+        for entry in &object.unwind {
+            let atom = object.first_atom + entry.function.0;
+            let at = (atom, entry.function.1);
+            if !link.is_kept(atom) || entry.encoding & MODE == dwarf {
+                continue;
+            }
+            compact.insert(at);
+            let personality = match entry.personality {
+                Some((target, _)) => plan.personality(link.target(file, target))?,
+                None => 0,
+            };
+            let lsda = entry.lsda.map(|(atom, offset)| (object.first_atom + atom, offset));
+            let encoding = entry.encoding & !OWN;
+            plan.functions.push(Function { at, len: entry.len, encoding, personality, lsda });
+        }
+    }
+    keep_records(link, &mut plan, &compact);
+    if !link.options.no_compact_unwind {
+        uncovered(link, &mut plan);
+    }
+    for &what in &plan.personalities {
+        link.got.add(what);
+    }
+    for kept in &plan.records {
+        let record = &link.files[kept.file].records[kept.record];
+        if let Some((_, target)) = record.personality {
+            link.got.add(link.target(kept.file, target));
+        }
+    }
+    link.unwind = plan;
+    Ok(())
+}
+
+impl Plan {
+    /// The number of a personality routine, from 1.
+    fn personality(&mut self, what: Ref) -> Result<u32> {
+        let found = self.personalities.iter().position(|&other| other == what);
+        let at = found.unwrap_or_else(|| {
+            self.personalities.push(what);
+            self.personalities.len() - 1
+        });
+        if at >= 3 {
+            let text = "more than three personality routines: the unwind table has no room";
+            return Err(Error::new(ErrorKind::BadInput, text));
+        }
+        Ok(at as u32 + 1)
+    }
+}
+
+/// Keeps the records of functions without a compact entry, and their CIEs, equal ones once.
+fn keep_records(link: &Link<'_>, plan: &mut Plan, compact: &rustc_hash::FxHashSet<(u32, u64)>) {
+    let mut cies: FxHashMap<(&[u8], Option<Ref>), u64> = FxHashMap::default();
+    let mut size = 0;
+    for (file, object) in link.files.iter().enumerate() {
+        for (index, record) in object.records.iter().enumerate() {
+            let (Some(function), Some(cie)) = (record.function, record.cie) else { continue };
+            let at = (object.first_atom + function.2.0, function.2.1);
+            if !link.is_kept(at.0) || compact.contains(&at) {
+                continue;
+            }
+            let personality = object.records[cie].personality;
+            let bytes = object.record(&object.records[cie]);
+            let key = (bytes, personality.map(|(_, target)| link.target(file, target)));
+            let cie_at = *cies.entry(key).or_insert_with(|| {
+                let kept = Kept { file, record: cie, at: size, cie: 0 };
+                plan.records.push(kept);
+                size += bytes.len() as u64;
+                kept.at
+            });
+            plan.records.push(Kept { file, record: index, at: size, cie: cie_at });
+            if !link.options.no_compact_unwind {
+                let encoding = link.machine.unwind_dwarf | (size as u32 & 0xff_ffff);
+                let len = 1;
+                plan.functions.push(Function { at, len, encoding, personality: 0, lsda: None });
+            }
+            size += object.record(record).len() as u64;
+        }
+    }
+    plan.records_size = size;
+}
+
+/// Functions that nothing describes end what is said of those before them.
+fn uncovered(link: &Link<'_>, plan: &mut Plan) {
+    if plan.functions.is_empty() {
+        return;
+    }
+    let known: rustc_hash::FxHashSet<u32> = plan.functions.iter().map(|f| f.at.0).collect();
+    for (at, atom) in (0..).zip(&link.atoms) {
+        let Some(object) = link.files.get(atom.file as usize) else { continue };
+        let header = &object.sections[atom.section as usize].header;
+        let code = header.flags & (attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS) != 0;
+        if code && link.is_kept(at) && !known.contains(&at) && atom.size > 0 {
+            let len = u32::try_from(atom.size).unwrap_or(u32::MAX);
+            let at = (at, 0);
+            plan.functions.push(Function { at, len, encoding: 0, personality: 0, lsda: None });
+        }
+    }
+}
+
+/// Makes `__unwind_info` as the addresses are now.
+///
+/// Errors: `reloc-overflow` if the image is too large for it.
+pub fn build(link: &mut Link<'_>) -> Result<()> {
+    let mut plan = std::mem::take(&mut link.unwind);
+    if !plan.functions.is_empty() {
+        let key = |f: &Function| link.atoms[f.at.0 as usize].addr.wrapping_add(f.at.1);
+        plan.functions.sort_by_cached_key(|function| (key(function), function.encoding));
+        let slots: Vec<u64> = plan
+            .personalities
+            .iter()
+            .map(|&what| {
+                let slot = link.address_of(Made::Got) + 8 * link.got.get(what).unwrap_or(0);
+                slot.wrapping_sub(link.base)
+            })
+            .collect();
+        plan.info = info::build(link, &plan.functions, &slots)?;
+    }
+    link.unwind = plan;
+    Ok(())
+}
+
+/// Writes `__eh_frame` at its address.
+///
+/// Errors: `reloc-overflow`.
+pub fn write_records(link: &Link<'_>, addr: u64, out: &mut [u8]) -> Result<()> {
+    for kept in &link.unwind.records {
+        let object = &link.files[kept.file];
+        let record = &object.records[kept.record];
+        let bytes = object.record(record);
+        let (at, place) = (kept.at as usize, addr + kept.at);
+        let out = &mut out[at..at + bytes.len()];
+        out.copy_from_slice(bytes);
+        if record.cie.is_some() {
+            let back = kept.at + 4 - kept.cie;
+            out[4..8].copy_from_slice(&(back as u32).to_le_bytes());
+        }
+        let mut put = |field: u32, width: u8, to: u64| {
+            let value = to.wrapping_sub(place + u64::from(field)) as i64;
+            if width == 4 && i32::try_from(value).is_err() {
+                let text = "an unwind record is too far from what it describes";
+                return Err(Error::new(ErrorKind::RelocOverflow, text).in_file(&object.name));
+            }
+            crate::arch::Field::Data(width).write(&mut out[field as usize..], value);
+            Ok(())
+        };
+        for &(field, width, (atom, offset)) in record.function.iter().chain(&record.lsda) {
+            let what = link.target(kept.file, super::object::Target::Atom(atom));
+            put(field, width, link.address(what).wrapping_add(offset))?;
+        }
+        if let Some((field, target)) = record.personality {
+            let slot = link.got.get(link.target(kept.file, target)).unwrap_or(0);
+            put(field, 4, link.address_of(Made::Got) + 8 * slot)?;
+        }
+    }
+    Ok(())
+}
