@@ -9,6 +9,7 @@
 mod eval;
 mod fields;
 mod stubs;
+mod tls;
 
 use fields::Field;
 
@@ -23,6 +24,7 @@ pub(super) static MACHINE: Machine = Machine {
     flags,
     rel: true,
     implicit,
+    restore: |_, _, _, _| {},
     dynamic,
     relative: 23,
     irelative: 160,
@@ -43,8 +45,8 @@ pub(super) static MACHINE: Machine = Machine {
     dynamic_tls: |site, _| Ok(TlsAccess::Pair(site.place.wrapping_add(word(site)?))),
     tls_call: 0,
     initial_exec: |site, _| Ok(TlsAccess::ThreadSlot(site.place.wrapping_add(word(site)?))),
-    descriptor: |site, _| Ok(TlsAccess::Word(site.place, word(site)?)),
-    call_kept,
+    descriptor: tls::descriptor,
+    call_kept: tls::call_kept,
     stub: stubs::at,
     lazy: stubs::lazy,
 };
@@ -195,7 +197,7 @@ rows! {
     R_ARM_LDC_PC_G2 = 69           Pc LoadCoprocessor, Rest(2);
     R_ARM_TLS_GOTDESC = 90         TlsDesc Data(4), Plain;
     R_ARM_TLS_CALL = 91            TlsDescCall Branch, Plain;
-    R_ARM_TLS_DESCSEQ = 92         TlsDescCall Data(4), Plain;
+    R_ARM_TLS_DESCSEQ = 92         None Data(4), Plain;
     R_ARM_THM_TLS_CALL = 93        TlsDescCall ThumbBranch, Plain;
     R_ARM_GOT_ABS = 95             GotAbs Data(4), Plain;
     R_ARM_GOT_PREL = 96            GotPcRel Data(4), Plain;
@@ -213,8 +215,8 @@ rows! {
     R_ARM_TLS_LE32 = 108           TpOff Data(4), Plain;
     R_ARM_TLS_LDO12 = 109          DtpOff Load, Bits(u64::MAX);
     R_ARM_TLS_LE12 = 110           TpOff Load, Bits(u64::MAX);
-    R_ARM_THM_TLS_DESCSEQ16 = 129  TlsDescCall Data(2), Plain;
-    R_ARM_THM_TLS_DESCSEQ32 = 130  TlsDescCall Data(4), Plain;
+    R_ARM_THM_TLS_DESCSEQ16 = 129  None Data(2), Plain;
+    R_ARM_THM_TLS_DESCSEQ32 = 130  None Data(4), Plain;
     R_ARM_THM_GOT_BREL12 = 131     Got ThumbLoad, Bits(u64::MAX);
     R_ARM_THM_ALU_ABS_G0_NC = 132  Abs ThumbImmediate, Byte(0);
     R_ARM_THM_ALU_ABS_G1_NC = 133  Abs ThumbImmediate, Byte(1);
@@ -396,12 +398,6 @@ fn fits(site: Site<'_>, row: Row, sum: Sum) -> bool {
         Note::Rest(n) => right(fields::group(magnitude, n - 1).1),
         _ => false,
     }
-}
-
-/// A call through a descriptor and the instructions around it: kept, or rewritten to something short.
-fn call_kept(site: Site<'_>) -> Result<bool, String> {
-    let (input, output) = site.both(0, 4).ok_or("a TLS sequence that leaves its section")?;
-    Ok(input == output)
 }
 
 #[cfg(test)]

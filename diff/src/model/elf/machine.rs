@@ -261,7 +261,4 @@ pub(super) enum TlsAccess {
     ThreadSlot(u64),
     /// Thread pointer + this.
     Thread(u64),
-    /// A word at this address with this in it, read by code elsewhere: the distance to a descriptor, or to a
-    /// slot, or an offset from the thread pointer. What is where it leads tells.
-    Word(u64, u64),
 }

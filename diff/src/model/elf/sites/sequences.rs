@@ -157,19 +157,8 @@ impl Pass<'_, '_, '_> {
             }
             Ok(TlsAccess::ThreadSlot(points)) => (self.thread_slot(points.wrapping_sub(rest)), 0),
             Ok(TlsAccess::Thread(offset)) => (self.thread(offset), rest),
-            Ok(TlsAccess::Word(place, value)) => self.word(place, value, rest),
         };
         self.judge.settle(found, addend, to, Use::Address)
-    }
-
-    /// A word that only what it leads to explains, with `rest` in it.
-    fn word(&self, place: u64, value: u64, rest: u64) -> (Found, u64) {
-        let slot = self.judge.module.image.class.wrap(place.wrapping_add(value).wrapping_sub(rest));
-        match self.judge.module.reloc_at(slot).map(|reloc| reloc.kind) {
-            Some(Kind::TlsDesc) => (self.descriptor_slot(slot), 0),
-            Some(Kind::TpOff) => (self.thread_slot(slot), 0),
-            _ => (self.thread(value), 0),
-        }
     }
 
     /// A number of bytes from the thread pointer.
