@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use scold_diff::desugar::Extra;
 use scold_fuzz::{Case, emit, expect, text};
 
 use crate::args::{Plan, read_case};
@@ -41,6 +42,8 @@ enum As {
     Asm,
     /// The facts that the specs demand, and what they leave open
     Expected,
+    /// GNU as text of the object that stands for the build mode, for linkers that know none
+    Desugared,
     /// The arguments for ld
     Args,
     /// The link's files, written into --out
@@ -62,6 +65,10 @@ impl Show {
                     outln!("; open: {family}.{} ({})", open.rest, open.reason);
                 }
             }
+            As::Desugared => match Extra::of(&emit::request(&case)) {
+                Some(extra) => out!("{}", extra.text()),
+                None => outln!("# {} adds nothing to this link", case.mode),
+            },
             As::Args => {
                 let request = emit::request(&case);
                 outln!("{} {}", case.mode.args().join(" "), request.args.join(" "));

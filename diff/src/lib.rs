@@ -8,6 +8,7 @@
 pub mod adapter;
 mod bytes;
 mod class;
+pub mod desugar;
 pub mod divergence;
 pub mod expectation;
 pub mod loader;

@@ -14,8 +14,9 @@ use std::time::Duration;
 use scold_linker::{ErrorKind, Errors, Files};
 
 use super::{Adapter, Outcome, REFERENCE, Shared};
+use crate::desugar;
 use crate::model::ErrorClass;
-use crate::request::{File, Request};
+use crate::request::{File, Mode, Request};
 
 /// The reference linker.
 #[derive(Clone, Debug)]
@@ -73,11 +74,17 @@ impl Adapter for Reference {
     }
 
     fn command(&self, request: &Request) -> Vec<String> {
-        let common = super::COMMON.iter().chain(request.mode.args());
         let mut args = super::particular(request);
-        args.extend(common.map(|arg| (*arg).to_owned()));
+        args.extend(super::COMMON.iter().map(|arg| (*arg).to_owned()));
+        // What a mode adds is the linker's own to add, where it is asked for that.
+        let sugared = desugar::sugared(request);
+        if sugared.is_some() || matches!(request.mode, Mode::CShared | Mode::Plugin) {
+            args.push(format!("--buildmode={}", request.mode));
+        } else {
+            args.extend(request.mode.args().iter().map(|arg| (*arg).to_owned()));
+        }
         args.extend(self.threads.map(|count| format!("--threads={count}")));
-        args.extend(request.args.iter().cloned());
+        args.extend(sugared.unwrap_or(&request.args).iter().cloned());
         args
     }
 

@@ -74,3 +74,24 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
 pub fn is_linkers(name: &str) -> bool {
     names::is_linkers(name)
 }
+
+/// A symbol that an object mentions.
+pub(crate) struct Mention<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) global: bool,
+    pub(crate) defined: bool,
+}
+
+/// The symbols of an object; none of what is none.
+pub(crate) fn mentions<'a>(bytes: &'a [u8]) -> Vec<Mention<'a>> {
+    let object = (crate::bytes::u16_at(bytes, 16) == Some(1))
+        .then(|| object::read(String::new(), bytes))
+        .flatten();
+    let symbols = object.map(|object| object.symbols).unwrap_or_default();
+    let mention = |symbol: object::Symbol<'a>| Mention {
+        name: symbol.name,
+        global: symbol.binding != 0,
+        defined: symbol.place != object::Where::Undefined,
+    };
+    symbols.into_iter().skip(1).map(mention).collect()
+}

@@ -22,6 +22,8 @@ const ENTRY: &str = "go:link.addmoduledatainit";
 const APPEND: &str = "runtime.addmoduledata";
 /// The runtime's pointer to the last module of the list.
 const LAST: &str = "runtime.lastmoduledatap";
+/// Its replacement's own name.
+const LIST: &str = "go:link.lastmoduledatap";
 
 /// What is added to one link.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -69,7 +71,9 @@ impl Addition {
         }
         if let Some(data) = self.list {
             let data = made.undefined(data);
-            made.pointer(DATA, LAST, elf::STB_GLOBAL, data)?;
+            let place = made.pointer(DATA, LAST, elf::STB_GLOBAL, data)?;
+            // A name that what it replaces has not.
+            made.symbol(LIST, elf::STB_LOCAL, elf::STT_OBJECT, Some(place));
         }
         finish(&made.object, arch, OBJECT)
     }
@@ -167,12 +171,12 @@ impl Made {
         name: &str,
         bind: elf::SymbolBind,
         target: SymbolId,
-    ) -> Result<()> {
+    ) -> Result<(SectionId, u64)> {
         let word = self.arch.word();
         let id = self.section(section, kind, elf::SHF_ALLOC | elf::SHF_WRITE);
         self.object.append_section_data(id, &vec![0; word as usize], word);
         self.refer(id, Field { offset: 0, kind: self.arch.dynamic.word, addend: 0 }, target)?;
         self.symbol(name, bind, elf::STT_OBJECT, Some((id, word)));
-        Ok(())
+        Ok((id, word))
     }
 }
