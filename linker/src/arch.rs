@@ -71,9 +71,23 @@ pub struct Rewrite {
 #[allow(missing_docs)]
 pub struct Plt {
     pub header: u64,
-    pub entry: u64,
     /// Slots of `.got.plt` that belong to the loader.
     pub reserved: u64,
+}
+
+/// One form of the PLT's entries.
+#[derive(Debug)]
+pub struct PltEntries {
+    /// Bytes of one.
+    pub size: u64,
+    /// Writes one: buffer, its address, slot's address, index, header's address.
+    pub lazy: fn(&mut [u8], u64, u64, u32, u64),
+    /// Writes one that is never lazy: buffer, its address, slot's address.
+    pub eager: fn(&mut [u8], u64, u64),
+    /// Where a lazy slot points at first: addresses of its entry and of the header → value.
+    pub first: fn(u64, u64) -> u64,
+    /// Tags of `.dynamic` that tell the loader of the form.
+    pub tags: &'static [u64],
 }
 
 /// Type, what was done → how far the field moved, its type now, what is added
@@ -132,7 +146,7 @@ pub struct Properties {
     pub feature: u32,
     /// The bit of it that says: indirect branches go to marked places (IBT, BTI).
     pub marked: u32,
-    /// The bit of it that says: return addresses are checked (SHSTK, PAC).
+    /// The bit of it that says: return addresses are kept twice (SHSTK, GCS).
     pub returns: u32,
     /// The property of the needed instruction set: one bit a level, the baseline first.
     pub isa: Option<u32>,
@@ -294,6 +308,9 @@ pub struct Arch {
     pub large: u64,
     /// Program properties.
     pub properties: Properties,
+    /// The bit of `st_other` of functions that lazy binding would spoil arguments of, and the tag that tells
+    /// the loader of their PLT entries.
+    pub variant: Option<(u8, u64)>,
     /// The thread pointer.
     pub thread_pointer: ThreadPointer,
     /// Whether GOT-relative values count from `.got.plt` if there is one.
@@ -332,18 +349,9 @@ pub struct Arch {
     pub rows: &'static [Option<Row>],
     /// Writes the PLT's header: buffer, its address, address of `.got.plt`.
     pub plt_header: fn(&mut [u8], u64, u64),
-    /// Writes one PLT entry: buffer, its address, slot's address, index, header's address.
-    pub plt_entry: fn(&mut [u8], u64, u64, u32, u64),
-    /// Bytes of an entry that may be the target of a tracked indirect branch.
-    pub plt_marked_size: u64,
-    /// Writes one: buffer, its address, slot's address, index, header's address.
-    pub plt_marked: fn(&mut [u8], u64, u64, u32, u64),
-    /// Where its lazy slot points at first: addresses of the entry and of the header → value.
-    pub plt_marked_lazy: fn(u64, u64) -> u64,
-    /// Writes one PLT entry that is never lazy: buffer, its address, slot's address.
-    pub plt_eager: fn(&mut [u8], u64, u64),
-    /// Where a lazy slot points at first: addresses of its PLT entry and of the header → value.
-    pub plt_lazy: fn(u64, u64) -> u64,
+    /// The PLT's entries: whether indirect branches may go to them, whether they check the address they
+    /// jump to.
+    pub plt_entries: fn(bool, bool) -> &'static PltEntries,
     /// Whether the code around a relocation has the form that `Relax` rewrites.
     pub can_relax: CanRelax,
     /// Rewrites.

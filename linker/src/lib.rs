@@ -91,11 +91,11 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     clock.lap("scan");
     // What the linker makes is planned once: slots, dynamic symbols, strings, versions, tags.
     synthetic::plan::plan_slots(&mut link, totals);
+    synthetic::properties::plan(&mut link)?;
     if link.is_dynamic() {
         synthetic::plan::plan_dynsyms(&mut link);
         synthetic::dynamic::plan(&mut link)?;
     }
-    synthetic::sections::plan_properties(&mut link)?;
     let objects = link.res.objects().map(|o| o.1);
     let attributes = synthetic::attributes::merge(arch, options, objects)?;
     (link.plan.attributes, link.plan.flags) = attributes;

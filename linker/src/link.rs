@@ -329,9 +329,14 @@ impl<'a> Link<'a> {
         if self.plan.plt.is_empty() { 0 } else { self.arch.plt.header }
     }
 
+    /// The form of the PLT's entries.
+    pub fn plt_entries(&self) -> &'static crate::arch::PltEntries {
+        (self.arch.plt_entries)(self.plan.marked_plt, self.options.z.pac_plt)
+    }
+
     /// Bytes of a PLT entry.
     pub fn plt_entry_size(&self) -> u64 {
-        if self.plan.marked_plt { self.arch.plt_marked_size } else { self.arch.plt.entry }
+        self.plt_entries().size
     }
 
     /// Address of PLT entry `index`.

@@ -102,6 +102,8 @@ pub struct Symbol {
     pub kind: u8,
     /// One of [`vis`].
     pub vis: u8,
+    /// What `st_other` says beside that.
+    pub rest: u8,
 }
 
 impl Symbol {

@@ -15,6 +15,7 @@ pub mod kept;
 pub mod notes;
 pub mod package;
 pub mod plan;
+pub mod properties;
 pub mod relr;
 pub mod sections;
 pub mod strings;

@@ -6,7 +6,9 @@
 mod apx;
 mod relax;
 
-use super::{Arch, DynTypes, InitField, Merge, ModuleInit, Plt, Properties, ThreadPointer, rows};
+use super::{
+    Arch, DynTypes, InitField, Merge, ModuleInit, Plt, PltEntries, Properties, ThreadPointer, rows,
+};
 use crate::format::elf::SHT_PROGBITS;
 use crate::format::elf::class::Class;
 
@@ -104,6 +106,7 @@ pub const AMD64: Arch = Arch {
         returns: 2,
         isa: Some(0xc000_8002),
     },
+    variant: None,
     thread_pointer: ThreadPointer::End,
     base_is_got_plt: true,
     dynamic: DynTypes {
@@ -118,7 +121,7 @@ pub const AMD64: Arch = Arch {
         tpoff: R_X86_64_TPOFF64,
         tlsdesc: 36,
     },
-    plt: Plt { header: 16, entry: 16, reserved: 3 },
+    plt: Plt { header: 16, reserved: 3 },
     plt_marks: &[],
     interp: "/lib64/ld-linux-x86-64.so.2",
     no_addend: -4,
@@ -134,15 +137,26 @@ pub const AMD64: Arch = Arch {
     chosen: None,
     rows: ROWS,
     plt_header,
-    plt_entry,
-    plt_marked_size: 32,
-    plt_marked,
-    plt_marked_lazy: |entry, _| entry + 16,
-    plt_eager,
-    plt_lazy: |entry, _| entry + 6,
+    plt_entries: |marked, _| if marked { &MARKED } else { &PLAIN },
     can_relax: relax::can,
     relax: relax::rewrite,
     relaxed: relax::rewritten,
+};
+
+static PLAIN: PltEntries = PltEntries {
+    size: 16,
+    lazy: plt_entry,
+    eager: plt_eager,
+    first: |entry, _| entry + 6,
+    tags: &[],
+};
+
+static MARKED: PltEntries = PltEntries {
+    size: 32,
+    lazy: plt_marked,
+    eager: plt_eager,
+    first: |entry, _| entry + 16,
+    tags: &[],
 };
 
 /// The distance from the end of an instruction's displacement at `place` to `target`.

@@ -12,8 +12,8 @@ mod thunks;
 use std::sync::Mutex;
 
 use super::{
-    Arch, Attributes, Choices, DynTypes, Field, Index, InitField, ModuleInit, Plt, Properties,
-    ThreadPointer, Thunks, rows,
+    Arch, Attributes, Choices, DynTypes, Field, Index, InitField, ModuleInit, Plt, PltEntries,
+    Properties, ThreadPointer, Thunks, rows,
 };
 use crate::arch::{Reading, Row, What};
 use crate::format::elf::class::Class;
@@ -159,6 +159,7 @@ pub const ARM: Arch = Arch {
     commons: &[],
     large: 0,
     properties: Properties { merge: |_| None, feature: 0, marked: 0, returns: 0, isa: None },
+    variant: None,
     thread_pointer: ThreadPointer::Before(8),
     base_is_got_plt: false,
     dynamic: DynTypes {
@@ -173,7 +174,7 @@ pub const ARM: Arch = Arch {
         tpoff: 19,
         tlsdesc: 13,
     },
-    plt: Plt { header: 32, entry: 16, reserved: 3 },
+    plt: Plt { header: 32, reserved: 3 },
     plt_marks: &[(0, "$a"), (16, "$d"), (32, "$a")],
     interp: "/lib/ld-linux-armhf.so.3",
     no_addend: 0,
@@ -204,12 +205,7 @@ pub const ARM: Arch = Arch {
     chosen: Some(chosen),
     rows: ROWS,
     plt_header,
-    plt_entry: |buf, at, slot, _, _| plt_eager(buf, at, slot),
-    plt_marked_size: 16,
-    plt_marked: |buf, at, slot, _, _| plt_eager(buf, at, slot),
-    plt_marked_lazy: |_, header| header,
-    plt_eager,
-    plt_lazy: |_, header| header,
+    plt_entries: |_, _| &ENTRIES,
     can_relax: |_, _, _, _, _| None,
     relax: |_, _, _, _, _, _| true,
     relaxed: |_, _| None,
@@ -249,6 +245,14 @@ fn chosen(choices: Choices) -> &'static Arch {
     made.push((choices, arch));
     arch
 }
+
+static ENTRIES: PltEntries = PltEntries {
+    size: 16,
+    lazy: |buf, at, slot, _, _| plt_eager(buf, at, slot),
+    eager: plt_eager,
+    first: |_, header| header,
+    tags: &[],
+};
 
 fn put_all<const N: usize>(buf: &mut [u8], words: [u32; N]) {
     for (slot, word) in buf.chunks_exact_mut(4).zip(words) {

@@ -4,6 +4,7 @@
 //! block of thread-locals, behind two words of the C library's (variant I). A call reaches ±128 MiB.
 
 pub(crate) mod fields;
+mod plt;
 mod relax;
 mod stubs;
 
@@ -157,9 +158,11 @@ pub const ARM64: Arch = Arch {
         merge: |kind| (kind == 0xc000_0000).then_some(Merge::And),
         feature: 0xc000_0000,
         marked: 1,
-        returns: 2,
+        returns: 4,
         isa: None,
     },
+    // STO_AARCH64_VARIANT_PCS, DT_AARCH64_VARIANT_PCS.
+    variant: Some((0x80, 0x7000_0005)),
     thread_pointer: ThreadPointer::Before(16),
     base_is_got_plt: false,
     dynamic: DynTypes {
@@ -174,7 +177,7 @@ pub const ARM64: Arch = Arch {
         tpoff: 1030,
         tlsdesc: 1031,
     },
-    plt: Plt { header: 32, entry: 16, reserved: 3 },
+    plt: Plt { header: 32, reserved: 3 },
     plt_marks: &[(0, "$x")],
     interp: "/lib/ld-linux-aarch64.so.1",
     no_addend: 0,
@@ -189,69 +192,19 @@ pub const ARM64: Arch = Arch {
     module_init: MODULE_INIT,
     chosen: None,
     rows: ROWS,
-    plt_header,
-    plt_entry: |buf, at, slot, _, _| plt_eager(buf, at, slot),
-    plt_marked_size: 24,
-    plt_marked: |buf, at, slot, _, _| plt_eager(buf, at, slot),
-    plt_marked_lazy: |_, header| header,
-    plt_eager,
-    plt_lazy: |_, header| header,
+    plt_header: plt::header,
+    plt_entries: plt::entries,
     can_relax: relax::can,
     relax: relax::rewrite,
     relaxed: relax::rewritten,
 };
 
 const NOP: u32 = 0xd503_201f;
-/// `bti c`: a no-op where it is unknown.
-const BTI_C: u32 = 0xd503_245f;
-/// `br x17`
-const BR_X17: u32 = 0xd61f_0220;
 
-/// `adrp x16, slot; ldr x17, [x16, lo12(slot)]; add x16, x16, lo12(slot)`, at address `at`.
-fn load_slot(at: u64, slot: u64) -> [u32; 3] {
-    let page = (slot & !0xfff).wrapping_sub(at & !0xfff) as i64;
-    let low = (slot & 0xfff) as i64;
-    let put = |field: &super::Code, insn, value| (field.put)(insn, value);
-    [put(&ADRP, 0x9000_0010, page), put(&LO12_8, 0xf940_0211, low), put(&LO12, 0x9100_0210, low)]
-}
-
+/// Writes instructions, then no-ops up to the end.
 fn put_all(buf: &mut [u8], insns: impl IntoIterator<Item = u32>) {
     let padded = insns.into_iter().chain(std::iter::repeat(NOP));
     for (out, insn) in buf.chunks_exact_mut(4).zip(padded) {
         out.copy_from_slice(&insn.to_le_bytes());
-    }
-}
-
-/// `bti c; stp x16, x30, [sp, #-16]!;` load of `.got.plt`'s third word; `br x17`.
-fn plt_header(buf: &mut [u8], at: u64, got: u64) {
-    let [adrp, ldr, add] = load_slot(at + 8, got + 16);
-    put_all(buf, [BTI_C, 0xa9bf_7bf0, adrp, ldr, add, BR_X17]);
-}
-
-/// Load of the slot; `br x17`. A larger entry may be branched to through a register: it begins with
-/// `bti c`.
-fn plt_eager(buf: &mut [u8], at: u64, slot: u64) {
-    let marked = buf.len() > 16;
-    let [adrp, ldr, add] = load_slot(at + if marked { 4 } else { 0 }, slot);
-    let mark = marked.then_some(BTI_C);
-    put_all(buf, mark.into_iter().chain([adrp, ldr, add, BR_X17]));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plt_entry_goes_through_its_slot() {
-        let mut entry = [0; 16];
-        plt_eager(&mut entry, 0x41_0020, 0x42_1018);
-        let words: Vec<u32> =
-            entry.chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
-        // adrp x16, 421000; ldr x17, [x16, #24]; add x16, x16, #24; br x17
-        assert_eq!(words, [0xb000_0090, 0xf940_0e11, 0x9100_6210, 0xd61f_0220]);
-        let mut marked = [0; 24];
-        plt_eager(&mut marked, 0x41_0020, 0x42_1018);
-        assert_eq!(marked[..4], BTI_C.to_le_bytes());
-        assert_eq!(marked[20..], NOP.to_le_bytes());
     }
 }

@@ -2,6 +2,7 @@
 
 use object::elf;
 
+use super::Severity;
 use super::parse::{Parser, number, usage};
 use crate::Result;
 
@@ -53,8 +54,16 @@ pub struct Z {
     pub ibt: bool,
     /// `ibtplt`: PLT entries with ENDBR.
     pub ibtplt: bool,
-    /// `shstk`: mark the output for shadow stacks.
+    /// `shstk`, `gcs=always`: mark the output for shadow stacks.
     pub shstk: bool,
+    /// `gcs=never`: don't, whatever the inputs say.
+    pub no_shstk: bool,
+    /// `pac-plt`: PLT entries check the address they jump to.
+    pub pac_plt: bool,
+    /// `force-bti`, `bti-report=`, `cet-report=`: what to say of inputs without landing marks.
+    pub marks_report: Severity,
+    /// `gcs-report=`, `cet-report=`: ... that are not made for shadow stacks.
+    pub returns_report: Severity,
     /// `x86-64-v2` … `v4` as 2 … 4; 0 is none.
     pub isa_level: u8,
     /// `nostart-stop-gc` (the default): `__start_X` keeps all sections `X`.
@@ -97,6 +106,10 @@ impl Default for Z {
             ibt: false,
             ibtplt: false,
             shstk: false,
+            no_shstk: false,
+            pac_plt: false,
+            marks_report: Severity::None,
+            returns_report: Severity::None,
             isa_level: 0,
             start_stop_gc: false,
             start_stop_visibility: elf::STV_PROTECTED,
@@ -159,6 +172,15 @@ fn report(p: &mut Parser<'_>, value: &str) -> Result<()> {
     }
 }
 
+fn severity(key: &str, value: &str) -> Result<Severity> {
+    match value {
+        "none" => Ok(Severity::None),
+        "warning" => Ok(Severity::Warning),
+        "error" => Ok(Severity::Error),
+        _ => Err(usage(format!("-z {key}{value}: none, warning or error"))),
+    }
+}
+
 fn ignore(_: &mut Parser<'_>, _: &str) -> Result<()> {
     Ok(())
 }
@@ -208,6 +230,39 @@ static ROWS: &[Row] = &[
     ("ibt", "Mark the output for IBT", set!(z.ibt = true)),
     ("ibtplt", "PLT entries with ENDBR", set!(z.ibtplt = true)),
     ("shstk", "Mark the output for shadow stacks", set!(z.shstk = true)),
+    ("force-bti", "Mark the output for BTI, PLT entries too", |p, _| {
+        let z = &mut p.options.z;
+        z.ibt = true;
+        if z.marks_report == Severity::None {
+            z.marks_report = Severity::Warning;
+        }
+        Ok(())
+    }),
+    ("pac-plt", "PLT entries check the address they jump to", set!(z.pac_plt = true)),
+    ("gcs=", "Guarded control stacks: implicit, always or never", |p, v| {
+        let z = &mut p.options.z;
+        (z.shstk, z.no_shstk) = match v {
+            "implicit" => (false, false),
+            "always" => (true, false),
+            "never" => (false, true),
+            _ => return Err(usage(format!("-z gcs={v}: implicit, always or never"))),
+        };
+        Ok(())
+    }),
+    ("bti-report=", "Inputs without landing marks: none, warning or error", |p, v| {
+        p.options.z.marks_report = severity(p.keyword, v)?;
+        Ok(())
+    }),
+    ("gcs-report=", "Inputs not made for guarded control stacks", |p, v| {
+        p.options.z.returns_report = severity(p.keyword, v)?;
+        Ok(())
+    }),
+    ("gcs-report-dynamic=", "", report),
+    ("cet-report=", "Inputs without landing marks or not made for shadow stacks", |p, v| {
+        let severity = severity(p.keyword, v)?;
+        (p.options.z.marks_report, p.options.z.returns_report) = (severity, severity);
+        Ok(())
+    }),
     ("x86-64-baseline", "", set!(z.isa_level = 1)),
     ("x86-64-v2", "Mark the output as needing x86-64-v2", set!(z.isa_level = 2)),
     ("x86-64-v3", "... x86-64-v3", set!(z.isa_level = 3)),
@@ -247,7 +302,6 @@ static ROWS: &[Row] = &[
     ("lam-u48-report=", "", report),
     ("lam-u57-report=", "", report),
     ("lam-report=", "", report),
-    ("cet-report=", "", report),
     ("isa-level-report=", "", report),
     // These would change what GNU ld or lld make.
     ("bndplt", "", no_effect),

@@ -196,7 +196,7 @@ fn symbol_tables(work: &Work<'_, '_>, table: &Table<'_>) -> (Vec<u8>, Vec<u8>, V
         let record = SymbolRecord {
             name: strings.add(name),
             info: symbol.bind << 4 | symbol.kind,
-            other: symbol.vis,
+            other: symbol.other,
             shndx,
             value: symbol.value,
             size: symbol.size,

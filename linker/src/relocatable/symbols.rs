@@ -29,7 +29,7 @@ pub(super) struct OutSymbol<'w> {
     pub(super) place: Place,
     pub(super) bind: u8,
     pub(super) kind: u8,
-    pub(super) vis: u8,
+    pub(super) other: u8,
 }
 
 /// The symbol table, and how to find a symbol's new number.
@@ -77,7 +77,7 @@ pub(super) fn collect<'w>(work: &Work<'w, '_>) -> Table<'w> {
             place: Place::Part(part as u32),
             bind: bind::LOCAL,
             kind: kind::SECTION,
-            vis: vis::DEFAULT,
+            other: vis::DEFAULT,
         })
         .collect();
     let groups: FxHashMap<(usize, u32), u32> =
@@ -104,6 +104,13 @@ pub(super) fn collect<'w>(work: &Work<'w, '_>) -> Table<'w> {
                 symbols.push(global(work, id));
                 symbols.len() as u32
             });
+        }
+    }
+    if let Some((bit, _)) = work.arch.variant {
+        for id in crate::synthetic::properties::variants(work.arch, work.res) {
+            if let Some(&number) = global_numbers.get(&id) {
+                symbols[number as usize - 1].other |= bit;
+            }
         }
     }
     for (id, symbol) in defsyms(work) {
@@ -142,7 +149,7 @@ fn defsyms<'w>(work: &Work<'w, '_>) -> Vec<(SymId, OutSymbol<'w>)> {
             place: Place::Absolute,
             bind: bind::GLOBAL,
             kind: kind::NOTYPE,
-            vis: work.res.visibility[id.i()],
+            other: work.res.visibility[id.i()],
         };
         if let Expression::Number(value) = all[at].value {
             symbol.value = value;
@@ -211,7 +218,7 @@ fn local<'w>(
         place,
         bind: bind::LOCAL,
         kind: symbol.kind,
-        vis: symbol.vis,
+        other: symbol.vis | symbol.rest,
     })
 }
 
@@ -229,7 +236,7 @@ fn global<'w>(work: &Work<'w, '_>, id: SymId) -> OutSymbol<'w> {
         place: Place::Undefined,
         bind: if mentions & mention::STRONG == 0 { bind::WEAK } else { bind::GLOBAL },
         kind: if mentions & mention::TLS != 0 { kind::TLS } else { kind::NOTYPE },
-        vis: res.visibility[id.i()],
+        other: res.visibility[id.i()],
     };
     let (Some(symbol), Some(object)) = (res.winner(id), res.object(def.file())) else {
         return out;
@@ -238,6 +245,7 @@ fn global<'w>(work: &Work<'w, '_>, id: SymId) -> OutSymbol<'w> {
         return out;
     }
     (out.bind, out.kind, out.size) = (symbol.bind, symbol.kind, symbol.size);
+    out.other |= symbol.rest;
     match symbol.home {
         Home::Section(s) => {
             let (part, offset) = work.places[object.sec(s).i()];

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::hash::sysv_hash;
 use super::plan::{Plan, Tag, base_name};
+use super::properties;
 use super::versions::{Definition, Need, NeedVersion};
 use crate::error::{Error, ErrorKind, Errors};
 use crate::format::elf::*;
@@ -245,6 +246,12 @@ fn table_tags(link: &Link<'_>, tags: &mut Vec<(u64, Tag)>) {
             (DT_PLTREL, Tag::Value(table)),
             (DT_JMPREL, Tag::Address(Made::RelaPlt)),
         ]);
+        tags.extend(link.plt_entries().tags.iter().map(|&tag| (tag, Tag::Value(0))));
+        if let Some((_, tag)) = link.arch.variant
+            && plan.plt.iter().any(|&id| properties::is_variant(link, id))
+        {
+            tags.push((tag, Tag::Value(0)));
+        }
     }
     if plan.rela_count > 0 {
         tags.extend([

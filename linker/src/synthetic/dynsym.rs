@@ -16,7 +16,7 @@ pub struct Entry {
     /// `st_info`.
     pub info: u8,
     /// `st_other`.
-    pub vis: u8,
+    pub other: u8,
     /// What it is in.
     pub home: SymbolHome,
     /// Address, or offset in the TLS block.
@@ -43,7 +43,8 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
                 home = made_home(link, Made::Plt);
             }
             let size = link.res.commons.get(&id).map_or(symbol.size, |c| c.0);
-            Entry { info: symbol.bind << 4 | of, vis, home, value, size }
+            let other = vis | symbol.rest;
+            Entry { info: symbol.bind << 4 | of, other, home, value, size }
         }
         _ => {
             let of = if bits & attr::TLS != 0 { kind::TLS } else { kind::NOTYPE };
@@ -61,7 +62,7 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
             };
             Entry {
                 info: bind::GLOBAL << 4 | of,
-                vis,
+                other: vis,
                 home,
                 value: value.wrapping_sub(tls),
                 size: 0,
@@ -82,7 +83,10 @@ fn import(link: &Link<'_>, id: SymId) -> Entry {
     let binding = if strong { bind::GLOBAL } else { bind::WEAK };
     let mut entry = Entry {
         info: binding << 4 | winner.map_or(kind::NOTYPE, |s| s.kind),
-        vis: 0,
+        other: match link.arch.variant {
+            Some((bit, _)) if super::properties::is_variant(link, id) => bit,
+            _ => 0,
+        },
         home: SymbolHome::UNDEFINED,
         value: 0,
         size: 0,
@@ -117,7 +121,7 @@ pub fn write(link: &Link<'_>, out: &mut [u8]) {
             SHN_XINDEX => SHN_ABS,
             short => short,
         };
-        let Entry { info, vis: other, value, size, .. } = entry;
+        let Entry { info, other, value, size, .. } = entry;
         class.put_symbol(slot, &SymbolRecord { name, info, other, shndx: short, value, size });
     });
 }

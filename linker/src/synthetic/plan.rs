@@ -183,8 +183,10 @@ pub struct Plan {
     pub packed_got: Vec<u32>,
     /// Versions that an executable's symbols bring along, after the script's.
     pub extra_versions: Vec<Vec<u8>>,
-    /// PLT entries carry landing marks (IBT).
+    /// PLT entries carry landing marks (IBT, BTI).
     pub marked_plt: bool,
+    /// Imports whose calls can't be bound lazily.
+    pub variants: Vec<SymId>,
     /// Something counts from the GOT's base.
     pub got_based: bool,
     /// What the scan says about flags.

@@ -300,7 +300,14 @@ fn write_file(
         let (home, value) = place(link, object, &symbol, object.id(index));
         let name = add(crate::object::c_string(object.names, symbol.name));
         let size = symbol.size;
-        locals.put(&Entry { name, info: symbol.kind, other: symbol.vis, home, value, size });
+        locals.put(&Entry {
+            name,
+            info: symbol.kind,
+            other: symbol.vis | symbol.rest,
+            home,
+            value,
+            size,
+        });
     }
     for (at, &id) in object.globals.iter().enumerate() {
         let index = object.first_global + at as u32;
@@ -313,7 +320,7 @@ fn write_file(
         let kind = if symbol.kind == kind::COMMON { kind::OBJECT } else { symbol.kind };
         let info = symbol.bind << 4 | kind;
         let size = link.res.commons.get(&id).map_or(symbol.size, |c| c.0);
-        let other = link.res.visibility[id.i()];
+        let other = link.res.visibility[id.i()] | symbol.rest;
         globals.put(&Entry { name, info, other, home, value, size });
     }
 }
@@ -326,7 +333,7 @@ fn write_others(link: &Link<'_>, mut slots: Slots<'_>, strings: &mut [u8], base:
         strings[used..used + text.len()].copy_from_slice(text);
         let name = (base + used as u64) as u32;
         used += text.len() + 1;
-        let super::dynsym::Entry { info, vis: other, home, value, size } =
+        let super::dynsym::Entry { info, other, home, value, size } =
             super::dynsym::entry(link, id);
         slots.put(&Entry { name, info, other, home, value, size });
     }

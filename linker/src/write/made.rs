@@ -145,11 +145,7 @@ impl<'l, 'a> Writer<'l, 'a> {
         let header = link.plt_address(0).wrapping_sub(link.plt_header());
         for index in 0..link.plan.plt.len() as u32 {
             let entry = link.plt_address(index);
-            let lazy = match link.plan.marked_plt {
-                true => (link.arch.plt_marked_lazy)(entry, header),
-                false => (link.arch.plt_lazy)(entry, header),
-            };
-            self.word(buf, reserved + index, lazy);
+            self.word(buf, reserved + index, (link.plt_entries().first)(entry, header));
         }
         for (at, &id) in link.plan.iplt.iter().enumerate() {
             let index = reserved + (link.plan.plt.len() + at) as u32;
@@ -170,12 +166,9 @@ impl<'l, 'a> Writer<'l, 'a> {
             let index = index as u32;
             let (at, slot) = (link.plt_address(index), link.plt_slot(index));
             if (index as usize) < link.plan.plt.len() {
-                match link.plan.marked_plt {
-                    true => (link.arch.plt_marked)(entry, at, slot, index, base),
-                    false => (link.arch.plt_entry)(entry, at, slot, index, base),
-                }
+                (link.plt_entries().lazy)(entry, at, slot, index, base);
             } else {
-                (link.arch.plt_eager)(entry, at, slot);
+                (link.plt_entries().eager)(entry, at, slot);
             }
         }
     }

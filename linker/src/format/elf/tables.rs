@@ -143,6 +143,7 @@ impl<'a> SymbolTable<'a> {
             bind: raw.info >> 4,
             kind: raw.info & 15,
             vis: raw.other & 3,
+            rest: raw.other & !3,
             home,
             value: raw.value,
             size: raw.size,
