@@ -3,6 +3,7 @@
 //! It must not know relocations or symbols.
 
 use crate::class::{Class, SectionHeader, SegmentHeader};
+use crate::model::elf::machine;
 
 /// A PT_LOAD.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +110,8 @@ pub struct Image<'a> {
     pub relro: Option<(u64, u64)>,
     /// PT_GNU_EH_FRAME: address and size.
     pub unwind: Option<(u64, u64)>,
+    /// The unwinder's index that the machine has a segment for: address and size.
+    pub index: Option<(u64, u64)>,
     /// PT_INTERP is there.
     pub interpreter: bool,
     /// Section headers.
@@ -141,6 +144,7 @@ impl<'a> Image<'a> {
             tls: None,
             relro: None,
             unwind: None,
+            index: None,
             interpreter: false,
             headers: Vec::new(),
         };
@@ -176,6 +180,9 @@ impl<'a> Image<'a> {
             3 => self.interpreter = true,
             7 => self.tls = Some(Tls { address, file_size, size, align: align.max(1) }),
             0x6474_e550 => self.unwind = Some((address, size)),
+            _ if machine::of(self.machine).is_some_and(|row| row.index == Some(kind)) => {
+                self.index = Some((address, size));
+            }
             0x6474_e552 => self.relro = Some((address, address.wrapping_add(size) / PAGE * PAGE)),
             _ => {}
         }

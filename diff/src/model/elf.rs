@@ -9,6 +9,7 @@ mod amd64;
 mod arm;
 mod arm64;
 mod dynamic;
+mod exidx;
 #[cfg(test)]
 mod hostile;
 mod inputs;
@@ -66,6 +67,7 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
     };
     dynamic::facts(&judge, &mut facts);
     unwind::facts(&judge, &mut facts);
+    exidx::facts(&judge, &mut facts);
     sites::facts(&judge, &mut facts);
     facts
 }

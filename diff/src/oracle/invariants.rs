@@ -4,6 +4,7 @@
 //! mistake. One check is one function of a file beside this one; [`flaws`] runs them all.
 
 mod dynamic;
+mod exidx;
 mod hash;
 mod header;
 mod image;
@@ -102,6 +103,7 @@ pub fn flaws(request: &Request, image: &[u8]) -> Vec<Flaw> {
     relocations::check(request, &image, &mut flaws);
     hash::check(&image, &mut flaws);
     unwind::check(&image, &mut flaws);
+    exidx::check(&image, &mut flaws);
     inputs::check(request, &image, &mut flaws);
     flaws.0
 }

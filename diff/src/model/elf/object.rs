@@ -104,7 +104,7 @@ impl<'a> Section<'a> {
     pub(super) fn placeable(&self) -> bool {
         self.has(ALLOC)
             && self.flags & EXCLUDE == 0
-            && matches!(self.kind, 1 | 7 | 8 | 14..=16 | 0x7000_0001..)
+            && matches!(self.kind, 1 | 7 | 8 | 14..=16 | 0x7000_0002..)
             && !self.merged()
             && !self.is_unwind()
             && self.name != ".note.gnu.property"
@@ -203,7 +203,10 @@ fn symbol<'a>(
     wide: &[u8],
 ) -> Option<Symbol<'a>> {
     let raw = class.symbol(raw)?;
-    let name = str_at(strings, raw.name.into());
+    let mut name = str_at(strings, raw.name.into());
+    if raw.info >> 4 == 0 && is_mapping(name) {
+        name = "";
+    }
     let place = match raw.section {
         0 => Where::Undefined,
         0xfff1 => Where::Absolute,
@@ -219,6 +222,16 @@ fn symbol<'a>(
         value: raw.value,
         size: raw.size,
     })
+}
+
+/// `$a`, `$t`, `$d`, `$x`, with a suffix or without: they say what bytes are, and name nothing.
+///
+/// Spec: AAELF32 and AAELF64, "Mapping symbols".
+fn is_mapping(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next() == Some(b'$')
+        && bytes.next().is_some_and(|letter| b"atdx".contains(&letter))
+        && bytes.next().is_none_or(|dot| dot == b'.')
 }
 
 /// Numbers sections of equal names.
