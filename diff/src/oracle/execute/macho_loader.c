@@ -1,0 +1,483 @@
+// A loader of Mach-O images for Linux: copies segments, applies chained or classic fixups, coalesces
+// weak definitions, serves thread-locals, runs initialisers, then calls and reads what it is told to.
+//
+//   macho_loader IMAGE... -- COMMAND...
+//   COMMAND: call:NAME[:ARG]  prints the result of NAME(ARG) as a number of 64 bits
+//            data:NAME:LEN    prints LEN bytes at NAME
+//            addr:NAME        prints the image and the offset at which NAME is found
+//            main             calls the program's entry point
+// Images see each other's names by ordinal, flat or weak look-up, the host's C library last. An import
+// nobody has traps when it is called. Exit code 2: the image is malformed.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int64_t i64;
+
+enum { MAX_IMAGES = 64, MAX_SEGMENTS = 64, MAX_LIBRARIES = 256, MAX_SECTIONS = 512 };
+
+struct segment { u64 addr, size, offset, file_size; u32 protection; char name[17]; };
+struct section { u64 addr, size; u32 flags; };
+struct blob { u32 offset, size; };
+struct image {
+    const char *path, *id;
+    u8 *file, *memory;
+    size_t file_size;
+    u64 base, span, entry;
+    int segments, libraries, sections, has_entry;
+    struct segment segment[MAX_SEGMENTS];
+    struct section section[MAX_SECTIONS];
+    const char *library[MAX_LIBRARIES];
+    struct blob chains, exports, rebases, binds, weak_binds, lazy_binds;
+};
+static struct image images[MAX_IMAGES];
+static int image_count;
+
+static void fail(const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    fprintf(stderr, "macho_loader: ");
+    vfprintf(stderr, format, list);
+    fputc('\n', stderr);
+    exit(2);
+}
+
+static u8 *at(struct image *image, u64 addr) {
+    if (addr - image->base >= image->span) fail("%s: address %#lx is outside", image->path, (long)addr);
+    return image->memory + (addr - image->base);
+}
+
+static const u8 *part(struct image *image, struct blob blob) {
+    if ((u64)blob.offset + blob.size > image->file_size) fail("%s: a table is outside", image->path);
+    return image->file + blob.offset;
+}
+
+static u64 uleb(const u8 **p, const u8 *end) {
+    u64 value = 0;
+    for (int shift = 0; *p < end; shift += 7) {
+        u8 byte = *(*p)++;
+        if (shift < 64) value |= (u64)(byte & 0x7f) << shift;
+        if (!(byte & 0x80)) return value;
+    }
+    fail("a number has no end");
+    return 0;
+}
+
+static i64 sleb(const u8 **p, const u8 *end) {
+    i64 value = 0;
+    int shift = 0;
+    u8 byte = 0x80;
+    while (byte & 0x80) {
+        if (*p >= end) fail("a number has no end");
+        byte = *(*p)++;
+        value |= (i64)(byte & 0x7f) << shift;
+        shift += 7;
+    }
+    if (shift < 64 && (byte & 0x40)) value |= -((i64)1 << shift);
+    return value;
+}
+
+static void load(struct image *image, const char *path) {
+    image->path = path;
+    int fd = open(path, O_RDONLY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st)) fail("%s: %s", path, strerror(errno));
+    image->file_size = st.st_size;
+    image->file = mmap(0, st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    close(fd);
+    u32 *header = (u32 *)image->file;
+    if (st.st_size < 32 || header[0] != 0xfeedfacf) fail("%s: not Mach-O", path);
+    u8 *p = image->file + 32, *end = p + header[5];
+    if (end > image->file + st.st_size) fail("%s: load commands are cut", path);
+    u64 low = ~0ull, high = 0;
+    for (u32 i = 0; i < header[4]; i++) {
+        u32 *c = (u32 *)p;
+        if (p + 8 > end || c[1] < 8 || c[1] > end - p) fail("%s: load command %u", path, i);
+        switch (c[0]) {
+        case 0x19: {
+            if (image->segments == MAX_SEGMENTS) fail("%s: too many segments", path);
+            struct segment *s = &image->segment[image->segments++];
+            memcpy(s->name, p + 8, 16);
+            memcpy(&s->addr, p + 24, 32);
+            s->protection = c[15];
+            if (s->offset + s->file_size > (u64)st.st_size || s->file_size > s->size)
+                fail("%s: segment %s is outside of the file", path, s->name);
+            if (s->protection && s->addr < low) low = s->addr;
+            if (s->protection && s->addr + s->size > high) high = s->addr + s->size;
+            for (u32 k = 0; k < c[16] && image->sections < MAX_SECTIONS; k++) {
+                u8 *q = p + 72 + 80 * k;
+                struct section *section = &image->section[image->sections++];
+                memcpy(&section->addr, q + 32, 16);
+                memcpy(&section->flags, q + 64, 4);
+            }
+            break;
+        }
+        case 0xd: image->id = (char *)p + c[2]; break;
+        case 0xc: case 0x80000018: case 0x8000001f: case 0x80000023:
+            if (image->libraries == MAX_LIBRARIES) fail("%s: too many libraries", path);
+            image->library[image->libraries++] = (char *)p + c[2];
+            break;
+        case 0x80000034: memcpy(&image->chains, c + 2, 8); break;
+        case 0x80000033: memcpy(&image->exports, c + 2, 8); break;
+        case 0x80000022: memcpy(&image->rebases, c + 2, 40);
+            image->exports = *(struct blob *)(c + 10);
+            image->rebases = *(struct blob *)(c + 2);
+            image->binds = *(struct blob *)(c + 4);
+            image->weak_binds = *(struct blob *)(c + 6);
+            image->lazy_binds = *(struct blob *)(c + 8);
+            break;
+        case 0x80000028: memcpy(&image->entry, c + 2, 8); image->has_entry = 1; break;
+        }
+        p += c[1];
+    }
+    image->base = low;
+    image->span = high - low;
+    if (high <= low || image->span > 1ull << 36) fail("%s: no segments", path);
+    image->memory = mmap(0, image->span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (image->memory == MAP_FAILED) fail("%s: no memory", path);
+    for (int i = 0; i < image->segments; i++) {
+        struct segment *s = &image->segment[i];
+        if (s->protection && s->file_size)
+            memcpy(at(image, s->addr), image->file + s->offset, s->file_size);
+    }
+}
+
+// The export NAME of an image: its address, or null; whether it is weak.
+static void *find(struct image *image, const char *name, int *weak) {
+    const u8 *start = part(image, image->exports), *end = start + image->exports.size, *p = start;
+    if (start == end) return 0;
+    for (int depth = 0; depth < 100000; depth++) {
+        u64 leaf = uleb(&p, end);
+        const u8 *edges = p + leaf;
+        if (!*name) {
+            if (!leaf) return 0;
+            u64 flags = uleb(&p, end), value = uleb(&p, end);
+            if (weak) *weak = !!(flags & 4);
+            if (flags & 8) return 0;
+            return (flags & 3) == 2 ? (void *)value : at(image, image->base + value);
+        }
+        if (edges >= end) fail("%s: the export trie is broken", image->path);
+        int count = *edges++, found = 0;
+        for (p = edges; count-- && !found;) {
+            size_t len = strnlen((char *)p, end - p);
+            const u8 *next = p + len + 1;
+            u64 child = uleb(&next, end);
+            if (len && !strncmp((char *)p, name, len)) {
+                if (child >= (u64)(end - start)) fail("%s: the export trie is broken", image->path);
+                name += len;
+                p = start + child;
+                found = 1;
+            } else p = next;
+        }
+        if (!found) return 0;
+    }
+    fail("%s: the export trie has a loop", image->path);
+    return 0;
+}
+
+void tlv_get(void);
+#if defined(__x86_64__)
+__asm__(".globl tlv_get\ntlv_get: movq 16(%rdi), %rax\nret\n");
+#else
+__asm__(".globl tlv_get\ntlv_get: ldr x0, [x0, #16]\nret\n");
+#endif
+
+static void trap(void) { fprintf(stderr, "macho_loader: an import nobody has is called\n"); abort(); }
+static void pattern(u8 *to, const u8 *what, size_t len, size_t of) {
+    for (size_t i = 0; i < len; i++) to[i] = what[i % of];
+}
+static void pattern4(void *to, const void *what, size_t len) { pattern(to, what, len, 4); }
+static void pattern8(void *to, const void *what, size_t len) { pattern(to, what, len, 8); }
+static void pattern16(void *to, const void *what, size_t len) { pattern(to, what, len, 16); }
+static void zero(void *to, size_t len) { memset(to, 0, len); }
+static int nothing(void) { return 0; }
+static int *error(void) { return &errno; }
+static u64 guard = 0x5ca1ab1e;
+
+#define HOST(name) {"_" #name, (void *)name}
+static const struct { const char *name; void *value; } host[] = {
+    {"_memset_pattern4", (void *)pattern4}, {"_memset_pattern8", (void *)pattern8},
+    {"_memset_pattern16", (void *)pattern16},
+    {"_bzero", (void *)zero}, {"___bzero", (void *)zero}, {"___error", (void *)error},
+    {"___stack_chk_guard", &guard}, {"___stack_chk_fail", (void *)trap},
+    {"dyld_stub_binder", (void *)trap}, {"___cxa_atexit", (void *)nothing},
+    HOST(malloc), HOST(calloc), HOST(realloc), HOST(free), HOST(memcpy), HOST(memmove),
+    HOST(memset), HOST(memcmp), HOST(strlen), HOST(strcmp), HOST(strncmp), HOST(qsort),
+};
+
+static void *lookup_host(const char *name) {
+    for (size_t i = 0; i < sizeof host / sizeof *host; i++)
+        if (!strcmp(host[i].name, name)) return host[i].value;
+#ifndef STATIC
+    return name[0] == '_' ? dlsym(RTLD_DEFAULT, name + 1) : 0;
+#else
+    return 0;
+#endif
+}
+
+static void *lookup(struct image *image, const char *name, int ordinal, int weak_import) {
+    void *found = 0;
+    int weak = 0;
+    // Stub libraries may have it, too; only the loader's own will do.
+    if (!strcmp(name, "__tlv_bootstrap")) return (void *)tlv_get;
+    if (ordinal == -3) {
+        // The first strong definition, or else the first one.
+        void *first = 0;
+        for (int i = 0; i < image_count && !found; i++) {
+            void *value = find(&images[i], name, &weak);
+            if (value && !weak) found = value;
+            if (value && !first) first = value;
+        }
+        found = found ? found : first;
+    } else if (ordinal == -2 || ordinal == -1) {
+        for (int i = 0; i < image_count && !found; i++)
+            if (ordinal == -2 || images[i].has_entry) found = find(&images[i], name, 0);
+    } else if (ordinal == 0) {
+        found = find(image, name, 0);
+    } else {
+        if (ordinal < 0 || ordinal > image->libraries)
+            fail("%s: %s: there is no library %d", image->path, name, ordinal);
+        const char *library = image->library[ordinal - 1];
+        for (int i = 0; i < image_count && !found; i++)
+            if (images[i].id && !strcmp(images[i].id, library)) found = find(&images[i], name, 0);
+    }
+    if (!found) found = lookup_host(name);
+    return found || weak_import ? found : (void *)trap;
+}
+
+static void chains(struct image *image) {
+    const u8 *blob = part(image, image->chains);
+    const u32 *header = (const u32 *)blob;
+    if (image->chains.size < 28) fail("%s: chained fixups are cut", image->path);
+    const u8 *imports = blob + header[2];
+    const char *names = (const char *)blob + header[3];
+    const u32 *starts = (const u32 *)(blob + header[1]);
+    if (starts[0] != (u32)image->segments) fail("%s: chained fixups count segments wrong", image->path);
+    for (u32 i = 0; i < starts[0]; i++) {
+        if (!starts[1 + i]) continue;
+        const u8 *s = (const u8 *)starts + starts[1 + i];
+        u16 page_size, format, pages;
+        u64 offset;
+        memcpy(&page_size, s + 4, 2), memcpy(&format, s + 6, 2);
+        memcpy(&offset, s + 8, 8), memcpy(&pages, s + 20, 2);
+        if (format != 2 && format != 6) fail("%s: pointer format %d", image->path, format);
+        if (image->base + offset != image->segment[i].addr) fail("%s: segment offset", image->path);
+        for (u32 page = 0; page < pages; page++) {
+            u16 start;
+            memcpy(&start, s + 22 + 2 * page, 2);
+            if (start == 0xffff) continue;
+            u8 *p = at(image, image->base + offset + (u64)page * page_size + start);
+            for (u64 next = 1; next; p += 4 * next) {
+                u64 word, value;
+                memcpy(&word, p, 8);
+                next = word >> 51 & 0xfff;
+                if (word >> 63) {
+                    u32 index = word & 0xffffff, name, weak;
+                    int ordinal;
+                    i64 addend = word >> 24 & 0xff;
+                    if (index >= header[4]) fail("%s: import %u", image->path, index);
+                    if (header[5] == 3) {
+                        u64 import[2];
+                        memcpy(import, imports + 16 * index, 16);
+                        ordinal = (int16_t)import[0], weak = import[0] >> 16 & 1;
+                        name = import[0] >> 32, addend += import[1];
+                    } else {
+                        u32 import[2];
+                        memcpy(import, imports + (header[5] == 2 ? 8 : 4) * index, 8);
+                        ordinal = (int8_t)import[0], weak = import[0] >> 8 & 1, name = import[0] >> 9;
+                        if (header[5] == 2) addend += (int32_t)import[1];
+                    }
+                    void *found = lookup(image, names + name, ordinal, weak);
+                    value = found ? (u64)found + addend : 0;
+                } else {
+                    u64 target = word & 0xfffffffff, high = word >> 36 & 0xff;
+                    value = (u64)image->memory + target - (format == 2 ? image->base : 0);
+                    value |= high << 56;
+                }
+                memcpy(p, &value, 8);
+            }
+        }
+    }
+}
+
+static void rebase(struct image *image) {
+    const u8 *p = part(image, image->rebases), *end = p + image->rebases.size;
+    u64 addr = 0;
+    while (p < end) {
+        u8 byte = *p++, op = byte & 0xf0, imm = byte & 0xf;
+        u64 count = 0, skip = 0;
+        switch (op) {
+        case 0x00: return;
+        case 0x10: break;
+        case 0x20: addr = image->segment[imm].addr + uleb(&p, end); break;
+        case 0x30: addr += uleb(&p, end); break;
+        case 0x40: addr += imm * 8; break;
+        case 0x50: count = imm; break;
+        case 0x60: count = uleb(&p, end); break;
+        case 0x70: count = 1, skip = uleb(&p, end); break;
+        case 0x80: count = uleb(&p, end), skip = uleb(&p, end); break;
+        default: fail("%s: rebase opcode %#x", image->path, byte);
+        }
+        while (count--) {
+            u64 value;
+            memcpy(&value, at(image, addr), 8);
+            value += (u64)image->memory - image->base;
+            memcpy(at(image, addr), &value, 8);
+            addr += 8 + skip;
+        }
+    }
+}
+
+// Binds, weak binds (only where some image has the name) and lazy binds, all of them at once.
+static void bind(struct image *image, struct blob blob, int kind) {
+    const u8 *p = part(image, blob), *end = p + blob.size;
+    const char *name = "";
+    int ordinal = 0, weak = 0;
+    i64 addend = 0;
+    u64 addr = 0;
+    while (p < end) {
+        u8 byte = *p++, op = byte & 0xf0, imm = byte & 0xf;
+        u64 count = 0, skip = 0;
+        switch (op) {
+        case 0x00: if (kind != 'l') return; break;
+        case 0x10: ordinal = imm; break;
+        case 0x20: ordinal = uleb(&p, end); break;
+        case 0x30: ordinal = imm ? (int)imm - 16 : 0; break;
+        case 0x40: name = (const char *)p, weak = imm & 1; p += strnlen(name, end - p) + 1; break;
+        case 0x50: break;
+        case 0x60: addend = sleb(&p, end); break;
+        case 0x70: addr = image->segment[imm].addr + uleb(&p, end); break;
+        case 0x80: addr += uleb(&p, end); break;
+        case 0x90: count = 1; break;
+        case 0xa0: count = 1, skip = uleb(&p, end); break;
+        case 0xb0: count = 1, skip = imm * 8; break;
+        case 0xc0: count = uleb(&p, end), skip = uleb(&p, end); break;
+        default: fail("%s: bind opcode %#x", image->path, byte);
+        }
+        while (count--) {
+            void *found = lookup(image, name, kind == 'w' ? -3 : ordinal, weak);
+            if (kind != 'w' || found != (void *)trap) {
+                u64 value = found ? (u64)found + addend : 0;
+                memcpy(at(image, addr), &value, 8);
+            }
+            addr += 8 + skip;
+        }
+    }
+}
+
+// One thread: descriptors hold the variable's address itself.
+static void thread_locals(struct image *image) {
+    u64 low = ~0ull, high = 0;
+    for (int i = 0; i < image->sections; i++) {
+        struct section *s = &image->section[i];
+        u32 kind = s->flags & 0xff;
+        if (kind != 0x11 && kind != 0x12) continue;
+        if (s->addr < low) low = s->addr;
+        if (s->addr + s->size > high) high = s->addr + s->size;
+    }
+    u8 *block = high > low ? aligned_alloc(4096, (high - low + 4095) & ~4095ull) : 0;
+    if (block) memcpy(block, at(image, low), high - low);
+    for (int i = 0; i < image->sections; i++) {
+        struct section *s = &image->section[i];
+        if ((s->flags & 0xff) != 0x13) continue;
+        for (u64 d = 0; d + 24 <= s->size; d += 24) {
+            u64 *descriptor = (u64 *)at(image, s->addr + d);
+            if (descriptor[0] != (u64)tlv_get) fail("%s: a descriptor without thunk", image->path);
+            if (descriptor[2] >= high - low) fail("%s: a variable outside of its block", image->path);
+            descriptor[2] += (u64)block;
+        }
+    }
+}
+
+static void protect(struct image *image) {
+    for (int i = 0; i < image->segments; i++) {
+        struct segment *s = &image->segment[i];
+        if (!s->protection || !s->size) continue;
+        int constant = !strcmp(s->name, "__DATA_CONST");
+        int protection = constant ? PROT_READ : (s->protection & 1 ? PROT_READ : 0) |
+            (s->protection & 2 ? PROT_WRITE : 0) | (s->protection & 4 ? PROT_EXEC : 0);
+        u8 *start = at(image, s->addr);
+        __builtin___clear_cache((char *)start, (char *)start + s->size);
+        mprotect(start, (s->size + 4095) & ~4095ull, protection);
+    }
+}
+
+typedef void init(int, char **, char **, char **, void *);
+static void initialise(struct image *image, char **argv) {
+    static char *none[] = {0};
+    for (int i = 0; i < image->sections; i++) {
+        struct section *s = &image->section[i];
+        u32 kind = s->flags & 0xff;
+        for (u64 k = 0; kind == 9 && k + 8 <= s->size; k += 8)
+            (*(init **)at(image, s->addr + k))(1, argv, none, none, 0);
+        for (u64 k = 0; kind == 0x16 && k + 4 <= s->size; k += 4)
+            ((init *)at(image, image->base + *(u32 *)at(image, s->addr + k)))(1, argv, none, none, 0);
+    }
+}
+
+static void *named(const char *name) {
+    for (int i = 0; i < image_count; i++) {
+        void *found = find(&images[i], name, 0);
+        if (found) return found;
+    }
+    fail("nothing exports %s", name);
+    return 0;
+}
+
+static void command(char *text, char **argv) {
+    char *name = strchr(text, ':'), *rest = 0;
+    if (name) *name++ = 0, rest = strchr(name, ':');
+    if (rest) *rest++ = 0;
+    if (!strcmp(text, "main")) {
+        for (int i = 0; i < image_count; i++)
+            if (images[i].has_entry)
+                printf("main %d\n", ((int (*)(int, char **))at(&images[i], images[i].base + images[i].entry))(1, argv));
+    } else if (!strcmp(text, "call")) {
+        i64 value = ((i64(*)(i64))named(name))(rest ? atoll(rest) : 0);
+        printf("%s %lld\n", name, (long long)value);
+    } else if (!strcmp(text, "data")) {
+        u8 *bytes = named(name);
+        printf("%s ", name);
+        for (int i = 0; i < atoi(rest ? rest : "8"); i++) printf("%02x", bytes[i]);
+        putchar('\n');
+    } else if (!strcmp(text, "addr")) {
+        u8 *found = named(name);
+        for (int i = 0; i < image_count; i++)
+            if ((u64)(found - images[i].memory) < images[i].span)
+                printf("%s %d %#lx\n", name, i, (long)(found - images[i].memory));
+    } else fail("unknown command %s", text);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+    int i = 1;
+    for (; i < argc && strcmp(argv[i], "--"); i++) {
+        if (image_count == MAX_IMAGES) fail("too many images");
+        load(&images[image_count++], argv[i]);
+    }
+    for (int k = 0; k < image_count; k++) {
+        struct image *image = &images[k];
+        if (image->chains.size) chains(image);
+        rebase(image);
+        bind(image, image->binds, 'b');
+        bind(image, image->lazy_binds, 'l');
+        bind(image, image->weak_binds, 'w');
+    }
+    for (int k = 0; k < image_count; k++) thread_locals(&images[k]), protect(&images[k]);
+    for (int k = 0; k < image_count; k++) initialise(&images[k], argv);
+    for (i++; i < argc; i++) command(argv[i], argv);
+    return 0;
+}
