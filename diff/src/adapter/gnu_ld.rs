@@ -16,6 +16,7 @@ pub(super) static LINKER: Linker = Linker {
         Port {
             programs: &["aarch64-linux-gnu-ld.bfd", "aarch64-linux-gnu-ld"],
             package: "Debian package binutils-aarch64-linux-gnu",
+            unsupported: &[("unrecognized relocation type 0x", "bfd lacks this relocation")],
             ..Port::of(Target::ARM64_ELF)
         },
         Port {

@@ -27,6 +27,10 @@ pub(super) static LINKER: Linker = Linker {
     package: "Debian package lld, or any Rust toolchain (rust-lld)",
 };
 
+/// On arm64 no traditional TLS, no large model's GOT; on arm no descriptors: parts of the ABI.
+const LACKS: &[(&str, &str)] =
+    &[("unknown relocation (*) against", "lld lacks this relocation on this machine")];
+
 const CLASSES: &[(&str, E)] = &[
     ("duplicate symbol", E::DuplicateSymbol),
     ("undefined symbol", E::UndefinedSymbol),

@@ -19,6 +19,7 @@ pub(super) static LINKER: Linker = Linker {
     lacks: &[],
     unsupported: &[
         ("Unknown x86_64 relocation type", "wild lacks this relocation"),
+        ("Unknown aarch64 relocation type", "wild lacks this relocation"),
         ("not yet supported", "wild says that it is not written yet"),
         ("not yet implemented", "wild says that it is not written yet"),
         ("is not supported", "wild says that it does not support this"),

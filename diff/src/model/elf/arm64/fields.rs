@@ -85,6 +85,14 @@ pub(super) fn access(site: Site<'_>, row: Row) -> Result<Access, String> {
         Field::Branch26 if output == NOP => Ok(Access::Number(0, 8)),
         Field::Page | Field::Low(_) | Field::High if row.form != Form::Got => paired(site, row),
         Field::Half(..) => halves(site, row),
+        // A GOT entry read by its address, made the address itself.
+        Field::Word19
+            if row.form == Form::GotPcRel
+                && eval::is_adr(output)
+                && destination(input) == destination(output) =>
+        {
+            Ok(Access::Address(place.wrapping_add(eval::adr_immediate(output)), false))
+        }
         _ if !kept => Err(changed(input, output)),
         Field::Branch26 => Ok(branch(place, signed(output, 0, 26) << 2)),
         Field::Word14 => Ok(branch(place, signed(output, 5, 14) << 2)),
