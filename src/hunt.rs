@@ -170,7 +170,7 @@ struct Summary<'a> {
     cases: u64,
     links: u64,
     /// Looks that this machine did not allow.
-    skipped: u64,
+    skipped: &'a BTreeMap<String, u64>,
     seconds: f64,
     verdicts: BTreeMap<&'a str, Counts>,
     findings: Vec<Line<'a>>,
@@ -214,7 +214,7 @@ fn summary(outcome: &Outcome, settled: &[Settled]) -> serde_json::Result<String>
     serde_json::to_string(&Summary {
         cases: outcome.totals.cases,
         links: outcome.totals.links,
-        skipped: outcome.totals.skipped,
+        skipped: &outcome.totals.skipped,
         seconds: (outcome.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         verdicts: verdicts.iter().map(|(linker, tally)| (&**linker, counts(tally))).collect(),
         findings: settled
@@ -247,9 +247,8 @@ fn report(seed: u64, adapters: &[Shared], outcome: &Outcome, settled: &[Settled]
         let each = list.iter().map(|(bug, count)| format!("{bug} ({count})"));
         outln!("\nknown bugs seen (cases): {}", each.collect::<Vec<_>>().join(", "));
     }
-    if outcome.totals.skipped > 0 {
-        let skipped = outcome.totals.skipped;
-        outln!("\nskipped {skipped} times: an oracle could not look, see above");
+    for (why, count) in &outcome.totals.skipped {
+        outln!("\nskipped {count} times: {why}");
     }
     let bold = anstyle::Style::new().bold();
     outln!("\n{bold}{} findings{bold:#}", settled.len());

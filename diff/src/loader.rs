@@ -223,6 +223,13 @@ impl<'a> Module<'a> {
     }
 }
 
+impl Module<'_> {
+    /// The slot that the PLT entry at `address` jumps through, if there is one.
+    pub(crate) fn stub(&self, address: u64) -> Option<u64> {
+        machine::slot_behind(self.machine, &self.image, address)
+    }
+}
+
 /// A static executable applies its IRELATIVE table itself, between two symbols; its section is found
 /// by type and contents, because no program header names it.
 fn static_irelative(image: &Image<'_>, machine: &Machine) -> (Vec<DynReloc>, Vec<u64>) {

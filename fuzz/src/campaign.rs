@@ -71,8 +71,8 @@ pub struct Examination {
     pub verdicts: Vec<(String, Verdict)>,
     /// Linkers that were not judged on every key.
     pub open: Vec<String>,
-    /// What an oracle could not look at because this machine failed it.
-    pub skipped: u64,
+    /// What an oracle could not look at because this machine failed it: why.
+    pub skipped: Vec<String>,
     /// What was wrong.
     pub sightings: Vec<Sighting>,
     /// Bugs that showed and are known already, each once.
@@ -108,8 +108,8 @@ pub struct Totals {
     pub cases: u64,
     /// Links made.
     pub links: u64,
-    /// Times that an oracle could not look because this machine failed it.
-    pub skipped: u64,
+    /// How often an oracle could not look because this machine failed it, by the reason.
+    pub skipped: BTreeMap<String, u64>,
     /// Signatures seen.
     pub findings: u64,
     /// Verdicts by linker.
@@ -227,11 +227,20 @@ struct State {
     found: BTreeMap<String, Found>,
 }
 
+/// How many reasons for skipping are told apart.
+const MOST_REASONS: usize = 16;
+
 impl State {
     fn fold(&mut self, number: u64, case: Case, examination: Examination, watch: &dyn Watch) {
         self.totals.cases += 1;
         self.totals.links += examination.links;
-        self.totals.skipped += examination.skipped;
+        for why in examination.skipped {
+            // One reason for all that come after many: they may have numbers in them.
+            let known = self.totals.skipped.contains_key(&why);
+            let many = !known && self.totals.skipped.len() >= MOST_REASONS;
+            let why = if many { "other reasons".into() } else { why };
+            *self.totals.skipped.entry(why).or_default() += 1;
+        }
         for (linker, verdict) in examination.verdicts {
             self.totals.verdicts.entry(linker).or_default().add(verdict);
         }

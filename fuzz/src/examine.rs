@@ -100,7 +100,7 @@ impl Examined {
             links: self.trials.len() as u64,
             verdicts: names.clone().zip(self.ruling.verdicts.iter().copied()).collect(),
             open: names.filter(|name| self.ruling.is_open(name)).collect(),
-            skipped: self.ruling.skipped.len() as u64,
+            skipped: self.ruling.skipped.clone(),
             sightings: self
                 .ruling
                 .news()
@@ -141,7 +141,7 @@ fn own_panic(case: &Case, linkers: &[Shared]) -> Examination {
     };
     let signature = format!("scold/{}/scold/{}", complaint.shape, case.target);
     Examination {
-        skipped: 0,
+        skipped: Vec::new(),
         links: 0,
         verdicts: linkers.iter().map(|l| (l.name().to_owned(), Verdict::Poisoned)).collect(),
         open: Vec::new(),

@@ -11,7 +11,11 @@ use crate::run::{self, Limits};
 /// The row of lld.
 pub(super) static LINKER: Linker = Linker {
     name: "lld",
-    ports: &[Port::of(Target::AMD64_ELF), Port::of(Target::ARM64_ELF), Port::of(Target::ARM_ELF)],
+    ports: &[
+        Port::of(Target::AMD64_ELF),
+        Port { unsupported: LACKS, ..Port::of(Target::ARM64_ELF) },
+        Port { unsupported: LACKS, ..Port::of(Target::ARM_ELF) },
+    ],
     lists: false,
     programs: &["ld.lld"],
     numbered: Some("ld.lld-"),

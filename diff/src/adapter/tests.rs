@@ -331,3 +331,16 @@ fn a_linker_that_cannot_be_run_is_this_machines_trouble() {
     assert_eq!(outcome, Outcome::Unsupported("it could not be run here"));
     assert!(run::trouble().is_some_and(|trouble| trouble.contains("/nowhere/ld")));
 }
+
+/// What a linker lacks on one machine is no refusal there, and one elsewhere.
+#[test]
+fn gaps_of_one_machine_are_not_asked_about() {
+    let lld = &super::lld::LINKER;
+    let said = "ld.lld: error: p.o:(.text+0x28): unknown relocation (513) against symbol x";
+    let gap = |target: Target| {
+        let port = lld.ports.iter().find(|port| port.target == target).unwrap();
+        port.unsupported.iter().any(|(part, _)| matches(said, part))
+    };
+    assert!(gap(Target::ARM64_ELF) && gap(Target::ARM_ELF) && !gap(Target::AMD64_ELF));
+    assert_eq!(lld.classify(said), E::RelocUnsupported);
+}

@@ -4,19 +4,21 @@
 //! Libraries are opened with dlopen in a child with limits; executables get a preloaded hook that
 //! looks and leaves before they start. Every relocated slot is held against what the abstract loader
 //! says, every export against its symbol, and what the module's probes (`scold.probe.N`, no argument,
-//! a u64) return is put to the vote. Native amd64 Linux only.
+//! a u64) return is put to the vote. What does not run here natively runs under qemu's user emulation with
+//! the target's own libc; `platform` has the rows.
 
 mod host;
+mod platform;
 mod values;
 
 use std::collections::BTreeMap;
-use std::sync::Once;
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
 use crate::loader::{Cell, Content, Kind, Module, Symbol};
 use crate::run::{End, Run};
-use crate::{Family, Request, Target};
+use crate::{Family, Request};
 use host::Host;
+use platform::Platform;
 use values::{Answer, Values};
 
 /// The platform's loader.
@@ -32,14 +34,12 @@ impl Oracle for Execute {
     }
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
-        let native = cfg!(all(target_os = "linux", target_arch = "x86_64"));
-        if !native || evidence.request.target != Target::AMD64_ELF {
-            return;
-        }
-        let host = match Host::get() {
+        let Some(platform) = Platform::of(evidence.request.target) else { return };
+        let host = match Host::get(platform) {
             Ok(host) => host,
             Err(why) => {
-                skip(ruling, format!("no program loads modules here: {why}"));
+                let target = platform.target;
+                ruling.skipped.push(format!("execute: no program loads {target} modules: {why}"));
                 return;
             }
         };
@@ -52,7 +52,7 @@ impl Oracle for Execute {
             let run = match played {
                 Ok(run) => run,
                 Err(error) => {
-                    skip(ruling, format!("a module could not be run: {error}"));
+                    ruling.skipped.push(format!("execute: a module could not be run: {error}"));
                     continue;
                 }
             };
@@ -78,13 +78,6 @@ impl Oracle for Execute {
             vote(&probe, &answers, ruling);
         }
     }
-}
-
-/// Trouble of this machine is no verdict: it is counted, and said once.
-fn skip(ruling: &mut Ruling, why: String) {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| eprintln!("the execute oracle is skipped: {why}"));
-    ruling.skipped.push(why);
 }
 
 /// Commands and what each is about.
@@ -124,7 +117,7 @@ impl Script {
                 Content::Tls | Content::Bad(_) => continue,
                 Content::Address(_) | Content::Number(_) => String::new(),
             };
-            list.push((format!("slot {:#x}", cell.address), About::Slot(i)));
+            list.push((format!("slot {:#x} {}", cell.address, cell.size.min(8)), About::Slot(i)));
             if !wanted.is_empty() {
                 list.push((wanted, About::Wanted));
             }

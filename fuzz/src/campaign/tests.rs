@@ -51,7 +51,7 @@ impl Examine for Fake {
         });
         let verdict = if sightings.is_some() { Verdict::Divergent } else { Verdict::Agree };
         Examination {
-            skipped: 0,
+            skipped: Vec::new(),
             links: 2,
             verdicts: vec![("x".into(), verdict)],
             open: Vec::new(),

@@ -16,6 +16,14 @@ pub(crate) fn of(number: u16) -> Option<&'static Machine> {
     MACHINES.iter().copied().find(|machine| machine.number == number)
 }
 
+/// The slot that the PLT entry at `address` jumps through, if there is one.
+pub(crate) fn slot_behind(machine: &Machine, image: &Image<'_>, address: u64) -> Option<u64> {
+    match (machine.stub)(image, address) {
+        Ok(Way::Slot(slot)) => Some(slot),
+        _ => None,
+    }
+}
+
 /// The name that this relocation goes by where the instruction around it is of no interest.
 pub(crate) fn alike(relocation: &str) -> Option<&'static str> {
     let mut alike = MACHINES.iter().flat_map(|machine| machine.alike);

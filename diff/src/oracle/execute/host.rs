@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::platform::Platform;
 use crate::Request;
 use crate::run::{self, End, Limits, Run, Scratch};
 
@@ -13,23 +14,28 @@ const SOURCE: &str = include_str!("host.c");
 /// The compiled host.
 #[derive(Debug)]
 pub(super) struct Host {
+    platform: &'static Platform,
     folder: PathBuf,
 }
 
 impl Host {
-    /// The host of this machine and user, or why there is none.
-    pub(super) fn get() -> Result<&'static Self, &'static str> {
-        static HOST: OnceLock<Result<Host, String>> = OnceLock::new();
-        let built = HOST.get_or_init(|| Self::build().map_err(|error| error.to_string()));
+    /// The host of this user for `platform`, or why there is none.
+    pub(super) fn get(platform: &'static Platform) -> Result<&'static Self, &'static str> {
+        static HOSTS: OnceLock<Vec<OnceLock<Result<Host, String>>>> = OnceLock::new();
+        let all = HOSTS.get_or_init(|| (0..Platform::count()).map(|_| OnceLock::new()).collect());
+        let host = all.get(platform.index()).ok_or("no such platform")?;
+        let built = host.get_or_init(|| Self::build(platform).map_err(|error| error.to_string()));
         built.as_ref().map_err(String::as_str)
     }
 
     /// Compiles the source, or finds what another process compiled from the same source.
-    fn build() -> io::Result<Self> {
+    fn build(platform: &'static Platform) -> io::Result<Self> {
         use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+        let compiler = platform.compiler().map_err(io::Error::other)?;
         let user = rustix::process::getuid().as_raw();
         let digest = crate::model::digest(SOURCE.as_bytes());
-        let folder = std::env::temp_dir().join(format!("scold-host-{user}-{digest:016x}"));
+        let name = format!("scold-host-{user}-{}-{digest:016x}", platform.target);
+        let folder = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
         let own = std::fs::symlink_metadata(&folder).map(|folder| folder.uid());
         if made.is_err() && *own.as_ref().unwrap_or(&user) != user {
@@ -41,10 +47,8 @@ impl Host {
             return Err(io::Error::other(why));
         }
         if ["host", "hook.so"].iter().all(|name| folder.join(name).is_file()) {
-            return Ok(Self { folder });
+            return Ok(Self { platform, folder });
         }
-        let compiler = ["cc", "gcc", "clang"].iter().find_map(|name| run::find(name).pop());
-        let compiler = compiler.ok_or_else(|| io::Error::other("it needs a C compiler"))?;
         let scratch = Scratch::new()?;
         scratch.write("host.c", SOURCE.as_bytes())?;
         for args in [
@@ -63,7 +67,7 @@ impl Host {
             std::fs::copy(scratch.path().join(name), &fresh)?;
             std::fs::rename(fresh, folder.join(name))?;
         }
-        Ok(Self { folder })
+        Ok(Self { platform, folder })
     }
 
     /// Loads `image` beside the libraries of `request` and plays `script`, a line of output for each.
@@ -82,14 +86,16 @@ impl Host {
         let hook = self.folder.join("hook.so");
         let mut env = vec![("LD_LIBRARY_PATH", "."), ("SCOLD_SCRIPT", "scold.script")];
         let hook = hook.to_string_lossy();
-        let limits = Limits { memory: 4 << 30, ..Limits::wall(limit) };
-        let none: [&str; 0] = [];
-        if request.mode.is_library() {
-            run::run(&self.folder.join("host"), &none, scratch.path(), &env, limits)
+        let limits = Limits { memory: self.platform.memory(), ..Limits::wall(limit) };
+        let program = if request.mode.is_library() {
+            self.folder.join("host")
         } else {
             env.extend([("LD_PRELOAD", &*hook), ("LD_BIND_NOW", "1")]);
-            run::run(&module, &none, scratch.path(), &env, limits)
-        }
+            module
+        };
+        let start = self.platform.start(&program, &env).map_err(io::Error::other)?;
+        let env: Vec<(&str, &str)> = start.env.iter().map(|(n, v)| (&**n, &**v)).collect();
+        run::run(&start.program, &start.args, scratch.path(), &env, limits)
     }
 }
 

@@ -39,7 +39,7 @@ fn images(request: &Request) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn able() -> bool {
-    let able = Host::get().is_ok() && cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    let able = Platform::of(subject::request().target).is_some_and(|p| Host::get(p).is_ok());
     if !able {
         assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no C compiler here");
         println!("skipped: needs a C compiler on amd64 Linux; apt-get install gcc");

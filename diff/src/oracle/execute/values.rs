@@ -85,26 +85,10 @@ impl<'a> Values<'a> {
         answer
     }
 
-    /// Where the PLT entry at `address` goes: `jmp *slot(%rip)`, after a landing pad or not.
+    /// Where the PLT entry at `address` goes.
     fn stub(&self, address: u64) -> Option<u64> {
-        let mut code = self.bytes(address, 16)?;
-        let mut next = address;
-        for prefix in [&[0xf3, 0x0f, 0x1e, 0xfa][..], &[0xf2]] {
-            if let Some(rest) = code.strip_prefix(prefix) {
-                code = rest;
-                next = next.checked_add(prefix.len() as u64)?;
-            }
-        }
-        let field = code.strip_prefix(&[0xff, 0x25])?.first_chunk::<4>()?;
-        let distance = i64::from(i32::from_le_bytes(*field));
-        self.slots.get(&next.checked_add(6)?.checked_add_signed(distance)?).copied()
-    }
-
-    fn bytes(&self, address: u64, len: usize) -> Option<&[u8]> {
-        let load = self.module.image.segment(address)?;
-        let start = load.offset.checked_add(address - load.address)?;
-        let start = usize::try_from(start).ok()?;
-        self.image.get(start..start.checked_add(len)?)
+        let slot = self.module.stub(address)?;
+        self.slots.get(&slot).copied()
     }
 
     fn moved(&self) -> u64 {
