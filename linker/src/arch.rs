@@ -54,6 +54,10 @@ pub enum Relax {
     DescToIe,
     /// The call through a descriptor that is no more.
     DescCall,
+    /// The same, where the call has to load the offset.
+    DescLoad,
+    /// The descriptor stays, and what its address counts from is for the code to say.
+    Desc,
 }
 
 /// A sequence that can be rewritten. What it is was read from the input once: in the output another
@@ -352,6 +356,10 @@ pub struct Arch {
     /// The PLT's entries: whether indirect branches may go to them, whether they check the address they
     /// jump to.
     pub plt_entries: fn(bool, bool) -> &'static PltEntries,
+    /// The routine that calls of descriptors go to, in words; none if they are indirect.
+    pub desc_call: &'static [u32],
+    /// The word of a descriptor with its argument: the other is the loader's.
+    pub desc_argument: u32,
     /// Whether the code around a relocation has the form that `Relax` rewrites.
     pub can_relax: CanRelax,
     /// Rewrites.

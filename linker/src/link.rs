@@ -339,6 +339,17 @@ impl<'a> Link<'a> {
         self.plt_entries().size
     }
 
+    /// Bytes of the routine that calls of descriptors go to, if there are any.
+    pub fn desc_call_size(&self) -> u64 {
+        if self.plan.desc_calls { 4 * self.arch.desc_call.len() as u64 } else { 0 }
+    }
+
+    /// Address of the routine that calls of descriptors go to: behind the PLT.
+    pub fn desc_call(&self) -> u64 {
+        let size = self.desc_call_size();
+        self.out_of(crate::layout::Made::Plt).map_or(0, |o| o.addr + o.size - size)
+    }
+
     /// Address of PLT entry `index`.
     pub fn plt_address(&self, index: u32) -> u64 {
         let plt = self.out_of(crate::layout::Made::Plt).map_or(0, |o| o.addr);

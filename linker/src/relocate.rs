@@ -311,7 +311,7 @@ impl Work<'_, '_, '_> {
     fn branch(&mut self, row: &Row, bits: u16, reloc: &Reloc, place: u64, buf: &mut [u8]) {
         let Field::Branch(branch) = row.field else { return };
         let (link, field) = (self.link, &mut buf[..branch.len.into()]);
-        if branch::is_nothing(bits) {
+        if branch::is_nothing(bits) && row.what != What::TlsDescCall {
             let nothing = (branch.nothing)(insn(field)).to_le_bytes();
             field.copy_from_slice(&nothing[..field.len()]);
             return;
@@ -372,7 +372,8 @@ impl Work<'_, '_, '_> {
             }
             Relax::GdToLe | Relax::IeToLe | Relax::DescToLe => link.thread_offset(id, ld),
             Relax::GdToIe | Relax::DescToIe => link.got_address(link.plan.slots(id).gottp) as i64,
-            Relax::LdToLe | Relax::DescCall => 0,
+            Relax::Desc => link.got_address(link.plan.slots(id).tlsdesc) as i64,
+            Relax::LdToLe | Relax::DescCall | Relax::DescLoad => 0,
         };
         let at = (reloc.offset, reloc.kind);
         if !(link.arch.relax)(self.code, buf, at, rewrite, value, place) {

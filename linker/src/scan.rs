@@ -33,6 +33,8 @@ pub struct Totals {
     pub static_tls: bool,
     /// A local-dynamic access that stays.
     pub tls_ld: bool,
+    /// A call that goes to the routine for descriptors.
+    pub desc_calls: bool,
     /// Something counts from the GOT's base.
     pub got_base: bool,
     /// A dynamic relocation in a read-only section.
@@ -49,6 +51,7 @@ impl Totals {
         self.symbolic += other.symbolic;
         self.static_tls |= other.static_tls;
         self.tls_ld |= other.tls_ld;
+        self.desc_calls |= other.desc_calls;
         self.got_base |= other.got_base;
         self.text |= other.text;
         self.packed.append(&mut other.packed);
@@ -293,6 +296,7 @@ fn tally(
     match decision.act {
         Act::Static => match row.what {
             What::TlsLd => totals.tls_ld = true,
+            What::TlsDescCall => totals.desc_calls = true,
             What::GotTp => totals.static_tls = true,
             What::GotBase => totals.got_base = true,
             _ => totals.got_base |= matches!(row.base, Base::Got | Base::GotPage),

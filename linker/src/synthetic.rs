@@ -6,6 +6,7 @@
 
 pub mod attributes;
 pub mod build_id;
+pub mod copies;
 pub mod dynamic;
 pub mod dynsym;
 pub mod eh_frame_hdr;

@@ -138,6 +138,8 @@ pub const AMD64: Arch = Arch {
     rows: ROWS,
     plt_header,
     plt_entries: |marked, _| if marked { &MARKED } else { &PLAIN },
+    desc_call: &[],
+    desc_argument: 1,
     can_relax: relax::can,
     relax: relax::rewrite,
     relaxed: relax::rewritten,

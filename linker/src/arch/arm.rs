@@ -7,6 +7,7 @@
 mod attributes;
 mod branches;
 mod fields;
+mod relax;
 mod thunks;
 
 use std::sync::Mutex;
@@ -93,6 +94,10 @@ rows! {
     R_ARM_THM_MOVW_BREL_NC = 87   [((S + A) | T) - SB]   Insn(&THUMB_MOVW), Any;
     R_ARM_THM_MOVT_BREL = 88      [S + A - SB]           Insn(&THUMB_MOVT), Any;
     R_ARM_THM_MOVW_BREL = 89      [((S + A) | T) - SB]   Insn(&THUMB_MOVW), Unsigned(16);
+    R_ARM_TLS_GOTDESC = 90        [TLSDESC + A - P]      Data(4),          Any;
+    R_ARM_TLS_CALL = 91           [TLSCALL]              Branch(&ARM_BRANCH), Signed(26);
+    R_ARM_TLS_DESCSEQ = 92        [TLSCALL]              Insn(&SAME),      Any;
+    R_ARM_THM_TLS_CALL = 93       [TLSCALL]              Branch(&THUMB_CALL), Signed(25);
     R_ARM_GOT_ABS = 95            [G + GOT + A]          Data(4),          Any;
     R_ARM_GOT_PREL = 96           [G + GOT + A - P]      Data(4),          Any;
     R_ARM_GOT_BREL12 = 97         [G + A]                Insn(&LDR_0),     Magnitude(12);
@@ -110,6 +115,8 @@ rows! {
     R_ARM_TLS_LDO12 = 109         [DTPOFF + A]           Insn(&LDR_0),     Magnitude(12);
     R_ARM_TLS_LE12 = 110          [TPOFF + A]            Insn(&LDR_0),     Magnitude(12);
     R_ARM_TLS_IE12GP = 111        [GOTTPOFF + A - GOT]   Insn(&LDR_0),     Magnitude(12);
+    R_ARM_THM_TLS_DESCSEQ16 = 129 [TLSCALL]              Half(&SAME),      Any;
+    R_ARM_THM_TLS_DESCSEQ32 = 130 [TLSCALL]              Insn(&SAME),      Any;
     R_ARM_THM_GOT_BREL12 = 131    [G + A]                Insn(&THUMB_LDR), Magnitude(12);
     R_ARM_THM_ALU_ABS_G0_NC = 132 [((S + A) | T)]        Half(&BYTE_0),    Any;
     R_ARM_THM_ALU_ABS_G1_NC = 133 [S + A]                Half(&BYTE_1),    Any;
@@ -206,9 +213,12 @@ pub const ARM: Arch = Arch {
     rows: ROWS,
     plt_header,
     plt_entries: |_, _| &ENTRIES,
-    can_relax: |_, _, _, _, _| None,
-    relax: |_, _, _, _, _, _| true,
-    relaxed: |_, _| None,
+    // `add r0, lr, r0; ldr r1, [r0, #4]; bx r1`
+    desc_call: &[0xe08e_0000, 0xe590_1004, 0xe12f_ff11, TRAP],
+    desc_argument: 0,
+    can_relax: relax::can,
+    relax: relax::rewrite,
+    relaxed: relax::rewritten,
 };
 
 /// The machine with what AAELF32 leaves to the platform (§5.6.1.5, §5.6.1.3) read as asked.

@@ -194,6 +194,8 @@ pub const ARM64: Arch = Arch {
     rows: ROWS,
     plt_header: plt::header,
     plt_entries: plt::entries,
+    desc_call: &[],
+    desc_argument: 1,
     can_relax: relax::can,
     relax: relax::rewrite,
     relaxed: relax::rewritten,

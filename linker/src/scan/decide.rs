@@ -2,7 +2,7 @@
 //!
 //! From facts that no longer change, so scan and write get the same answer. It must not know of addresses.
 
-use crate::arch::{Base, Relax, Rewrite, Row, What};
+use crate::arch::{Base, Field, Relax, Rewrite, Row, What};
 use crate::error::ErrorKind;
 use crate::format::elf::*;
 use crate::link::{Link, attr, need};
@@ -191,6 +191,16 @@ pub(crate) fn relaxes_tls(link: &Link<'_>) -> bool {
     link.options.kind.is_executable() && (link.options.relax || !link.is_dynamic())
 }
 
+/// A descriptor that stays.
+fn desc(link: &Link<'_>, rewrite: Option<Rewrite>, bits: u16) -> Decision {
+    let needs = need::TLSDESC | used(bits);
+    match rewrite {
+        Some(rewrite) => act(Act::Relax(rewrite), needs),
+        None if link.arch.desc_call.is_empty() => act(Act::Static, needs),
+        None => UNKNOWN,
+    }
+}
+
 fn tls(
     link: &Link<'_>,
     row: &Row,
@@ -209,8 +219,12 @@ fn tls(
     let relax = relaxes_tls(link);
     let known = |what| (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, what, spot.next);
     // An addend would count from a slot that the rewritten code does not have.
-    let plain = relax && reloc.addend == link.arch.no_addend;
+    // Where it is part of the field, it is what the place counts from.
+    let none = reloc.addend == link.arch.no_addend || !link.arch.explicit_addends;
+    let plain = relax && none;
     let can = |what| if plain { known(what) } else { None };
+    let calls = !link.arch.desc_call.is_empty();
+    let call = if dynamic && calls { Relax::DescLoad } else { Relax::DescCall };
     let gottp = need::GOTTP | used(bits);
     match row.what {
         What::TlsGd => {
@@ -239,13 +253,15 @@ fn tls(
         What::TlsDesc => {
             let what = if dynamic { Relax::DescToIe } else { Relax::DescToLe };
             match can(what) {
-                _ if !relax => act(Act::Static, need::TLSDESC | used(bits)),
+                _ if !relax => desc(link, known(Relax::Desc), bits),
                 Some(rewrite) => act(Act::Relax(rewrite), if dynamic { gottp } else { 0 }),
                 None => UNKNOWN,
             }
         }
-        What::TlsDescCall => match known(Relax::DescCall).filter(|_| relax) {
+        What::TlsDescCall => match known(call).filter(|_| relax) {
             Some(rewrite) => act(Act::Relax(rewrite), 0),
+            None if relax && calls => UNKNOWN,
+            None if matches!(row.field, Field::Branch(_)) => act(Act::Static, 0),
             None => act(Act::Skip, 0),
         },
         _ => act(Act::Static, 0),

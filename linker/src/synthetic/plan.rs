@@ -6,9 +6,9 @@ use rustc_hash::FxHashMap;
 
 use super::hash::{GnuHash, SysvHash};
 use super::versions::{Definition, Need};
-use crate::layout::{Made, Member, align_up};
+use crate::layout::{Made, Member};
 use crate::link::{Link, attr, need};
-use crate::object::{FileId, Home, SymId};
+use crate::object::SymId;
 use crate::resolve::mention;
 use crate::scan::Totals;
 
@@ -187,6 +187,8 @@ pub struct Plan {
     pub marked_plt: bool,
     /// Imports whose calls can't be bound lazily.
     pub variants: Vec<SymId>,
+    /// Calls go to the routine for descriptors.
+    pub desc_calls: bool,
     /// Something counts from the GOT's base.
     pub got_based: bool,
     /// What the scan says about flags.
@@ -210,7 +212,7 @@ impl Plan {
         }
     }
 
-    fn slots_mut(&mut self, id: SymId) -> &mut Slots {
+    pub(super) fn slots_mut(&mut self, id: SymId) -> &mut Slots {
         let aux = &mut self.aux[id.i()];
         if *aux == NONE {
             *aux = self.slots.len() as u32;
@@ -234,6 +236,7 @@ pub fn plan_slots(link: &mut Link<'_>, totals: Totals) {
     plan.static_tls = totals.static_tls;
     plan.text = totals.text;
     plan.got_based = totals.got_base;
+    plan.desc_calls = totals.desc_calls;
     plan.packed = totals.packed;
     plan.relative_count = totals.relative;
     plan.rela_count = totals.symbolic;
@@ -281,7 +284,7 @@ pub fn plan_slots(link: &mut Link<'_>, totals: Totals) {
     for (index, id) in plan.iplt.clone().into_iter().enumerate() {
         plan.slots_mut(id).plt = lazy + index as u32;
     }
-    plan_copies(link, &mut plan, copies);
+    super::copies::plan(link, &mut plan, copies);
     link.plan = plan;
     count_got(link);
 }
@@ -342,66 +345,6 @@ fn count_got(link: &mut Link<'_>) {
     link.plan.packed_got = packed;
     link.plan.relative_count += relative;
     link.plan.rela_count += other + link.plan.relative_count;
-}
-
-fn plan_copies(link: &Link<'_>, plan: &mut Plan, asked: Vec<SymId>) {
-    if asked.is_empty() {
-        return;
-    }
-    // Other names of the same data must move with it.
-    let mut names: FxHashMap<(FileId, u64), Vec<SymId>> = FxHashMap::default();
-    for (at, def) in link.res.defs.iter().enumerate().filter(|(_, def)| def.is_shared()) {
-        let id = SymId(at as u32);
-        if let Some(symbol) = link.res.winner(id) {
-            names.entry((def.file(), symbol.value)).or_default().push(id);
-        }
-    }
-    let mut sizes: FxHashMap<Made, u64> = FxHashMap::default();
-    let mut largest: FxHashMap<FileId, FxHashMap<(u64, Home), u64>> = FxHashMap::default();
-    for id in asked {
-        if plan.slots(id).copy != NONE {
-            continue;
-        }
-        let def = link.res.defs[id.i()];
-        let (Some(library), Some(symbol)) = (link.res.shared(def.file()), link.res.winner(id))
-        else {
-            continue;
-        };
-        let same = |s: &crate::object::Symbol| s.value == symbol.value && s.home == symbol.home;
-        let mut ids = names.get(&(def.file(), symbol.value)).cloned().unwrap_or_default();
-        ids.retain(|other| link.res.winner(*other).is_some_and(|s| same(&s)));
-        let aliases = largest.entry(def.file()).or_insert_with(|| {
-            let mut sizes: FxHashMap<(u64, Home), u64> = FxHashMap::default();
-            for symbol in library.defined.iter().map(|s| library.symbols.get(s.index)) {
-                let size = sizes.entry((symbol.value, symbol.home)).or_default();
-                *size = symbol.size.max(*size);
-            }
-            sizes
-        });
-        let size = aliases.get(&(symbol.value, symbol.home)).copied().unwrap_or(symbol.size);
-        let made = match library.is_read_only(symbol.value) {
-            true => Made::CopyRelro,
-            false => Made::Copy,
-        };
-        let end = sizes.entry(made).or_default();
-        let offset = align_up(*end, library.align_of(&symbol));
-        *end = offset.saturating_add(size);
-        for &each in &ids {
-            plan.slots_mut(each).copy = plan.copies.len() as u32;
-        }
-        plan.copies.push(Copy { ids, made, offset });
-    }
-}
-
-/// The size a copy's section needs.
-pub fn copies_size(link: &Link<'_>, made: Made) -> u64 {
-    let of = link.plan.copies.iter().filter(|c| c.made == made);
-    of.map(|c| {
-        let sizes = c.ids.iter().filter_map(|&id| link.res.winner(id)).map(|s| s.size);
-        c.offset.saturating_add(sizes.max().unwrap_or(0))
-    })
-    .max()
-    .unwrap_or(0)
 }
 
 /// Chooses `.dynsym`: imports that are used, then definitions in hash order.

@@ -7,7 +7,7 @@ use crate::layout::assign::add_made;
 use crate::layout::{Made, OutSec};
 use crate::link::Link;
 use crate::options::Strip;
-use crate::synthetic::plan::copies_size;
+use crate::synthetic::copies;
 
 const R: u64 = SHF_ALLOC;
 const RX: u64 = SHF_ALLOC | SHF_EXECINSTR;
@@ -86,6 +86,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
     let plan = &link.plan;
     let jumps = (plan.plt.len() + plan.iplt.len()) as u64;
     let lazy = !plan.plt.is_empty();
+    let plt = jumps * link.plt_entry_size() + link.desc_call_size();
     let dynamic = plan.dynamic;
     let table = |on: bool, size: u64| if on { size } else { 0 };
     let dynsyms = plan.dynsyms.len() as u64 + 1;
@@ -107,7 +108,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
         (Made::RelaPlt, link.jump_relocs() as u64 * record, word, record),
         (Made::EhFrame, plan.eh.size, word, 0),
         (Made::Index, plan.index.len() as u64 * super::index::ENTRY, 4, 0),
-        (Made::Plt, jumps * link.plt_entry_size() + table(lazy, link.arch.plt.header), 16, 16),
+        (Made::Plt, plt + table(lazy, link.arch.plt.header), 16, 16),
         (Made::Dynamic, table(dynamic, plan.tags.len() as u64 * tag), word, tag),
         (Made::Got, u64::from(plan.got_words) * word, word, word),
     ];
@@ -129,7 +130,7 @@ pub fn add_loaded(link: &mut Link<'_>) {
     let note = super::package::size(link.options.package_metadata.as_deref()) as u64;
     add(link, Made::Package, note, 4, 0);
     for made in [Made::Copy, Made::CopyRelro] {
-        let size = copies_size(link, made);
+        let size = copies::size(link, made);
         add(link, made, size, 64, 0);
     }
     let options = link.options;

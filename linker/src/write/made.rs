@@ -122,8 +122,9 @@ impl<'l, 'a> Writer<'l, 'a> {
                 };
                 let relative = kind == link.arch.dynamic.relative;
                 if !relative && !link.arch.explicit_addends {
-                    // A descriptor's first word is the loader's: its argument comes second.
-                    let second = u32::from(kind == link.arch.dynamic.tlsdesc);
+                    // A descriptor's other word is the loader's.
+                    let desc = kind == link.arch.dynamic.tlsdesc;
+                    let second = if desc { link.arch.desc_argument } else { 0 };
                     self.word(buf, at + word + second, addend as u64);
                 }
                 if relative && link.options.pack_relr {
@@ -155,6 +156,11 @@ impl<'l, 'a> Writer<'l, 'a> {
 
     fn plt(&self, buf: &mut [u8]) {
         let link = self.link;
+        let (entries, call) = buf.split_at_mut(buf.len() - link.desc_call_size() as usize);
+        for (slot, word) in call.chunks_exact_mut(4).zip(link.arch.desc_call) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        let buf = entries;
         let header = link.plt_header() as usize;
         let base = link.plt_address(0).wrapping_sub(header as u64);
         if header > 0 {

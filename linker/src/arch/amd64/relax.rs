@@ -136,6 +136,7 @@ pub(super) fn can(
             R_X86_64_GOTPC32_TLSDESC => rex_op(code, at, &[0x8d]),
             _ => false,
         }),
+        Relax::DescLoad | Relax::Desc => None,
         Relax::DescCall => only(window::<2>(code, Some(at)) == Some(&[0xff, 0x10])),
     };
     form.map(|form| Rewrite { what, form })
@@ -195,6 +196,7 @@ pub(super) fn rewrite(
             out[at - 2] = 0x8b;
             fits(out, at, relative(0))
         }
+        Relax::DescLoad | Relax::Desc => false,
         Relax::DescCall => {
             out[at..at + 2].copy_from_slice(&[0x66, 0x90]);
             true
@@ -237,7 +239,7 @@ pub(super) fn rewritten(kind: u32, Rewrite { what, form }: Rewrite) -> Option<(i
         // An offset in the module is one from the thread pointer now.
         Relax::LdToLe if kind == R_X86_64_DTPOFF32 => Some((0, R_X86_64_TPOFF32, 0)),
         Relax::LdToLe if kind == R_X86_64_DTPOFF64 => Some((0, R_X86_64_TPOFF64, 0)),
-        Relax::LdToLe | Relax::DescCall => None,
+        Relax::LdToLe | Relax::DescCall | Relax::DescLoad | Relax::Desc => None,
     }
 }
 

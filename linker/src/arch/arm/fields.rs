@@ -160,6 +160,9 @@ pub(super) const BYTE_1: Code = byte::<1>();
 pub(super) const BYTE_2: Code = byte::<2>();
 pub(super) const BYTE_3: Code = byte::<3>();
 
+/// An instruction that stays as it is.
+pub(super) const SAME: Code = code(|old, _| old, |_| 0);
+
 /// `bx Rm` → `mov pc, Rm`.
 pub(super) const BX_TO_MOV: Code = code(|old, _| old & 0xf000_000f | 0x01a0_f000, |_| 0);
 
