@@ -18,6 +18,7 @@ pub mod options;
 pub mod resolve;
 pub mod scan;
 pub mod sections;
+pub mod stabs;
 pub mod symtab;
 pub mod unwind;
 pub mod write;

@@ -2,6 +2,7 @@
 //! that name what they mean. Must not know of other files.
 
 mod atoms;
+mod debug;
 mod eh_frame;
 mod relocs;
 mod unwind;
@@ -151,9 +152,11 @@ pub struct Object<'a> {
     pub records: Vec<Record>,
     /// Offset of a piece of data in code: section, offset, length, kind.
     pub data_in_code: Vec<(u32, u64, u16, u16)>,
+    /// The source's folder and name, if it has debug information.
+    pub source: Option<(Vec<u8>, Vec<u8>)>,
     /// What it defines stays inside.
     pub hidden: bool,
-    /// Linked whatever it defines.
+    /// The file.
     pub bytes: &'a [u8],
 }
 
@@ -180,6 +183,7 @@ impl<'a> Object<'a> {
             unwind: Vec::new(),
             records: Vec::new(),
             data_in_code: Vec::new(),
+            source: None,
             hidden: false,
             bytes,
         };
@@ -191,6 +195,7 @@ impl<'a> Object<'a> {
         object.read_unwind(&atoms)?;
         object.read_eh_frame(machine, &atoms)?;
         object.read_data_in_code(&file).map_err(|error| error.in_file(name))?;
+        object.source = debug::source(&object);
         Ok((object, atoms))
     }
 

@@ -45,9 +45,12 @@ struct Writer<'l, 'a> {
 
 impl Writer<'_, '_> {
     fn put(&mut self, name: &[u8], kind: u8, section: u8, desc: u16, value: u64) -> u32 {
-        let at = self.strings.len() as u32;
-        self.strings.extend(name);
-        self.strings.push(0);
+        // The table starts with an empty name behind a space.
+        let at = if name.is_empty() { 1 } else { self.strings.len() as u32 };
+        if !name.is_empty() {
+            self.strings.extend(name);
+            self.strings.push(0);
+        }
         self.symbols.extend(at.to_le_bytes());
         self.symbols.extend([kind, section]);
         self.symbols.extend(desc.to_le_bytes());
@@ -67,6 +70,11 @@ pub fn build(link: &Link<'_>, fixups: &Fixups) -> Tables {
         numbers: vec![NONE; link.globals.len()],
     };
     let mut counts = Counts::default();
+    if !link.options.no_debug {
+        for (name, kind, section, desc, value) in super::stabs::entries(link) {
+            out.put(&name, kind, section, desc, value);
+        }
+    }
     out.locals();
     counts.locals = out.count;
     out.exports();
