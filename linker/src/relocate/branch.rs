@@ -56,7 +56,7 @@ impl<'r> Jump<'r> {
         let target = Target { id, addend: reloc.addend.wrapping_add(pc), own, state };
         let end = match row.what {
             What::Plt => address(link, &target),
-            What::TlsDescCall => link.desc_call().wrapping_add_signed(pc),
+            What::TlsDescCall => link.desc_call(),
             _ => own_address(link, &target),
         };
         let distance = link.arch.class.wrap((end as i64).wrapping_sub(place as i64 + pc));
