@@ -153,10 +153,14 @@ knobs! {
     got_arithmetic: 200;
     /// The 64-bit GOT forms of the medium and large models.
     large: 120;
+    /// Relocations that some linkers don't know.
+    rare: 200;
     /// Instructions of Intel APX and their relocations, which older linkers don't know.
     apx: 50;
-    /// 8- and 16-bit fields.
+    /// 8- and 16-bit fields, branches of short reach.
     narrow: 80;
+    /// The tiny code model: addresses in one instruction.
+    tiny: 100;
     /// Pointers in `.data.rel.ro`.
     relro: 300;
     /// Relocations of a section in another order than their places.

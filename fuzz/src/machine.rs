@@ -5,6 +5,7 @@
 //! psABIs; this must not know the linker's rows, nor what any linker makes of a case.
 
 pub mod amd64;
+pub mod arm64;
 pub mod code;
 mod rows;
 
@@ -14,7 +15,7 @@ pub use code::{Code, Needs, Piece, Sequence, Who};
 pub use rows::{Check, Field, Form, Range, Row};
 
 /// Every machine, one line each.
-pub static MACHINES: &[&Machine] = &[&amd64::MACHINE];
+pub static MACHINES: &[&Machine] = &[&amd64::MACHINE, &arm64::MACHINE];
 
 /// The machine of an architecture. Those without a row yet are served by the first, whose relocations
 /// they then don't know: callers ask for targets of [`scold_diff::Target::ALL`] only.
@@ -44,8 +45,15 @@ pub struct Machine {
     pub distance: u32,
     /// How many bytes behind a general or local dynamic TLS relocation that of its call may be.
     pub tls_call: u64,
+    /// A distance to a weak name that nobody has is 0: the place itself, and a call of it does nothing.
+    pub null_is_here: bool,
+    /// Bytes between the thread pointer and the program's TLS block behind it (variant I); with none the
+    /// block ends at the thread pointer (variant II).
+    pub tcb: Option<u64>,
     /// Types of words of data that refer; likelier ones stand more than once.
     pub words: &'static [u32],
+    /// More of them, which some linkers don't know.
+    pub rare_words: &'static [u32],
     /// Narrow fields of data: bytes, the type of a distance, the type of a number.
     pub narrow: &'static [(u8, u32, u32)],
     /// The type that makes the GOT's address in data.
@@ -106,6 +114,24 @@ mod tests {
             assert_eq!(machine.row(u32::MAX), None);
             assert!(machine.row(machine.pointer).is_some_and(|row| row.form == Form::Absolute));
             assert!(machine.row(machine.distance).is_some_and(|row| row.form == Form::Relative));
+        }
+    }
+
+    #[test]
+    fn fields_lie_in_the_code_and_are_zero() {
+        for machine in MACHINES {
+            let code = &machine.code;
+            let sequences = code.sequences.iter().chain(code.rare);
+            let parts = sequences.flat_map(|it| it.parts.iter().map(|p| (it.bytes, p.0, p.1)));
+            let pieces = [&code.take, &code.got, &code.call, &code.tls_initial, &code.tls_local];
+            let pieces = pieces.into_iter().chain([&code.absolute]).chain(machine.sweep);
+            let fields = pieces.flat_map(|it| it.fields.iter().map(|f| (it.bytes, f.0, f.1)));
+            for (bytes, at, kind) in parts.chain(fields) {
+                let row = machine.row(kind).unwrap();
+                let field = &bytes[usize::from(at)..][..usize::from(row.field.width)];
+                let value = field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+                assert_eq!(value & row.field.mask, 0, "{} {bytes:02x?}", row.name);
+            }
         }
     }
 }

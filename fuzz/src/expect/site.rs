@@ -366,9 +366,10 @@ impl<'l, 'c> Sites<'l, 'c> {
                 None
             }
             Form::Absolute => self.absolute(at, key, thing),
-            Form::Relative => self.relative(at, key, thing),
-            Form::Call => self.call(at, key, thing),
-            Form::Got | Form::GotHalf => self.got(at, key, thing),
+            Form::Relative | Form::Page => self.relative(at, key, thing),
+            Form::Low => self.low(at, key, thing),
+            Form::Call | Form::Branch => self.call(at, key, thing),
+            Form::Got | Form::GotHalf | Form::GotOffset => self.got(at, key, thing),
             Form::FromGot | Form::PltFromGot => self.off_got(at, key, thing),
         }
     }

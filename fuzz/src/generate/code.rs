@@ -1,7 +1,7 @@
 //! Functions that refer to entities, from the machine's sequences whose targets allow them.
 
 use super::Dice;
-use super::world::{Entity, Kind, Traits, World};
+use super::world::{Entity, Home, Kind, Traits, World};
 use crate::case::*;
 use crate::machine::{Form, Needs, Sequence, Who};
 
@@ -47,6 +47,10 @@ impl World<'_> {
             Needs::Any => !tls && self.got_reaches(form, entity),
             Needs::Near => !tls && direct && !absolute,
             Needs::Placed => traits.near && !tls && !absolute && !ifunc,
+            Needs::Body => traits.near && entity.kind == Kind::Func,
+            Needs::Loaded(align) => {
+                traits.near && entity.kind == Kind::Object && self.is_aligned(entity, align.into())
+            }
             Needs::Function | Needs::Pointer => function,
             Needs::Address => self.mode() == scold_diff::Mode::Exe && !tls && direct,
             Needs::LowAddress => {
@@ -59,6 +63,21 @@ impl World<'_> {
             Needs::ExeTls => tls && traits.near && exe,
             Needs::Nothing => false,
         }
+    }
+
+    /// Whether an object's definition is the only one and at a multiple of so many bytes.
+    fn is_aligned(&self, entity: &Entity, align: u64) -> bool {
+        let [Home::Object(home)] = entity.homes[..] else { return false };
+        let object = &self.drafts[home].object;
+        let name = entity.definition.as_ref().unwrap_or(&entity.name);
+        let symbol = object.symbols.iter().find(|symbol| symbol.name == *name);
+        symbol.is_some_and(|symbol| match symbol.definition {
+            Definition::Section { section, offset } => {
+                let section = &object.sections[section];
+                offset.is_multiple_of(align) && section.align.is_multiple_of(align)
+            }
+            _ => false,
+        })
     }
 
     /// A 32-bit load of a GOT entry keeps only what fits: not a case for large numbers.

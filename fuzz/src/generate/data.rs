@@ -50,7 +50,8 @@ impl World<'_> {
         let config = self.config;
         let exe = self.mode() == scold_diff::Mode::Exe;
         let machine = self.machine;
-        let r_type = *dice.pick(machine.words);
+        let rare = config.rare && !machine.rare_words.is_empty() && dice.chance(300);
+        let r_type = *dice.pick(if rare { machine.rare_words } else { machine.words });
         let Some(row) = machine.row(r_type) else { return };
         let width = row.field.width;
         let targets = self.reachable(object, |entity, traits| {

@@ -323,7 +323,8 @@ impl World<'_> {
             Kind::Tls if config.tls_aligned => {
                 (*dice.pick(&[1, 4, 16, 32, 64, 128]), data(word, what.size))
             }
-            _ => (if odd { 1 } else { 8 }, data(word, what.size)),
+            _ if odd => (1, data(word, what.size)),
+            _ => (if what.size.is_multiple_of(16) { 16 } else { 8 }, data(word, what.size)),
         };
         if odd && !nobits && !(letters.contains('x') && machine.code.align > 1) {
             draft.append(section, 1, &[0x90]);

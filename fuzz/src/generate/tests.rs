@@ -13,42 +13,50 @@ use crate::config::KNOBS;
 use crate::machine;
 use crate::text;
 
-const TARGET: Target = Target::AMD64_ELF;
+const TARGETS: [Target; 2] = [Target::AMD64_ELF, Target::ARM64_ELF];
 
-fn cases(count: u64) -> impl Iterator<Item = Case> {
-    (0..count).map(|i| seeded(7, i, TARGET, Mode::ALL[i as usize % Mode::ALL.len()]))
+fn cases(target: Target, count: u64) -> impl Iterator<Item = Case> {
+    (0..count).map(move |i| seeded(7, i, target, Mode::ALL[i as usize % Mode::ALL.len()]))
 }
 
 #[test]
 fn a_seed_gives_the_same_case_and_its_text_reads_back() {
-    for (i, case) in cases(500).enumerate() {
-        let mode = case.mode;
-        assert_eq!(case, seeded(7, i as u64, TARGET, mode));
-        assert_eq!(text::parse(&text::print(&case)).as_ref(), Ok(&case));
+    for target in TARGETS {
+        for (i, case) in cases(target, 300).enumerate() {
+            let mode = case.mode;
+            assert_eq!(case, seeded(7, i as u64, target, mode));
+            assert_eq!(text::parse(&text::print(&case)).as_ref(), Ok(&case));
+        }
     }
 }
 
 #[test]
 fn no_bytes_are_a_small_case() {
-    let case = from_bytes(&[], TARGET, None);
-    assert!(text::print(&case).lines().count() < 60, "{case:?}");
+    for target in TARGETS {
+        let case = from_bytes(&[], target, None);
+        assert!(text::print(&case).lines().count() < 60, "{case:?}");
+    }
 }
 
 #[test]
 fn few_bytes_never_panic() {
     let bytes = bytes(3, 3);
     for len in 0..600 {
-        let _ = from_bytes(&bytes[..len], TARGET, None);
+        TARGETS.map(|target| from_bytes(&bytes[..len], target, None));
     }
 }
 
 /// Every knob, every relocation that the forms have, every kind of symbol shows up.
 #[test]
 fn everything_appears() {
+    TARGETS.map(everything_appears_for);
+}
+
+fn everything_appears_for(target: Target) {
     let mut relocs: BTreeMap<u32, usize> = BTreeMap::new();
     let mut kinds: BTreeMap<SymbolKind, usize> = BTreeMap::new();
     let (mut lines, mut sections, mut total) = (0, 0, 0);
-    for case in cases(2000) {
+    for case in cases(target, 2000) {
         lines += text::print(&case).lines().count();
         for object in case.objects() {
             sections += object.sections.len();
@@ -65,13 +73,14 @@ fn everything_appears() {
         sections / 2000,
         total / 2000
     );
-    let made = |row: &&machine::Row| row.form != machine::Form::Loader && row.number != 0;
-    for row in machine::of(TARGET.arch).rows.iter().filter(made) {
-        assert!(
-            relocs.get(&row.number).is_some_and(|count| *count > 3),
-            "{}: {relocs:?}",
-            row.name
-        );
+    let machine = machine::of(target.arch);
+    let sequences = machine.code.sequences.iter().chain(machine.code.rare);
+    let of_code = sequences.flat_map(|sequence| sequence.parts).map(|part| part.1);
+    let narrow = machine.narrow.iter().flat_map(|(_, distance, number)| [*distance, *number]);
+    for r_type in
+        of_code.chain(machine.words.iter().chain(machine.rare_words).copied()).chain(narrow)
+    {
+        assert!(relocs.contains_key(&r_type), "{:?}: {relocs:?}", machine.name(r_type));
     }
     assert_eq!(kinds.len(), 5, "{kinds:?}");
     let mut on: BTreeMap<&str, usize> = BTreeMap::new();
@@ -89,16 +98,22 @@ fn everything_appears() {
 /// At least nine of ten cases are taken, by every linker here.
 #[test]
 fn most_cases_link() {
+    TARGETS.map(most_cases_link_for);
+}
+
+fn most_cases_link_for(target: Target) {
     let count = std::env::var("SCOLD_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     for linker in adapter::select(&["all".into()], &[]).unwrap() {
-        if linker.name() == REFERENCE {
+        if linker.name() == REFERENCE || !linker.serves(target) {
             continue;
         }
         let (mut refused, mut unsupported) = (BTreeMap::<String, Vec<u64>>::new(), 0);
-        for (i, case) in cases(count).enumerate() {
+        for (i, case) in cases(target, count).enumerate() {
             match linker.link(&crate::emit::request(&case), Duration::from_secs(10)) {
                 Outcome::Linked(_) => {}
                 Outcome::Unsupported(_) => unsupported += 1,
+                // A bug of the linker, whatever the case is like.
+                Outcome::Crashed(_) => {}
                 Outcome::Refused(ErrorClass::RelocUnsupported, _) => unsupported += 1,
                 other => {
                     let text = format!("{other:?}");
@@ -108,12 +123,15 @@ fn most_cases_link() {
             }
         }
         let failures: usize = refused.values().map(Vec::len).sum();
-        eprintln!("{}: {failures} of {count} refused, {unsupported} unsupported", linker.name());
+        eprintln!(
+            "{target}, {}: {failures} of {count} refused, {unsupported} unsupported",
+            linker.name()
+        );
         if std::env::var_os("SCOLD_VERBOSE").is_some() {
             for (text, list) in &refused {
                 eprintln!("  {list:?} {text}");
             }
         }
-        assert!(failures as u64 * 10 <= count, "{}: {refused:#?}", linker.name());
+        assert!(failures as u64 * 10 <= count, "{target}, {}: {refused:#?}", linker.name());
     }
 }

@@ -19,6 +19,8 @@ pub static MACHINE: Machine = Machine {
     pointer: R_X86_64_64,
     distance: R_X86_64_PC32,
     tls_call: 16,
+    null_is_here: false,
+    tcb: None,
     words: &[
         R_X86_64_64,
         R_X86_64_64,
@@ -28,6 +30,7 @@ pub static MACHINE: Machine = Machine {
         R_X86_64_32,
         R_X86_64_DTPOFF64,
     ],
+    rare_words: &[],
     narrow: &[(1, R_X86_64_PC8, R_X86_64_8), (2, R_X86_64_PC16, R_X86_64_16)],
     got_base: R_X86_64_GOTPC32,
     sweep: code::SWEEP,

@@ -29,6 +29,10 @@ pub enum Needs {
     Near,
     /// At a fixed distance and no import, copy or IFUNC.
     Placed,
+    /// The same, and a function.
+    Body,
+    /// The same, and data at a multiple of so many bytes, which the sequence reads.
+    Loaded(u8),
     /// A function; the sequence calls it.
     Function,
     /// A function; the sequence calls it and allows an import.

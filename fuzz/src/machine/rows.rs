@@ -9,12 +9,20 @@ pub enum Form {
     Absolute,
     /// `S + A - P`.
     Relative,
+    /// `Page(S + A) - Page(P)`: all but the low 12 bits of the distance.
+    Page,
+    /// `S + A`, of which only low bits are taken: right wherever the image is, if pages stay whole.
+    Low,
     /// `L + A - P`: a call or jump.
     Call,
+    /// The same, to a place of this module only.
+    Branch,
     /// `G + GOT + A - P` and `G + A`: the slot that holds S.
     Got,
     /// The same in an instruction that uses half of a slot.
     GotHalf,
+    /// `G - GOT` or `G - Page(GOT)`: the slot that holds S, from the GOT's base.
+    GotOffset,
     /// `S + A - GOT`.
     FromGot,
     /// `L + A - GOT`.
@@ -62,6 +70,11 @@ pub(super) const fn data(width: u8) -> Field {
     Field { width, mask: if width == 0 { 0 } else { u64::MAX >> (64 - 8 * width as u32) } }
 }
 
+/// A field in an instruction of four bytes: those bits.
+pub(super) const fn insn(mask: u32) -> Field {
+    Field { width: 4, mask: mask as u64 }
+}
+
 /// Which values fit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Range {
@@ -86,12 +99,14 @@ pub struct Check {
     pub align: u8,
     /// Bits below this one are not in the field.
     pub low: u8,
+    /// A linker can reach further by a thunk.
+    pub extended: bool,
     /// Practice disagrees about the values that half of the conventions take.
     pub disputed: bool,
 }
 
 const fn check(range: Range, bits: u8) -> Check {
-    Check { range, bits, align: 1, low: 0, disputed: false }
+    Check { range, bits, align: 1, low: 0, extended: false, disputed: false }
 }
 
 pub(super) const fn signed(bits: u8) -> Check {
@@ -124,6 +139,11 @@ impl Check {
     /// The field starts at this bit of the value.
     pub(super) const fn from(self, low: u8) -> Self {
         Self { low, ..self }
+    }
+
+    /// A linker can reach further by a thunk.
+    pub(super) const fn extended(self) -> Self {
+        Self { extended: true, ..self }
     }
 
     /// bfd and mold read the field in other ways.

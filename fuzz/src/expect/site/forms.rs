@@ -7,7 +7,7 @@ use scold_diff::model::{ErrorClass, Meaning};
 
 use super::super::resolve::{Target, Winner};
 use super::{At, HIGHEST, LOWEST, Sites, Thing, open_key};
-use crate::case::{Data, SymbolKind, SymbolRef};
+use crate::case::{Data, Definition, SymbolKind, SymbolRef};
 use crate::machine::{Form, Range};
 
 impl Sites<'_, '_> {
@@ -44,6 +44,7 @@ impl Sites<'_, '_> {
             }
             Thing::Dynamic(id) => {
                 self.uses[id].direct = true;
+                self.bounded(at, i128::from(addend) + LOWEST, i128::from(addend) + HIGHEST)?;
                 if row.field.width < 4 {
                     self.findings.error(ErrorClass::RelocOverflow);
                     self.findings.error(ErrorClass::RelocDynamic);
@@ -53,6 +54,69 @@ impl Sites<'_, '_> {
             Thing::Gone | Thing::Undefined => return None,
         }
         self.address(at, key, thing)
+    }
+
+    /// Low bits of `S + A`.
+    pub(super) fn low(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
+        match thing {
+            Thing::Dynamic(id) if self.link.world.on.library => {
+                // Alone it says nothing; the page that goes with it is refused.
+                let _ = id;
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.open.push(open_key(key, "low bits of a name that can be preempted"));
+            }
+            Thing::Dynamic(id) => self.uses[id].direct = true,
+            Thing::Gone | Thing::Undefined => return None,
+            _ => {}
+        }
+        self.aligned(at, thing)?;
+        self.address(at, key, thing)
+    }
+
+    /// What remains of a thing's address divided by a power of two, where that is known.
+    fn remainder(&self, thing: Thing, align: u64) -> Option<u64> {
+        let (value, known) = match thing {
+            Thing::Number(value) => (value, align),
+            Thing::Place { file, section, offset } => {
+                (offset, self.link.section(file, section).align.max(1))
+            }
+            Thing::Null(_) => (0, align),
+            // PLT entries are code.
+            Thing::Dynamic(_) => (0, 4),
+            _ => return None,
+        };
+        known.is_multiple_of(align).then_some(value % align)
+    }
+
+    /// Refuses a value that is no multiple of what the field counts in.
+    fn aligned(&mut self, at: &At<'_>, thing: Thing) -> Option<()> {
+        let align = u64::from(at.row.check.align);
+        if align == 1 {
+            return Some(());
+        }
+        let relative = matches!(at.row.form, Form::Relative | Form::Call | Form::Branch);
+        let place = Thing::Place { file: at.file, section: at.index, offset: at.reloc.offset };
+        let place = if relative { self.remainder(place, align) } else { Some(0) };
+        let sum = self.remainder(thing, align).zip(place).map(|(thing, place)| {
+            thing.wrapping_sub(place).wrapping_add(at.reloc.addend as u64) % align
+        });
+        match sum {
+            Some(0) => {}
+            Some(_) if !relative => {
+                self.findings.error(ErrorClass::RelocMisaligned);
+                self.findings.error(ErrorClass::RelocOverflow);
+                return None;
+            }
+            sum => {
+                self.findings.may(ErrorClass::RelocMisaligned);
+                self.findings.may(ErrorClass::RelocOverflow);
+                if sum.is_some() {
+                    // AAELF64 says which bits are taken, not that the others must be zero.
+                    self.open_place(at, "a branch between instructions", true);
+                }
+            }
+        }
+        Some(())
     }
 
     /// A word that the loader relocates.
@@ -66,6 +130,7 @@ impl Sites<'_, '_> {
     /// A number in a field: refused if it doesn't fit.
     pub(super) fn number(&mut self, at: &At<'_>, value: u64) -> Option<()> {
         let sum = value.wrapping_add(at.reloc.addend as u64);
+        self.aligned(at, Thing::Number(value))?;
         if at.row.is_disputed(sum) {
             self.findings.may(ErrorClass::RelocOverflow);
             // What bfd makes of a number that does not fit is nobody's to judge.
@@ -86,10 +151,13 @@ impl Sites<'_, '_> {
     /// A value between two bounds in a field: refused if none fits, left open if some do.
     pub(super) fn bounded(&mut self, at: &At<'_>, low: i128, high: i128) -> Option<()> {
         let (min, max) = at.row.limits();
+        // A page's distance is that of the bytes, give or take where in their pages they are.
+        let slack = if at.row.form == Form::Page { 0xfff } else { 0 };
+        let (low, high) = (low - slack, high + slack);
         if at.row.check.range == Range::Any || (low >= min && high <= max) {
             return Some(());
         }
-        if high < min || low > max {
+        if (high < min || low > max) && !at.row.check.extended {
             self.findings.error(ErrorClass::RelocOverflow);
             return None;
         }
@@ -101,6 +169,11 @@ impl Sites<'_, '_> {
     pub(super) fn relative(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
         let on = &self.link.world.on;
         match thing {
+            Thing::Null(_) if self.machine.null_is_here => {
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.may(ErrorClass::RelocOverflow);
+                self.findings.open.push(open_key(key, "a distance to nothing"));
+            }
             Thing::Number(value) if on.pic => {
                 let _ = value;
                 // The distance to a number changes with the load address: no loader can fix it.
@@ -120,6 +193,7 @@ impl Sites<'_, '_> {
             Thing::Dynamic(id) => self.relative_dynamic(at, id)?,
             Thing::Gone | Thing::Undefined => return None,
         }
+        self.aligned(at, thing)?;
         self.address(at, key, thing)
     }
 
@@ -144,6 +218,7 @@ impl Sites<'_, '_> {
                 }
                 self.bounded(at, value, value)
             }
+            _ if at.row.check.extended && addend.abs() < LOWEST => Some(()),
             _ => self.bounded(at, addend - HIGHEST, addend + HIGHEST),
         }
     }
@@ -183,27 +258,27 @@ impl Sites<'_, '_> {
             Thing::Null(_) if pic => {
                 self.findings.open.push(open_key(key, "a call of nothing"));
             }
+            // A no-op, wherever it is.
+            Thing::Null(_) if self.machine.null_is_here => {}
             Thing::Number(value) => self.distance_to_number(at, value)?,
             Thing::Null(_) => self.distance_to_number(at, 0)?,
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
                 self.distance(at, thing)?
             }
-            Thing::Dynamic(_) => {
-                self.bounded(
-                    at,
-                    i128::from(at.reloc.addend) - HIGHEST,
-                    i128::from(at.reloc.addend) + HIGHEST,
-                )?;
-            }
+            Thing::Dynamic(_) => self.distance(at, thing)?,
             Thing::Gone | Thing::Undefined => return None,
         }
+        self.aligned(at, thing)?;
         self.address(at, key, thing)
     }
 
     /// `G + A`, `G + GOT + A - P`.
     pub(super) fn got(&mut self, at: &At<'_>, key: &Key, thing: Thing) -> Option<Meaning> {
         let addend = i128::from(at.reloc.addend);
-        self.bounded(at, addend - HIGHEST, addend + HIGHEST)?;
+        match at.row.form {
+            Form::GotOffset => self.bounded(at, addend, addend + LOWEST)?,
+            _ => self.bounded(at, addend - HIGHEST, addend + HIGHEST)?,
+        }
         if let (Form::GotHalf, Thing::Number(value)) = (at.row.form, thing)
             && value > 0xffff_ffff
         {
@@ -315,10 +390,21 @@ impl Sites<'_, '_> {
             _ => {}
         }
         let addend = i128::from(at.reloc.addend);
-        match at.row.form {
-            Form::TpOffset => self.bounded(at, addend - HIGHEST, addend - 1)?,
+        if matches!(at.row.form, Form::TpOffset | Form::DtpOffset) {
+            self.aligned(at, thing)?;
+        }
+        let most = self.tls_size();
+        match (at.row.form, self.machine.tcb) {
+            (Form::TpOffset, None) => self.bounded(at, addend - HIGHEST, addend - 1)?,
+            (Form::TpOffset, Some(tcb)) => {
+                let least = addend + i128::from(tcb);
+                self.bounded(at, least, least + most)?;
+            }
+            (Form::DtpOffset, Some(tcb)) => {
+                self.bounded(at, addend, addend + most + i128::from(tcb))?;
+            }
             // Linkers make it an offset from the thread pointer in programs' code.
-            Form::DtpOffset if !self.link.world.on.library && at.section.flags.exec => {
+            (Form::DtpOffset, None) if !self.link.world.on.library && at.section.flags.exec => {
                 self.bounded(at, addend - HIGHEST, addend + HIGHEST)?;
             }
             _ => self.bounded(at, addend, addend + HIGHEST)?,
@@ -341,5 +427,24 @@ impl Sites<'_, '_> {
             }
             _ => false,
         }
+    }
+
+    /// The most that the module's TLS block takes, alignment included.
+    fn tls_size(&self) -> i128 {
+        let mut size = 0;
+        for file in self.link.loaded() {
+            let sections = &self.link.world.files[file].object.sections;
+            for section in sections.iter().filter(|section| section.flags.tls) {
+                // Alignment counts at the block's start, too.
+                size += i128::from(section.size()) + 2 * i128::from(section.align);
+            }
+            let symbols = &self.link.world.files[file].object.symbols;
+            for symbol in symbols.iter().filter(|symbol| symbol.kind == SymbolKind::Tls) {
+                if let Definition::Common { align } = symbol.definition {
+                    size += i128::from(symbol.size) + 2 * i128::from(align);
+                }
+            }
+        }
+        size
     }
 }
