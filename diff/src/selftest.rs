@@ -4,6 +4,8 @@
 //! them. A [`Fault`] is a linker's, which then links many cases. Each oracle is asked alone. What nobody
 //! catches is listed by name.
 
+#[cfg(test)]
+mod arm;
 mod faults;
 mod flips;
 mod idle;

@@ -37,7 +37,10 @@ pub(super) static LINKER: Linker = Linker {
         ("pack-relative-relocs", "gold has no RELR"),
         ("--pack-dyn-relocs", "gold has no RELR"),
     ],
-    unsupported: &[("unsupported reloc *against", "gold lacks this relocation")],
+    unsupported: &[
+        ("unsupported reloc *against", "gold lacks this relocation"),
+        ("in THUMB-2 not supported yet", "gold lacks conditional branches to PLT entries"),
+    ],
     crash: &["internal error in"],
     classes: CLASSES,
     package: "Debian package binutils (binutils-gold from trixie on)",

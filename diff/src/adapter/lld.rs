@@ -32,8 +32,10 @@ pub(super) static LINKER: Linker = Linker {
 };
 
 /// On arm64 no traditional TLS, no large model's GOT; on arm no descriptors: parts of the ABI.
-const LACKS: &[(&str, &str)] =
-    &[("unknown relocation (*) against", "lld lacks this relocation on this machine")];
+const LACKS: &[(&str, &str)] = &[
+    ("unknown relocation (*) against", "lld lacks this relocation on this machine"),
+    ("cannot read addend for relocation", "lld lacks this relocation on this machine"),
+];
 
 const CLASSES: &[(&str, E)] = &[
     ("duplicate symbol", E::DuplicateSymbol),
