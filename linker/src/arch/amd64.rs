@@ -42,19 +42,19 @@ rows! {
     R_X86_64_PLTOFF64 = 31        [L - GOT + A]     Data(8),  Any;
     R_X86_64_SIZE32 = 32          [Z + A]           Data(4),  Unsigned(32);
     R_X86_64_SIZE64 = 33          [Z + A]           Data(8),  Any;
-    R_X86_64_GOTPC32_TLSDESC = 34 [TLSDESC + A - P] Data(4),  Signed(32);
+    R_X86_64_GOTPC32_TLSDESC = 34 [TLSDESC + A - P] Data(4),  Signed(32), relax;
     R_X86_64_TLSDESC_CALL = 35    [TLSCALL]         Mark,     Any;
     R_X86_64_GOTPCRELX = 41       [G + GOT + A - P] Data(4),  Signed(32), relax;
     R_X86_64_REX_GOTPCRELX = 42   [G + GOT + A - P] Data(4),  Signed(32), relax;
     R_X86_64_CODE_4_GOTPCRELX = 43 [G + GOT + A - P] Data(4), Signed(32), relax;
     R_X86_64_CODE_4_GOTTPOFF = 44 [GOTTPOFF + A - P] Data(4), Signed(32);
-    R_X86_64_CODE_4_GOTPC32_TLSDESC = 45 [TLSDESC + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_4_GOTPC32_TLSDESC = 45 [TLSDESC + A - P] Data(4), Signed(32), relax;
     R_X86_64_CODE_5_GOTPCRELX = 46 [G + GOT + A - P] Data(4), Signed(32);
     R_X86_64_CODE_5_GOTTPOFF = 47 [GOTTPOFF + A - P] Data(4), Signed(32);
-    R_X86_64_CODE_5_GOTPC32_TLSDESC = 48 [TLSDESC + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_5_GOTPC32_TLSDESC = 48 [TLSDESC + A - P] Data(4), Signed(32), relax;
     R_X86_64_CODE_6_GOTPCRELX = 49 [G + GOT + A - P] Data(4), Signed(32);
     R_X86_64_CODE_6_GOTTPOFF = 50 [GOTTPOFF + A - P] Data(4), Signed(32);
-    R_X86_64_CODE_6_GOTPC32_TLSDESC = 51 [TLSDESC + A - P] Data(4), Signed(32);
+    R_X86_64_CODE_6_GOTPC32_TLSDESC = 51 [TLSDESC + A - P] Data(4), Signed(32), relax;
 }
 
 /// `.eh_frame`, as some assemblers mark it.

@@ -94,7 +94,7 @@ rows! {
     R_ARM_THM_MOVW_BREL_NC = 87   [((S + A) | T) - SB]   Insn(&THUMB_MOVW), Any;
     R_ARM_THM_MOVT_BREL = 88      [S + A - SB]           Insn(&THUMB_MOVT), Any;
     R_ARM_THM_MOVW_BREL = 89      [((S + A) | T) - SB]   Insn(&THUMB_MOVW), Unsigned(16);
-    R_ARM_TLS_GOTDESC = 90        [TLSDESC + A - P]      Data(4),          Any;
+    R_ARM_TLS_GOTDESC = 90        [TLSDESC + A - P]      Data(4),          Any, relax;
     R_ARM_TLS_CALL = 91           [TLSCALL]              Branch(&ARM_BRANCH), Signed(26);
     R_ARM_TLS_DESCSEQ = 92        [TLSCALL]              Insn(&SAME),      Any;
     R_ARM_THM_TLS_CALL = 93       [TLSCALL]              Branch(&THUMB_CALL), Signed(25);

@@ -60,24 +60,24 @@ rows! {
     R_AARCH64_MOVW_GOTOFF_G2_NC = 305      [G + A]                         Insn(&MOVW_2), Any;
     R_AARCH64_MOVW_GOTOFF_G3 = 306         [G + A]                         Insn(&MOVNZ_3), Any;
     R_AARCH64_GOTREL64 = 307               [S + A - GOT]                   Data(8),       Any;
-    R_AARCH64_GOTREL32 = 308               [S + A - GOT]                   Data(4),       Either(32);
+    R_AARCH64_GOTREL32 = 308               [S + A - GOT]                   Data(4),       Signed(32);
     R_AARCH64_GOT_LD_PREL19 = 309          [G + GOT + A - P]               Insn(&IMM19),  Signed(21);
     R_AARCH64_LD64_GOTOFF_LO15 = 310       [G + A]                         Insn(&LO15),   Unsigned(15);
-    R_AARCH64_ADR_GOT_PAGE = 311           [Page(G + A) - Page(P)]         Insn(&ADRP),   Signed(33);
-    R_AARCH64_LD64_GOT_LO12_NC = 312       [Lo(G + A)]                     Insn(&LO12_8), Any;
+    R_AARCH64_ADR_GOT_PAGE = 311           [Page(G + A) - Page(P)]         Insn(&ADRP),   Signed(33), relax;
+    R_AARCH64_LD64_GOT_LO12_NC = 312       [Lo(G + A)]                     Insn(&LO12_8), Any, relax;
     R_AARCH64_LD64_GOTPAGE_LO15 = 313      [G + A - Page(GOT)]             Insn(&LO15),   Unsigned(15);
     R_AARCH64_PLT32 = 314                  [L + A - P]                     Data(4),       Signed(32);
     R_AARCH64_GOTPCREL32 = 315             [G + GOT + A - P]               Data(4),       Signed(32);
     R_AARCH64_TLSGD_ADR_PREL21 = 512       [TLSGD + A - P]                 Insn(&ADR),    Signed(21);
     R_AARCH64_TLSGD_ADR_PAGE21 = 513       [Page(TLSGD + A) - Page(P)]     Insn(&ADRP),   Signed(33);
     R_AARCH64_TLSGD_ADD_LO12_NC = 514      [Lo(TLSGD + A)]                 Insn(&LO12),   Any;
-    R_AARCH64_TLSGD_MOVW_G1 = 515          [TLSGD + A - P]                 Insn(&MOVNZ_1), Signed(33);
-    R_AARCH64_TLSGD_MOVW_G0_NC = 516       [TLSGD + A - P]                 Insn(&MOVW_0), Any;
+    R_AARCH64_TLSGD_MOVW_G1 = 515          [TLSGD + A - GOT]               Insn(&MOVNZ_1), Signed(33);
+    R_AARCH64_TLSGD_MOVW_G0_NC = 516       [TLSGD + A - GOT]               Insn(&MOVW_0), Any;
     R_AARCH64_TLSLD_ADR_PREL21 = 517       [TLSLD + A - P]                 Insn(&ADR),    Signed(21);
     R_AARCH64_TLSLD_ADR_PAGE21 = 518       [Page(TLSLD + A) - Page(P)]     Insn(&ADRP),   Signed(33);
     R_AARCH64_TLSLD_ADD_LO12_NC = 519      [Lo(TLSLD + A)]                 Insn(&LO12),   Any;
-    R_AARCH64_TLSLD_MOVW_G1 = 520          [TLSLD + A - P]                 Insn(&MOVNZ_1), Signed(33);
-    R_AARCH64_TLSLD_MOVW_G0_NC = 521       [TLSLD + A - P]                 Insn(&MOVW_0), Any;
+    R_AARCH64_TLSLD_MOVW_G1 = 520          [TLSLD + A - GOT]               Insn(&MOVNZ_1), Signed(33);
+    R_AARCH64_TLSLD_MOVW_G0_NC = 521       [TLSLD + A - GOT]               Insn(&MOVW_0), Any;
     R_AARCH64_TLSLD_LD_PREL19 = 522        [TLSLD + A - P]                 Insn(&IMM19),  Signed(21);
     R_AARCH64_TLSLD_MOVW_DTPREL_G2 = 523   [DTPOFF + A]                    Insn(&MOVNZ_2), Signed(49);
     R_AARCH64_TLSLD_MOVW_DTPREL_G1 = 524   [DTPOFF + A]                    Insn(&MOVNZ_1), Signed(33);
@@ -95,8 +95,8 @@ rows! {
     R_AARCH64_TLSLD_LDST32_DTPREL_LO12_NC = 536 [DTPOFF + A]               Insn(&LO12_4), Any;
     R_AARCH64_TLSLD_LDST64_DTPREL_LO12 = 537 [DTPOFF + A]                  Insn(&LO12_8), Unsigned(12);
     R_AARCH64_TLSLD_LDST64_DTPREL_LO12_NC = 538 [DTPOFF + A]               Insn(&LO12_8), Any;
-    R_AARCH64_TLSIE_MOVW_GOTTPREL_G1 = 539 [GOTTPOFF + A - P]              Insn(&MOVNZ_1), Signed(33);
-    R_AARCH64_TLSIE_MOVW_GOTTPREL_G0_NC = 540 [GOTTPOFF + A - P]           Insn(&MOVW_0), Any;
+    R_AARCH64_TLSIE_MOVW_GOTTPREL_G1 = 539 [GOTTPOFF + A - GOT]            Insn(&MOVNZ_1), Signed(33);
+    R_AARCH64_TLSIE_MOVW_GOTTPREL_G0_NC = 540 [GOTTPOFF + A - GOT]         Insn(&MOVW_0), Any;
     R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21 = 541 [Page(GOTTPOFF + A) - Page(P)] Insn(&ADRP), Signed(33);
     R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC = 542 [Lo(GOTTPOFF + A)]         Insn(&LO12_8), Any;
     R_AARCH64_TLSIE_LD_GOTTPREL_PREL19 = 543 [GOTTPOFF + A - P]            Insn(&IMM19),  Signed(21);
@@ -116,11 +116,15 @@ rows! {
     R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC = 557 [TPOFF + A]                 Insn(&LO12_4), Any;
     R_AARCH64_TLSLE_LDST64_TPREL_LO12 = 558 [TPOFF + A]                    Insn(&LO12_8), Unsigned(12);
     R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC = 559 [TPOFF + A]                 Insn(&LO12_8), Any;
-    R_AARCH64_TLSDESC_LD_PREL19 = 560      [TLSDESC + A - P]               Insn(&IMM19),  Signed(21);
-    R_AARCH64_TLSDESC_ADR_PREL21 = 561     [TLSDESC + A - P]               Insn(&ADR),    Signed(21);
-    R_AARCH64_TLSDESC_ADR_PAGE21 = 562     [Page(TLSDESC + A) - Page(P)]   Insn(&ADRP),   Signed(33);
-    R_AARCH64_TLSDESC_LD64_LO12 = 563      [Lo(TLSDESC + A)]               Insn(&LO12_8), Any;
-    R_AARCH64_TLSDESC_ADD_LO12 = 564       [Lo(TLSDESC + A)]               Insn(&LO12),   Any;
+    R_AARCH64_TLSDESC_LD_PREL19 = 560      [TLSDESC + A - P]               Insn(&IMM19),  Signed(21), relax;
+    R_AARCH64_TLSDESC_ADR_PREL21 = 561     [TLSDESC + A - P]               Insn(&ADR),    Signed(21), relax;
+    R_AARCH64_TLSDESC_ADR_PAGE21 = 562     [Page(TLSDESC + A) - Page(P)]   Insn(&ADRP),   Signed(33), relax;
+    R_AARCH64_TLSDESC_LD64_LO12 = 563      [Lo(TLSDESC + A)]               Insn(&LO12_8), Any, relax;
+    R_AARCH64_TLSDESC_ADD_LO12 = 564       [Lo(TLSDESC + A)]               Insn(&LO12),   Any, relax;
+    R_AARCH64_TLSDESC_OFF_G1 = 565         [TLSDESC + A - GOT]             Insn(&MOVNZ_1), Signed(33);
+    R_AARCH64_TLSDESC_OFF_G0_NC = 566      [TLSDESC + A - GOT]             Insn(&MOVW_0), Any;
+    R_AARCH64_TLSDESC_LDR = 567            []                              Mark,          Any;
+    R_AARCH64_TLSDESC_ADD = 568            []                              Mark,          Any;
     R_AARCH64_TLSDESC_CALL = 569           [TLSCALL]                       Mark,          Any;
     R_AARCH64_TLSLE_LDST128_TPREL_LO12 = 570 [TPOFF + A]                   Insn(&LO12_16), Unsigned(12);
     R_AARCH64_TLSLE_LDST128_TPREL_LO12_NC = 571 [TPOFF + A]                Insn(&LO12_16), Any;
@@ -188,7 +192,7 @@ pub const ARM64: Arch = Arch {
     thunks: Some(stubs::THUNKS),
     irelative_with_jumps: true,
     two_states: false,
-    rewrites_ld: true,
+    rewrites_ld: false,
     module_init: MODULE_INIT,
     chosen: None,
     rows: ROWS,

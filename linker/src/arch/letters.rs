@@ -116,6 +116,15 @@ macro_rules! expr {
     (GOTTPOFF + A - GOT) => {
         ($crate::arch::What::GotTp, $crate::arch::Base::Got)
     };
+    (TLSGD + A - GOT) => {
+        ($crate::arch::What::TlsGd, $crate::arch::Base::Got)
+    };
+    (TLSLD + A - GOT) => {
+        ($crate::arch::What::TlsLd, $crate::arch::Base::Got)
+    };
+    (TLSDESC + A - GOT) => {
+        ($crate::arch::What::TlsDesc, $crate::arch::Base::Got)
+    };
     (TLSCALL) => {
         ($crate::arch::What::TlsDescCall, $crate::arch::Base::Zero)
     };

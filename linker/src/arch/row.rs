@@ -156,7 +156,8 @@ pub struct Row {
     pub state: bool,
     /// What fits.
     pub range: Range,
-    /// Whether the psABI lets a linker rewrite the instruction that loads from the GOT.
+    /// Whether the psABI lets a linker rewrite the instruction that loads from the GOT, or that uses a
+    /// descriptor; those of a descriptor without it stay, whatever the output.
     pub relaxable: bool,
 }
 

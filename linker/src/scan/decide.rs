@@ -254,6 +254,7 @@ fn tls(
             let what = if dynamic { Relax::DescToIe } else { Relax::DescToLe };
             match can(what) {
                 _ if !relax => desc(link, known(Relax::Desc), bits),
+                _ if !row.relaxable && link.is_dynamic() => desc(link, None, bits),
                 Some(rewrite) => act(Act::Relax(rewrite), if dynamic { gottp } else { 0 }),
                 None => UNKNOWN,
             }
