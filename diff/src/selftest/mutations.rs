@@ -1,5 +1,6 @@
 //! The table of faults: a name, and how to plant it into an ELF64 image by its own structures.
 
+mod arm64;
 pub(super) mod edit;
 
 use object::elf;
@@ -14,7 +15,12 @@ pub struct Mutation {
     pub apply: fn(&mut [u8]) -> bool,
 }
 
-/// Every fault, one row each.
+/// Every fault: those of every ELF64 image and amd64's code, then each machine's own.
+pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
+    MUTATIONS.iter().chain(arm64::MUTATIONS)
+}
+
+/// Every fault of images and of amd64's code, one row each.
 pub const MUTATIONS: &[Mutation] = &[
     Mutation { name: "PT_LOAD p_flags: writable code", apply: |i| flags(i, 1, 2) },
     Mutation { name: "PT_LOAD p_flags: data read-only", apply: |i| flags(i, 2, 2) },

@@ -4,6 +4,7 @@
 //! [`all`] has one for each kind of output: a plain library, one with versions and packed relocations,
 //! a position-independent and a fixed program that use a library.
 
+mod arm64;
 mod frames;
 
 use std::sync::{Arc, OnceLock};
@@ -35,12 +36,14 @@ pub(crate) fn all() -> Vec<(&'static str, Request)> {
         files: vec![object(Some(mode)), library()],
         ..request()
     };
-    vec![
+    let mut list = vec![
         ("library", request()),
         ("versioned", versioned),
         ("pie", program(Mode::Pie)),
         ("exe", program(Mode::Exe)),
-    ]
+    ];
+    list.extend(arm64::all());
+    list
 }
 
 /// A program that exports what a list names.
