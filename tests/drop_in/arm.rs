@@ -45,6 +45,23 @@ fn arm_libraries_throw_through_dlopen() {
     }
 }
 
+/// Branches out of reach, or to the other instruction set: over 1, 16 and 32 MiB.
+#[test]
+fn arm_branches_get_there() {
+    if !ARM.ready("branches") {
+        return;
+    }
+    let exe = scratch("arm-far").join("exe");
+    for gap in ["0x100", "0x180000", "0x1200000", "0x2400000"] {
+        let gap = format!("-Wa,--defsym,GAP={gap}");
+        let object = compile(ARM.gcc, &program("arm_far.s"), &[&gap]);
+        for kind in [&["-no-pie"][..], &["-pie", "-Wl,--gc-sections"]] {
+            run(driver(ARM.gcc).args(kind).arg("-o").arg(&exe).arg(&object));
+            assert_eq!(run(&mut ARM.run(&exe)), "30c9\n", "{gap} {kind:?}");
+        }
+    }
+}
+
 /// The unwinder finds the code by the index, and the tables by what the index says.
 #[test]
 fn arm_exceptions() {

@@ -90,23 +90,63 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("R_X86_64_RELATIVE64", "x32 only, and only in outputs"),
     ("R_X86_64_PC32_BND", "MPX: withdrawn from the psABI"),
     ("R_X86_64_PLT32_BND", "MPX: withdrawn from the psABI"),
+    ("R_ARM_COPY", "only in outputs: the linker makes it"),
+    ("R_ARM_GLOB_DAT", "only in outputs: the linker makes it"),
+    ("R_ARM_IRELATIVE", "only in outputs: the linker makes it"),
+    ("R_ARM_JUMP_SLOT", "only in outputs: the linker makes it"),
+    ("R_ARM_RELATIVE", "only in outputs: the linker makes it"),
+    ("R_ARM_TLS_DESC", "only in outputs: the linker makes it"),
+    ("R_ARM_TLS_DTPMOD32", "only in outputs: the linker makes it"),
+    ("R_ARM_TLS_DTPOFF32", "only in outputs: the linker makes it"),
+    ("R_ARM_TLS_TPOFF32", "only in outputs: the linker makes it"),
+    ("R_ARM_PC13", "LDR_PC_G0 by its old name"),
+    ("R_ARM_THM_PC22", "THM_CALL by its old name"),
+    ("R_ARM_GOTOFF", "GOTOFF32 by its old name"),
+    ("R_ARM_GOTPC", "BASE_PREL by its old name"),
+    ("R_ARM_GOT32", "GOT_BREL by its old name"),
+    ("R_ARM_ALU_PCREL_7_0", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_ALU_PCREL_15_8", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_ALU_PCREL_23_15", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_LDR_SBREL_11_0", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_ALU_SBREL_19_12", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_ALU_SBREL_27_20", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_SBREL31", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_SWI24", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_THM_SWI8", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_AMP_VCALL9", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_BASE_ABS", "no tool here makes it"),
+    ("R_ARM_PLT32_ABS", "no tool here makes it"),
+    ("R_ARM_THM_PC11", "THM_JUMP11 by its old name"),
+    ("R_ARM_THM_PC9", "THM_JUMP8 by its old name"),
+    ("R_ARM_ME_TOO", "obsolete: AAELF32 says to diagnose it"),
+    ("R_ARM_THM_TLS_DESCSEQ", "THM_TLS_DESCSEQ16 by its old name"),
+    ("R_ARM_RXPC25", "of an ABI before EABI"),
+    ("R_ARM_RSBREL32", "of an ABI before EABI"),
+    ("R_ARM_THM_RPC22", "of an ABI before EABI"),
+    ("R_ARM_RREL32", "of an ABI before EABI"),
+    ("R_ARM_RABS22", "of an ABI before EABI"),
+    ("R_ARM_RPC24", "of an ABI before EABI"),
+    ("R_ARM_RBASE", "of an ABI before EABI"),
 ];
 
-#[test]
-fn every_relocation_constant_has_a_row() {
-    let linker = fs::read_to_string(root().join("linker/src/arch/amd64.rs")).expect("amd64's rows");
+/// Checks that each of `object`'s constants that begins with `prefix` is in the linker's file of rows.
+fn rows_of(file: &str, prefix: &str) {
+    let linker = fs::read_to_string(root().join(file)).expect("the machine's rows");
     let words: BTreeSet<&str> = linker.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let object = object_source();
     let constants: BTreeSet<&str> = object
         .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| word.starts_with("R_X86_64_"))
+        .filter(|word| word.starts_with(prefix) && *word != prefix)
         .collect();
     assert!(constants.len() > 30, "only {} constants found", constants.len());
     let listed = |name: &&&str| UNSUPPORTED.iter().any(|(other, _)| other == *name);
     let missing = constants.difference(&words).filter(|name| !listed(name));
     let missing: Vec<String> = missing.map(|name| (*name).to_owned()).collect();
-    no_complaints(
-        &missing,
-        "neither a row in linker/src/arch/amd64.rs nor listed as unsupported here",
-    );
+    no_complaints(&missing, &format!("neither a row in {file} nor listed as unsupported here"));
+}
+
+#[test]
+fn every_relocation_constant_has_a_row() {
+    rows_of("linker/src/arch/amd64.rs", "R_X86_64_");
+    rows_of("linker/src/arch/arm.rs", "R_ARM_");
 }

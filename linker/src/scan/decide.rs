@@ -191,6 +191,16 @@ pub(crate) fn relaxes_tls(link: &Link<'_>) -> bool {
     link.options.kind.is_executable() && (link.options.relax || !link.is_dynamic())
 }
 
+/// The call through a descriptor.
+fn desc_call(link: &Link<'_>, row: &Row, rewrite: Option<Rewrite>, relax: bool) -> Decision {
+    match rewrite {
+        Some(rewrite) => act(Act::Relax(rewrite), 0),
+        None if relax && !link.arch.desc_call.is_empty() => UNKNOWN,
+        None if matches!(row.field, Field::Branch(_)) => act(Act::Static, 0),
+        None => act(Act::Skip, 0),
+    }
+}
+
 /// A descriptor that stays.
 fn desc(link: &Link<'_>, rewrite: Option<Rewrite>, bits: u16) -> Decision {
     let needs = need::TLSDESC | used(bits);
@@ -218,13 +228,12 @@ fn tls(
     let dynamic = bits & attr::DYNAMIC != 0;
     let relax = relaxes_tls(link);
     let known = |what| (link.arch.can_relax)(spot.code, reloc.offset, reloc.kind, what, spot.next);
-    // An addend would count from a slot that the rewritten code does not have.
-    // Where it is part of the field, it is what the place counts from.
+    // An addend counts from a slot that rewritten code has not; in a field it is what the place counts from.
     let none = reloc.addend == link.arch.no_addend || !link.arch.explicit_addends;
     let plain = relax && none;
     let can = |what| if plain { known(what) } else { None };
-    let calls = !link.arch.desc_call.is_empty();
-    let call = if dynamic && calls { Relax::DescLoad } else { Relax::DescCall };
+    let call =
+        if dynamic && !link.arch.desc_call.is_empty() { Relax::DescLoad } else { Relax::DescCall };
     let gottp = need::GOTTP | used(bits);
     match row.what {
         What::TlsGd => {
@@ -259,12 +268,7 @@ fn tls(
                 None => UNKNOWN,
             }
         }
-        What::TlsDescCall => match known(call).filter(|_| relax) {
-            Some(rewrite) => act(Act::Relax(rewrite), 0),
-            None if relax && calls => UNKNOWN,
-            None if matches!(row.field, Field::Branch(_)) => act(Act::Static, 0),
-            None => act(Act::Skip, 0),
-        },
+        What::TlsDescCall => desc_call(link, row, known(call).filter(|_| relax), relax),
         _ => act(Act::Static, 0),
     }
 }

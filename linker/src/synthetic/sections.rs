@@ -133,6 +133,10 @@ pub fn add_loaded(link: &mut Link<'_>) {
         let size = copies::size(link, made);
         add(link, made, size, 64, 0);
     }
+    add_interp(link, dynamic);
+}
+
+fn add_interp(link: &mut Link<'_>, dynamic: bool) {
     let options = link.options;
     let interp = dynamic && !options.no_dynamic_linker && !options.is_static;
     if interp && options.kind.is_executable() {

@@ -4,7 +4,7 @@
 //! Spec: Addenda to the ABI (Addenda32) §3; where it leaves the merge to tools, binutils' rules. Must not
 //! know of files: it sees bytes, and names them in what it complains of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Malformed;
 use crate::arch::Attributed;
@@ -221,6 +221,83 @@ fn middle(a: u32, b: u32) -> u32 {
 /// Merges `own`, one object's, into `all`; what contradicts it.
 fn merge(all: &mut Attributes, own: &Attributes, complaints: &mut Vec<String>) {
     vfp_args(all, own, complaints);
+    let arch = processor(all, own);
+    let tags: BTreeSet<u32> = all.keys().chain(own.keys()).copied().collect();
+    for tag in tags {
+        match tag {
+            CPU_RAW_NAME | CPU_NAME | VFP_ARGS | COMPATIBILITY => continue,
+            // A text is everybody's or nobody's.
+            tag if tag > 32 && tag % 2 == 1 => {
+                if all.get(&tag) != own.get(&tag) {
+                    all.remove(&tag);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let (a, b) = (number(all, tag), number(own, tag));
+        let value = match tag {
+            CPU_ARCH => arch,
+            16 | 25 => smallest(all, own, tag),
+            _ => both(tag, a, b, complaints),
+        };
+        set(all, tag, value);
+        if tag == MP_LEGACY {
+            let value = number(all, MP_USE).max(a).max(b);
+            set(all, MP_USE, value);
+        }
+    }
+}
+
+/// The value of attribute `tag` that is `a` so far and `b` in an object; what contradicts it.
+fn both(tag: u32, a: u32, b: u32, complaints: &mut Vec<String>) -> u32 {
+    let mut differ = |what: &str| {
+        if a != 0 && b != 0 && a != b {
+            complaints.push(format!("{what} is {b} here, {a} before"));
+        }
+        if a == 0 { b } else { a }
+    };
+    match tag {
+        FP_ARCH => units(a, b),
+        PROFILE => match (a, b) {
+            // 'S': either of 'A' and 'R'.
+            (0, other) | (other, 0) | (0x53, other) | (other, 0x53) => other,
+            _ => differ("the profile of the architecture"),
+        },
+        FP16_FORMAT => differ("the format of 16-bit floats"),
+        // 3: it is not used.
+        R9_USE if a == 3 || b == 3 => a.min(b),
+        R9_USE => differ("the use of r9"),
+        // bfd only warns, too.
+        13 | 15 | 17 | 29 | WCHAR => {
+            if a == 0 {
+                b
+            } else {
+                a
+            }
+        }
+        // What the first object is optimised for.
+        30 | 31 => a,
+        // 3: whatever the size, it is never seen.
+        ENUM_SIZE => match (a, b) {
+            (0 | 3, other) | (other, 0 | 3) => other,
+            _ => a,
+        },
+        20 | 21 | 24 => middle(a, b),
+        // 1: not to be used; 2: used though the architecture has it not.
+        DIV_USE => match (a, b) {
+            (2, _) | (_, 2) => 2,
+            (1, 1) => 1,
+            _ => 0,
+        },
+        VIRTUALIZATION => a | b,
+        MP_LEGACY => 0,
+        _ => a.max(b),
+    }
+}
+
+/// Merges the processor's name; the architecture that is to be the output's.
+fn processor(all: &mut Attributes, own: &Attributes) -> u32 {
     let (old, new) = (number(all, CPU_ARCH), number(own, CPU_ARCH));
     let arch = newest(old, new);
     // The name of a processor says no more than the architecture if that is another's.
@@ -232,67 +309,7 @@ fn merge(all: &mut Attributes, own: &Attributes, complaints: &mut Vec<String>) {
             None => drop(all.remove(&tag)),
         }
     }
-    let tags: Vec<u32> = all.keys().chain(own.keys()).copied().collect();
-    for tag in tags.into_iter().filter(|tag| !matches!(*tag, CPU_RAW_NAME | CPU_NAME | VFP_ARGS)) {
-        let (a, b) = (number(all, tag), number(own, tag));
-        let mut differ = |what: &str| {
-            if a != 0 && b != 0 && a != b {
-                complaints.push(format!("{what} is {b} here, {a} before"));
-            }
-            if a == 0 { b } else { a }
-        };
-        let value = match tag {
-            CPU_ARCH => arch,
-            FP_ARCH => units(a, b),
-            PROFILE => match (a, b) {
-                // 'S': either of 'A' and 'R'.
-                (0, other) | (other, 0) | (0x53, other) | (other, 0x53) => other,
-                _ => differ("the profile of the architecture"),
-            },
-            FP16_FORMAT => differ("the format of 16-bit floats"),
-            // 3: it is not used.
-            R9_USE if a == 3 || b == 3 => a.min(b),
-            R9_USE => differ("the use of r9"),
-            // bfd only warns, too.
-            13 | 15 | 17 | 29 | WCHAR => {
-                if a == 0 {
-                    b
-                } else {
-                    a
-                }
-            }
-            // What the first object is optimised for.
-            30 | 31 => a,
-            // 3: whatever the size, it is never seen.
-            ENUM_SIZE => match (a, b) {
-                (0 | 3, other) | (other, 0 | 3) => other,
-                _ => a,
-            },
-            16 | 25 => smallest(all, own, tag),
-            20 | 21 | 24 => middle(a, b),
-            // 1: not to be used; 2: used though the architecture has it not.
-            DIV_USE => match (a, b) {
-                (2, _) | (_, 2) => 2,
-                (1, 1) => 1,
-                _ => 0,
-            },
-            VIRTUALIZATION => a | b,
-            MP_LEGACY => 0,
-            COMPATIBILITY => continue,
-            tag if tag > 32 && tag % 2 == 1 => {
-                if all.get(&tag) != own.get(&tag) {
-                    all.remove(&tag);
-                }
-                continue;
-            }
-            _ => a.max(b),
-        };
-        set(all, tag, value);
-        if tag == MP_LEGACY {
-            let value = number(all, MP_USE).max(a).max(b);
-            set(all, MP_USE, value);
-        }
-    }
+    arch
 }
 
 /// The smaller value; that of `own` where `all` has none yet.
