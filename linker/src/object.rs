@@ -315,23 +315,19 @@ impl<'a> Object<'a> {
 
     /// The relocations of the section at `index`; those of `.eh_frame` sorted by offset.
     pub fn relocs(&self, index: u32) -> RelocTable<'_> {
+        let at = self.relocs_of[index as usize];
+        if at == 0 {
+            return RelocTable::new(&[], &[], true, self.arch);
+        }
+        let section = self.sections.get(at);
+        let explicit = section.kind == crate::format::elf::SHT_RELA;
+        let fields = if explicit { &[] } else { self.section_data(index) };
         if !self.sorted.is_empty()
             && let Ok(at) = self.sorted.binary_search_by_key(&index, |e| e.0)
         {
-            let fields = self.section_data(index);
-            return RelocTable::new(&self.sorted[at].1, fields, self.arch);
+            return RelocTable::new(&self.sorted[at].1, fields, explicit, self.arch);
         }
-        match self.relocs_of[index as usize] {
-            0 => RelocTable::new(&[], &[], self.arch),
-            at => {
-                // Only where records have no addends are the fields looked at.
-                let fields = match self.arch.explicit_addends {
-                    true => &[],
-                    false => self.section_data(index),
-                };
-                RelocTable::new(self.sections.get(at).data(self.data), fields, self.arch)
-            }
-        }
+        RelocTable::new(section.data(self.data), fields, explicit, self.arch)
     }
 }
 

@@ -289,7 +289,9 @@ fn addends(work: &Work<'_, '_>, image: &Image<'_>, part: &Part<'_>, out: &mut [u
             let Some((_, add)) = image.table.number(work, member.object, reloc.sym) else {
                 continue;
             };
-            let Some(row) = work.arch.row(reloc.kind).filter(|_| add != 0) else { continue };
+            // A record with an addend of its own becomes one without.
+            let own = add != 0 || object.relocs(member.section).is_explicit();
+            let Some(row) = work.arch.row(reloc.kind).filter(|_| own) else { continue };
             let at = reloc.offset.wrapping_add(member.offset) as usize;
             let field =
                 at.checked_add(row.field.len() as usize).and_then(|end| out.get_mut(at..end));

@@ -191,6 +191,14 @@ pub(crate) fn relaxes_tls(link: &Link<'_>) -> bool {
     link.options.kind.is_executable() && (link.options.relax || !link.is_dynamic())
 }
 
+/// An offset from the thread pointer that only the loader knows.
+fn tp_off(link: &Link<'_>, row: &Row, bits: u16, spot: &Spot<'_>) -> Decision {
+    if row.field.is_word(link.arch.word()) && spot.flags & SHF_WRITE != 0 {
+        return act(Act::Symbolic(link.arch.dynamic.tpoff), need::DYNSYM | used(bits));
+    }
+    if bits & attr::DYNAMIC != 0 { PREEMPTED } else { NO_PIC }
+}
+
 /// The call through a descriptor.
 fn desc_call(link: &Link<'_>, row: &Row, rewrite: Option<Rewrite>, relax: bool) -> Decision {
     match rewrite {
@@ -253,12 +261,7 @@ fn tls(
             None => act(Act::Static, gottp),
         },
         What::DtpOff if dynamic => PREEMPTED,
-        What::TpOff if link.is_shared() || dynamic => {
-            if row.field.is_word(link.arch.word()) && spot.flags & SHF_WRITE != 0 {
-                return act(Act::Symbolic(link.arch.dynamic.tpoff), need::DYNSYM | used(bits));
-            }
-            if dynamic { PREEMPTED } else { NO_PIC }
-        }
+        What::TpOff if link.is_shared() || dynamic => tp_off(link, row, bits, spot),
         What::TlsDesc => {
             let what = if dynamic { Relax::DescToIe } else { Relax::DescToLe };
             match can(what) {

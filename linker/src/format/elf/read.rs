@@ -3,7 +3,7 @@
 //! Everything a later phase indexes with is checked here, once, so that later phases need not fail.
 //! Must not know of other files of the link.
 
-use super::class::Class;
+use super::class::{Class, RelocForm};
 use super::tables::{SectionTable, SymbolTable, u16_at, u32_at};
 use super::*;
 use crate::arch::Arch;
@@ -133,7 +133,6 @@ pub fn object<'a>(data: &'a [u8], name: String, arch: &'static Arch) -> Result<O
         sorted: Vec::new(),
         exec_stack: false,
     };
-    let records = arch.relocs().section_kind();
     let mut groups = Vec::new();
     let mut symtab = None;
     let mut extended: &[u8] = &[];
@@ -142,7 +141,7 @@ pub fn object<'a>(data: &'a [u8], name: String, arch: &'static Arch) -> Result<O
         match section.kind {
             SHT_SYMTAB => symtab = Some(section),
             SHT_SYMTAB_SHNDX => extended = section.data(data),
-            kind if kind == records => object.relocs_of[section.info as usize] = index,
+            SHT_RELA | SHT_REL => object.relocs_of[section.info as usize] = index,
             SHT_GROUP => groups.push((index, section)),
             _ if section.flags & SHF_EXECINSTR != 0 => {
                 object.exec_stack |= object.section_name(index) == b".note.GNU-stack";
@@ -209,6 +208,8 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
         return fail("the size is absurd");
     }
     let entry = |of: usize| section.size.is_multiple_of(of as u64);
+    // A machine whose relocations have no addends takes those that have, too.
+    let form = RelocForm { explicit: form.explicit || section.kind == SHT_RELA, ..form };
     match section.kind {
         kind if kind == form.section_kind() => {
             if section.info >= count || section.info == 0 {
@@ -223,9 +224,7 @@ fn check_section(object: &Object<'_>, index: u32, section: &Section) -> Result<(
         }
         SHT_RELR => return fail("packed relocations, which objects do not have"),
         SHT_REL | SHT_RELA => {
-            return fail(&format!("{} relocations, which this machine does not have", {
-                if section.kind == SHT_REL { "REL" } else { "RELA" }
-            }));
+            return fail("REL relocations, which this machine does not have");
         }
         SHT_SYMTAB if !entry(form.class.symbol()) || section.link >= count => {
             return fail("the symbol table is malformed");

@@ -152,9 +152,10 @@ impl<'a> SymbolTable<'a> {
 }
 
 impl<'a> RelocTable<'a> {
-    /// The relocations `bytes` of a section that holds `fields`.
-    pub fn new(bytes: &'a [u8], fields: &'a [u8], arch: &'static Arch) -> Self {
-        Self { bytes, fields, arch, form: arch.relocs() }
+    /// The relocations `bytes` of a section that holds `fields`, which are looked at only if the records are
+    /// not `explicit`.
+    pub fn new(bytes: &'a [u8], fields: &'a [u8], explicit: bool, arch: &'static Arch) -> Self {
+        Self { bytes, fields, arch, form: RelocForm { class: arch.class, explicit } }
     }
 
     /// The same relocations sorted by offset, those of one place as they were; `None` if they are.
@@ -166,6 +167,11 @@ impl<'a> RelocTable<'a> {
         let mut list: Vec<&[u8]> = self.bytes.chunks_exact(form.size()).collect();
         list.sort_by_key(|raw| form.read(raw).offset);
         Some(list.concat().into())
+    }
+
+    /// Whether records have addends.
+    pub fn is_explicit(&self) -> bool {
+        self.form.explicit
     }
 
     /// How many there are.
