@@ -3,6 +3,7 @@
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p scold-linker robustness` looks longer.
 
+mod arm;
 mod limits;
 pub(crate) mod sample;
 mod shapes;
