@@ -181,6 +181,9 @@ pub struct Choices {
     pub no_bx: bool,
 }
 
+/// An object's `e_flags` and its build attributes, if it has any.
+pub type AttributedInput<'b> = (u32, Option<&'b [u8]>);
+
 /// What the objects' build attributes come to.
 #[derive(Default, Debug)]
 pub struct Attributed {
@@ -202,7 +205,7 @@ pub struct Attributes {
     /// Their section's type.
     pub kind: u32,
     /// Merges each object's `e_flags` and attributes.
-    pub merge: fn(&[(u32, Option<&[u8]>)]) -> Attributed,
+    pub merge: fn(&[AttributedInput<'_>]) -> Attributed,
 }
 
 /// The table that finds unwind tables by the code they are for.

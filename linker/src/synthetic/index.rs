@@ -49,7 +49,7 @@ pub fn plan(link: &mut Link<'_>) -> Result<(), Errors> {
     for (at, member) in (0u32..).zip(inputs) {
         let object = link.object(member.file);
         let section = object.sections.get(member.index);
-        if object.section_data(member.index).len() as u64 % ENTRY != 0 {
+        if !(object.section_data(member.index).len() as u64).is_multiple_of(ENTRY) {
             let site = crate::scan::site(object, member.index, 0);
             let text = "the size is not a multiple of an entry's";
             errors.push(Error::new(ErrorKind::BadInput, text).at(site));

@@ -83,7 +83,7 @@ fn load_words(old: u32, value: i64, groups: u8) -> u32 {
 fn add(old: u32, value: i64, groups: u8) -> u32 {
     let rest = rest(value, groups);
     let at = position(rest);
-    let rotation = (32 - at) / 2 & 0xf;
+    let rotation = ((32 - at) / 2) & 0xf;
     let sub = if value < 0 { 1 << 22 } else { 1 << 23 };
     old & !0x00e0_0fff | sub | rotation << 8 | group(rest) >> at
 }
