@@ -61,6 +61,8 @@ pub mod kind {
     pub const COMMON: u8 = 5;
     pub const TLS: u8 = 6;
     pub const IFUNC: u8 = 10;
+    /// Arm's, before EABI: a function in Thumb state.
+    pub const SECOND_SET: u8 = 13;
 }
 
 /// Visibility of a symbol, as the gABI numbers it.

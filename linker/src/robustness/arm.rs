@@ -2,8 +2,8 @@
 
 use object::write::{Object, Relocation, StandardSection};
 use object::{
-    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionFlags, SectionKind, SymbolKind,
-    elf,
+    Architecture, BinaryFormat, Endianness, Object as _, ObjectSymbol as _, RelocationFlags,
+    SectionFlags, SectionKind, SymbolKind, elf,
 };
 use proptest::prelude::*;
 
@@ -87,6 +87,21 @@ fn the_sample_links() {
         let image = link(&sample(), kind).unwrap_or_else(|errors| panic!("{kind}: {errors}"));
         assert_eq!(image[36..40], 0x500_0400u32.to_le_bytes(), "{kind}: e_flags");
     }
+}
+
+#[test]
+fn a_type_may_say_which_instruction_set_a_function_is_of() {
+    let mut file = sample();
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let start = word(&file, 32) as usize;
+    let symtab = (start..file.len()).step_by(40).find(|&at| word(&file, at + 4) == 2).unwrap();
+    let (from, size) = (word(&file, symtab + 16) as usize, word(&file, symtab + 20) as usize);
+    let own = (from..from + size).step_by(16).find(|&at| word(&file, at + 4) == 1).unwrap();
+    (file[own + 4], file[own + 12]) = (0, file[own + 12] & 0xf0 | 13);
+    let image = link(&file, KINDS[0]).unwrap();
+    let image = object::File::parse(&*image).unwrap();
+    let own = image.dynamic_symbols().find(|s| s.name() == Ok("own")).unwrap();
+    assert_eq!((own.address() & 3, own.kind()), (1, SymbolKind::Text));
 }
 
 proptest! {

@@ -6,7 +6,7 @@
 use super::class::{Class, RelocForm, SymbolRecord};
 use super::*;
 use crate::arch::Arch;
-use crate::object::{Home, Reloc, Section, Symbol};
+use crate::object::{Home, Reloc, Section, Symbol, kind};
 
 /// Section headers in the mapped file.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,7 @@ pub struct SymbolTable<'a> {
     extended: &'a [u8],
     /// Section numbers of the machine's own that mean a common symbol.
     commons: &'static [u16],
+    two_states: bool,
     class: Class,
 }
 
@@ -64,8 +65,14 @@ fn entry<const N: usize>(bytes: &[u8], index: u32) -> &[u8; N] {
 
 /// Out of line, so that what reads the wider class stays small.
 #[inline(never)]
-fn narrow_symbol(bytes: &[u8], index: u32) -> SymbolRecord {
-    Class::Elf32.symbol_at(entry::<16>(bytes, index))
+fn narrow_symbol(bytes: &[u8], index: u32, two_states: bool) -> SymbolRecord {
+    let mut symbol = Class::Elf32.symbol_at(entry::<16>(bytes, index));
+    // Before bit 0 of the value, the type said which instruction set a function is of.
+    if two_states && symbol.info & 15 == kind::SECOND_SET {
+        symbol.info = symbol.info & 0xf0 | kind::FUNC;
+        symbol.value |= 1;
+    }
+    symbol
 }
 
 /// See [`narrow_symbol`].
@@ -109,7 +116,13 @@ impl<'a> SectionTable<'a> {
 
 impl<'a> SymbolTable<'a> {
     pub(crate) fn new(bytes: &'a [u8], extended: &'a [u8], arch: &'static Arch) -> Self {
-        Self { bytes, extended, commons: arch.commons, class: arch.class }
+        Self {
+            bytes,
+            extended,
+            commons: arch.commons,
+            two_states: arch.two_states,
+            class: arch.class,
+        }
     }
 
     /// How many symbols there are, the null one included.
@@ -128,7 +141,7 @@ impl<'a> SymbolTable<'a> {
     pub fn get(&self, index: u32) -> Symbol {
         let raw = match self.class {
             Class::Elf64 => Class::Elf64.symbol_at(entry::<24>(self.bytes, index)),
-            Class::Elf32 => narrow_symbol(self.bytes, index),
+            Class::Elf32 => narrow_symbol(self.bytes, index, self.two_states),
         };
         let home = match raw.shndx {
             SHN_UNDEF => Home::Undefined,
