@@ -3,6 +3,7 @@
 //! It must not know instructions or relocation types: those are decoded in `sites.rs` and the
 //! architecture's module. Addresses never get into texts: they differ between linkers.
 
+mod branches;
 mod merged;
 
 use std::cell::{Cell, RefCell};
@@ -137,49 +138,6 @@ impl<'a> Judge<'_, 'a> {
             Found::Tls(value) => self.tls(less(value), to),
             Found::TlsSymbol(index, value) => self.tls_symbolic(index, less(value), to),
         }
-    }
-
-    /// `value` without `addend`: S, with the state of its symbol where the field has none, or where it went
-    /// into an odd sum.
-    fn less(&self, value: u64, addend: u64, to: Reference<'_>) -> u64 {
-        let value = self.module.image.class.wrap(value.wrapping_sub(addend));
-        let state = self.module.machine.state;
-        if state == 0 || !(to.stateless || addend & state != 0) {
-            return value;
-        }
-        let entered = |def: &Def| {
-            def.is_code() && self.places.address(self.inputs, def.spot) == Some(value | state)
-        };
-        if to.defs.iter().any(entered) { value | state } else { value }
-    }
-
-    /// Where a branch arrives: at a function in a state, at what is none in that of the caller.
-    pub(super) fn entered(&self, target: u64, caller: u64, to: Reference<'_>) -> Found {
-        let state = self.module.machine.state;
-        if state == 0 || to.defs.is_empty() || to.defs.iter().any(Def::is_code) {
-            return Found::Address(target);
-        }
-        match target & state == caller {
-            true => Found::Address(target & !state),
-            false => Found::Bad("a branch that changes the state for what is no function".into()),
-        }
-    }
-
-    /// Where a branch to `target` ends up if that is a thunk: the addend is of the place behind it.
-    pub(super) fn through(&self, target: u64) -> u64 {
-        let mut target = target;
-        for _ in 0..MOST_HOPS {
-            let image = &self.module.image;
-            let code = image.segment(target).is_some_and(|segment| segment.executable());
-            if !code || self.places.occupied(target) {
-                break;
-            }
-            match (self.module.machine.stub)(image, target) {
-                Ok(Way::Address(next)) => target = next,
-                _ => break,
-            }
-        }
-        target
     }
 
     /// A number. Where addresses don't move it may be one.

@@ -308,13 +308,13 @@ impl Pass<'_, '_, '_> {
                 names::got(self.judge, site.place.wrapping_add(signed).wrapping_sub(addend))
             }
             Form::GotAbs => self.got_slot(signed.wrapping_sub(addend), Use::Address, to),
-            Form::Got | Form::GotOff | Form::PltOff => self.from_got(row, signed, addend, to),
+            Form::Got | Form::GotOff | Form::PltOff => self.got_relative(row, signed, addend, to),
             _ => Meaning::Bad("a relocation without a decoder".into()),
         }
     }
 
     /// `offset` bytes from the GOT's base.
-    fn from_got(&self, row: Row, offset: u64, addend: u64, to: Reference<'_>) -> Meaning {
+    fn got_relative(&self, row: Row, offset: u64, addend: u64, to: Reference<'_>) -> Meaning {
         let Some(got) = self.judge.got_base() else {
             return Meaning::Bad("an offset from a GOT base that nobody knows".into());
         };

@@ -117,7 +117,9 @@ impl Pass<'_, '_, '_> {
                 let number = || self.judge.settle(Found::Number(value), addend, to, Use::Address);
                 found.or_else(|| most.then(number)).unwrap_or_else(something_else)
             }
-            Form::Got | Form::GotOff if mask == u64::MAX => self.from_got(row, value, addend, to),
+            Form::Got | Form::GotOff if mask == u64::MAX => {
+                self.got_relative(row, value, addend, to)
+            }
             Form::TpOff if mask == u64::MAX => {
                 self.judge.settle(self.thread(value), addend, to, Use::Address)
             }
