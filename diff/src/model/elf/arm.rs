@@ -233,6 +233,8 @@ fn row(r_type: u32) -> Option<Row> {
     let group = match r_type {
         43 | 44 => 1,
         47 | 48 => 2,
+        45 | 46 => 3,
+        49 | 50 => 4,
         _ => 0,
     };
     // LDR has no use for the state, MOVT no room; S + A of the first byte has both.
@@ -288,13 +290,14 @@ fn code(site: Site<'_>, row: Row) -> Result<Access, String> {
     // What counts from the instruction counts from its word in Thumb state.
     let from = if field.thumb() { place & !3 } else { place };
     Ok(match (note, form) {
-        (Note::Low | Note::High, Form::Abs) => match pair(site, row) {
-            Some(whole) => Access::Number(whole.into(), 4),
-            None if note == Note::Low => Access::Part(value, 0xffff),
-            None => Access::Sum,
+        (Note::Low | Note::High | Note::HighOfDistance, _) => match (pair(site, row), form) {
+            (Some(whole), Form::Abs) => Access::Number(whole.into(), 4),
+            (Some(whole), _) => Access::Address(whole.into(), false),
+            (None, Form::Abs) if note == Note::Low => Access::Part(value, 0xffff),
+            (None, _) if note == Note::Low => Access::Part(value.wrapping_add(place), 0xffff),
+            (None, _) => Access::Sum,
         },
-        (Note::Low, _) => Access::Part(value.wrapping_add(place), 0xffff),
-        (Note::High | Note::HighOfDistance | Note::Group(_) | Note::Last(_), _) => Access::Sum,
+        (Note::Group(_) | Note::Last(_), _) => Access::Sum,
         (Note::Rest(0), _) => Access::Address(place.wrapping_add(value), false),
         (Note::Rest(_), _) => Access::Sum,
         (Note::Byte(n), _) => Access::Part(value << (8 * n), 0xff << (8 * n)),
@@ -313,19 +316,26 @@ fn bits(site: Site<'_>, field: Field) -> Result<(u32, u32), String> {
     field.bits(input).zip(field.bits(output)).ok_or_else(outside)
 }
 
-/// The address that MOVW and MOVT make together.
+/// S + A, with the state, of MOVW and MOVT that make it together; each may count from its own place.
 fn pair(site: Site<'_>, row: Row) -> Option<u32> {
-    let (_, _, field, _) = entry(row.r_type)?;
-    let low = |r_type: u32| matches!(r_type, 43 | 47);
+    let (_, form, field, _) = entry(row.r_type)?;
+    let low = |r_type: u32| matches!(r_type, 43 | 45 | 47 | 49);
     let distance = |mate: &&Mate| mate.at.abs_diff(site.at);
     let others = site.mates.iter().filter(|mate| low(mate.r_type) != low(row.r_type));
-    let other = others.min_by_key(distance).filter(|mate| distance(mate) <= 16)?;
+    let other = others.min_by_key(distance).filter(|mate| distance(mate) <= 16)?.at;
+    let (low, high) = if low(row.r_type) { (site.at, other) } else { (other, site.at) };
     let half = |at: usize| {
         let (_, now) = bits(Site { at, ..site }, field).ok()?;
         Some(field.value(now) as u32 & 0xffff)
     };
-    let (one, other) = (half(site.at)?, half(other.at)?);
-    Some(if low(row.r_type) { other << 16 | one } else { one << 16 | other })
+    let place = |at: usize| match form {
+        Form::Pc => (site.place as u32).wrapping_add(at as u32).wrapping_sub(site.at as u32),
+        _ => 0,
+    };
+    // The high half is of a sum whose low half follows from the other's.
+    let whole = half(low)?.wrapping_add(place(low));
+    let rest = whole.wrapping_sub(place(high)) & 0xffff;
+    Some((half(high)? << 16 | rest).wrapping_add(place(high)))
 }
 
 /// Where a branch goes, and in which state it arrives there.
