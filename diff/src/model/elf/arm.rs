@@ -316,26 +316,39 @@ fn bits(site: Site<'_>, field: Field) -> Result<(u32, u32), String> {
     field.bits(input).zip(field.bits(output)).ok_or_else(outside)
 }
 
-/// S + A, with the state, of MOVW and MOVT that make it together; each may count from its own place.
+/// S + A, with the state, of MOVW and MOVT that make it together; each may count from its own place, its
+/// addend too.
 fn pair(site: Site<'_>, row: Row) -> Option<u32> {
     let (_, form, field, _) = entry(row.r_type)?;
     let low = |r_type: u32| matches!(r_type, 43 | 45 | 47 | 49);
-    let distance = |mate: &&Mate| mate.at.abs_diff(site.at);
-    let others = site.mates.iter().filter(|mate| low(mate.r_type) != low(row.r_type));
-    let other = others.min_by_key(distance).filter(|mate| distance(mate) <= 16)?.at;
-    let (low, high) = if low(row.r_type) { (site.at, other) } else { (other, site.at) };
     let half = |at: usize| {
         let (_, now) = bits(Site { at, ..site }, field).ok()?;
         Some(field.value(now) as u32 & 0xffff)
     };
-    let place = |at: usize| match form {
-        Form::Pc => (site.place as u32).wrapping_add(at as u32).wrapping_sub(site.at as u32),
-        _ => 0,
+    let addend = |at: usize| {
+        let (before, _) = bits(Site { at, ..site }, field).unwrap_or_default();
+        field.addend(before) as u32
+    };
+    let distance = |mate: &&Mate| (addend(mate.at) != addend(site.at), mate.at.abs_diff(site.at));
+    let others = site.mates.iter().filter(|mate| low(mate.r_type) != low(row.r_type));
+    let other = others.min_by_key(distance)?.at;
+    if other.abs_diff(site.at) > 16 {
+        return None;
+    }
+    let (low, high) = if low(row.r_type) { (site.at, other) } else { (other, site.at) };
+    // What is taken from S.
+    let less = |at: usize| match form {
+        Form::Pc => {
+            let place = (site.place as u32).wrapping_add(at as u32).wrapping_sub(site.at as u32);
+            place.wrapping_sub(addend(at))
+        }
+        _ => addend(at).wrapping_neg(),
     };
     // The high half is of a sum whose low half follows from the other's.
-    let whole = half(low)?.wrapping_add(place(low));
-    let rest = whole.wrapping_sub(place(high)) & 0xffff;
-    Some((half(high)? << 16 | rest).wrapping_add(place(high)))
+    let symbol = half(low)?.wrapping_add(less(low));
+    let rest = symbol.wrapping_sub(less(high)) & 0xffff;
+    let symbol = (half(high)? << 16 | rest).wrapping_add(less(high));
+    Some(symbol.wrapping_add(addend(site.at)))
 }
 
 /// Where a branch goes, and in which state it arrives there.

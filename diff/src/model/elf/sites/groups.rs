@@ -19,6 +19,8 @@ pub(super) struct Groups {
     /// Which of `mates`: those of one group, symbol and addend, in order.
     ranges: FxHashMap<(u8, u32, i64), Range<usize>>,
     mates: Vec<Mate>,
+    /// Each place has an addend of its own, counted from there: symbols alone tie them.
+    apart: bool,
 }
 
 impl Groups {
@@ -27,7 +29,7 @@ impl Groups {
         for reloc in section.relocs() {
             let row = (machine.row)(reloc.r_type).filter(|row| row.group != 0);
             if let (Some(row), Ok(at)) = (row, usize::try_from(reloc.offset)) {
-                let key = (row.group, reloc.symbol, reloc.addend);
+                let key = (row.group, reloc.symbol, if machine.rel { 0 } else { reloc.addend });
                 list.push((key, Mate { at, r_type: reloc.r_type }));
             }
         }
@@ -36,7 +38,7 @@ impl Groups {
         for (i, (key, _)) in list.iter().enumerate() {
             ranges.entry(*key).or_insert(i..i).end = i + 1;
         }
-        Self { ranges, mates: list.into_iter().map(|(_, mate)| mate).collect() }
+        Self { ranges, mates: list.into_iter().map(|(_, mate)| mate).collect(), apart: machine.rel }
     }
 
     /// The nearest of `reloc`'s group, itself among them.
@@ -44,7 +46,7 @@ impl Groups {
         if row.group == 0 {
             return &[];
         }
-        let key = (row.group, reloc.symbol, reloc.addend);
+        let key = (row.group, reloc.symbol, if self.apart { 0 } else { reloc.addend });
         let range = self.ranges.get(&key).cloned().unwrap_or_default();
         let mates = &self.mates[range];
         let at = usize::try_from(reloc.offset).unwrap_or(usize::MAX);
