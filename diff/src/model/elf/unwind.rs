@@ -5,6 +5,7 @@
 use super::judge::{Found, Judge, Reference, Use};
 use super::object::{Reloc, Where};
 use crate::bytes::{number, sign_extend, str_at, u32_at};
+use crate::class::Class;
 use crate::loader::Image;
 use crate::model::{Facts, Family, Value, digest};
 
@@ -71,7 +72,8 @@ fn function(judge: &Judge<'_, '_>, object: usize, relocs: &[Reloc], at: u64) -> 
     let symbol = judge.inputs.objects[object].symbols.get(reloc.symbol as usize)?;
     let Where::Section(section) = symbol.place else { return None };
     let base = judge.places.base(judge.inputs.first[object] + section)?;
-    Some(base.wrapping_add(symbol.value).wrapping_add_signed(reloc.addend))
+    let address = base.wrapping_add(symbol.value).wrapping_add_signed(reloc.addend);
+    Some(judge.module.image.class.wrap(address))
 }
 
 /// The FDE that the sorted table of `.eh_frame_hdr` gives for `address`.
@@ -107,15 +109,16 @@ fn find(image: &Image<'_>, header: u64, address: u64) -> Option<u64> {
 /// What the output's FDE at `fde`, which must be for `address`, has an unwinder do.
 fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
     let image = &judge.module.image;
+    let class = image.class;
     let told = || {
         let record = record(image, fde)?;
         let back = u64::from(u32_at(record, 0)?);
         let cie_at = fde.wrapping_add(4).wrapping_sub(back);
-        let cie = cie(self::record(image, cie_at)?)?;
+        let cie = cie(class, self::record(image, cie_at)?)?;
         let mut at = 4;
         let here = |at: u64| fde.wrapping_add(4).wrapping_add(at);
-        let start = pointer(record, &mut at, cie.pointers, here(4))?;
-        let length = pointer(record, &mut at, cie.pointers & 0x0f, 0)?;
+        let start = pointer(class, record, &mut at, cie.pointers, here(4))?;
+        let length = pointer(class, record, &mut at, cie.pointers & 0x0f, 0)?;
         if start != address {
             return Some("for another function".to_owned());
         }
@@ -127,9 +130,9 @@ fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
         }
         if let Some(encoding) = cie.lsda {
             let place = here(at);
-            let raw = pointer(record, &mut at.clone(), encoding & 0x0f, 0)?;
+            let raw = pointer(class, record, &mut at.clone(), encoding & 0x0f, 0)?;
             if raw != 0 {
-                let target = pointer(record, &mut at, encoding, place)?;
+                let target = pointer(class, record, &mut at, encoding, place)?;
                 lsda = match judge.places.at(judge.inputs, target) {
                     Some(place) => place.to_string(),
                     None => "outside any input section".to_owned(),
@@ -170,8 +173,9 @@ fn personality(
     encoding: u8,
     at: u64,
 ) -> Option<String> {
+    let class = judge.module.image.class;
     let place = cie.wrapping_add(4).wrapping_add(at);
-    let value = pointer(record, &mut at.clone(), encoding & 0x7f, place)?;
+    let value = pointer(class, record, &mut at.clone(), encoding & 0x7f, place)?;
     let found = match judge.module.reloc_at(place) {
         Some(reloc) => judge.relocated(reloc),
         None => Found::Address(value),
@@ -187,7 +191,7 @@ fn record<'a>(image: &Image<'a>, address: u64) -> Option<&'a [u8]> {
     image.slice(address.wrapping_add(4), length.into())
 }
 
-fn cie(record: &[u8]) -> Option<Cie<'_>> {
+fn cie(class: Class, record: &[u8]) -> Option<Cie<'_>> {
     let version = *record.get(4)?;
     if u32_at(record, 0)? != 0 || !matches!(version, 1 | 3) {
         return None;
@@ -215,7 +219,7 @@ fn cie(record: &[u8]) -> Option<Cie<'_>> {
             b'P' => {
                 let encoding = byte(&mut at)?;
                 cie.personality = Some((encoding, at));
-                pointer(record, &mut at, encoding & 0x0f, 0)?;
+                pointer(class, record, &mut at, encoding & 0x0f, 0)?;
             }
             b'S' | b'B' => {}
             _ => return None,
@@ -251,9 +255,10 @@ fn leb(bytes: &[u8], at: &mut u64) -> Option<u64> {
 }
 
 /// A pointer of a DW_EH_PE_* encoding; `place` is the address it is at.
-fn pointer(bytes: &[u8], at: &mut u64, encoding: u8, place: u64) -> Option<u64> {
+fn pointer(class: Class, bytes: &[u8], at: &mut u64, encoding: u8, place: u64) -> Option<u64> {
     let (size, signed) = match encoding & 0x0f {
-        0x00 | 0x04 => (8, false),
+        0x00 => (class.word() as u8, false),
+        0x04 => (8, false),
         0x02 => (2, false),
         0x03 => (4, false),
         0x0a => (2, true),
@@ -266,7 +271,7 @@ fn pointer(bytes: &[u8], at: &mut u64, encoding: u8, place: u64) -> Option<u64> 
     let value = if signed { sign_extend(raw, size) } else { raw };
     match encoding & 0xf0 {
         0x00 => Some(value),
-        0x10 => Some(value.wrapping_add(place)),
+        0x10 => Some(class.wrap(value.wrapping_add(place))),
         _ => None,
     }
 }

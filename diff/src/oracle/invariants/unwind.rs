@@ -65,7 +65,8 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
 /// FDE address → start and length of what it covers.
 fn fdes(image: &Image<'_>, section: &super::image::Section) -> Option<BTreeMap<u64, (u64, u64)>> {
     let bytes = image.data(section)?;
-    let frames = EhFrame::new(bytes, LittleEndian);
+    let mut frames = EhFrame::new(bytes, LittleEndian);
+    frames.set_address_size(image.class.word() as u8);
     let bases = BaseAddresses::default().set_eh_frame(section.addr);
     let mut entries = frames.entries(&bases);
     let mut map = BTreeMap::new();
