@@ -238,20 +238,27 @@ impl Work<'_, '_, '_> {
     /// `S + A`; of a merged section's symbol, `A` selects the piece.
     #[inline]
     fn target(&self, row: &Row, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
+        if bits & (attr::STATE | attr::MERGED) != 0 {
+            return self.special_target(row, id, bits, reloc);
+        }
+        (self.link.addrs[id.i()] as i64).wrapping_add(reloc.addend)
+    }
+
+    /// The same for symbols whose value has a state in it, or that stand for merged sections.
+    #[inline(never)]
+    fn special_target(&self, row: &Row, id: SymId, bits: u16, reloc: &Reloc) -> i64 {
         if bits & attr::STATE != 0 {
             let (address, state) = (self.link.addrs[id.i()] & !1, self.link.addrs[id.i()] & 1);
             let end = address.wrapping_add_signed(reloc.addend) as i64;
             return if row.state { end | state as i64 } else { end };
         }
-        if bits & attr::MERGED != 0 {
-            let symbol = self.object.symbols.get(reloc.sym);
-            if let Home::Section(s) = symbol.home {
-                let offset = symbol.value.wrapping_add(reloc.addend as u64);
-                let address = self.link.section_address(self.object.sec(s), offset);
-                // Outside the section: counted from its start, as if nothing were merged.
-                let start = || self.link.section_address(self.object.sec(s), 0).unwrap_or(0);
-                return address.unwrap_or_else(|| start().wrapping_add(offset)) as i64;
-            }
+        let symbol = self.object.symbols.get(reloc.sym);
+        if let Home::Section(s) = symbol.home {
+            let offset = symbol.value.wrapping_add(reloc.addend as u64);
+            let address = self.link.section_address(self.object.sec(s), offset);
+            // Outside the section: counted from its start, as if nothing were merged.
+            let start = || self.link.section_address(self.object.sec(s), 0).unwrap_or(0);
+            return address.unwrap_or_else(|| start().wrapping_add(offset)) as i64;
         }
         (self.link.addrs[id.i()] as i64).wrapping_add(reloc.addend)
     }
