@@ -44,6 +44,7 @@ pub fn link(
     literals::fold(&mut link);
     sections::assign(&mut link);
     sections::take_inits(&mut link);
+    sections::forget_names(&mut link);
     // Every relocation says what it needs; every function how it is unwound.
     scan::scan(&mut link)?;
     unwind::plan(&mut link)?;

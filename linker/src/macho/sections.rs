@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use super::link::{Link, Made, Out, Ref};
 use super::object::NONE;
 use crate::format::macho::{attr, kind};
+use crate::object::SymId;
 
 /// Sections of __DATA that never change once loaded.
 const CONST: &[&[u8]] = &[
@@ -207,11 +208,20 @@ pub fn take_inits(link: &mut Link<'_>) {
         return;
     }
     let Some(at) = link.outs.iter().position(|out| out.kind() == kind::MOD_INIT) else { return };
-    for atom in link.outs.remove(at).atoms {
-        let atom = &link.atoms[atom as usize];
+    for index in link.outs.remove(at).atoms {
+        let atom = &link.atoms[index as usize];
         let (file, relocs) = (atom.file as usize, link.relocs(atom));
         let inits = relocs.iter().map(|reloc| (link.target(file, reloc.target), reloc.addend));
         let inits: Vec<_> = inits.collect();
         link.inits.extend(inits);
+        link.atoms[index as usize].live = false;
+    }
+}
+
+/// Names of what is not in the output are not exported.
+pub fn forget_names(link: &mut Link<'_>) {
+    for id in (0..).map(SymId).take(link.globals.len()) {
+        let gone = link.atom_of(Ref::Name(id)).is_some_and(|(atom, _)| !link.is_kept(atom));
+        link.globals[id.i()].exported &= !gone;
     }
 }
