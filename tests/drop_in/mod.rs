@@ -14,6 +14,7 @@ mod flags;
 mod go;
 mod inputs;
 mod llvm;
+mod macho;
 mod platform;
 mod rust;
 mod tls;
