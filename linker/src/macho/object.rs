@@ -19,6 +19,9 @@ pub use unwind::Entry;
 /// No atom, no symbol, no section.
 pub const NONE: u32 = u32::MAX;
 
+/// Bytes that one section or symbol may have.
+const MOST: u64 = 1 << 36;
+
 /// A section of an object.
 #[derive(Debug)]
 pub struct Section<'a> {
@@ -127,7 +130,7 @@ pub struct Symbol<'a> {
 impl Symbol<'_> {
     /// Whether other files may see it.
     pub fn is_global(&self) -> bool {
-        self.kind & nlist::EXT != 0
+        self.kind & nlist::EXT != 0 && self.kind & nlist::STAB == 0
     }
 
     /// Whether only files of this link may see it.
@@ -206,7 +209,7 @@ impl<'a> Object<'a> {
             if header.align > 15 {
                 return read::bad(header.at, "a section's alignment is out of range");
             }
-            if header.size > 1 << 40 || header.addr.checked_add(header.size).is_none() {
+            if header.size > MOST || header.addr.checked_add(header.size).is_none() {
                 return read::bad(header.at, "a section's size is out of range");
             }
             let data = match zero {
@@ -227,6 +230,9 @@ impl<'a> Object<'a> {
                 match symbol.kind & nlist::TYPE {
                     nlist::UNDF if symbol.value == 0 || symbol.kind & nlist::EXT == 0 => {
                         Home::Undefined
+                    }
+                    nlist::UNDF if symbol.value > MOST => {
+                        return read::bad(i * 16, "a common symbol's size is out of range");
                     }
                     nlist::UNDF => Home::Common(symbol.value, (symbol.desc >> 8 & 15) as u8),
                     nlist::ABS => Home::Absolute(symbol.value),

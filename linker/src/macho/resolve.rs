@@ -206,7 +206,7 @@ impl<'a> Resolver<'a> {
         self.atoms.extend(atoms.into_iter().map(|atom| Atom { file, ..atom }));
         for index in 0..object.symbols.len() {
             let symbol = object.symbols[index];
-            if !symbol.is_global() || symbol.kind & nlist::STAB != 0 {
+            if !symbol.is_global() {
                 continue;
             }
             let id = self.intern(symbol.name);
@@ -258,7 +258,8 @@ impl<'a> Resolver<'a> {
             global.can_hide &= can_hide;
         } else if !weak && let Def::Object(other, _) = global.def {
             let text = format!("duplicate symbol: {}", String::from_utf8_lossy(symbol.name));
-            let both = format!("{text}; also in {}", self.files[other as usize].name);
+            let first = self.files.get(other as usize).map_or(&object.name, |file| &file.name);
+            let both = format!("{text}; also in {first}");
             let error = Error::new(ErrorKind::DuplicateSymbol, both);
             self.errors.push(error.in_file(&object.name));
         }

@@ -141,6 +141,10 @@ fn apply(
         (true, _) => (Field::Data(8), Range::Any),
         (false, _) => ((machine.field)(row, u32::from_le_bytes(insn)), row.range),
     };
+    if bytes.len() < at + field.len() as usize {
+        let text = "the relocation reaches over the end of its symbol's bytes";
+        return Err((ErrorKind::BadInput, text.to_owned()));
+    }
     let mut counted = row.base.count(value, place as i64, || 0);
     if row.what == What::Plt && !range.holds(counted) {
         let thunk = thunks::find(link, index, place, what, reloc.addend);
