@@ -20,6 +20,8 @@ pub mod scan;
 pub mod sections;
 pub mod stabs;
 pub mod symtab;
+#[cfg(test)]
+mod tests;
 pub mod unwind;
 pub mod write;
 

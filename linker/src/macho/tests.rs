@@ -1,0 +1,201 @@
+//! Small links in process: what is exported and imported, what is refused, bytes gone wrong.
+
+use object::macho as m;
+use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};
+use object::{
+    Architecture, BinaryFormat, Endianness, Object as _, ObjectSymbol as _, RelocationFlags,
+    SymbolFlags, SymbolKind, SymbolScope,
+};
+
+use super::link_args;
+use crate::{ErrorKind, MemoryFiles};
+
+/// An object builder for one machine.
+struct Maker {
+    object: Object<'static>,
+    arm: bool,
+}
+
+impl Maker {
+    fn new(arm: bool) -> Self {
+        let machine = if arm { Architecture::Aarch64 } else { Architecture::X86_64 };
+        let mut object = Object::new(BinaryFormat::MachO, machine, Endianness::Little);
+        object.set_subsections_via_symbols();
+        Self { object, arm }
+    }
+
+    fn symbol(&mut self, name: &str, kind: SymbolKind, weak: bool) -> object::write::SymbolId {
+        self.object.add_symbol(Symbol {
+            name: name.as_bytes().to_vec(),
+            value: 0,
+            size: 0,
+            kind,
+            scope: SymbolScope::Dynamic,
+            weak,
+            section: SymbolSection::Undefined,
+            flags: SymbolFlags::None,
+        })
+    }
+
+    /// A function `name` that calls `callee`.
+    fn function(&mut self, name: &str, callee: &str, weak: bool) {
+        let (mine, theirs) = (
+            self.symbol(name, SymbolKind::Text, weak),
+            self.symbol(callee, SymbolKind::Text, false),
+        );
+        let code: &[u8] = if self.arm { &[0, 0, 0, 0x94] } else { &[0xe8, 0, 0, 0, 0, 0xc3] };
+        let text = self.object.section_id(StandardSection::Text);
+        let at = self.object.add_symbol_data(mine, text, code, 4);
+        let (offset, r_type) = match self.arm {
+            true => (at, m::ARM64_RELOC_BRANCH26),
+            false => (at + 1, m::X86_64_RELOC_BRANCH),
+        };
+        let addend = if self.arm { 0 } else { -4 };
+        let flags = RelocationFlags::MachO { r_type, r_pcrel: true, r_length: 2 };
+        let relocation = Relocation { offset, symbol: theirs, addend, flags };
+        self.object.add_relocation(text, relocation).expect("a relocation");
+    }
+
+    /// A variable `name` that points to `to`.
+    fn pointer(&mut self, name: &str, to: &str) {
+        let (mine, theirs) =
+            (self.symbol(name, SymbolKind::Data, false), self.symbol(to, SymbolKind::Data, false));
+        let data = self.object.section_id(StandardSection::Data);
+        let offset = self.object.add_symbol_data(mine, data, &[0; 8], 8);
+        // The plain address is 0 on both machines.
+        let flags = RelocationFlags::MachO {
+            r_type: m::X86_64_RELOC_UNSIGNED,
+            r_pcrel: false,
+            r_length: 3,
+        };
+        let relocation = Relocation { offset, symbol: theirs, addend: 0, flags };
+        self.object.add_relocation(data, relocation).expect("a relocation");
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        self.object.write().expect("an object")
+    }
+}
+
+fn args(arm: bool, more: &str) -> Vec<String> {
+    let arch = if arm { "arm64" } else { "x86_64" };
+    let all = format!("-arch {arch} -platform_version macos 13.0 13.0 -o /out/l.dylib {more}");
+    all.split(' ').map(str::to_owned).collect()
+}
+
+/// An object with a function, a pointer and two imports.
+fn sample(arm: bool) -> Vec<u8> {
+    let mut maker = Maker::new(arm);
+    maker.function("f", "puts", false);
+    maker.pointer("p", "f");
+    maker.pointer("q", "environ");
+    maker.bytes()
+}
+
+fn files(arm: bool) -> MemoryFiles {
+    let stub = "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64e-macos ]\n\
+                install-name: /usr/lib/libSystem.B.dylib\nexports:\n  - targets: [ x86_64-macos, \
+                arm64e-macos ]\n    symbols: [ _puts, _environ ]\n...\n";
+    let mut files = MemoryFiles::new();
+    files.insert("a.o", sample(arm));
+    files.insert("l.tbd", stub.as_bytes().to_vec());
+    files
+}
+
+#[test]
+fn a_dylib_exports_and_imports() {
+    for (arm, way) in
+        [(true, ""), (false, ""), (true, " -no_fixup_chains"), (false, " -flat_namespace")]
+    {
+        let link = || link_args(&args(arm, &format!("-dylib a.o l.tbd{way}")), &files(arm));
+        let (image, _) = link().expect("a link");
+        assert_eq!(image, link().expect("again").0, "the same inputs give the same bytes");
+        let file = object::File::parse(&*image).expect("an image");
+        let defined = file.symbols().filter(|symbol| symbol.is_global() && symbol.is_definition());
+        let mut exports: Vec<_> =
+            defined.map(|symbol| symbol.name().expect("a name").to_owned()).collect();
+        exports.sort();
+        assert_eq!(exports, ["_f", "_p", "_q"], "{arm} {way}");
+        let undefined = file.symbols().filter(|symbol| symbol.is_undefined());
+        let undefined: Vec<_> = undefined.map(|symbol| symbol.name().unwrap().to_owned()).collect();
+        assert_eq!(undefined, ["_environ", "_puts"], "{arm} {way}");
+    }
+}
+
+#[test]
+fn arm64_is_signed_and_every_page_hashed() {
+    use sha2::{Digest, Sha256};
+    let (image, _) = link_args(&args(true, "-dylib a.o l.tbd"), &files(true)).expect("a link");
+    let read = crate::format::macho::read::File::parse(&image).unwrap();
+    let command = read.command(&[crate::format::macho::lc::CODE_SIGNATURE]).expect("a signature");
+    let at = command.bytes.u32(8).unwrap() as usize;
+    let hashes = image.len() - (at.div_ceil(4096)) * 32;
+    for (page, hash) in image[..at].chunks(4096).zip(image[hashes..].chunks(32)) {
+        assert_eq!(Sha256::digest(page)[..], *hash);
+    }
+    let other = link_args(&args(false, "-dylib a.o l.tbd"), &files(false)).expect("a link").0;
+    let read = crate::format::macho::read::File::parse(&other).unwrap();
+    assert!(read.command(&[crate::format::macho::lc::CODE_SIGNATURE]).is_none());
+}
+
+#[test]
+fn what_is_missing_or_twice_there_is_an_error() {
+    let fails = |more: &str, files: &MemoryFiles| {
+        link_args(&args(true, more), files).expect_err("no link").first().kind()
+    };
+    let mut files = files(true);
+    assert_eq!(fails("-dylib a.o", &files), ErrorKind::UndefinedSymbol);
+    assert_eq!(fails("-dylib a.o a.o l.tbd", &files), ErrorKind::DuplicateSymbol);
+    assert_eq!(fails("-dylib a.o l.tbd -lnone", &files), ErrorKind::MissingFile);
+    assert_eq!(fails("-dylib a.o l.tbd --as-needed", &files), ErrorKind::UnknownOption);
+    assert_eq!(fails("a.o l.tbd", &files), ErrorKind::UndefinedSymbol, "_main");
+    files.insert("x.o", sample(false));
+    assert_eq!(fails("-dylib x.o l.tbd", &files), ErrorKind::WrongMachine);
+}
+
+#[test]
+fn weak_copies_give_way_to_a_strong_one() {
+    let copy = |weak, callee: &str| {
+        let mut maker = Maker::new(true);
+        maker.function("w", callee, weak);
+        maker.bytes()
+    };
+    let mut files = files(true);
+    files.insert("w1.o", copy(true, "first"));
+    files.insert("w2.o", copy(true, "second"));
+    files.insert("s.o", copy(false, "puts"));
+    // The callees of copies that lost are nobody's.
+    for order in ["w1.o s.o", "s.o w1.o w2.o"] {
+        link_args(&args(true, &format!("-dylib {order} l.tbd")), &files).expect(order);
+    }
+    let all = "-dylib w1.o w2.o l.tbd";
+    let errors = link_args(&args(true, all), &files).expect_err("the first copy stays");
+    assert!(errors.to_string().contains("undefined symbol: _first"), "{errors}");
+}
+
+#[test]
+fn mutated_objects_never_panic() {
+    for arm in [true, false] {
+        let sample = sample(arm);
+        let mut seed = 1u64;
+        let mut next = || {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize
+        };
+        for round in 0..3000 {
+            let mut bytes = sample.clone();
+            for _ in 0..=next() % 3 {
+                let at = next() % bytes.len();
+                bytes[at] = [0, 1, 0x7f, 0x80, 0xff, bytes[at] ^ 1 << (next() % 8)][next() % 6];
+            }
+            bytes.truncate(if next() % 8 == 0 { next() % bytes.len() } else { bytes.len() });
+            let mut files = files(arm);
+            files.insert("a.o", bytes);
+            let ways = ["", " -no_fixup_chains", " -flat_namespace", " -dead_strip"];
+            let way = ways[round % ways.len()];
+            let _ = link_args(&args(arm, &format!("-dylib a.o l.tbd{way} -threads 1")), &files);
+        }
+    }
+}
