@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::commands;
 use super::fixups::{Fixups, template_offset};
 use super::layout::thunks;
-use super::link::{Link, Made, Ref};
+use super::link::{Link, Made, Ref, Slots};
 use super::linkedit::Linkedit;
 use super::object::{Atom, Reloc, Target};
 use super::scan::relaxes;
@@ -112,18 +112,12 @@ fn apply(
     let what = link.target(file, reloc.target);
     let at = (u64::from(reloc.offset) - atom.start) as usize;
     let place = atom.addr + at as u64;
-    let relaxed = row.relaxable && relaxes(link, atom, reloc, what);
-    let slot =
-        |made, slots: &super::link::Slots| link.address_of(made) + 8 * slots.get(what).unwrap_or(0);
-    let base = match row.what {
-        _ if relaxed => {
+    let base = match row.relaxable && relaxes(link, atom, reloc, what) {
+        true => {
             (machine.relax)(reloc.kind, bytes, at);
             link.address(what)
         }
-        What::Plt => branch_target(link, what),
-        What::Got => slot(Made::Got, &link.got),
-        What::TlsDesc => slot(Made::TlvPointers, &link.tlv),
-        _ => link.address(what),
+        false => letter(link, row.what, what),
     };
     let mut value = (base as i64).wrapping_add(reloc.addend);
     if reloc.minus != Target::None {
@@ -160,6 +154,17 @@ fn apply(
     }
     field.write(&mut bytes[at..], counted);
     Ok(())
+}
+
+/// The address that a letter of a row stands for.
+fn letter(link: &Link<'_>, letter: What, what: Ref) -> u64 {
+    let slot = |made, slots: &Slots| link.address_of(made) + 8 * slots.get(what).unwrap_or(0);
+    match letter {
+        What::Plt => branch_target(link, what),
+        What::Got => slot(Made::Got, &link.got),
+        What::TlsDesc => slot(Made::TlvPointers, &link.tlv),
+        _ => link.address(what),
+    }
 }
 
 fn name(link: &Link<'_>, what: Ref) -> String {
