@@ -13,6 +13,7 @@ pub mod linkedit;
 pub mod literals;
 pub mod live;
 pub mod machine;
+pub mod map;
 pub mod object;
 pub mod options;
 pub mod resolve;
@@ -52,7 +53,7 @@ pub fn link(
     unwind::plan(&mut link)?;
     scan::plan_stubs(&mut link)?;
     // No section is added below.
-    sections::add_made(&mut link);
+    sections::add_made(&mut link)?;
     sections::order(&mut link);
     layout::arrange(&mut link)?;
     // No address changes below.
@@ -64,7 +65,8 @@ pub fn link(
     write::tables(&link, image, &linkedit);
     stamp(&link, image, &linkedit);
     let warnings = options.warnings.iter().chain(&link.warnings).cloned().collect();
-    Ok(Report { warnings, ..Report::default() })
+    let map = options.map.is_some().then(|| map::text(&link));
+    Ok(Report { warnings, map, ..Report::default() })
 }
 
 /// What follows from the bytes of the image: its UUID, then its signature.

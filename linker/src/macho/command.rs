@@ -2,6 +2,7 @@
 //! know how to link.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use super::options::Options;
 use crate::input::DiskFiles;
@@ -54,10 +55,15 @@ fn perform(args: &[String]) -> Result<(), Errors> {
             let text = "warnings are errors: -fatal_warnings";
             return Err(Error::new(ErrorKind::Usage, text).into());
         }
-        sink.commit().map_err(|error| {
+        let failed = |error: std::io::Error, path: &Path| {
             let text = format!("cannot write: {error}");
-            Error::new(ErrorKind::Io, text).in_file(options.output.display().to_string())
-        })?;
+            Error::new(ErrorKind::Io, text).in_file(path.display().to_string())
+        };
+        // First what may fail beside the output: a link that fails leaves none.
+        if let (Some(path), Some(text)) = (&options.map, &report.map) {
+            std::fs::write(path, text).map_err(|error| failed(error, path))?;
+        }
+        sink.commit().map_err(|error| failed(error, &options.output))?;
         std::mem::forget(inputs);
         Ok(())
     })

@@ -27,27 +27,22 @@ pub fn mark(link: &mut Link<'_>) {
         }
     }
     roots(link, &mut work);
-    let unwinds = unwinds(link);
-    loop {
-        while let Some(at) = work.pop() {
-            let atom = &mut link.atoms[at as usize];
-            if atom.live || coalesced[at as usize] {
-                continue;
-            }
-            atom.live = true;
-            let (file, atom) = (atom.file as usize, *atom);
-            let targets = link.relocs(&atom).iter().flat_map(|reloc| [reloc.target, reloc.minus]);
-            let reached = targets.filter_map(|t| link.atom_of(link.target(file, t)));
-            work.extend(reached.map(|found| found.0));
-            let from = unwinds.partition_point(|&(function, _)| function < at);
-            let mine = unwinds[from..].iter().take_while(|entry| entry.0 == at);
-            work.extend(mine.map(|entry| entry.1));
+    let mut needed = unwinds(link);
+    supporters(link, &mut needed);
+    needed.sort_unstable();
+    while let Some(at) = work.pop() {
+        let atom = &mut link.atoms[at as usize];
+        if atom.live || coalesced[at as usize] {
+            continue;
         }
-        // What supports others lives if it refers to something that does.
-        support(link, &coalesced, &mut work);
-        if work.is_empty() {
-            break;
-        }
+        atom.live = true;
+        let (file, atom) = (atom.file as usize, *atom);
+        let targets = link.relocs(&atom).iter().flat_map(|reloc| [reloc.target, reloc.minus]);
+        let reached = targets.filter_map(|t| link.atom_of(link.target(file, t)));
+        work.extend(reached.map(|found| found.0));
+        let from = needed.partition_point(|&(function, _)| function < at);
+        let mine = needed[from..].iter().take_while(|entry| entry.0 == at);
+        work.extend(mine.map(|entry| entry.1));
     }
 }
 
@@ -78,7 +73,7 @@ fn roots(link: &Link<'_>, work: &mut Vec<u32>) {
     }
 }
 
-/// Functions with what unwinding them needs, by function.
+/// Functions with what unwinding them needs.
 fn unwinds(link: &Link<'_>) -> Vec<(u32, u32)> {
     let mut out = Vec::new();
     for (file, object) in link.files.iter().enumerate() {
@@ -97,23 +92,19 @@ fn unwinds(link: &Link<'_>) -> Vec<(u32, u32)> {
             out.extend(personality.and_then(|p| link.atom_of(p)).map(|p| (function, p.0)));
         }
     }
-    out.sort_unstable();
     out
 }
 
-fn support(link: &Link<'_>, coalesced: &[bool], work: &mut Vec<u32>) {
-    for (at, atom) in link.atoms.iter().enumerate() {
+/// What supports others lives if it refers to something that does.
+fn supporters(link: &Link<'_>, out: &mut Vec<(u32, u32)>) {
+    for (at, atom) in (0..).zip(&link.atoms) {
         let Some(object) = link.files.get(atom.file as usize) else { continue };
         let header = &object.sections[atom.section as usize].header;
-        if atom.live || coalesced[at] || header.flags & attr::LIVE_SUPPORT == 0 {
-            continue;
-        }
-        let lives = link.relocs(atom).iter().any(|reloc| {
-            let found = link.atom_of(link.target(atom.file as usize, reloc.target));
-            found.is_some_and(|(atom, _)| link.atoms[atom as usize].live)
-        });
-        if lives {
-            work.push(at as u32);
+        if header.flags & attr::LIVE_SUPPORT != 0 {
+            let target =
+                |reloc: &super::object::Reloc| link.target(atom.file as usize, reloc.target);
+            let found = link.relocs(atom).iter().filter_map(|reloc| link.atom_of(target(reloc)));
+            out.extend(found.map(|(other, _)| (other, at)));
         }
     }
 }

@@ -102,7 +102,9 @@ fn flags(flags: u32) -> u32 {
 }
 
 /// Adds the sections that the linker makes.
-pub fn add_made(link: &mut Link<'_>) {
+///
+/// Errors: `bad-input` if symbols could not tell all sections apart.
+pub fn add_made(link: &mut Link<'_>) -> crate::Result<()> {
     let data_const: &[u8] = if link.options.has_const() { b"__DATA_CONST" } else { b"__DATA" };
     let code = attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS;
     let machine = link.machine;
@@ -140,6 +142,13 @@ pub fn add_made(link: &mut Link<'_>) {
     if !link.outs.iter().any(|out| (&*out.segment, &*out.name) == (b"__TEXT", b"__text")) {
         let (segment, name) = (b"__TEXT".to_vec(), b"__text".to_vec());
         link.outs.push(Out { segment, name, flags: code, align: 2, ..Out::default() });
+    }
+    match link.outs.len() {
+        0..=255 => Ok(()),
+        count => {
+            let text = format!("{count} sections: a symbol's section is one byte");
+            Err(crate::Error::new(crate::ErrorKind::BadInput, text))
+        }
     }
 }
 
