@@ -194,6 +194,11 @@ impl Row {
         self.check.range == Range::Any || (min..=max).contains(&value)
     }
 
+    /// Whether the field has only some bits of the value.
+    pub fn is_part(&self) -> bool {
+        self.check.low > 0 || (self.check.range == Range::Any && self.check.bits < 64)
+    }
+
     /// Whether the value is a multiple of what the field counts in.
     pub fn is_aligned(&self, value: u64) -> bool {
         value.is_multiple_of(u64::from(self.check.align))
@@ -209,7 +214,7 @@ impl Row {
         let half = full / 2;
         let value = i128::from(value as i64);
         match self.check.range {
-            Range::Either => (-full..0).contains(&value),
+            Range::Either if self.form == Form::Absolute => (-full..0).contains(&value),
             _ => (half..full).contains(&value) || (-full..-half).contains(&value),
         }
     }

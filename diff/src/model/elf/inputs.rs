@@ -31,6 +31,8 @@ pub(super) struct Def {
     pub(super) spot: Spot,
     /// STT_*.
     pub(super) kind: u8,
+    /// STB_WEAK: behind the strong ones of its name.
+    pub(super) weak: bool,
 }
 
 impl Def {
@@ -221,14 +223,17 @@ impl<'a> Inputs<'a> {
                         }
                         None => {
                             let spot = Spot::Common(self.commons.len() as u32);
-                            list.push(Def { spot, kind: symbol.kind });
+                            list.push(Def { spot, kind: symbol.kind, weak: false });
                             self.commons.push(new);
                         }
                     }
                     continue;
                 }
             };
-            self.defs.entry(symbol.name).or_default().push(Def { spot, kind: symbol.kind });
+            let def = Def { spot, kind: symbol.kind, weak: symbol.binding == 2 };
+            let list = self.defs.entry(symbol.name).or_default();
+            let behind = list.iter().position(|other| other.weak && !def.weak);
+            list.insert(behind.unwrap_or(list.len()), def);
         }
     }
 
@@ -241,7 +246,7 @@ impl<'a> Inputs<'a> {
             }
             Where::Undefined | Where::Common => return None,
         };
-        Some(Def { spot, kind: symbol.kind })
+        Some(Def { spot, kind: symbol.kind, weak: symbol.binding == 2 })
     }
 
     /// The section with this id.

@@ -7,7 +7,7 @@ use scold_diff::model::{ErrorClass, Meaning};
 
 use super::super::resolve::{Target, Winner};
 use super::{At, HIGHEST, LOWEST, Sites, Thing, open_key};
-use crate::case::{Data, Definition, SymbolKind, SymbolRef};
+use crate::case::{Data, Definition, Reloc, SymbolKind, SymbolRef};
 use crate::machine::{Form, Range};
 
 impl Sites<'_, '_> {
@@ -53,6 +53,10 @@ impl Sites<'_, '_> {
             }
             Thing::Gone | Thing::Undefined => return None,
         }
+        let ifunc = self.kind(at.file, at.reloc.symbol) == SymbolKind::Ifunc;
+        if ifunc && at.row.is_part() {
+            self.findings.open.push(open_key(key, "part of the address of an IFUNC's PLT entry"));
+        }
         self.address(at, key, thing)
     }
 
@@ -67,6 +71,10 @@ impl Sites<'_, '_> {
             }
             Thing::Dynamic(id) => self.uses[id].direct = true,
             Thing::Gone | Thing::Undefined => return None,
+            Thing::Null(_) if self.machine.null_is_here => {
+                // The page that goes with it is the place's.
+                self.findings.open.push(open_key(key, "a distance to nothing"));
+            }
             _ => {}
         }
         self.aligned(at, thing)?;
@@ -199,6 +207,10 @@ impl Sites<'_, '_> {
 
     pub(super) fn distance_to_number(&mut self, at: &At<'_>, value: u64) -> Option<()> {
         let sum = i128::from(value.wrapping_add(at.reloc.addend as u64) as i64);
+        let full = 1_i128 << at.row.check.bits;
+        if at.row.check.disputed && sum >= full / 2 {
+            self.open_place(at, "bfd's and mold's ranges of narrow fields", false);
+        }
         self.bounded(at, sum - HIGHEST, sum - LOWEST)
     }
 
@@ -213,10 +225,15 @@ impl Sites<'_, '_> {
                 let value = i128::from(offset) + addend - i128::from(at.reloc.offset);
                 if at.row.is_disputed(value as u64) {
                     self.findings.may(ErrorClass::RelocOverflow);
-                    let fits = at.row.fits(value as u64);
+                    // What fits as a number without a sign can't be told from a negative distance.
+                    let fits = at.row.fits(value as u64) && at.row.check.range == Range::Signed;
                     self.open_place(at, "bfd's and mold's ranges of narrow fields", fits);
                 }
                 self.bounded(at, value, value)
+            }
+            _ if at.row.check.disputed && addend + HIGHEST >= at.row.limits().1 / 2 => {
+                self.open_place(at, "bfd's and mold's ranges of narrow fields", false);
+                self.bounded(at, addend - HIGHEST, addend + HIGHEST)
             }
             _ if at.row.check.extended && addend.abs() < LOWEST => Some(()),
             _ => self.bounded(at, addend - HIGHEST, addend + HIGHEST),
@@ -259,7 +276,14 @@ impl Sites<'_, '_> {
                 self.findings.open.push(open_key(key, "a call of nothing"));
             }
             // A no-op, wherever it is.
-            Thing::Null(_) if self.machine.null_is_here => {}
+            Thing::Null(id) if self.machine.null_is_here => {
+                let name = id.map(|id| &*self.link.syms[id].name);
+                let others = self.link.syms.iter().filter(|sym| Some(&*sym.name) == name);
+                if others.count() > 1 {
+                    let reason = "a call of nothing whose name others have in a version";
+                    self.findings.open.push(open_key(key, reason));
+                }
+            }
             Thing::Number(value) => self.distance_to_number(at, value)?,
             Thing::Null(_) => self.distance_to_number(at, 0)?,
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
@@ -390,6 +414,10 @@ impl Sites<'_, '_> {
             _ => {}
         }
         let addend = i128::from(at.reloc.addend);
+        if at.row.form == Form::DtpOffset && self.machine.tcb.is_some() && self.is_alone(at) {
+            let reason = "an offset without the sequence that it belongs to";
+            self.findings.open.push(open_key(key, reason));
+        }
         if matches!(at.row.form, Form::TpOffset | Form::DtpOffset) {
             self.aligned(at, thing)?;
         }
@@ -427,6 +455,15 @@ impl Sites<'_, '_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether an offset in the module's block is in code that doesn't make the block's address.
+    fn is_alone(&self, at: &At<'_>) -> bool {
+        let module = |reloc: &Reloc| {
+            let row = self.machine.row(reloc.r_type);
+            row.is_some_and(|row| row.form == Form::TlsModule)
+        };
+        at.section.flags.exec && !at.section.relocs.iter().any(module)
     }
 
     /// The most that the module's TLS block takes, alignment included.

@@ -150,6 +150,14 @@ impl Pass<'_, '_, '_> {
             let state = if code { judge.module.machine.state } else { 0 };
             Sum { symbol: value & !state, state: value & state, addend }
         };
+        // A number is one wherever the output has it.
+        for def in to.defs {
+            if let Spot::Absolute(value) = def.spot
+                && fits(sum(value, false))
+            {
+                return Some(judge.settle(Found::Number(value), 0, to, Use::Address));
+            }
+        }
         let dynamic = dynamic.map(|s| s.value).filter(|_| named.is_none() && !to.own);
         for value in named.into_iter().chain(dynamic) {
             if fits(sum(value, code)) {
@@ -157,14 +165,9 @@ impl Pass<'_, '_, '_> {
             }
         }
         for def in to.defs {
-            let value = match def.spot {
-                Spot::Absolute(value) => Some(value),
-                spot => judge.places.address(judge.inputs, spot),
-            };
+            let value = judge.places.address(judge.inputs, def.spot);
             if let Some(value) = value.filter(|value| fits(sum(*value, def.is_code()))) {
-                let absolute = matches!(def.spot, Spot::Absolute(_));
-                let found = if absolute { Found::Number(value) } else { Found::Address(value) };
-                return Some(judge.settle(found, 0, to, Use::Address));
+                return Some(judge.settle(Found::Address(value), 0, to, Use::Address));
             }
         }
         fits(sum(0, false)).then_some(Meaning::Absolute(0))
