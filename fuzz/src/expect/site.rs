@@ -6,6 +6,7 @@
 
 mod forms;
 mod meaning;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::hash::{GnuHash, SysvHash};
 use super::versions::{Definition, Need};
 use crate::layout::{Made, Member};
-use crate::link::{Link, attr, need};
+use crate::link::{Link, Special, attr, need};
 use crate::object::SymId;
 use crate::resolve::mention;
 use crate::scan::Totals;
@@ -235,7 +235,7 @@ pub fn plan_slots(link: &mut Link<'_>, totals: Totals) {
     plan.aux = vec![NONE; link.res.symbol_count];
     plan.static_tls = totals.static_tls;
     plan.text = totals.text;
-    plan.got_based = totals.got_base;
+    plan.got_based = totals.got_base || link.specials.contains(&Special::GotBase);
     plan.desc_calls = totals.desc_calls;
     plan.packed = totals.packed;
     plan.relative_count = totals.relative;
