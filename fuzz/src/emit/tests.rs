@@ -154,7 +154,11 @@ fn assembler_text_makes_the_same_object() {
         let case = crate::generate::seeded(11, number, Target::AMD64_ELF, mode);
         for input in &case.inputs {
             let Input::Object(object) = input else { continue };
-            if folded(object) {
+            // GNU as 2.40 knows no relocation of Intel APX.
+            let machine = crate::machine::of(case.target.arch);
+            let mut relocs = object.sections.iter().flat_map(|section| &section.relocs);
+            let rare = relocs.any(|it| machine.row(it.r_type).is_some_and(|row| row.rare));
+            if rare || folded(object) {
                 continue;
             }
             let scratch = Scratch::new().unwrap();
