@@ -106,7 +106,7 @@ pub(crate) fn recorded_signature(path: &Path) -> Option<String> {
 /// Which cases: the same plan has the same cases.
 #[derive(Args, Clone)]
 pub(crate) struct Plan {
-    /// Where cases come from: matrix, sweep, random, all
+    /// Where cases come from: matrix, sweep, random, modules, all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
     engine: Vec<String>,
     /// Modes: c-shared, plugin, shared, pie, exe, all

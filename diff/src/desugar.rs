@@ -11,8 +11,6 @@ mod tests;
 mod text;
 mod write;
 
-use std::borrow::Cow;
-
 use crate::model::elf::{self, Mention};
 use crate::{File, Format, Mode, Request, Target};
 
@@ -75,7 +73,10 @@ struct Said {
 impl Said {
     fn of(request: &Request) -> Self {
         let mut said = Self::default();
-        let named = request.files.iter().filter(|file| request.args.contains(&file.name));
+        let named = request
+            .files
+            .iter()
+            .filter(|file| file.name != OBJECT && request.args.contains(&file.name));
         for file in named.filter(|file| mentions_go(&file.bytes)) {
             for Mention { name, global, defined } in elf::mentions(&file.bytes) {
                 said.complete |= name == ENTRY && !global;
@@ -157,6 +158,9 @@ impl Extra {
 
 /// `request` for linkers that know no modes.
 pub fn desugar(request: Request) -> Request {
+    if sugared(&request).is_some() {
+        return request;
+    }
     let Some(extra) = Extra::of(&request) else { return request };
     let Request { target, mode, mut args, mut files } = request;
     args.insert(0, OBJECT.to_owned());

@@ -15,6 +15,7 @@ mod tests;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use scold_diff::desugar::desugar;
 use scold_diff::model::{MARKER_MAGIC, digest};
 use scold_diff::request::File;
 use scold_diff::{Request, Target};
@@ -84,7 +85,8 @@ pub fn request(case: &Case) -> Request {
             }
         }
     }
-    Request { target: case.target, mode: case.mode, args: link.args, files: link.files }
+    let Link { args, files, .. } = link;
+    desugar(Request { target: case.target, mode: case.mode, args, files })
 }
 
 struct Link {

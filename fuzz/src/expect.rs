@@ -8,6 +8,7 @@
 mod binding;
 mod live;
 mod module;
+mod modules;
 mod resolve;
 mod site;
 mod unwind;
@@ -17,12 +18,14 @@ use scold_diff::Expectation;
 use scold_diff::expectation::Refusal;
 
 use crate::Case;
+pub(crate) use modules::entry as module_entry;
 use resolve::Link;
 use site::Sites;
 use world::World;
 
 /// What a correct linker's output of `case` has, and what the specs leave open.
 pub fn expect(case: &Case) -> Expectation {
+    let case = &*modules::desugared(case);
     let world = World::new(case);
     let entry = world.on.entry.unwrap_or("_start");
     let mut link = Link::resolve(world);

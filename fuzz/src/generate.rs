@@ -11,6 +11,7 @@ mod data;
 mod dice;
 mod init;
 pub mod matrix;
+pub mod modules;
 mod options;
 mod parts;
 mod sections;

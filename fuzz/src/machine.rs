@@ -5,6 +5,7 @@
 //! psABIs; this must not know the linker's rows, nor what any linker makes of a case.
 
 pub mod amd64;
+pub mod announce;
 pub mod arm64;
 pub mod code;
 mod rows;

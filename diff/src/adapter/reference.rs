@@ -78,6 +78,7 @@ impl Adapter for Reference {
         args.extend(super::COMMON.iter().map(|arg| (*arg).to_owned()));
         // What a mode adds is the linker's own to add, where it is asked for that.
         let sugared = desugar::sugared(request);
+        let sugared = sugared.filter(|_| request.mode != Mode::Shared);
         if sugared.is_some() || matches!(request.mode, Mode::CShared | Mode::Plugin) {
             args.push(format!("--buildmode={}", request.mode));
         } else {

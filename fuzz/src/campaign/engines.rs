@@ -5,7 +5,7 @@ use std::sync::Arc;
 use scold_diff::{Mode, Target};
 
 use super::{Engine, Source};
-use crate::generate::{self, matrix, sweep};
+use crate::generate::{self, matrix, modules, sweep};
 
 /// The sources of `engines` for `target`; random cases are of `modes` (not empty), by `seed`.
 pub fn sources(engines: &[Engine], target: Target, modes: &[Mode], seed: u64) -> Vec<Source> {
@@ -27,6 +27,13 @@ fn source(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source
             case: Arc::new(move |n| {
                 let mode = modes.get((n % modes.len().max(1) as u64) as usize)?;
                 Some(generate::seeded(seed, n, target, *mode))
+            }),
+        },
+        Engine::Modules => Source {
+            len: None,
+            case: Arc::new(move |n| {
+                let mode = modes.get((n % modes.len().max(1) as u64) as usize)?;
+                modules::seeded(seed, n, target, *mode).filter(|case| case.mode != Mode::Shared)
             }),
         },
     }

@@ -20,11 +20,13 @@ pub enum Engine {
     Sweep,
     /// Random cases.
     Random,
+    /// Go modules, in the modes that add something to them.
+    Modules,
 }
 
 impl Engine {
     /// Every engine.
-    pub const ALL: &[Self] = &[Self::Matrix, Self::Sweep, Self::Random];
+    pub const ALL: &[Self] = &[Self::Matrix, Self::Sweep, Self::Random, Self::Modules];
 
     /// The name used on command lines.
     pub fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Engine {
             Self::Matrix => "matrix",
             Self::Sweep => "sweep",
             Self::Random => "random",
+            Self::Modules => "modules",
         }
     }
 }

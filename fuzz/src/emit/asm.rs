@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::fmt::Write;
 
 use scold_diff::Request;
+use scold_diff::desugar::{Extra, OBJECT};
 
 use crate::Case;
 use crate::case::*;
@@ -42,6 +43,9 @@ pub fn text(case: &Case, request: &Request) -> String {
     let mut out = String::new();
     for (name, source) in sources(case) {
         let _ = writeln!(out, "# ---- {name}: as -o {name} -\n{source}");
+    }
+    if let Some(extra) = Extra::of(request) {
+        let _ = writeln!(out, "# ---- {OBJECT}: as -o {OBJECT} -\n{}", extra.text());
     }
     for file in &request.files {
         let script = std::str::from_utf8(&file.bytes).ok();

@@ -1,0 +1,246 @@
+//! A random case → the case of a Go module: names that the build mode's rules look at, in all
+//! combinations, mistakes among them.
+//!
+//! The runtime's data lists modules; guests announce theirs to it; a library starts its runtime. Types are
+//! data that every module has and the host's wins. It must not know what a mode makes of the names.
+
+use scold_diff::expectation::Refusal;
+use scold_diff::{Mode, Target};
+
+use super::Dice;
+use crate::Case;
+use crate::case::*;
+use crate::machine;
+
+/// Module case number `index` of the stream `seed`; none where the case it is made from must be refused:
+/// two definitions of a name, say, are no error to linkers that are told to take the first.
+pub fn seeded(seed: u64, index: u64, target: Target, mode: Mode) -> Option<Case> {
+    let case = super::seeded(seed, index, target, mode);
+    let valid = case.validity != Validity::Invalid
+        && !matches!(crate::expect::expect(&case).refusal, Refusal::Must(_));
+    let bytes = super::bytes(!seed, index);
+    valid.then(|| add(case, &mut Dice::new(&bytes)))
+}
+
+/// `case` with a Go module in it.
+pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
+    let mut module = Module::new(case.target);
+    module.code(dice, case.mode);
+    module.data(dice, case.mode);
+    module.types(dice);
+    if !case.mode.is_library() || dice.chance(500) {
+        case.inputs.push(Input::Library(host(&module.object, dice)));
+    }
+    let direct = case.inputs.iter().filter(|input| matches!(input, Input::Object(_))).count();
+    // After the first object: that one has an executable's start.
+    let at = dice.below(direct + 1).max(1).min(case.inputs.len());
+    case.inputs.insert(at, Input::Object(module.object));
+    case
+}
+
+/// What a host defines and `module` doesn't.
+fn host(module: &Object, dice: &mut Dice<'_>) -> Library {
+    let defines = |name: &str| {
+        let mut symbols = module.symbols.iter();
+        symbols.any(|s| s.name == name && s.definition != Definition::Undefined)
+    };
+    let names =
+        [("runtime.addmoduledata", SymbolKind::Func, 16), ("type:host", SymbolKind::Object, 16)];
+    let symbol = |(name, kind, size): (&str, SymbolKind, u64)| LibrarySymbol {
+        name: name.to_owned(),
+        version: None,
+        binding: Binding::Global,
+        kind,
+        visibility: Visibility::Default,
+        size,
+        defined: LibraryDefinition::Defined { alias: 0, readonly: false },
+    };
+    let list = names.into_iter().filter(|name| !defines(name.0)).map(symbol);
+    let mut symbols: Vec<LibrarySymbol> = list.collect();
+    for (alias, symbol) in (7000..).zip(&mut symbols) {
+        symbol.defined = LibraryDefinition::Defined { alias, readonly: false };
+    }
+    Library {
+        name: "libhost.so".to_owned(),
+        soname: dice.chance(500).then(|| "host.so".to_owned()),
+        as_needed: dice.chance(300),
+        symbols,
+    }
+}
+
+/// The module's object in the making.
+struct Module {
+    target: Target,
+    object: Object,
+}
+
+impl Module {
+    fn new(target: Target) -> Self {
+        let object =
+            Object { name: "go.o".into(), sections: vec![], symbols: vec![], groups: vec![] };
+        Self { target, object }
+    }
+
+    fn section(&mut self, name: &str, exec: bool, bytes: Vec<u8>) -> usize {
+        self.object.sections.push(Section {
+            name: name.to_owned(),
+            kind: SectionKind::Progbits,
+            flags: SectionFlags { alloc: true, write: !exec, exec, ..SectionFlags::default() },
+            align: 16,
+            entsize: 0,
+            marker: true,
+            data: Data::Bytes(bytes),
+            relocs: Vec::new(),
+            link_order: None,
+        });
+        self.object.sections.len() - 1
+    }
+
+    /// A symbol of `size` bytes at `offset` after the marker.
+    fn define(
+        &mut self,
+        name: &str,
+        kind: SymbolKind,
+        (section, offset): (usize, u64),
+        size: u64,
+    ) -> usize {
+        self.object.symbols.push(Symbol {
+            name: name.to_owned(),
+            binding: Binding::Global,
+            kind,
+            visibility: Visibility::Default,
+            size,
+            definition: Definition::Section { section, offset: 16 + offset },
+        });
+        self.object.symbols.len() - 1
+    }
+
+    /// A word that holds the address of a symbol, `offset` bytes after the marker.
+    fn refer(&mut self, section: usize, offset: u64, symbol: usize) {
+        let r_type = machine::of(self.target.arch).pointer;
+        let symbol = SymbolRef::Named(symbol);
+        let reloc = Reloc { offset: 16 + offset, r_type, symbol, addend: 0 };
+        self.object.sections[section].relocs.push(reloc);
+    }
+
+    /// Functions: where a library starts, the runtime's own.
+    fn code(&mut self, dice: &mut Dice<'_>, mode: Mode) {
+        let ret = machine::of(self.target.arch).code.ret;
+        let mut bytes = Vec::new();
+        let mut functions = Vec::new();
+        let mut names = Vec::new();
+        let entry = crate::expect::module_entry(self.target);
+        // Another machine's, or none, says nothing.
+        let start = *dice.pick(&[entry.as_str(), entry.as_str(), "_rt0_s390x_linux_lib", ""]);
+        let often = if mode == Mode::CShared { 800 } else { 300 };
+        if !start.is_empty() && dice.chance(often) {
+            names.push(start);
+        }
+        if dice.chance(if mode == Mode::Plugin { 200 } else { 600 }) {
+            names.push("runtime.addmoduledata");
+        }
+        names.push("main.main");
+        for name in names {
+            bytes.resize(bytes.len().next_multiple_of(16), 0);
+            functions.push((name, bytes.len() as u64));
+            bytes.extend_from_slice(ret);
+        }
+        let text = self.section(".text", true, bytes);
+        for (name, offset) in functions {
+            let symbol = self.define(name, SymbolKind::Func, (text, offset), ret.len() as u64);
+            if name.starts_with("_rt0") {
+                let symbol = &mut self.object.symbols[symbol];
+                symbol.visibility =
+                    *dice.pick(&[Visibility::Default, Visibility::Hidden, Visibility::Protected]);
+                symbol.binding = *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak]);
+            }
+        }
+    }
+
+    /// The module's data under either name, and the end of the runtime's list.
+    fn data(&mut self, dice: &mut Dice<'_>, mode: Mode) {
+        let words = dice.range(1, 4);
+        let size = 8 * words as u64;
+        let section = self.section(".go.module", false, vec![0; size as usize + 16]);
+        let own = if mode == Mode::Plugin { 850 } else { 400 };
+        if dice.chance(own) {
+            let symbol = self.define("local.moduledata", SymbolKind::Object, (section, 0), size);
+            // The loader must not take another module's for it.
+            self.object.symbols[symbol].visibility = Visibility::Hidden;
+        }
+        // Where the host could preempt it, code can't refer to it.
+        if mode != Mode::Plugin && dice.chance(600) {
+            self.define("runtime.firstmoduledata", SymbolKind::Object, (section, 0), size);
+        }
+        for word in 0..words as u64 {
+            let symbol = dice.below(self.object.symbols.len());
+            self.refer(section, 8 * word, symbol);
+        }
+        if dice.chance(700) {
+            let width = machine::of(self.target.arch).word;
+            let data = self.section(".data", false, vec![0; 32]);
+            let place = (data, 0);
+            let last =
+                self.define("runtime.lastmoduledatap", SymbolKind::Object, place, width.into());
+            self.refer(data, 16, last);
+        }
+    }
+
+    /// Data that every module has: each finds the host's, unless it binds its own.
+    fn types(&mut self, dice: &mut Dice<'_>) {
+        let count = dice.range(0, 3) as u64;
+        let section = self.section(".go.type", false, vec![0x5a; 16 * count as usize + 32]);
+        let first = self.object.symbols.len();
+        for number in 0..count {
+            let name = if number == 0 { "type:host".into() } else { format!("type:T{number}") };
+            let symbol = self.define(&name, SymbolKind::Object, (section, 16 * number), 16);
+            if dice.chance(300) {
+                self.object.symbols[symbol].binding = Binding::Weak;
+            }
+        }
+        for number in 0..count {
+            let symbol = first + dice.below(count as usize);
+            self.refer(section, 16 * number, symbol);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use scold_diff::desugar::sugared;
+
+    use super::*;
+    use crate::{emit, text};
+
+    const MODES: [Mode; 4] = [Mode::CShared, Mode::Plugin, Mode::Pie, Mode::Exe];
+
+    fn cases() -> impl Iterator<Item = Case> {
+        let case = |index| seeded(3, index, Target::AMD64_ELF, MODES[index as usize % MODES.len()]);
+        (0..120).filter_map(case)
+    }
+
+    #[test]
+    fn text_gives_every_module_again() {
+        for case in cases() {
+            assert_eq!(text::parse(&text::print(&case)).as_ref(), Ok(&case));
+        }
+    }
+
+    #[test]
+    fn every_mode_adds_what_it_can() {
+        let mut seen = BTreeSet::new();
+        for case in cases() {
+            let facts = crate::expect::expect(&case).facts.to_string();
+            let added = sugared(&emit::request(&case)).is_some();
+            assert!(added || !facts.contains("buildmode.o"), "only one of two adds: {case:?}");
+            for part in [".text+", ".noptrdata+"] {
+                if facts.contains(&format!("buildmode.o:{part}")) {
+                    seen.insert((case.mode, part));
+                }
+            }
+        }
+        assert_eq!(seen.len(), 2 * MODES.len(), "{seen:?}");
+    }
+}
