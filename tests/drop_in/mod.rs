@@ -15,6 +15,7 @@ mod go;
 mod inputs;
 mod llvm;
 mod macho;
+mod modules;
 mod platform;
 mod rust;
 mod tls;

@@ -32,7 +32,8 @@ pub struct Addition {
     pub start: Option<String>,
     /// The data that is announced to the host's runtime.
     pub announce: Option<&'static str>,
-    /// The data that the runtime's list starts with: this module has the runtime.
+    /// The data that the runtime's list starts with: this module has the runtime. As in Go, the symbol
+    /// that ends the list is another from then on; only names find it.
     pub list: Option<&'static str>,
 }
 
