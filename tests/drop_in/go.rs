@@ -40,7 +40,7 @@ fn build(platform: &Platform, go: &Path, dir: &Path, output: &Path, args: &[&str
     write_executable(&compiler, &script);
     let mut command = command_in(go, dir);
     command.arg("build").arg("-o").arg(output).args(args);
-    run(command.envs(platform.go.iter().copied()).env("CC", &compiler));
+    run(command.envs(platform.go.iter().copied()).env("CC", &compiler).env("CXX", platform.gxx));
 }
 
 /// The go command in `dir`, with caches of its own.
@@ -155,4 +155,88 @@ pub(super) fn executables(platform: &Platform) {
             assert_eq!(text, "hello ba7816bf\n", "{mode} fips140={fips}");
         }
     }
+}
+
+#[test]
+fn exceptions_and_thread_locals_below_go() {
+    cxx(&HOST);
+}
+
+/// The same for `platform`.
+#[track_caller]
+pub(super) fn cxx(platform: &Platform) {
+    if !platform.ready("go with C++") {
+        return;
+    }
+    let Some(go) = toolchain() else { return skip("go with C++", "Go", HINT) };
+    let dir = scratch(&platform.folder("go-cxx"));
+    let (host, library) = (dir.join("host"), dir.join("lib.so"));
+    let object = compile(platform.gcc, &program("go_cxx_host.c"), &["-O1", "-fPIE"]);
+    run(driver(platform.gcc).arg("-o").arg(&host).arg(object).args(["-ldl", "-lpthread"]));
+    build(platform, &go, Path::new("cxx"), &library, &["-buildmode=c-shared"]);
+    // The second call of the template counts the first, wherever it came from.
+    let text = run(platform.run(&host).arg(&library));
+    assert_eq!(text, "-1 70\n5 9\n506\n", "one copy of the template's static");
+}
+
+/// The shared package's hash is the host's: a plugin made with another one is refused.
+#[test]
+fn a_plugin_of_another_version_is_refused() {
+    let test = "go plugin versions";
+    if !HOST.ready(test) {
+        return;
+    }
+    let Some(go) = toolchain() else { return skip(test, "Go", HINT) };
+    let dir = scratch("go-plugin-versions");
+    let source = dir.join("source");
+    for file in ["go.mod", "host/host.go", "one/one.go", "two/two.go", "shared/shared.go"] {
+        let to = source.join(file);
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("the folder");
+        std::fs::copy(here().join("go/plugins").join(file), to).expect("the copy");
+    }
+    let (one, two, host) = (dir.join("one.so"), dir.join("two.so"), dir.join("host"));
+    build(&HOST, &go, &source, &one, &["-buildmode=plugin", "./one"]);
+    build(&HOST, &go, &source, &host, &["./host"]);
+    let shared = source.join("shared/shared.go");
+    let text = std::fs::read_to_string(&shared).expect("the package");
+    std::fs::write(&shared, text + "\n// Another describes nothing.\nvar Another = 7\n")
+        .expect("it");
+    build(&HOST, &go, &source, &two, &["-buildmode=plugin", "./two"]);
+    let output = HOST.run(&host).arg(&one).arg(&two).output().expect("the host runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("built with a different version of package"), "{text}");
+}
+
+/// More than 30 KiB of arguments go through a file.
+#[test]
+fn many_arguments_come_in_a_response_file() {
+    let test = "go response files";
+    if !HOST.ready(test) {
+        return;
+    }
+    let Some(go) = toolchain() else { return skip(test, "Go", HINT) };
+    let exe = scratch("go-response").join("hello");
+    let folders: String = (0..500)
+        .map(|n| format!(" -L/nonexistent/folder-{n:08}/that/nobody/has/{n:040}"))
+        .collect();
+    let flags = format!("-ldflags=-linkmode=external '-extldflags={folders}'");
+    build(&HOST, &go, Path::new("hello"), &exe, &[&flags]);
+    assert_eq!(run(&mut HOST.run(&exe)), "hello ba7816bf\n");
+}
+
+/// The race detector's object has hundreds of sections, groups among them.
+#[test]
+fn race_detectors_link() {
+    let test = "go -race";
+    if !HOST.ready(test) || !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let Some(go) = toolchain() else { return skip(test, "Go", HINT) };
+    let dir = scratch("go-race");
+    let exe = dir.join("hello");
+    build(&HOST, &go, Path::new("hello"), &exe, &["-race", "-ldflags=-linkmode=external"]);
+    assert_eq!(run(&mut HOST.run(&exe)), "hello ba7816bf\n");
+    // With what Go has, no linker's library can be loaded late; it links.
+    build(&HOST, &go, Path::new("cshared"), &dir.join("lib.so"), &["-race", "-buildmode=c-shared"]);
 }

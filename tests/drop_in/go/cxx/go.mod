@@ -1,0 +1,3 @@
+module example.test/cxx
+
+go 1.22

@@ -1,0 +1,3 @@
+#include "largest.h"
+
+extern "C" int largestToo(int a, int b) { return largest_of(a, b); }
