@@ -44,7 +44,13 @@ impl Selftest {
             let case = generate::seeded(1, number, Target::AMD64_ELF, mode);
             (emit::request(&case), expect::expect(&case))
         };
-        let cases: Vec<_> = (0..self.cases).map(case).collect();
+        let module = |number: u64| {
+            let mode = Mode::ALL[number as usize % Mode::ALL.len()];
+            let case = generate::modules::seeded(1, number, Target::AMD64_ELF, mode)?;
+            Some((emit::request(&case), expect::expect(&case)))
+        };
+        let modules = (0..self.cases / 5).filter_map(module);
+        let cases: Vec<_> = (0..self.cases).map(case).chain(modules).collect();
         let reference = adapter::select(&[REFERENCE.into()], &[]).map_err(Failure::Environment)?;
         let inside = selftest::in_linker(&reference[0], &cases, &oracles, self.linkers.limit());
         let flips = selftest::flips(&self.linkers.adapters()?, self.bits, self.linkers.limit());

@@ -6,6 +6,7 @@
 //! object is the judge's own, not the reference linker's. It must not know who links, or what for.
 
 mod code;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -25,6 +26,7 @@ pub const REPLACE: &str = "--allow-multiple-definition";
 struct Symbol {
     name: String,
     global: bool,
+    hidden: bool,
     /// STT_*.
     kind: u8,
 }

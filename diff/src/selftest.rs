@@ -9,6 +9,7 @@ mod arm;
 mod faults;
 mod flips;
 mod idle;
+mod modules;
 mod mutations;
 pub(crate) mod subject;
 
@@ -222,11 +223,12 @@ pub fn in_linker(
         let facts = Trial::run(linker, &request, limit).facts;
         (request, Expectation { facts, ..Expectation::default() })
     };
-    let subjects: Vec<_> = subject::for_faults().into_iter().map(told).collect();
+    let subjects: Vec<_> =
+        subject::for_faults().into_iter().chain(modules::subjects()).map(told).collect();
     let cases: Vec<&(Request, Expectation)> = cases.iter().chain(&subjects).collect();
     let honest: Vec<Trial> =
         cases.iter().map(|(request, _)| Trial::run(linker, request, limit)).collect();
-    for fault in FAULTS {
+    for fault in FAULTS.iter().chain(modules::ROWS) {
         let mut planted = false;
         let mut left = oracles.to_vec();
         for ((request, expected), honest) in cases.iter().zip(&honest) {

@@ -17,7 +17,7 @@ pub(super) struct Code {
     /// Whether relocations have addends of their own.
     pub(super) rela: bool,
     /// The type of a word that holds an address.
-    word: (u32, &'static str),
+    pub(super) word: (u32, &'static str),
     /// `runtime.addmoduledata(&DATA)`, addends in place where records have none.
     announce: &'static [u8],
     align: u64,
@@ -96,7 +96,12 @@ impl Code {
             flags: 2 | 4,
             align: self.align,
             bytes: self.announce.to_vec(),
-            symbols: vec![Symbol { name: FUNCTION.to_owned(), global: false, kind: FUNC }],
+            symbols: vec![Symbol {
+                name: FUNCTION.to_owned(),
+                global: false,
+                hidden: false,
+                kind: FUNC,
+            }],
             fields,
         }
     }
@@ -109,8 +114,12 @@ impl Code {
         target: &str,
     ) -> Part {
         let (r_type, name) = self.word;
-        let symbol =
-            |&(name, global): &(&str, bool)| Symbol { name: name.into(), global, kind: DATA };
+        let symbol = |&(name, global): &(&str, bool)| Symbol {
+            name: name.into(),
+            global,
+            hidden: false,
+            kind: DATA,
+        };
         Part {
             name: section,
             kind: if section == ".init_array" { 14 } else { 1 },

@@ -1,71 +1,22 @@
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::sample::{RUNTIME, module};
 use super::*;
 use crate::adapter::{ADAPTERS, Adapter, Outcome, Reference};
-use crate::model::{MARKER_MAGIC, elf};
+use crate::model::elf;
 use crate::run::{self, Limits, Scratch};
 use crate::{Arch, Mode};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A Go module's object of that machine: code and data that carry markers and define `names`, hidden if local.
-fn module(target: Target, names: &[&str]) -> Request {
-    let code = code::of(target.arch.machine()).unwrap();
-    let part = |name, flags, wanted: fn(&str) -> bool, tag: u8| {
-        let list = names.iter().filter(|name| wanted(name));
-        let kind = if flags & 4 != 0 { FUNC } else { DATA };
-        let symbol = |name: &&str| Symbol { name: (*name).to_owned(), global: true, kind };
-        let bytes = [&MARKER_MAGIC[..], &[tag; 24]].concat();
-        Part {
-            name,
-            kind: 1,
-            flags,
-            align: 16,
-            bytes,
-            symbols: list.map(symbol).collect(),
-            fields: Vec::new(),
-        }
-    };
-    let parts = [part(".text", 6, |name| !is_data(name), 7), part(".data", 3, is_data, 9)];
-    let mut bytes = write::object(code, &parts);
-    hide(&mut bytes, code.class, "local.moduledata");
-    let files = vec![File { name: "a.o".into(), bytes: Arc::from(bytes) }];
-    Request { target, mode: Mode::Plugin, args: vec!["a.o".into()], files }
-}
-
-fn is_data(name: &str) -> bool {
-    name.contains("moduledata") && !name.contains(".add")
-}
-
-/// Makes the symbol called `name` hidden.
-fn hide(bytes: &mut [u8], class: crate::class::Class, name: &str) {
-    let header = class.file_header(bytes).unwrap();
-    let sections = class.sections(bytes, &header).unwrap();
-    let table = sections.iter().find(|section| section.kind == 2).unwrap();
-    let strings = &sections[table.link as usize];
-    let size = class.sizes().symbol;
-    for at in 0..table.size / size {
-        let start = (table.offset + at * size) as usize;
-        let symbol = class.symbol(&bytes[start..start + size as usize]).unwrap();
-        let text = &bytes[strings.offset as usize + symbol.name as usize..];
-        if text.starts_with(name.as_bytes()) {
-            bytes[start + if size == 24 { 5 } else { 13 }] = 2;
-        }
-    }
-}
-
 fn in_mode(mode: Mode, names: &[&str]) -> Request {
-    Request { mode, ..module(Target::AMD64_ELF, names) }
+    module(Target::AMD64_ELF, mode, names).unwrap()
 }
 
 fn part_names(request: &Request) -> Vec<&'static str> {
     Extra::of(request)
         .map_or(Vec::new(), |extra| extra.parts.iter().map(|part| part.name).collect())
 }
-
-const RUNTIME: [&str; 3] =
-    ["runtime.addmoduledata", "runtime.firstmoduledata", "runtime.lastmoduledatap"];
 
 #[test]
 fn what_is_added_comes_of_what_is_defined() {
@@ -105,7 +56,7 @@ fn every_linker_makes_the_same_of_a_module() {
             (Mode::Plugin, &["f", "local.moduledata"][..]),
             (Mode::CShared, &["f", &entry, RUNTIME[0], RUNTIME[1], RUNTIME[2]]),
         ] {
-            let request = desugar(Request { mode, ..module(target, names) });
+            let request = desugar(module(target, mode, names).unwrap());
             let made = Reference::default().link(&request, LIMIT);
             let Outcome::Linked(image) = made else { panic!("{target} {mode}: {made:?}") };
             let facts = elf::facts(&request, &image);

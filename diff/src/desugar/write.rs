@@ -67,21 +67,22 @@ fn add(table: &mut Vec<u8>, name: &str) -> u32 {
 
 /// The object's symbols: what is local first.
 struct Table {
-    /// Name, info, section.
-    list: Vec<(String, u8, u16, u64)>,
+    /// Name, info and visibility, section, size.
+    list: Vec<(String, [u8; 2], u16, u64)>,
     locals: u32,
 }
 
 impl Table {
     /// Parts are sections 1, 2, ….
     fn of(parts: &[Part]) -> Self {
-        let mut list = vec![(String::new(), 0, 0, 0)];
+        let mut list = vec![(String::new(), [0, 0], 0, 0)];
         let mut locals = 1;
         for global in [false, true] {
             for (part, section) in parts.iter().zip(1u16..) {
-                for Symbol { name, kind, .. } in part.symbols.iter().filter(|s| s.global == global)
+                for Symbol { name, kind, hidden, .. } in
+                    part.symbols.iter().filter(|s| s.global == global)
                 {
-                    let info = u8::from(global) << 4 | kind;
+                    let info = [u8::from(global) << 4 | kind, 2 * u8::from(*hidden)];
                     list.push((name.clone(), info, section, part.bytes.len() as u64));
                 }
             }
@@ -91,7 +92,7 @@ impl Table {
         }
         for Field { symbol, .. } in parts.iter().flat_map(|part| &part.fields) {
             if !list.iter().any(|entry| entry.0 == *symbol) {
-                list.push((symbol.clone(), 1 << 4, 0, 0));
+                list.push((symbol.clone(), [1 << 4, 0], 0, 0));
             }
         }
         Self { list, locals }
@@ -107,7 +108,7 @@ impl Table {
         for (name, info, section, size) in &self.list {
             let name = if name.is_empty() { 0 } else { add(&mut strings, name) };
             out.extend(name.to_le_bytes());
-            let rest = [&[*info, 0][..], &section.to_le_bytes()].concat();
+            let rest = [&info[..], &section.to_le_bytes()].concat();
             let numbers = [writer.word(0), writer.word(*size)].concat();
             match writer.class {
                 Class::Elf64 => out.extend([rest, numbers].concat()),

@@ -19,7 +19,7 @@ pub struct Fault {
 
 /// How a request changes.
 #[derive(Clone, Copy)]
-enum Plant {
+pub(super) enum Plant {
     /// As a whole; false if it does not.
     Request(fn(&mut Request) -> bool),
     /// Every symbol of an object: its 24 bytes.
@@ -34,7 +34,7 @@ enum Plant {
 
 use Plant::{Addend, Retype, Section, Symbol};
 
-const fn row(name: &'static str, plant: Plant) -> Fault {
+pub(super) const fn row(name: &'static str, plant: Plant) -> Fault {
     Fault { name, plant }
 }
 
@@ -132,7 +132,7 @@ impl Fault {
     }
 }
 
-fn relocations(image: &mut [u8], change: impl Fn(&mut [u8]) -> bool) -> bool {
+pub(super) fn relocations(image: &mut [u8], change: impl Fn(&mut [u8]) -> bool) -> bool {
     entries(image, elf::SHT_RELA.0, 24, change)
 }
 
@@ -204,12 +204,12 @@ fn reverse(request: &mut Request) -> bool {
     }
 }
 
-fn get(bytes: &[u8], at: usize, size: usize) -> u64 {
+pub(super) fn get(bytes: &[u8], at: usize, size: usize) -> u64 {
     let field = bytes.get(at..at.saturating_add(size)).unwrap_or_default();
     field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
-fn put(bytes: &mut [u8], at: usize, size: usize, value: u64) -> bool {
+pub(super) fn put(bytes: &mut [u8], at: usize, size: usize, value: u64) -> bool {
     let changed = get(bytes, at, size) != value;
     if let Some(field) = bytes.get_mut(at..at + size) {
         field.copy_from_slice(&value.to_le_bytes()[..size]);
@@ -217,7 +217,7 @@ fn put(bytes: &mut [u8], at: usize, size: usize, value: u64) -> bool {
     changed
 }
 
-fn raise(bytes: &mut [u8], at: usize, by: u64) -> bool {
+pub(super) fn raise(bytes: &mut [u8], at: usize, by: u64) -> bool {
     put(bytes, at, 8, get(bytes, at, 8).wrapping_add(by))
 }
 

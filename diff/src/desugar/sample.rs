@@ -1,0 +1,42 @@
+//! Go modules to judge by: an object of any machine with the names that a mode looks at.
+
+use std::sync::Arc;
+
+use super::{DATA, FUNC, Field, Part, Symbol, code, write};
+use crate::model::MARKER_MAGIC;
+use crate::{File, Mode, Request, Target};
+
+/// What a module with the runtime defines.
+pub(crate) const RUNTIME: [&str; 3] =
+    ["runtime.addmoduledata", "runtime.firstmoduledata", "runtime.lastmoduledatap"];
+
+/// The link of one object of code and data that carry markers and define `names`; not yet desugared.
+pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Request> {
+    let code = code::of(target.arch.machine())?;
+    let part = |name, flags, data: bool, tag: u8| {
+        let list = names.iter().filter(|name| is_data(name) == data);
+        let kind = if data { DATA } else { FUNC };
+        let symbol = |name: &&str| Symbol {
+            name: (*name).to_owned(),
+            global: true,
+            hidden: name.starts_with("local."),
+            kind,
+        };
+        let bytes = [&MARKER_MAGIC[..], &[tag; 8], &[0; 16]].concat();
+        let symbols = list.map(symbol).collect();
+        Part { name, kind: 1, flags, align: 16, bytes, symbols, fields: Vec::new() }
+    };
+    let mut parts = [part(".text", 6, false, 7), part(".data", 3, true, 9)];
+    // A type refers to itself, as everybody sees it.
+    if let Some(name) = names.iter().find(|name| name.starts_with("type.")) {
+        let (r_type, word) = code.word;
+        let symbol = (*name).to_owned();
+        parts[1].fields.push(Field { offset: 16, r_type, name: word, symbol, addend: 0 });
+    }
+    let files = vec![File { name: "a.o".into(), bytes: Arc::from(write::object(code, &parts)) }];
+    Some(Request { target, mode, args: vec!["a.o".into()], files })
+}
+
+fn is_data(name: &str) -> bool {
+    name.starts_with("type.") || (name.contains("moduledata") && !name.contains(".add"))
+}
