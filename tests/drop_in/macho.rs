@@ -13,6 +13,8 @@ use super::{base, command, compile, crate_source, has, program, run, run_failing
 const HINT: &str =
     "apt-get install clang llvm-22 g++-aarch64-linux-gnu qemu-user; pip install ziglang";
 
+const FETCH: &str = "cargo fetch --manifest-path tests/drop_in/sources/Cargo.toml";
+
 /// One machine.
 struct Machine {
     name: &'static str,
@@ -150,15 +152,39 @@ const WAYS: &[&[&str]] = &[
     &["-dead_strip", "-S"],
 ];
 
+/// Links the objects that `objects` gives for each machine in every way; what the loader prints for
+/// `calls` must be the same of all.
+#[track_caller]
+fn every_way(
+    tools: &Tools,
+    test: &str,
+    objects: impl Fn(&Machine) -> Vec<PathBuf>,
+    calls: &[&str],
+) -> String {
+    let (dir, sdk) = (scratch(test), tools.sdk());
+    let mut answers = Vec::new();
+    for machine in &MACHINES {
+        let objects = objects(machine);
+        for (i, way) in WAYS.iter().enumerate() {
+            let image = dir.join(format!("{}-{i}.dylib", machine.name));
+            let mut link = linker(machine);
+            link.arg("-dylib").args(*way).arg("-o").arg(&image).args(&objects);
+            run(link.arg("-syslibroot").arg(&sdk).arg("-lSystem"));
+            tools.read(&image);
+            answers.push(execute(machine, &[&image], calls));
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    answers.swap_remove(0)
+}
+
 #[test]
 fn darwin_zstd_round_trips() {
     let Some(tools) = Tools::find("darwin zstd") else { return };
     let Some(source) = crate_source("zstd-sys") else {
-        return skip("darwin zstd", "the crate zstd-sys", "cargo fetch in tests/drop_in/sources");
+        return skip("darwin zstd", "the crate zstd-sys", FETCH);
     };
-    let (dir, sdk) = (scratch("darwin-zstd"), tools.sdk());
-    let mut answers = Vec::new();
-    for machine in &MACHINES {
+    let objects = |machine: &Machine| {
         let mut objects = vec![tools.object(machine, &program("zstd_probe.c"), &["-O1"])];
         for folder in ["common", "compress", "decompress"] {
             let files = fs::read_dir(source.join("zstd/lib").join(folder)).expect("the sources");
@@ -168,24 +194,37 @@ fn darwin_zstd_round_trips() {
             let flags = ["-O1", "-g", "-DZSTD_DISABLE_ASM"];
             objects.extend(files.iter().map(|file| tools.object(machine, file, &flags)));
         }
-        for (i, way) in WAYS.iter().enumerate() {
-            let image = dir.join(format!("zstd-{}-{i}.dylib", machine.name));
-            let mut link = linker(machine);
-            run(link
-                .arg("-dylib")
-                .args(*way)
-                .arg("-o")
-                .arg(&image)
-                .args(&objects)
-                .arg("-syslibroot")
-                .arg(&sdk)
-                .arg("-lSystem"));
-            tools.read(&image);
-            answers.push(execute(machine, &[&image], &["call:_probe:100000", "call:_probe:999"]));
-        }
-    }
-    assert!(!answers[0].contains('-'), "{}", answers[0]);
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        objects
+    };
+    let calls = ["call:_probe:100000", "call:_probe:999"];
+    let answer = every_way(&tools, "darwin-zstd", objects, &calls);
+    assert!(!answer.contains('-'), "{answer}");
+}
+
+#[test]
+fn darwin_sqlite_answers() {
+    let Some(tools) = Tools::find("darwin sqlite") else { return };
+    let Some(source) = crate_source("libsqlite3-sys") else {
+        return skip("darwin sqlite", "the crate libsqlite3-sys", FETCH);
+    };
+    let source = source.join("sqlite3");
+    let include = format!("-I{}", source.display());
+    let flags = [
+        "-O1",
+        &include,
+        "-DSQLITE_OS_OTHER=1",
+        "-DSQLITE_THREADSAFE=0",
+        "-DSQLITE_OMIT_LOAD_EXTENSION",
+        "-DSQLITE_OMIT_LOCALTIME",
+        "-DSQLITE_WITHOUT_ZONEMALLOC",
+        "-D_FORTIFY_SOURCE=0",
+    ];
+    let objects = |machine: &Machine| {
+        let files = [source.join("sqlite3.c"), program("sqlite_probe.c")];
+        files.iter().map(|file| tools.object(machine, file, &flags)).collect()
+    };
+    let answer = every_way(&tools, "darwin-sqlite", objects, &["call:_probe:2000"]);
+    assert_eq!(answer, "_probe 778800\n");
 }
 
 #[test]

@@ -215,7 +215,8 @@ static const struct { const char *name; void *value; } host[] = {
     {"___stack_chk_guard", &guard}, {"___stack_chk_fail", (void *)trap},
     {"dyld_stub_binder", (void *)trap}, {"___cxa_atexit", (void *)nothing},
     HOST(malloc), HOST(calloc), HOST(realloc), HOST(free), HOST(memcpy), HOST(memmove),
-    HOST(memset), HOST(memcmp), HOST(strlen), HOST(strcmp), HOST(strncmp), HOST(qsort),
+    HOST(memset), HOST(memcmp), HOST(strlen), HOST(strcmp), HOST(strncmp), HOST(strcspn), HOST(strrchr),
+    HOST(strcpy), HOST(strspn), HOST(strchr), HOST(memchr), HOST(qsort),
 };
 
 static void *lookup_host(const char *name) {
