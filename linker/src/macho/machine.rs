@@ -48,6 +48,8 @@ pub struct Machine {
     pub unwind_dwarf: u32,
     /// The smallest macOS whose programs have chained fixups by default.
     pub chained_programs: u32,
+    /// Pointers that chains can't hold make the fixups classic, unless told otherwise.
+    pub classic_if_unaligned: bool,
     /// Signed even if nobody asks.
     pub always_signed: bool,
 }

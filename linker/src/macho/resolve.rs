@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::inputs::{Content, Input};
 use super::link::{Def, Global, Library, Link, Slots};
 use super::machine::Machine;
-use super::object::{Atom, Home, Object};
+use super::object::{Atom, Home, Object, Target};
 use super::options::Options;
 use crate::format::macho::nlist;
 use crate::format::macho::read::{File, is_macho};
@@ -312,6 +312,13 @@ impl<'a> Resolver<'a> {
             let offer = self.offers.get(self.names.get(SymId(at)));
             global.overrides_weak = own && matches!(offer, Some(Offer::Library(_, true, _)));
         }
+        let mut warnings = Vec::new();
+        let asked = self.options.chained.is_some() || !self.machine.classic_if_unaligned;
+        let odd = self.files.iter().find(|file| has_odd_pointer(file, self.machine));
+        let falls_back = odd.is_some() && !asked;
+        if let Some(file) = odd.filter(|_| falls_back && self.options.is_chained()) {
+            warnings.push(format!("{}: unaligned pointers: fixups are not chained", file.name));
+        }
         Link {
             options: self.options,
             machine: self.machine,
@@ -321,7 +328,7 @@ impl<'a> Resolver<'a> {
             globals: self.globals,
             libraries: self.libraries,
             bounds: Vec::new(),
-            chained: self.options.is_chained(),
+            chained: self.options.is_chained() && !falls_back,
             outs: Vec::new(),
             segments: Vec::new(),
             got: Slots::default(),
@@ -331,10 +338,19 @@ impl<'a> Resolver<'a> {
             inits: Vec::new(),
             unwind: super::unwind::Plan::default(),
             base: 0,
-            warnings: Vec::new(),
+            warnings,
             binder: None,
         }
     }
+}
+
+/// Whether an object has a pointer that chained fixups can't hold, as packed structures do.
+fn has_odd_pointer(object: &Object<'_>, machine: &Machine) -> bool {
+    let kept = object.sections.iter().filter(|section| !section.atoms.is_empty());
+    kept.flat_map(|section| &section.relocs).any(|reloc| {
+        let plain = reloc.kind == machine.unsigned && reloc.size == 8;
+        plain && reloc.minus == Target::None && reloc.offset % 4 != 0
+    })
 }
 
 /// Whether a symbol of section `ordinal`, from 1, is a thread-local variable's descriptor.

@@ -58,10 +58,15 @@ impl Maker {
 
     /// A variable `name` that points to `to`.
     fn pointer(&mut self, name: &str, to: &str) {
+        self.pointer_at(name, to, 0);
+    }
+
+    /// The same, so many bytes behind the variable's start.
+    fn pointer_at(&mut self, name: &str, to: &str, skip: u64) {
         let (mine, theirs) =
             (self.symbol(name, SymbolKind::Data, false), self.symbol(to, SymbolKind::Data, false));
         let data = self.object.section_id(StandardSection::Data);
-        let offset = self.object.add_symbol_data(mine, data, &[0; 8], 8);
+        let offset = skip + self.object.add_symbol_data(mine, data, &[0; 16], 8);
         // The plain address is 0 on both machines.
         let flags = RelocationFlags::MachO {
             r_type: m::X86_64_RELOC_UNSIGNED,
@@ -119,6 +124,26 @@ fn a_dylib_exports_and_imports() {
         let undefined = file.symbols().filter(|symbol| symbol.is_undefined());
         let undefined: Vec<_> = undefined.map(|symbol| symbol.name().unwrap().to_owned()).collect();
         assert_eq!(undefined, ["_environ", "_puts"], "{arm} {way}");
+    }
+}
+
+#[test]
+fn packed_pointers_are_not_chained() {
+    for arm in [false, true] {
+        let mut maker = Maker::new(arm);
+        maker.function("f", "puts", false);
+        maker.pointer_at("packed", "f", 3);
+        let mut files = files(arm);
+        files.insert("a.o", maker.bytes());
+        let link = |way: &str| link_args(&args(arm, &format!("-dylib a.o l.tbd{way}")), &files);
+        link(" -no_fixup_chains").expect("classic fixups hold any pointer");
+        let error = link(" -fixup_chains").expect_err("asked for what can't be").first().kind();
+        assert_eq!(error, ErrorKind::RelocUnsupported);
+        // ld64 falls back on x86_64 only.
+        match link("") {
+            Ok((_, report)) => assert!(!arm && report.warnings.len() == 1),
+            Err(error) => assert!(arm, "{error}"),
+        }
     }
 }
 

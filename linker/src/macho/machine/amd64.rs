@@ -47,6 +47,7 @@ pub static AMD64: Machine = Machine {
     thunk: None,
     unwind_dwarf: 0x0400_0000,
     chained_programs: 13 << 16,
+    classic_if_unaligned: true,
     always_signed: false,
 };
 

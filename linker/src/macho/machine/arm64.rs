@@ -63,6 +63,7 @@ pub static ARM64: Machine = Machine {
     }),
     unwind_dwarf: 0x0300_0000,
     chained_programs: 12 << 16,
+    classic_if_unaligned: false,
     always_signed: true,
 };
 
