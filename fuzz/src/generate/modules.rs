@@ -161,7 +161,7 @@ impl Module {
     fn data(&mut self, dice: &mut Dice<'_>, mode: Mode) {
         let words = dice.range(1, 4);
         let size = 8 * words as u64;
-        let section = self.section(".go.module", false, vec![0; size as usize + 16]);
+        let section = self.section(".data.go.module", false, vec![0; size as usize + 16]);
         let own = if mode == Mode::Plugin { 850 } else { 400 };
         if dice.chance(own) {
             let symbol = self.define("local.moduledata", SymbolKind::Object, (section, 0), size);
@@ -189,7 +189,7 @@ impl Module {
     /// Data that every module has: each finds the host's, unless it binds its own.
     fn types(&mut self, dice: &mut Dice<'_>) {
         let count = dice.range(0, 3) as u64;
-        let section = self.section(".go.type", false, vec![0x5a; 16 * count as usize + 32]);
+        let section = self.section(".data.go.type", false, vec![0x5a; 16 * count as usize + 32]);
         let first = self.object.symbols.len();
         for number in 0..count {
             let name = if number == 0 { "type:host".into() } else { format!("type:T{number}") };
