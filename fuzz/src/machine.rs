@@ -6,6 +6,7 @@
 
 pub mod amd64;
 pub mod announce;
+pub mod arm;
 pub mod arm64;
 pub mod code;
 mod rows;
@@ -16,7 +17,7 @@ pub use code::{Code, Needs, Piece, Sequence, Who};
 pub use rows::{Check, Field, Form, Range, Row};
 
 /// Every machine, one line each.
-pub static MACHINES: &[&Machine] = &[&amd64::MACHINE, &arm64::MACHINE];
+pub static MACHINES: &[&Machine] = &[&amd64::MACHINE, &arm64::MACHINE, &arm::MACHINE];
 
 /// The machine of an architecture. Those without a row yet are served by the first, whose relocations
 /// they then don't know: callers ask for targets of [`scold_diff::Target::ALL`] only.
@@ -83,9 +84,25 @@ impl Machine {
         rows.binary_search_by_key(&number, |row| row.number).ok().map(|at| &rows[at])
     }
 
+    /// A sum as the machine computes it: what doesn't fit an address is gone, the highest bit is the sign.
+    pub fn sum(&self, value: u64) -> u64 {
+        let unused = 64 - 8 * u32::from(self.word);
+        ((value << unused) as i64 >> unused) as u64
+    }
+
+    /// So much of a value as an address has.
+    pub fn address(&self, value: u64) -> u64 {
+        value & u64::MAX >> (64 - 8 * u32::from(self.word))
+    }
+
     /// The row of a relocation type that objects may carry.
     pub fn input_row(&self, number: u32) -> Option<&'static Row> {
         self.row(number).filter(|row| row.form != Form::Loader)
+    }
+
+    /// Whether the field is a word of data that holds a whole address.
+    pub fn is_word(&self, row: &Row) -> bool {
+        row.field == rows::data(self.word)
     }
 
     /// The psABI's name of a relocation type.

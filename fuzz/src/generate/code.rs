@@ -3,6 +3,7 @@
 use super::Dice;
 use super::world::{Entity, Home, Kind, Traits, World};
 use crate::case::*;
+use crate::emit;
 use crate::machine::{Form, Needs, Sequence, Who};
 
 impl World<'_> {
@@ -111,6 +112,9 @@ impl World<'_> {
             0
         };
         let by_section = !exact && config.section_symbols && dice.chance(400);
+        let offset = target.and_then(|target| self.offset_in(object, target)).unwrap_or(0);
+        let beside = if self.can_have(form, beside) { beside } else { 0 };
+        let by_section = by_section && self.can_have(form, beside + offset as i64);
         for (at, r_type, addend, who) in form.parts {
             let mut addend = i64::from(*addend);
             let symbol = match (who, target) {
@@ -126,9 +130,16 @@ impl World<'_> {
                 (Who::ModuleBase, _) => {
                     SymbolRef::Named(self.named(object, "_TLS_MODULE_BASE_", SymbolKind::Tls))
                 }
-                (Who::Here, _) => {
+                (Who::Here, _) if self.machine.rela => {
                     addend += start as i64;
                     SymbolRef::Section(section)
+                }
+                (Who::Here, _) => {
+                    // A symbol of its own, for not each field has room for an addend.
+                    let name = format!("here.{number}");
+                    let kind = SymbolKind::Notype;
+                    let draft = &mut self.drafts[object];
+                    SymbolRef::Named(draft.local(&name, kind, section, start, 0))
                 }
                 _ => {
                     let name = "_GLOBAL_OFFSET_TABLE_";
@@ -138,7 +149,23 @@ impl World<'_> {
             let offset = start + u64::from(*at);
             self.drafts[object].reloc(section, Reloc { offset, r_type: *r_type, symbol, addend });
         }
-        self.name_function(object, section, start, form, number);
+        self.name_function(object, section, start + form.state, form, number);
+    }
+
+    /// Whether every field that refers to the target has room for this beside its own addend.
+    fn can_have(&self, form: &Sequence, beside: i64) -> bool {
+        form.parts.iter().filter(|(.., who)| *who == Who::Target).all(|(_, r_type, own, _)| {
+            emit::machine::can_have(self.case.target, *r_type, i64::from(*own) + beside)
+        })
+    }
+
+    /// Where an object has an entity in a section.
+    fn offset_in(&self, object: usize, entity: usize) -> Option<u64> {
+        let draft = &self.drafts[object];
+        match draft.object.symbols[*draft.mentions.get(&entity)?].definition {
+            Definition::Section { offset, .. } => Some(offset),
+            _ => None,
+        }
     }
 
     /// The form's bytes, with or without bits where relocations will be.

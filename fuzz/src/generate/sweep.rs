@@ -7,15 +7,16 @@
 
 use std::sync::OnceLock;
 
+use scold_diff::request::Format;
 use scold_diff::{Mode, Target};
 
 use super::parts;
-use crate::Case;
 use crate::case::{
     Binding, Data, Definition, Input, Object, Opt, Section, SectionKind, Symbol, SymbolKind,
     SymbolRef, Visibility,
 };
 use crate::machine::{self, Form, Machine, Piece, Row};
+use crate::{Case, emit};
 
 /// What the relocation refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,15 +106,43 @@ fn points_of(machine: &Machine) -> Vec<Point> {
             _ => tls_points(point, &mut list),
         }
     }
+    list.retain(|point| can_be_written(machine, point));
     list
 }
 
+/// Whether the object can say it: addends fit their fields, and numbers an address.
+fn can_be_written(machine: &Machine, point: &Point) -> bool {
+    if machine.rela {
+        return true;
+    }
+    let target = Target { arch: machine.arch, format: Format::Elf };
+    let mut object = parts::object("a.o");
+    let (_, addend, before) = refer(machine, &mut object, point);
+    let words = object.symbols.iter().all(|symbol| match symbol.definition {
+        Definition::Absolute(value) => i32::try_from(value as i64).is_ok() || value >> 32 == 0,
+        Definition::Section { offset, .. } => offset >> 31 == 0,
+        _ => true,
+    });
+    let has = |(_, r_type, own): &(u8, u32, i8)| {
+        emit::machine::can_have(target, *r_type, addend.wrapping_add((*own).into()))
+    };
+    words && before <= MOST_BEFORE && point.piece.fields.iter().all(has)
+}
+
+/// As much as may stand before a place to make a distance.
+const MOST_BEFORE: u64 = 0x11_0000;
+
 /// The boundaries of a field: of its range, of every way to misread it, and single bits.
 fn boundaries(row: &Row) -> Vec<i64> {
-    let bits = u32::from(row.check.bits);
+    let bits = u32::from(row.check.bits.max(1));
     let mut edges: Vec<i128> = vec![0, i128::from(i64::MIN), i128::from(i64::MAX)];
     for bits in [bits - 1, bits, bits + 1] {
         edges.extend([1_i128 << bits, -(1_i128 << bits)]);
+    }
+    if let machine::Range::Groups(count) = row.check.range {
+        // The highest that so many groups and the rest hold: all ones, from the top down.
+        let ones = bits - 1 + 8 * u32::from(count);
+        edges.extend((ones..=ones + 2).flat_map(|bits| [1_i128 << bits, -(1_i128 << bits)]));
     }
     edges.extend([i128::from(u32::MAX), 0x7fff_ffff, 0xffff_ffff_0000_0000]);
     let mut list: Vec<i64> = Vec::new();
@@ -239,13 +268,20 @@ fn build(target: Target, mode: Mode, point: &Point) -> Case {
         false => parts::section(".data.site", "aw", &[]),
     };
     let mut object = parts::object("a.o");
-    let (symbol, addend) = refer(&mut object, point);
+    let (symbol, addend, before) = refer(machine, &mut object, point);
+    let nops = machine.code.nop.iter().copied().cycle();
+    if let Data::Bytes(bytes) = &mut site.data {
+        bytes.extend(nops.take(before as usize));
+    }
     parts::add_piece(&mut site, point.piece, symbol, addend);
     if let Data::Bytes(bytes) = &mut site.data {
         for &(at, r_type, _) in point.piece.fields {
             let Some(row) = machine.row(r_type) else { continue };
             let bits = (u64::from_ne_bytes([point.preset; 8]) & row.field.mask).to_le_bytes();
-            let field = bytes.iter_mut().skip(at.into()).take(row.field.width.into());
+            let field = bytes
+                .iter_mut()
+                .skip(before as usize + usize::from(at))
+                .take(row.field.width.into());
             field.zip(bits).for_each(|(byte, bits)| *byte |= bits);
         }
         bytes.extend([0xcc; 8]);
@@ -256,11 +292,31 @@ fn build(target: Target, mode: Mode, point: &Point) -> Case {
     case
 }
 
-/// Adds what the relocation refers to (the site will be section 0); gives symbol and addend.
-fn refer(object: &mut Object, point: &Point) -> (SymbolRef, i64) {
+/// Adds what the relocation refers to (the site will be section 0); gives symbol and addend, and how many
+/// bytes must stand before the piece.
+fn refer(machine: &Machine, object: &mut Object, point: &Point) -> (SymbolRef, i64, u64) {
+    if point.referent == Referent::Near && !machine.rela {
+        return refer_by_place(machine, object, point);
+    }
+    let (symbol, addend) = refer_by_addend(machine, object, point);
+    (symbol, addend, 0)
+}
+
+/// A place in the same section, far enough for the value: fields may have no room for it.
+fn refer_by_place(machine: &Machine, object: &mut Object, point: &Point) -> (SymbolRef, i64, u64) {
+    let place = 16 + i64::from(point.piece.fields[0].0);
+    let step = machine.code.align as i64;
+    let before = (16 - place).saturating_sub(point.value).max(0);
+    let before = before.saturating_add(step - 1) / step * step;
+    let offset = point.value.saturating_add(place + before) as u64;
+    let symbol = name(object, Binding::Local, Definition::Section { section: 0, offset });
+    (symbol, 0, before as u64)
+}
+
+fn refer_by_addend(machine: &Machine, object: &mut Object, point: &Point) -> (SymbolRef, i64) {
     let (value, addend) = (point.value, point.addend);
     let at = |section, offset| Definition::Section { section, offset };
-    let number = |value: i64| Definition::Absolute(value as u64);
+    let number = |value: i64| Definition::Absolute(machine.address(value as u64));
     let got = matches!(point.row.form, Form::Got | Form::GotHalf);
     let sum = value.wrapping_sub(addend);
     // The field is so many bytes into its section.
@@ -334,11 +390,12 @@ mod tests {
 
     #[test]
     fn every_number_gives_a_case_with_an_expectation() {
-        let target = Target::AMD64_ELF;
-        assert!(count(target) > 5_000, "{}", count(target));
-        assert!(case(target, count(target)).is_none());
-        for case in sweep(target) {
-            assert!(crate::expect::expect(&case).facts.iter().next().is_some());
+        for target in [Target::AMD64_ELF, Target::ARM_ELF] {
+            assert!(count(target) > 5_000, "{}", count(target));
+            assert!(case(target, count(target)).is_none());
+            for case in sweep(target) {
+                assert!(crate::expect::expect(&case).facts.iter().next().is_some());
+            }
         }
     }
 
@@ -346,7 +403,7 @@ mod tests {
     fn both_sides_of_every_limit_are_there() {
         for machine in machine::MACHINES {
             for row in machine.sweep.iter().filter_map(|piece| machine.row(piece.fields[0].1)) {
-                if row.check.range == machine::Range::Any {
+                if row.limits().1 > i128::from(i64::MAX) {
                     continue;
                 }
                 let (min, max) = row.limits();

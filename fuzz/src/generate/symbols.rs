@@ -331,6 +331,10 @@ impl World<'_> {
         }
         let offset = draft.append(section, align, &bytes);
         let size = if what.size == 0 { bytes.len() as u64 } else { what.size };
+        let offset = match what.kind {
+            Kind::Func | Kind::Ifunc => offset + (machine.code.state)(word),
+            _ => offset,
+        };
         (kind, size, Definition::Section { section, offset })
     }
 

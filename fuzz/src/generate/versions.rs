@@ -108,6 +108,7 @@ impl World<'_> {
             let draft = &mut self.drafts[object];
             let section = draft.section(".text", SectionKind::Progbits, "ax");
             let offset = draft.append(section, 16, &code);
+            let offset = offset + (self.machine.code.state)(number);
             let symbol = draft.local(&name, SymbolKind::Func, section, offset, code.len() as u64);
             draft.object.symbols[symbol].binding = Binding::Global;
         }

@@ -68,6 +68,8 @@ pub struct Sequence {
     pub needs: Needs,
     /// The knob that allows it.
     pub on: fn(&Config) -> bool,
+    /// What its instruction set adds to the function's address.
+    pub state: u64,
 }
 
 /// Bytes with fields that all refer to one symbol: not a whole function.
@@ -107,6 +109,8 @@ pub struct Code {
     pub exit: &'static [u8],
     /// A function that returns a number (or as much of it as an address has).
     pub returns: fn(u64) -> Vec<u8>,
+    /// What the instruction set of that function, and of its resolver, adds to its address.
+    pub state: fn(u64) -> u64,
     /// An IFUNC resolver that returns the function behind it, which returns a number.
     pub resolver: fn(u64) -> Vec<u8>,
     /// A resolver that returns its own address.
@@ -132,6 +136,7 @@ macro_rules! sequence {
             parts: &[$(($at, $kind, $addend, $crate::machine::code::Who::$who)),*],
             needs: $crate::machine::code::Needs::$needs,
             on: $on,
+            state: 0,
         }
     };
 }

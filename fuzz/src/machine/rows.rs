@@ -84,6 +84,11 @@ pub enum Range {
     Unsigned,
     /// `-2^(n-1) ..= 2^n-1`: the psABI doesn't say how the field is read, or says that it is both.
     Either,
+    /// `-(2^n-1) ..= 2^n-1`: the sign is in the instruction.
+    Magnitude,
+    /// What is left of the magnitude after so many groups of 8 bits each, the highest first, is in
+    /// `0 ..= 2^n-1`; only arm cuts values like that (AAELF32 §5.6.1.6).
+    Groups(u8),
     /// Every value: 64 bits, or a part of them that is not checked.
     Any,
 }
@@ -123,6 +128,14 @@ pub(super) const fn either(bits: u8) -> Check {
 
 pub(super) const fn any() -> Check {
     check(Range::Any, 64)
+}
+
+pub(super) const fn magnitude(bits: u8) -> Check {
+    check(Range::Magnitude, bits)
+}
+
+pub(super) const fn groups(count: u8, bits: u8) -> Check {
+    check(Range::Groups(count), bits)
 }
 
 /// Only so many bits of the value are in the field, and no others are looked at.
@@ -178,7 +191,8 @@ impl Row {
             Range::Signed => (-half, half - 1),
             Range::Unsigned => (0, full - 1),
             Range::Either => (-half, full - 1),
-            Range::Any => (i128::from(i64::MIN), i128::from(u64::MAX)),
+            Range::Magnitude => (1 - full, full - 1),
+            Range::Groups(_) | Range::Any => (i128::from(i64::MIN), i128::from(u64::MAX)),
         }
     }
 
@@ -188,6 +202,11 @@ impl Row {
     pub fn fits(&self, value: u64) -> bool {
         let value = match self.check.range {
             Range::Unsigned => i128::from(value),
+            Range::Groups(count) => {
+                let left = (0..count)
+                    .fold((value as i64).unsigned_abs() as u32, |rest, _| rest & !highest(rest));
+                return u64::from(left) >> self.check.bits == 0;
+            }
             _ => i128::from(value as i64),
         };
         let (min, max) = self.limits();
@@ -218,6 +237,12 @@ impl Row {
             _ => (half..full).contains(&value) || (-full..-half).contains(&value),
         }
     }
+}
+
+/// The 8 bits, from an even position, with the highest that is set.
+fn highest(rest: u32) -> u32 {
+    let bits = 32 - rest.leading_zeros();
+    0xff << bits.saturating_sub(8).next_multiple_of(2)
 }
 
 /// A machine's table: constants by the psABI's names, and the rows.

@@ -19,7 +19,7 @@ impl Sites<'_, '_> {
             Thing::Number(value) => self.number(at, value)?,
             Thing::Null(_) => self.number(at, 0)?,
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) if on.pic => {
-                if row.field.width < self.machine.word {
+                if !self.machine.is_word(row) {
                     self.findings.error(ErrorClass::RelocDynamic);
                     return None;
                 }
@@ -28,7 +28,7 @@ impl Sites<'_, '_> {
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
                 self.bounded(at, i128::from(addend) + LOWEST, i128::from(addend) + HIGHEST)?;
             }
-            Thing::Dynamic(id) if row.field.width == self.machine.word => {
+            Thing::Dynamic(id) if self.machine.is_word(row) => {
                 if writable {
                     self.uses[id].word = true;
                 } else {
@@ -137,7 +137,7 @@ impl Sites<'_, '_> {
 
     /// A number in a field: refused if it doesn't fit.
     pub(super) fn number(&mut self, at: &At<'_>, value: u64) -> Option<()> {
-        let sum = value.wrapping_add(at.reloc.addend as u64);
+        let sum = self.machine.sum(value.wrapping_add(at.reloc.addend as u64));
         self.aligned(at, Thing::Number(value))?;
         if at.row.is_disputed(sum) {
             self.findings.may(ErrorClass::RelocOverflow);
@@ -228,6 +228,13 @@ impl Sites<'_, '_> {
                     // What fits as a number without a sign can't be told from a negative distance.
                     let fits = at.row.fits(value as u64) && at.row.check.range == Range::Signed;
                     self.open_place(at, "bfd's and mold's ranges of narrow fields", fits);
+                }
+                if at.row.check.extended && !at.row.fits(value as u64) {
+                    // Only functions, and what is in other sections, have a right to a thunk.
+                    if self.kind(at.file, at.reloc.symbol) != SymbolKind::Func {
+                        self.findings.may(ErrorClass::RelocOverflow);
+                    }
+                    return Some(());
                 }
                 self.bounded(at, value, value)
             }

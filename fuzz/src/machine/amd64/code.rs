@@ -16,6 +16,7 @@ pub(super) const CODE: Code = Code {
     // mov $60, %eax; xor %edi, %edi; syscall
     exit: &[0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05],
     returns,
+    state: |_| 0,
     resolver,
     // lea -7(%rip), %rax; ret
     own_resolver: &[0x48, 0x8d, 0x05, 0xf9, 0xff, 0xff, 0xff, 0xc3],

@@ -18,6 +18,7 @@ macro_rules! a64 {
     ($on:expr, $needs:expr, [$($word:literal)*], $(($at:literal, $kind:ident, $addend:literal, $who:ident))*) => {{
         use crate::machine::code::{Needs::*, Who};
         Sequence {
+            state: 0,
             bytes: words![$($word)*],
             parts: &[$(($at, $kind, $addend, Who::$who)),*],
             needs: $needs,
@@ -36,6 +37,7 @@ pub(super) const CODE: Code = Code {
     // mov x8, #93; mov x0, #0; svc #0
     exit: words![0xd2800ba8 0xd2800000 0xd4000001],
     returns,
+    state: |_| 0,
     resolver,
     // adr x0, .; ret
     own_resolver: words![0x10000000 0xd65f03c0],

@@ -199,7 +199,7 @@ fn add(old: u32, addend: i64) -> (u32, bool) {
     let rotation = (0..16).find(|rotation| size.rotate_left(2 * rotation) <= 0xff);
     let byte = size.rotate_left(2 * rotation.unwrap_or(0)) & 0xff;
     let opcode = if addend < 0 { 1 << 22 } else { 1 << 23 };
-    (old & !0x00e0_0fff | opcode | rotation.unwrap_or(0) << 8 | byte, rotation.is_some())
+    (old & !0x00c0_0fff | opcode | rotation.unwrap_or(0) << 8 | byte, rotation.is_some())
 }
 
 #[cfg(test)]
