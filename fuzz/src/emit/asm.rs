@@ -8,18 +8,20 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use scold_diff::Request;
 use scold_diff::desugar::{Extra, OBJECT};
+use scold_diff::{Request, Target};
 
+use super::machine::{Machine, find};
 use crate::Case;
 use crate::case::*;
 use crate::machine;
 
 /// Every object, member and library of `case` as assembler text: file name and text.
 pub fn sources(case: &Case) -> Vec<(String, String)> {
-    let mut list = Vec::new();
+    let (mut list, target) = (Vec::new(), case.target);
     let mut members = |archive: &Archive| {
-        list.extend(archive.members.iter().map(|member| (member.name.clone(), object(member))));
+        let text = |member: &Object| (member.name.clone(), object(member, target));
+        list.extend(archive.members.iter().map(text));
     };
     for input in &case.inputs {
         match input {
@@ -30,8 +32,8 @@ pub fn sources(case: &Case) -> Vec<(String, String)> {
     }
     for input in &case.inputs {
         match input {
-            Input::Object(one) => list.push((one.name.clone(), object(one))),
-            Input::Library(one) => list.push((one.name.clone(), library(one))),
+            Input::Object(one) => list.push((one.name.clone(), object(one, target))),
+            Input::Library(one) => list.push((one.name.clone(), library(one, target))),
             Input::Archive(_) | Input::Group(_) => {}
         }
     }
@@ -74,18 +76,24 @@ fn archives(case: &Case) -> Vec<&Archive> {
     list.flatten().collect()
 }
 
-/// An object as assembler text.
-pub fn object(object: &Object) -> String {
-    let mut text = String::new();
+/// An object as assembler text for `target`.
+pub fn object(object: &Object, target: Target) -> String {
+    let machine = find(target);
+    let mut text = machine.assembler.head.to_owned();
     for (index, section) in object.sections.iter().enumerate() {
-        section_head(&mut text, object, index);
-        section_body(&mut text, object, index, section);
+        section_head(&mut text, object, index, machine);
+        section_body(&mut text, object, index, machine);
     }
     for symbol in &object.symbols {
-        symbol_lines(&mut text, object, symbol);
+        symbol_lines(&mut text, object, symbol, machine);
     }
-    text.push_str("\t.section .note.GNU-stack,\"\",@progbits\n");
+    stack_line(&mut text, machine);
     text
+}
+
+/// Without it GNU ld would make the stack executable.
+fn stack_line(text: &mut String, machine: &Machine) {
+    let _ = writeln!(text, "\t.section .note.GNU-stack,\"\",{}progbits", machine.assembler.sigil);
 }
 
 /// A label for every section, because names may occur twice.
@@ -93,7 +101,7 @@ fn label(index: usize) -> String {
     format!(".Lsection{index}")
 }
 
-fn section_head(text: &mut String, object: &Object, index: usize) {
+fn section_head(text: &mut String, object: &Object, index: usize, machine: &Machine) {
     let section = &object.sections[index];
     let flags = &section.flags;
     let group = object.groups.iter().find(|group| group.members.contains(&index));
@@ -114,15 +122,17 @@ fn section_head(text: &mut String, object: &Object, index: usize) {
     .map(|(_, letter)| letter)
     .collect();
     let kind = match section.kind {
-        SectionKind::Progbits => "@progbits",
-        SectionKind::Nobits => "@nobits",
-        SectionKind::InitArray => "@init_array",
-        SectionKind::FiniArray => "@fini_array",
-        SectionKind::PreinitArray => "@preinit_array",
-        SectionKind::Note => "@note",
-        SectionKind::EhFrame => "@0x70000001",
+        SectionKind::Progbits => "progbits",
+        SectionKind::Nobits => "nobits",
+        SectionKind::InitArray => "init_array",
+        SectionKind::FiniArray => "fini_array",
+        SectionKind::PreinitArray => "preinit_array",
+        SectionKind::Note => "note",
+        SectionKind::EhFrame if machine.unwind == 1 => "progbits",
+        SectionKind::EhFrame => "0x70000001",
     };
-    let _ = write!(text, "\t.section {},\"{letters}\",{kind}", quoted(&section.name));
+    let sigil = machine.assembler.sigil;
+    let _ = write!(text, "\t.section {},\"{letters}\",{sigil}{kind}", quoted(&section.name));
     if flags.merge {
         let _ = write!(text, ",{}", section.entsize);
     }
@@ -139,12 +149,14 @@ fn section_head(text: &mut String, object: &Object, index: usize) {
     let _ = writeln!(text, "{}:", label(index));
 }
 
-fn section_body(text: &mut String, object: &Object, index: usize, section: &Section) {
+fn section_body(text: &mut String, object: &Object, index: usize, machine: &Machine) {
+    let section = &object.sections[index];
     if section.kind == SectionKind::Nobits {
         let _ = writeln!(text, "\t.zero {:#x}", section.size());
         return;
     }
-    let bytes = super::contents(object, index);
+    let mut bytes = super::contents(object, index);
+    machine.put_addends(section, &mut bytes);
     // gas has no `.reloc` for a place inside an earlier `.fill`.
     let folds = section.relocs.is_sorted_by_key(|reloc| reloc.offset);
     let mut done = 0;
@@ -152,7 +164,7 @@ fn section_body(text: &mut String, object: &Object, index: usize, section: &Sect
         let at = (reloc.offset as usize).clamp(done, bytes.len());
         byte_lines(text, &bytes[done..at], folds);
         done = at;
-        reloc_line(text, object, reloc, at as u64);
+        reloc_line(text, object, reloc, at as u64, machine);
     }
     byte_lines(text, &bytes[done..], folds);
 }
@@ -175,10 +187,10 @@ fn byte_lines(text: &mut String, mut rest: &[u8], folds: bool) {
 }
 
 /// A relocation of the bytes that follow; `here` is where the text is.
-fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64) {
-    let kind = machine::MACHINES[0]
-        .name(reloc.r_type)
-        .map_or_else(|| format!("BFD_RELOC_{}", reloc.r_type), ToOwned::to_owned);
+fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64, machine: &Machine) {
+    let name = machine::of(machine.arch).name(reloc.r_type).unwrap_or("BFD_RELOC_NONE");
+    let other = machine.assembler.names.iter().find(|(psabi, _)| *psabi == name);
+    let kind = other.map_or(name, |(_, gnu)| gnu);
     let place = match reloc.offset.cmp(&here) {
         Ordering::Equal => ".".to_owned(),
         Ordering::Greater => format!(". + {:#x}", reloc.offset - here),
@@ -190,7 +202,9 @@ fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64) {
         SymbolRef::Named(i) => object.symbols.get(i).map(|symbol| reference(object, symbol)),
         SymbolRef::Section(i) => Some(label(i)),
     };
-    let _ = match (target, reloc.addend) {
+    // Where addends are in the fields, the bytes have them.
+    let addend = if machine.addends.is_some() { 0 } else { reloc.addend };
+    let _ = match (target, addend) {
         (Some(target), 0) => writeln!(text, "{target}"),
         (Some(target), addend) => writeln!(text, "{target} {addend:+}"),
         (None, addend) => writeln!(text, "{addend}"),
@@ -206,7 +220,7 @@ fn reference(object: &Object, symbol: &Symbol) -> String {
     quoted(&symbol.name)
 }
 
-fn symbol_lines(text: &mut String, object: &Object, symbol: &Symbol) {
+fn symbol_lines(text: &mut String, object: &Object, symbol: &Symbol, machine: &Machine) {
     let name = reference(object, symbol);
     if symbol.name.contains('@') {
         let _ = writeln!(text, "\t.symver {name}, {}, remove", symbol.name);
@@ -247,7 +261,7 @@ fn symbol_lines(text: &mut String, object: &Object, symbol: &Symbol) {
         (_, SymbolKind::Ifunc) => Some("gnu_indirect_function"),
     };
     if let (Some(kind), false) = (kind, common) {
-        let _ = writeln!(text, "\t.type {name}, @{kind}");
+        let _ = writeln!(text, "\t.type {name}, {}{kind}", machine.assembler.sigil);
     }
     if symbol.size != 0 && !common {
         let _ = writeln!(text, "\t.size {name}, {}", symbol.size);
@@ -255,9 +269,12 @@ fn symbol_lines(text: &mut String, object: &Object, symbol: &Symbol) {
 }
 
 /// A library's symbols as assembler text; link it with `-shared` and the version script in it.
-pub fn library(library: &Library) -> String {
+pub fn library(library: &Library, target: Target) -> String {
+    let assembler = &find(target).assembler;
+    let sigil = assembler.sigil;
     let soname = library.soname.as_ref().map(|name| format!(" -soname={name}"));
-    let mut text = format!("# ld -shared{} --version-script=…\n", soname.unwrap_or_default());
+    let mut text = assembler.head.to_owned();
+    let _ = writeln!(text, "# ld -shared{} --version-script=…", soname.unwrap_or_default());
     for (index, symbol) in library.symbols.iter().enumerate() {
         let version = symbol.version.as_ref().map(|(version, default)| {
             format!("{}{}{version}", symbol.name, if *default { "@@" } else { "@" })
@@ -279,22 +296,22 @@ pub fn library(library: &Library) -> String {
             }
         };
         let (place, kind) = match symbol.kind {
-            SymbolKind::Func => (".text", "function"),
-            SymbolKind::Ifunc => (".text", "gnu_indirect_function"),
-            SymbolKind::Tls => (".section .tdata,\"awT\",@progbits", "tls_object"),
-            _ => (".data", "object"),
+            SymbolKind::Func => (".text".into(), "function"),
+            SymbolKind::Ifunc => (".text".into(), "gnu_indirect_function"),
+            SymbolKind::Tls => (format!(".section .tdata,\"awT\",{sigil}progbits"), "tls_object"),
+            _ => (".data".into(), "object"),
         };
-        let _ = writeln!(text, "\t{place}\n\t.balign 16\n\t.type {name}, @{kind}\n{name}:");
+        let _ = writeln!(text, "\t{place}\n\t.balign 16\n\t.type {name}, {sigil}{kind}\n{name}:");
         let _ = match symbol.kind {
-            SymbolKind::Func => writeln!(text, "\tmovabs ${number:#x}, %rax\n\tret"),
+            SymbolKind::Func => write!(text, "{}", (assembler.returns)(number)),
             SymbolKind::Ifunc => {
-                writeln!(text, "\tlea 1f(%rip), %rax\n\tret\n1:\tmovabs ${number:#x}, %rax\n\tret")
+                write!(text, "{}{}", assembler.resolver, (assembler.returns)(number))
             }
             _ => writeln!(text, "\t.quad {number:#x}\n\t.zero {}", symbol.size.saturating_sub(8)),
         };
         let _ = writeln!(text, "\t.size {name}, {}", symbol.size);
     }
-    text.push_str("\t.section .note.GNU-stack,\"\",@progbits\n");
+    stack_line(&mut text, find(target));
     text
 }
 

@@ -58,6 +58,8 @@ pub struct Assembler {
     pub sigil: char,
     /// Lines of a function that returns a number.
     pub returns: fn(u64) -> String,
+    /// Relocations that GNU calls otherwise than the psABI.
+    pub names: &'static [(&'static str, &'static str)],
     /// Lines of a resolver before the function it chooses.
     pub resolver: &'static str,
 }

@@ -308,7 +308,7 @@ fn refer_by_place(machine: &Machine, object: &mut Object, point: &Point) -> (Sym
     let step = machine.code.align as i64;
     let before = (16 - place).saturating_sub(point.value).max(0);
     let before = before.saturating_add(step - 1) / step * step;
-    let offset = point.value.saturating_add(place + before) as u64;
+    let offset = place.saturating_add(before).saturating_add(point.value) as u64;
     let symbol = name(object, Binding::Local, Definition::Section { section: 0, offset });
     (symbol, 0, before as u64)
 }

@@ -22,6 +22,7 @@ pub(super) const MACHINE: Machine = Machine {
     assembler: Assembler {
         head: "",
         sigil: '@',
+        names: &[],
         returns: |number| format!("\tmovabs ${number:#x}, %rax\n\tret\n"),
         resolver: "\tlea 1f(%rip), %rax\n\tret\n1:",
     },

@@ -33,6 +33,11 @@ pub(super) const MACHINE: Machine = Machine {
     assembler: Assembler {
         head: "\t.syntax unified\n\t.arch armv7-a\n\t.fpu vfpv3-d16\n\t.eabi_attribute 28, 1\n",
         sigil: '%',
+        names: &[
+            ("R_ARM_BASE_PREL", "R_ARM_GOTPC"),
+            ("R_ARM_GOT_BREL", "R_ARM_GOT32"),
+            ("R_ARM_THM_ALU_ABS_G3", "R_ARM_THM_ALU_ABS_G3_NC"),
+        ],
         returns: |number| {
             let (low, high) = (number as u32, number >> 32);
             format!(

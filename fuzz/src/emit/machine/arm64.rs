@@ -25,6 +25,7 @@ pub(super) const MACHINE: Machine = Machine {
     assembler: Assembler {
         head: "",
         sigil: '@',
+        names: &[],
         returns: |number| format!("\tldr x0, ={number:#x}\n\tret\n\t.ltorg\n"),
         resolver: "\tadr x0, 1f\n\tret\n1:",
     },

@@ -1,6 +1,7 @@
 //! Code sequences of arm, in ARM and in Thumb code: one row for each way to refer to a symbol.
 //!
-//! Each leaves its result in `r0`. Words and halfwords are as the assembler prints them; fields are zero.
+//! Each leaves its result in `r0`. Words and halfwords are as the assembler prints them, but
+//! fields are zero: the emitter makes `add` or `sub` of an operand's sign.
 //! Spec: AAELF32 §5.6.1; TLS as gcc and clang write it, with `-mtls-dialect=gnu` and `gnu2`.
 
 use super::*;
@@ -146,24 +147,24 @@ pub(super) const SWEEP: &[Piece] = &[
     piece(thumb![0xf2c0 0], &[(0, R_ARM_THM_MOVT_ABS, 0)]),
     piece(thumb![0xf240 0], &[(0, R_ARM_THM_MOVW_PREL_NC, 0)]),
     piece(thumb![0xf2c0 0], &[(0, R_ARM_THM_MOVT_PREL, 0)]),
-    piece(arm![0xe28f_0000], &[(0, R_ARM_ALU_PC_G0_NC, 0)]),
-    piece(arm![0xe28f_0000], &[(0, R_ARM_ALU_PC_G0, 0)]),
-    piece(arm![0xe28f_0000], &[(0, R_ARM_ALU_PC_G1_NC, 0)]),
-    piece(arm![0xe28f_0000], &[(0, R_ARM_ALU_PC_G1, 0)]),
-    piece(arm![0xe28f_0000], &[(0, R_ARM_ALU_PC_G2, 0)]),
-    piece(arm![0xe59f_0000], &[(0, R_ARM_LDR_PC_G0, 0)]),
-    piece(arm![0xe590_0000], &[(0, R_ARM_LDR_PC_G1, 0)]),
-    piece(arm![0xe590_0000], &[(0, R_ARM_LDR_PC_G2, 0)]),
-    piece(arm![0xe1df_00b0], &[(0, R_ARM_LDRS_PC_G0, 0)]),
-    piece(arm![0xe1d0_00b0], &[(0, R_ARM_LDRS_PC_G1, 0)]),
-    piece(arm![0xe1d0_00b0], &[(0, R_ARM_LDRS_PC_G2, 0)]),
-    piece(arm![0xed9f_0a00], &[(0, R_ARM_LDC_PC_G0, 0)]),
-    piece(arm![0xed90_0a00], &[(0, R_ARM_LDC_PC_G1, 0)]),
-    piece(arm![0xed90_0a00], &[(0, R_ARM_LDC_PC_G2, 0)]),
+    piece(arm![0xe20f_0000], &[(0, R_ARM_ALU_PC_G0_NC, 0)]),
+    piece(arm![0xe20f_0000], &[(0, R_ARM_ALU_PC_G0, 0)]),
+    piece(arm![0xe20f_0000], &[(0, R_ARM_ALU_PC_G1_NC, 0)]),
+    piece(arm![0xe20f_0000], &[(0, R_ARM_ALU_PC_G1, 0)]),
+    piece(arm![0xe20f_0000], &[(0, R_ARM_ALU_PC_G2, 0)]),
+    piece(arm![0xe51f_0000], &[(0, R_ARM_LDR_PC_G0, 0)]),
+    piece(arm![0xe510_0000], &[(0, R_ARM_LDR_PC_G1, 0)]),
+    piece(arm![0xe510_0000], &[(0, R_ARM_LDR_PC_G2, 0)]),
+    piece(arm![0xe15f_00b0], &[(0, R_ARM_LDRS_PC_G0, 0)]),
+    piece(arm![0xe150_00b0], &[(0, R_ARM_LDRS_PC_G1, 0)]),
+    piece(arm![0xe150_00b0], &[(0, R_ARM_LDRS_PC_G2, 0)]),
+    piece(arm![0xed1f_0a00], &[(0, R_ARM_LDC_PC_G0, 0)]),
+    piece(arm![0xed10_0a00], &[(0, R_ARM_LDC_PC_G1, 0)]),
+    piece(arm![0xed10_0a00], &[(0, R_ARM_LDC_PC_G2, 0)]),
     piece(thumb![0x4800], &[(0, R_ARM_THM_PC8, 0)]),
-    piece(thumb![0xf8df 0], &[(0, R_ARM_THM_PC12, 0)]),
+    piece(thumb![0xf85f 0], &[(0, R_ARM_THM_PC12, 0)]),
     piece(thumb![0xf20f 0], &[(0, R_ARM_THM_ALU_PREL_11_0, 0)]),
-    piece(arm![0xe590_0000], &[(0, R_ARM_ABS12, 0)]),
+    piece(arm![0xe510_0000], &[(0, R_ARM_ABS12, 0)]),
     piece(thumb![0x6800], &[(0, R_ARM_THM_ABS5, 0)]),
     piece(thumb![0x2000], &[(0, R_ARM_THM_ALU_ABS_G0_NC, 0)]),
     piece(thumb![0x2000], &[(0, R_ARM_THM_ALU_ABS_G1_NC, 0)]),
@@ -206,13 +207,13 @@ const SEQUENCES: &[Sequence] = &[
     sequence!(always, Near, arm[0xe59f0004 0xe08f0000 0xe12fff1e 0], (12, R_ARM_REL32, 0, Target)),
     sequence!(always, Near, thumb[0x4801 0x4478 0x4770 0xbf00 0 0], (8, R_ARM_REL32, 2, Target)),
     // add r0, pc, #S:pc_g0_nc; add r0, r0, #S:pc_g1_nc; ldr r0, [r0, #S:pc_g2], ldrh, vldr
-    sequence!(|c| c.large, Loaded(4), arm[0xe28f0000 0xe2800000 0xe5900000 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_ALU_PC_G1_NC, -4, Target) (8, R_ARM_LDR_PC_G2, 0, Target)),
-    sequence!(|c| c.large, Loaded(4), arm[0xe28f0000 0xe2800000 0xe2800000 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_ALU_PC_G1_NC, -4, Target) (8, R_ARM_ALU_PC_G2, 0, Target)),
-    sequence!(|c| c.large, Loaded(4), arm[0xe28f0000 0xe5900000 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_LDR_PC_G1, -4, Target)),
-    sequence!(|c| c.large, Loaded(4), arm[0xe28f0000 0xe2800000 0xe1d000b0 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_ALU_PC_G1_NC, -4, Target) (8, R_ARM_LDRS_PC_G2, 0, Target)),
+    sequence!(|c| c.large, Loaded(4), arm[0xe20f0000 0xe2000000 0xe5100000 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_ALU_PC_G1_NC, -4, Target) (8, R_ARM_LDR_PC_G2, 0, Target)),
+    sequence!(|c| c.large, Loaded(4), arm[0xe20f0000 0xe2000000 0xe2000000 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_ALU_PC_G1_NC, -4, Target) (8, R_ARM_ALU_PC_G2, 0, Target)),
+    sequence!(|c| c.large, Loaded(4), arm[0xe20f0000 0xe5100000 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_LDR_PC_G1, -4, Target)),
+    sequence!(|c| c.large, Loaded(4), arm[0xe20f0000 0xe2000000 0xe15000b0 0xe12fff1e], (0, R_ARM_ALU_PC_G0_NC, -8, Target) (4, R_ARM_ALU_PC_G1_NC, -4, Target) (8, R_ARM_LDRS_PC_G2, 0, Target)),
     // add r0, pc, #0; a word in the function itself: ldr r0, [pc, #N]; bx lr
-    sequence!(|c| c.narrow, Nothing, arm[0xe59f0000 0xe12fff1e 0x00c0ffee], (0, R_ARM_LDR_PC_G0, 0, Here)),
-    sequence!(|c| c.narrow, Nothing, arm[0xe28f0000 0xe12fff1e], (0, R_ARM_ALU_PC_G0, 0, Here)),
+    sequence!(|c| c.narrow, Nothing, arm[0xe51f0000 0xe12fff1e 0x00c0ffee], (0, R_ARM_LDR_PC_G0, 0, Here)),
+    sequence!(|c| c.narrow, Nothing, arm[0xe20f0000 0xe12fff1e], (0, R_ARM_ALU_PC_G0, 0, Here)),
     // movs r0, #0; b, beq, cbz over a nop; bx lr
     sequence!(|c| c.narrow, Nothing, thumb[0x2000 0xe000 0xbf00 0x4770], (2, R_ARM_THM_JUMP11, 2, Here)),
     sequence!(|c| c.narrow, Nothing, thumb[0x2000 0xd000 0xbf00 0x4770], (2, R_ARM_THM_JUMP8, 2, Here)),
