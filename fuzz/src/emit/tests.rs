@@ -179,11 +179,20 @@ fn assembled(target: Target, assembler: &std::path::Path) {
     }
 }
 
-/// Whether some relocation may be unknown to the assembler.
+/// Whether some relocation may be unknown to the assembler, or be written in another way.
 fn has_rare(object: &Object, target: Target) -> bool {
     let machine = crate::machine::of(target.arch);
     let mut relocs = object.sections.iter().flat_map(|section| &section.relocs);
-    relocs.any(|reloc| machine.row(reloc.r_type).is_none_or(|row| row.rare))
+    relocs.any(|reloc| {
+        // A local symbol may become its section's and an addend, which is in the bytes then.
+        if let (SymbolRef::Named(index), false) = (reloc.symbol, machine.rela)
+            && object.symbols[index].binding == Binding::Local
+        {
+            return true;
+        }
+        machine.rare_words.contains(&reloc.r_type)
+            || machine.row(reloc.r_type).is_none_or(|row| row.rare)
+    })
 }
 
 /// Whether the assembler settles a relocation itself: those of local absolute symbols.
@@ -210,8 +219,22 @@ fn shape(bytes: &[u8]) -> Vec<String> {
             continue;
         }
         let data = section.data().unwrap();
-        list.push(format!("{name} {} {} {data:x?}", section.size(), section.align()));
+        // The assembler fills up the last word of code.
+        let mut data = data.to_vec();
+        if section.kind() == object::SectionKind::Text {
+            data.resize(data.len().next_multiple_of(4), 0);
+        }
+        // It makes section symbols and addends of what is in the object, and addends are in the fields.
+        let implicit = file.architecture() == object::Architecture::Arm;
+        for (offset, _) in section.relocations().filter(|_| implicit) {
+            data.iter_mut().skip(offset as usize).take(4).for_each(|byte| *byte = 0);
+        }
+        list.push(format!("{name} {} {data:x?}", section.align()));
         for (offset, reloc) in section.relocations() {
+            if implicit {
+                list.push(format!("{name}+{offset:#x} {:?}", reloc.flags()));
+                continue;
+            }
             let object::RelocationTarget::Symbol(index) = reloc.target() else { continue };
             let symbol = file.symbol_by_index(index).unwrap();
             // The assembler may name a local symbol by its section: the place is what counts.
