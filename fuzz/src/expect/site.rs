@@ -308,11 +308,12 @@ impl<'l, 'c> Sites<'l, 'c> {
         if let Some(meaning) = meaning
             && !is_taken_apart(section)
         {
-            let meaning = match (meaning, row.field.width) {
-                (Meaning::Absolute(value), width @ 1..=2) => {
-                    Meaning::Absolute(value & ((1 << (8 * u64::from(width))) - 1))
+            // Narrow data has no more of a number; of an instruction the whole is told.
+            let meaning = match meaning {
+                Meaning::Absolute(value) if row.is_narrow() => {
+                    Meaning::Absolute(value & row.field.mask)
                 }
-                (meaning, _) => meaning,
+                meaning => meaning,
             };
             self.facts.add(Family::Site, key.rest, Value::Ref(meaning));
         }

@@ -314,7 +314,7 @@ fn one(name: &str, mention: &Mention, which: u8, refs: References) -> Object {
         Put::Data => place(parts::section(".data.thing", "aw", &[fill; 8])),
         Put::Resolver => place(parts::section(".text.thing", "ax", &code(machine.own_resolver, 1))),
         Put::Tls => place(parts::section(".tdata", "awt", &[fill; 8])),
-        Put::Absolute => Definition::Absolute(0x1230 + u64::from(which)),
+        Put::Absolute => Definition::Absolute(0x1230 + 4 * u64::from(which)),
         Put::Common(_, align) => Definition::Common { align },
     };
     if mention.put == Put::Group {

@@ -118,7 +118,7 @@ impl World<'_> {
         if config.absolute && dice.chance(250) {
             let small = dice.below(0x10000) as u64;
             let edges = [small, 0x1234_5678, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 40, !0];
-            return Kind::Absolute(*dice.pick(&edges));
+            return Kind::Absolute(self.machine.address(*dice.pick(&edges)));
         }
         if dice.chance(500) { Kind::Object } else { Kind::Func }
     }

@@ -23,7 +23,9 @@ impl World<'_> {
             }
             let kind = if dice.chance(500) { SectionKind::Progbits } else { SectionKind::EhFrame };
             // Writable with absolute addresses, as some old assemblers and compilers have it.
-            let writable = self.config.eh_frame_written && self.mode() == Mode::Exe;
+            // Whole addresses are the readers' 8 bytes, whatever the machine.
+            let wide = self.machine.word == 8;
+            let writable = wide && self.config.eh_frame_written && self.mode() == Mode::Exe;
             let draft = &mut self.drafts[object];
             let section = draft.add_section(".eh_frame", kind, if writable { "aw" } else { "a" });
             draft.object.sections[section].marker = false;

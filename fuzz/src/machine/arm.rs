@@ -21,7 +21,8 @@ pub static MACHINE: Machine = Machine {
     rela: false,
     pointer: R_ARM_ABS32,
     distance: R_ARM_REL32,
-    tls_call: 12,
+    // No linker rewrites the call.
+    tls_call: 0,
     null_is_here: true,
     tcb: Some(8),
     words: &[

@@ -218,6 +218,11 @@ impl Row {
         self.check.low > 0 || (self.check.range == Range::Any && self.check.bits < 64)
     }
 
+    /// Whether the field is one or two bytes of data.
+    pub fn is_narrow(&self) -> bool {
+        matches!(self.field.width, 1..=2) && self.field == data(self.field.width)
+    }
+
     /// Whether the value is a multiple of what the field counts in.
     pub fn is_aligned(&self, value: u64) -> bool {
         value.is_multiple_of(u64::from(self.check.align))

@@ -70,6 +70,10 @@ impl Sites<'_, '_> {
                 self.static_tls = true;
                 self.word(at.section.flags.write);
             }
+            Form::TpOffset if matches!(thing, Thing::Dynamic(_)) => {
+                self.findings.may(ErrorClass::RelocDynamic);
+                self.findings.may(ErrorClass::RelocUnsupported);
+            }
             Form::DtpOffset if matches!(thing, Thing::Dynamic(_)) => {
                 self.findings.may(ErrorClass::RelocDynamic);
                 self.findings.may(ErrorClass::RelocUnsupported);
