@@ -113,13 +113,15 @@ impl<'l, 'c> Sites<'l, 'c> {
                 }
                 let mut dead_call_until = 0;
                 for reloc in &section.relocs {
-                    if reloc.offset < dead_call_until && self.is_tls_call(file, reloc) {
+                    if self.is_tls_call(file, reloc) {
                         self.findings.open(
                             Family::Import,
                             "__tls_get_addr",
                             "needed or not once TLS is relaxed",
                         );
-                        continue;
+                        if reloc.offset < dead_call_until {
+                            continue;
+                        }
                     }
                     let row = self.machine.input_row(reloc.r_type);
                     if row.is_some_and(|row| row.form.calls_for_tls()) {

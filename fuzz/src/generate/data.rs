@@ -80,6 +80,9 @@ impl World<'_> {
             || traits.imported
             || matches!(row.form, Form::DtpOffset | Form::Call | Form::Got)
             || matches!(self.entities[target].kind, Kind::Ifunc | Kind::Absolute(_));
+        // `(S + A) | T`: what is odd by A and by T can't be told apart.
+        let data = matches!(self.entities[target].kind, Kind::Object | Kind::Common);
+        let plain = plain || (!machine.rela && !data);
         let mut addend = 0;
         if !plain && config.addends && dice.chance(400) {
             addend = *dice.pick(&[1, -1, 2, 8, 0x1000]);
