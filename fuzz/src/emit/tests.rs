@@ -257,3 +257,18 @@ fn shape(bytes: &[u8]) -> Vec<String> {
     list.sort();
     list
 }
+
+#[test]
+fn libraries_of_every_machine_read_back() {
+    use object::{Object as _, ObjectSymbol as _};
+    for target in Target::NAMED {
+        let bytes = library::library(&library::tests::sample(), *target);
+        let file = object::File::parse(&*bytes).unwrap();
+        let find = |name| file.dynamic_symbols().find(|s| s.name() == Ok(name)).unwrap();
+        assert_eq!(find("d").address(), find("d_alias").address(), "{target}");
+        assert_eq!(find("a").address(), 0x1234, "{target}");
+        // The first function's number is odd: Thumb code, where there is such a thing.
+        assert_eq!(find("f").address() % 2 == 1, *target == Target::ARM_ELF, "{target}");
+        assert_eq!(file.is_64(), *target != Target::ARM_ELF);
+    }
+}
