@@ -6,7 +6,7 @@
 
 use super::*;
 use crate::config::Config;
-use crate::machine::code::{Code, Needs, Needs::*, Piece, Sequence, Who, datum, piece};
+use crate::machine::code::{Code, Needs::*, Piece, Sequence, Who, datum, piece};
 
 const fn words<const N: usize>(words: &[u32]) -> [u8; N] {
     let mut bytes = [0; N];
