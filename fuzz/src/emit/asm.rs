@@ -80,7 +80,7 @@ fn archives(case: &Case) -> Vec<&Archive> {
 pub fn object(object: &Object, target: Target) -> String {
     let machine = find(target);
     let mut text = machine.assembler.head.to_owned();
-    for (index, section) in object.sections.iter().enumerate() {
+    for index in 0..object.sections.len() {
         section_head(&mut text, object, index, machine);
         section_body(&mut text, object, index, machine);
     }
