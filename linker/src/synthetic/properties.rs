@@ -169,7 +169,7 @@ mod tests {
         let tags = tags
             .iter()
             .map(|t| t.d_tag(end).0 as u64)
-            .filter(|&t: &u64| t >= 0x7000_0000 && t < 0x7000_1000);
+            .filter(|tag| (0x7000_0000..0x7000_1000).contains(tag));
         let table = sections.symbols(end, &*image, elf::SHT_DYNSYM).unwrap();
         let vector = table.iter().find(|s| s.name(end, table.strings()) == Ok(b"vector")).unwrap();
         (tags.collect(), vector.st_other.0 & !3)
