@@ -124,8 +124,7 @@ impl World<'_> {
                 }
                 (Who::TlsGetAddr, _) => {
                     self.tls_get_addr = true;
-                    let name = "__tls_get_addr";
-                    SymbolRef::Named(self.named(object, name, SymbolKind::Notype))
+                    SymbolRef::Named(self.named(object, "__tls_get_addr", SymbolKind::Notype))
                 }
                 (Who::ModuleBase, _) => {
                     SymbolRef::Named(self.named(object, "_TLS_MODULE_BASE_", SymbolKind::Tls))
@@ -134,17 +133,19 @@ impl World<'_> {
                     addend += start as i64;
                     SymbolRef::Section(section)
                 }
-                (Who::Here, _) => {
-                    // A symbol of its own, for not each field has room for an addend.
-                    let name = format!("here.{number}");
-                    let kind = SymbolKind::Notype;
-                    let draft = &mut self.drafts[object];
-                    SymbolRef::Named(draft.local(&name, kind, section, start, 0))
-                }
-                _ => {
-                    let name = "_GLOBAL_OFFSET_TABLE_";
-                    SymbolRef::Named(self.named(object, name, SymbolKind::Notype))
-                }
+                // A symbol of its own, for not each field has room for an addend.
+                (Who::Here, _) => SymbolRef::Named(self.drafts[object].local(
+                    &format!("here.{number}"),
+                    SymbolKind::Notype,
+                    section,
+                    start,
+                    0,
+                )),
+                _ => SymbolRef::Named(self.named(
+                    object,
+                    "_GLOBAL_OFFSET_TABLE_",
+                    SymbolKind::Notype,
+                )),
             };
             let offset = start + u64::from(*at);
             self.drafts[object].reloc(section, Reloc { offset, r_type: *r_type, symbol, addend });
