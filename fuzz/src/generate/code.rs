@@ -104,17 +104,7 @@ impl World<'_> {
         let draft = &mut self.drafts[object];
         let section = draft.section(&name, SectionKind::Progbits, "ax");
         let start = draft.append(section, align, &bytes);
-        // One choice for all fields of a sequence: its parts name the same symbol and addend.
-        let exact = target.is_none_or(|target| self.exact(form, target));
-        let beside = if !exact && config.addends && dice.chance(250) {
-            *dice.pick(&[1, 2, 4, -1, 0x10])
-        } else {
-            0
-        };
-        let by_section = !exact && config.section_symbols && dice.chance(400);
-        let offset = target.and_then(|target| self.offset_in(object, target)).unwrap_or(0);
-        let beside = if self.can_have(form, beside) { beside } else { 0 };
-        let by_section = by_section && self.can_have(form, beside + offset as i64);
+        let (beside, by_section) = self.beside(dice, object, form, target);
         for (at, r_type, addend, who) in form.parts {
             let mut addend = i64::from(*addend);
             let symbol = match (who, target) {
@@ -151,6 +141,28 @@ impl World<'_> {
             self.drafts[object].reloc(section, Reloc { offset, r_type: *r_type, symbol, addend });
         }
         self.name_function(object, section, start + form.state, form, number);
+    }
+
+    /// What a sequence adds to its target, and whether it names the section: one choice for all its
+    /// fields, whose parts name the same symbol and addend.
+    fn beside(
+        &self,
+        dice: &mut Dice<'_>,
+        object: usize,
+        form: &Sequence,
+        target: Option<usize>,
+    ) -> (i64, bool) {
+        let config = self.config;
+        let exact = target.is_none_or(|target| self.exact(form, target));
+        let beside = if !exact && config.addends && dice.chance(250) {
+            *dice.pick(&[1, 2, 4, -1, 0x10])
+        } else {
+            0
+        };
+        let by_section = !exact && config.section_symbols && dice.chance(400);
+        let offset = target.and_then(|target| self.offset_in(object, target)).unwrap_or(0);
+        let beside = if self.can_have(form, beside) { beside } else { 0 };
+        (beside, by_section && self.can_have(form, beside + offset as i64))
     }
 
     /// Whether every field that refers to the target has room for this beside its own addend.
