@@ -49,6 +49,8 @@ pub struct Machine {
     pub tls_call: u64,
     /// A distance to a weak name that nobody has is 0: the place itself, and a call of it does nothing.
     pub null_is_here: bool,
+    /// Bit 0 of a function's address is the state of its code.
+    pub interworks: bool,
     /// Bytes between the thread pointer and the program's TLS block behind it (variant I); with none the
     /// block ends at the thread pointer (variant II).
     pub tcb: Option<u64>,

@@ -94,11 +94,13 @@ impl Sites<'_, '_> {
             if !uses.any {
                 let key = Key::new(Family::Import, &*name);
                 self.findings.policy(key, "an import nothing uses");
-                // Calls of __tls_get_addr come and go with relaxation: no fact tells of it.
-                let tls = sym.name == "__tls_get_addr";
-                if !sym.strong_ref || self.link.world.on.gc || tls {
+                if !sym.strong_ref || self.link.world.on.gc {
                     continue;
                 }
+            }
+            if sym.name == "__tls_get_addr" {
+                // Its calls come and go with relaxation: no fact tells of it.
+                continue;
             }
             if sym.wanted.is_some() && sym.winner == Winner::Undefined {
                 self.findings.everything("a version that no library defines", true);

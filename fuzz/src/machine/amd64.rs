@@ -20,6 +20,7 @@ pub static MACHINE: Machine = Machine {
     distance: R_X86_64_PC32,
     tls_call: 16,
     null_is_here: false,
+    interworks: false,
     tcb: None,
     words: &[
         R_X86_64_64,

@@ -24,6 +24,7 @@ pub static MACHINE: Machine = Machine {
     // No linker rewrites the call.
     tls_call: 0,
     null_is_here: true,
+    interworks: true,
     tcb: Some(8),
     words: &[
         R_ARM_ABS32,
@@ -79,7 +80,7 @@ rows! {
     /// Spec: AAELF32 table 5-5. What counts from SB is not here: no compiler writes it for Linux.
     ROWS:
     R_ARM_NONE = 0, Nothing, data(0), any();
-    R_ARM_PC24 = 1, Call, BRANCH, signed(26).extended();
+    R_ARM_PC24 = 1, Call, BRANCH, signed(26).extended().aligned(4);
     R_ARM_ABS32 = 2, Absolute, data(4), any();
     R_ARM_REL32 = 3, Relative, data(4), any();
     R_ARM_LDR_PC_G0 = 4, Relative, LOAD, magnitude(12);
@@ -87,7 +88,7 @@ rows! {
     R_ARM_ABS12 = 6, Absolute, LOAD, magnitude(12).disputed(), rare;
     R_ARM_THM_ABS5 = 7, Absolute, half(0x7c0), unsigned(7).aligned(4), rare;
     R_ARM_ABS8 = 8, Absolute, data(1), either(8).disputed();
-    R_ARM_THM_CALL = 10, Call, LONG, signed(25).extended();
+    R_ARM_THM_CALL = 10, Call, LONG, signed(25).extended().aligned(2);
     R_ARM_THM_PC8 = 11, Relative, half(0xff), unsigned(10).aligned(4), rare;
     R_ARM_TLS_DESC = 13, Loader, data(4), any();
     R_ARM_TLS_DTPMOD32 = 17, Loader, data(4), any();
@@ -100,10 +101,10 @@ rows! {
     R_ARM_GOTOFF32 = 24, FromGot, data(4), any();
     R_ARM_BASE_PREL = 25, GotBase, data(4), any();
     R_ARM_GOT_BREL = 26, Got, data(4), any();
-    R_ARM_PLT32 = 27, Call, BRANCH, signed(26).extended();
-    R_ARM_CALL = 28, Call, BRANCH, signed(26).extended();
-    R_ARM_JUMP24 = 29, Call, BRANCH, signed(26).extended();
-    R_ARM_THM_JUMP24 = 30, Call, LONG, signed(25).extended();
+    R_ARM_PLT32 = 27, Call, BRANCH, signed(26).extended().aligned(4);
+    R_ARM_CALL = 28, Call, BRANCH, signed(26).extended().aligned(4);
+    R_ARM_JUMP24 = 29, Call, BRANCH, signed(26).extended().aligned(4);
+    R_ARM_THM_JUMP24 = 30, Call, LONG, signed(25).extended().aligned(2);
     R_ARM_TARGET1 = 38, Absolute, data(4), any();
     R_ARM_V4BX = 40, Nothing, data(0), any();
     R_ARM_TARGET2 = 41, Got, data(4), any();
@@ -116,8 +117,8 @@ rows! {
     R_ARM_THM_MOVT_ABS = 48, Absolute, THUMB_MOVE, part(16).from(16);
     R_ARM_THM_MOVW_PREL_NC = 49, Relative, THUMB_MOVE, part(16);
     R_ARM_THM_MOVT_PREL = 50, Relative, THUMB_MOVE, part(16).from(16);
-    R_ARM_THM_JUMP19 = 51, Call, COND, signed(21).extended();
-    R_ARM_THM_JUMP6 = 52, Relative, half(0x2f8), unsigned(7);
+    R_ARM_THM_JUMP19 = 51, Call, COND, signed(21).extended().aligned(2);
+    R_ARM_THM_JUMP6 = 52, Relative, half(0x2f8), unsigned(7).aligned(2);
     R_ARM_THM_ALU_PREL_11_0 = 53, Relative, THUMB_ADR, magnitude(12), rare;
     R_ARM_THM_PC12 = 54, Relative, THUMB_LOAD, magnitude(12), rare;
     R_ARM_ABS32_NOI = 55, Absolute, data(4), any(), rare;
@@ -143,8 +144,8 @@ rows! {
     R_ARM_GOT_PREL = 96, Got, data(4), any();
     R_ARM_GOT_BREL12 = 97, Got, LOAD, magnitude(12), rare;
     R_ARM_GOTOFF12 = 98, FromGot, LOAD, magnitude(12), rare;
-    R_ARM_THM_JUMP11 = 102, Relative, half(0x7ff), signed(12);
-    R_ARM_THM_JUMP8 = 103, Relative, half(0xff), signed(9);
+    R_ARM_THM_JUMP11 = 102, Relative, half(0x7ff), signed(12).aligned(2);
+    R_ARM_THM_JUMP8 = 103, Relative, half(0xff), signed(9).aligned(2);
     R_ARM_TLS_GD32 = 104, TlsDynamic, data(4), any();
     R_ARM_TLS_LDM32 = 105, TlsModule, data(4), any();
     R_ARM_TLS_LDO32 = 106, DtpOffset, data(4), any();

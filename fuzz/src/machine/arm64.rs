@@ -23,6 +23,7 @@ pub static MACHINE: Machine = Machine {
     tls_call: 12,
     // AAELF64 §5.6.1, "Weak references".
     null_is_here: true,
+    interworks: false,
     tcb: Some(16),
     words: &[
         R_AARCH64_ABS64,

@@ -304,7 +304,7 @@ fn code(site: Site<'_>, row: Row) -> Result<Access, String> {
         (Note::Bits(mask), _) => Access::Part(value, mask),
         (_, Form::Abs) => Access::Number(value, 8),
         // A pointer for an unwinder: what it calls may be an entry of the PLT.
-        (_, Form::Pc) if field == Field::Prel31 => Access::Branch(place.wrapping_add(value), 0),
+        (_, Form::Pc) if field == Field::Prel31 => Access::Address(place.wrapping_add(value), true),
         _ => Access::Address(from.wrapping_add(value), false),
     })
 }

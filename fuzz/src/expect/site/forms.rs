@@ -99,7 +99,10 @@ impl Sites<'_, '_> {
     /// Refuses a value that is no multiple of what the field counts in.
     pub(super) fn aligned(&mut self, at: &At<'_>, thing: Thing) -> Option<()> {
         let align = u64::from(at.row.check.align);
-        if align == 1 {
+        let kind = self.kind(at.file, at.reloc.symbol);
+        let function = matches!(kind, SymbolKind::Func | SymbolKind::Ifunc);
+        if align == 1 || (function && self.machine.interworks) {
+            // A function's lowest bit says its state, and its address fits its state.
             return Some(());
         }
         let relative = matches!(at.row.form, Form::Relative | Form::Call | Form::Branch);
@@ -118,9 +121,10 @@ impl Sites<'_, '_> {
             sum => {
                 self.findings.may(ErrorClass::RelocMisaligned);
                 self.findings.may(ErrorClass::RelocOverflow);
-                if sum.is_some() {
+                if sum.is_some() || self.machine.interworks {
                     // AAELF64 says which bits are taken, not that the others must be zero.
-                    self.open_place(at, "a branch between instructions", true);
+                    let policy = !self.machine.interworks;
+                    self.open_place(at, "a branch between instructions", policy);
                 }
             }
         }
@@ -162,6 +166,17 @@ impl Sites<'_, '_> {
         // A page's distance is that of the bytes, give or take where in their pages they are.
         let slack = if at.row.form == Form::Page { 0xfff } else { 0 };
         let (low, high) = (low - slack, high + slack);
+        if let Range::Groups(_) = at.row.check.range {
+            // What fits isn't an interval.
+            if low == high && !at.row.fits(low as u64) {
+                self.findings.error(ErrorClass::RelocOverflow);
+                return None;
+            }
+            if low != high {
+                self.findings.may(ErrorClass::RelocOverflow);
+            }
+            return Some(());
+        }
         if at.row.check.range == Range::Any || (low >= min && high <= max) {
             return Some(());
         }
@@ -206,7 +221,8 @@ impl Sites<'_, '_> {
     }
 
     pub(super) fn distance_to_number(&mut self, at: &At<'_>, value: u64) -> Option<()> {
-        let sum = i128::from(value.wrapping_add(at.reloc.addend as u64) as i64);
+        let sum = self.machine.sum(value.wrapping_add(at.reloc.addend as u64));
+        let sum = i128::from(sum as i64);
         let full = 1_i128 << at.row.check.bits;
         if at.row.check.disputed && sum >= full / 2 {
             self.open_place(at, "bfd's and mold's ranges of narrow fields", false);
@@ -223,6 +239,7 @@ impl Sites<'_, '_> {
                 if (file, section) == (at.file, at.index) && !ifunc =>
             {
                 let value = i128::from(offset) + addend - i128::from(at.reloc.offset);
+                let value = i128::from(self.machine.sum(value as u64) as i64);
                 if at.row.is_disputed(value as u64) {
                     self.findings.may(ErrorClass::RelocOverflow);
                     // What fits as a number without a sign can't be told from a negative distance.

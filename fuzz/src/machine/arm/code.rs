@@ -171,7 +171,6 @@ pub(super) const SWEEP: &[Piece] = &[
     piece(thumb![0x2000], &[(0, R_ARM_THM_ALU_ABS_G2_NC, 0)]),
     piece(thumb![0x2000], &[(0, R_ARM_THM_ALU_ABS_G3, 0)]),
     datum(&[0; 4], &[(0, R_ARM_GOT_PREL, 0)]),
-    datum(&[0; 4], &[(0, R_ARM_GOT_BREL, 0)]),
     datum(&[0; 4], &[(0, R_ARM_TARGET2, 0)]),
     datum(&[0; 4], &[(0, R_ARM_TLS_LE32, 0)]),
     datum(&[0; 4], &[(0, R_ARM_TLS_LDO32, 0)]),
