@@ -79,7 +79,7 @@ impl Target {
     /// ELF for 32-bit Arm, EABI5, hard float.
     pub const ARM_ELF: Self = Self { arch: Arch::Arm, format: Format::Elf };
     /// Every target this build can judge and generate: what `all` means.
-    pub const ALL: &[Self] = &[Self::AMD64_ELF, Self::ARM64_ELF];
+    pub const ALL: &[Self] = &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF];
     /// Every target that has a name on command lines.
     pub const NAMED: &[Self] = &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF];
 
