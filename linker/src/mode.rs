@@ -1,6 +1,6 @@
 //! Build modes: `--buildmode`, `--goos`, `--goarch` → the flags they stand for, and what they add to a link.
 //!
-//! What is added is one object like any other ([`made`]), so no later phase knows of modes. Must not know of
+//! What is added is one object like any other (`made`), so no later phase knows of modes. Must not know of
 //! layout or of how an output is written. After the Go linker's modes, as its sources have them.
 
 mod explain;

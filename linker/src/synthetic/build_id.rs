@@ -33,7 +33,7 @@ pub fn size(id: &BuildId) -> usize {
     if *id == BuildId::None { 0 } else { HEADER + len(id).next_multiple_of(4) }
 }
 
-/// Writes the note with an id of zeros; [`stamp`] fills it when the image is done.
+/// Writes the note with an id of zeros; `stamp` fills it when the image is done.
 pub fn write(id: &BuildId, out: &mut [u8]) {
     out.fill(0);
     for (i, value) in [4, len(id) as u32, elf::NT_GNU_BUILD_ID.0].into_iter().enumerate() {
