@@ -3,14 +3,21 @@
 //! Each says which machine it is for: elsewhere it changes nothing, but errata are refused.
 
 use super::parse::usage;
-use super::table::Arg::{Needed, No};
+use super::table::Arg::{Maybe, Needed, No};
 use super::table::{Row, refuse, row, set};
 use crate::arch::Reading;
 
 /// See the module.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Row] = &[
-    row(&["fix-cortex-a53-843419", "fix-cortex-a53-835769"], No, "Avoid an erratum (of a Cortex-A53, A8, ARM1176)", |p, _| {
+    row(&["fix-cortex-a53-843419"], Maybe("WAY"), "Avoid an erratum of the Cortex-A53; bfd's ways (full, adr, adrp) are one here", |p, v| {
+        if !["", "full", "adr", "adrp"].contains(&v) {
+            return Err(usage(format!("--fix-cortex-a53-843419={v}: not full, adr or adrp")));
+        }
+        p.options.errata.push("--fix-cortex-a53-843419".to_owned());
+        Ok(())
+    }),
+    row(&["fix-cortex-a53-835769"], No, "Avoid another", |p, _| {
         p.options.errata.push(p.spelled.clone());
         Ok(())
     }),

@@ -262,7 +262,11 @@ fn both(tag: u32, a: u32, b: u32, complaints: &mut Vec<String>) -> u32 {
         PROFILE => match (a, b) {
             // 'S': either of 'A' and 'R'.
             (0, other) | (other, 0) | (0x53, other) | (other, 0x53) => other,
-            _ => differ("the profile of the architecture"),
+            _ => {
+                let [here, before] = [b, a].map(|profile| char::from(profile as u8));
+                complaints.push(format!("made for profile {here} here, for {before} before"));
+                a
+            }
         },
         FP16_FORMAT => differ("the format of 16-bit floats"),
         // 3: it is not used.
