@@ -130,6 +130,12 @@ impl<'a> Judge<'_, 'a> {
         let less = |value: u64| self.less(value, addend, to);
         match found {
             Found::Bad(text) => bad(text),
+            // A call was followed through thunks with its addend in it: one left over is entered by it.
+            Found::Address(value)
+                if addend != 0 && usage == Use::Call && self.is_thunk(less(value)) =>
+            {
+                bad("behind the start of a thunk")
+            }
             Found::Address(value) => self.address(less(value), to, usage),
             Found::Number(value) => self.number(less(value), to),
             Found::Symbol(index, value) => self.symbolic(index, less(value), to, usage),

@@ -262,6 +262,7 @@ fn both(tag: u32, a: u32, b: u32, complaints: &mut Vec<String>) -> u32 {
         PROFILE => match (a, b) {
             // 'S': either of 'A' and 'R'.
             (0, other) | (other, 0) | (0x53, other) | (other, 0x53) => other,
+            _ if a == b => a,
             _ => {
                 let [here, before] = [b, a].map(|profile| char::from(profile as u8));
                 complaints.push(format!("made for profile {here} here, for {before} before"));

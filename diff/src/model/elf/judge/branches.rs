@@ -40,18 +40,25 @@ impl Judge<'_, '_> {
 
     /// Where a branch to `target` ends up if that is a thunk: the addend is of the place behind it.
     pub(in crate::model::elf) fn through(&self, target: u64) -> u64 {
-        let mut target = target;
-        for _ in 0..MOST_HOPS {
-            let image = &self.module.image;
-            let code = image.segment(target).is_some_and(|segment| segment.executable());
-            if !code || self.places.occupied(target) {
-                break;
-            }
-            match (self.module.machine.stub)(image, target) {
-                Ok(Way::Address(next)) => target = next,
-                _ => break,
-            }
+        let hops = std::iter::successors(Some(target), |&target| self.thunk(target));
+        hops.take(MOST_HOPS.into()).last().unwrap_or(target)
+    }
+
+    /// Whether a thunk starts there.
+    pub(super) fn is_thunk(&self, address: u64) -> bool {
+        self.thunk(address).is_some()
+    }
+
+    /// Where the thunk at an address leads.
+    fn thunk(&self, address: u64) -> Option<u64> {
+        let image = &self.module.image;
+        let code = image.segment(address).is_some_and(|segment| segment.executable());
+        if !code || self.places.occupied(address) {
+            return None;
         }
-        target
+        match (self.module.machine.stub)(image, address) {
+            Ok(Way::Address(next)) => Some(next),
+            _ => None,
+        }
     }
 }
