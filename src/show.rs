@@ -71,7 +71,11 @@ impl Show {
             },
             As::Args => {
                 let request = emit::request(&case);
-                outln!("{} {}", case.mode.args().join(" "), request.args.join(" "));
+                outln!(
+                    "{} {}",
+                    case.mode.args(case.target.format).join(" "),
+                    request.args.join(" ")
+                );
             }
             As::Objects => {
                 std::fs::create_dir_all(&self.out)

@@ -57,7 +57,13 @@ fn refusal(text: &str) -> Result<String, String> {
     let case = scold_fuzz::text::parse(text).map_err(|e| e.to_string())?;
     let request = scold_fuzz::emit::request(&case);
     let mut link = edit::Link {
-        args: case.mode.args().iter().map(|a| a.to_string()).chain(request.args).collect(),
+        args: case
+            .mode
+            .args(case.target.format)
+            .iter()
+            .map(|a| a.to_string())
+            .chain(request.args)
+            .collect(),
         files: request.files.into_iter().map(|f| (f.name, f.bytes.to_vec())).collect(),
     };
     for line in text.lines().filter_map(|l| l.trim().strip_prefix(";!")) {

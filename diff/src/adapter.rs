@@ -88,7 +88,7 @@ pub trait Adapter: Send + Sync {
     fn command(&self, request: &Request) -> Vec<String> {
         request
             .mode
-            .args()
+            .args(request.target.format)
             .iter()
             .map(|arg| (*arg).to_owned())
             .chain(request.args.clone())

@@ -78,10 +78,15 @@ impl Target {
     pub const ARM64_ELF: Self = Self { arch: Arch::Arm64, format: Format::Elf };
     /// ELF for 32-bit Arm, EABI5, hard float.
     pub const ARM_ELF: Self = Self { arch: Arch::Arm, format: Format::Elf };
+    /// Mach-O for x86-64.
+    pub const AMD64_MACHO: Self = Self { arch: Arch::Amd64, format: Format::Macho };
+    /// Mach-O for AArch64.
+    pub const ARM64_MACHO: Self = Self { arch: Arch::Arm64, format: Format::Macho };
     /// Every target this build can judge and generate: what `all` means.
     pub const ALL: &[Self] = &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF];
     /// Every target that has a name on command lines.
-    pub const NAMED: &[Self] = &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF];
+    pub const NAMED: &[Self] =
+        &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF, Self::AMD64_MACHO, Self::ARM64_MACHO];
 
     /// The name used on command lines and in folders.
     pub fn name(self) -> &'static str {
@@ -144,8 +149,26 @@ impl Mode {
         }
     }
 
-    /// The arguments that ask GNU-style linkers for this mode.
-    pub fn args(self) -> &'static [&'static str] {
+    /// The arguments that ask linkers of `format` for this mode: GNU-style ones, or those that are called as ld64 is.
+    pub fn args(self, format: Format) -> &'static [&'static str] {
+        match format {
+            Format::Elf => self.gnu_args(),
+            Format::Macho => self.ld64_args(),
+        }
+    }
+
+    /// A plugin is what Go makes on darwin, a flat dylib; a plain library is a bundle.
+    fn ld64_args(self) -> &'static [&'static str] {
+        match self {
+            Self::CShared => &["-dylib"],
+            Self::Plugin => &["-dylib", "-flat_namespace"],
+            Self::Shared => &["-bundle"],
+            Self::Pie => &["-execute", "-pie"],
+            Self::Exe => &["-execute", "-no_pie"],
+        }
+    }
+
+    fn gnu_args(self) -> &'static [&'static str] {
         match self {
             Self::CShared => &["-shared", "-Bsymbolic", "-z", "nodelete", "-z", "relro"],
             Self::Plugin => &["-shared", "-z", "now", "-z", "relro"],
@@ -191,7 +214,7 @@ pub struct Request {
     pub target: Target,
     /// What is being built; its arguments are not in `args`.
     pub mode: Mode,
-    /// The rest of the arguments as GNU `ld` takes them, inputs and options in order. No `-o`.
+    /// The rest of the arguments as GNU `ld` (for Mach-O: ld64) takes them, inputs and options in order. No `-o`.
     pub args: Vec<String>,
     /// Every file `args` name (objects, archives, libraries, scripts).
     pub files: Vec<File>,

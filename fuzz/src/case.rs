@@ -97,6 +97,18 @@ pub enum Opt {
     Defs,
     /// `--as-needed` from here on.
     AsNeeded,
+    /// Mach-O: `-fixup_chains` or `-no_fixup_chains`.
+    FixupChains(bool),
+    /// Mach-O: the oldest macOS it runs on, in `-platform_version`; 13 without it.
+    MinOs(u8),
+    /// Mach-O: `-undefined dynamic_lookup`.
+    DynamicLookup,
+    /// Mach-O: `-U NAME`.
+    MayBeUndefined(String),
+    /// Mach-O: `-exported_symbol NAME`.
+    Exported(String),
+    /// Mach-O: `-unexported_symbol NAME`.
+    Unexported(String),
 }
 
 /// The value of `--defsym`.
@@ -155,6 +167,8 @@ pub struct Object {
     pub symbols: Vec<Symbol>,
     /// COMDAT groups.
     pub groups: Vec<Group>,
+    /// Mach-O: MH_SUBSECTIONS_VIA_SYMBOLS.
+    pub subsections: bool,
 }
 
 /// A COMDAT (or plain) group.
@@ -168,8 +182,12 @@ pub struct Group {
     pub members: Vec<usize>,
 }
 
-/// An input section. Where `marker` is set (never for NOBITS) the emitter puts 16 unique bytes before `data`, and every
-/// offset here (symbols, relocations) counts from the start of the marker.
+/// An input section. Where it has a marker at its head (never for NOBITS) the emitter puts 16 unique bytes before `data`,
+/// and every offset here (symbols, relocations) counts from the start of the marker.
+///
+/// In Mach-O it is a part of the section `name` (`SEGMENT,SECTION`): sections of one name of one object are one in the
+/// file, in this order. In an object with subsections each is an atom and starts with a symbol that is no alternative entry;
+/// markers are at the tail there, because what an atom's symbol stands for comes first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Section {
     /// `.text.f`.
@@ -182,8 +200,8 @@ pub struct Section {
     pub align: u64,
     /// sh_entsize, for mergeable sections.
     pub entsize: u64,
-    /// Starts with a marker.
-    pub marker: bool,
+    /// Where 16 unique bytes are that the judge finds it by.
+    pub marker: Marker,
     /// The bytes after the marker; for NOBITS only its length counts.
     pub data: Data,
     /// Relocations in the order of their table; offsets ascending unless that is what is tried.
@@ -195,12 +213,18 @@ pub struct Section {
 impl Section {
     /// Where the data starts: after the marker, if there is one.
     pub fn start(&self) -> u64 {
-        if self.marker && self.kind != SectionKind::Nobits { 16 } else { 0 }
+        if self.has_marker(Marker::Head) { 16 } else { 0 }
     }
 
     /// sh_size.
     pub fn size(&self) -> u64 {
-        self.start() + self.data.len()
+        let tail = if self.has_marker(Marker::Tail) { 16 } else { 0 };
+        self.start() + self.data.len() + tail
+    }
+
+    /// Whether there are marker bytes at `place`; NOBITS has none.
+    pub fn has_marker(&self, place: Marker) -> bool {
+        self.marker == place && !self.kind.is_zerofill()
     }
 }
 
@@ -219,6 +243,18 @@ impl Data {
     }
 }
 
+/// Where a section's marker is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub enum Marker {
+    /// There is none.
+    #[default]
+    None,
+    /// Before the data.
+    Head,
+    /// After the data.
+    Tail,
+}
+
 /// A section's contents.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Data {
@@ -228,9 +264,10 @@ pub enum Data {
     Zeros(u64),
 }
 
-/// SHT_*.
+/// SHT_*, and in Mach-O the S_* that mean the same: S_REGULAR, S_ZEROFILL, S_MOD_INIT_FUNC_POINTERS,
+/// S_MOD_TERM_FUNC_POINTERS; S_* that ELF has nothing like are at the end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[allow(missing_docs)] // SHT_* by their names.
+#[allow(missing_docs)] // SHT_* and S_* by their names.
 pub enum SectionKind {
     Progbits,
     Nobits,
@@ -239,6 +276,20 @@ pub enum SectionKind {
     PreinitArray,
     Note,
     EhFrame,
+    CstringLiterals,
+    Literals4,
+    Literals8,
+    Literals16,
+    ThreadLocalRegular,
+    ThreadLocalZerofill,
+    ThreadLocalVariables,
+}
+
+impl SectionKind {
+    /// Whether the file has no bytes of it.
+    pub fn is_zerofill(self) -> bool {
+        matches!(self, Self::Nobits | Self::ThreadLocalZerofill)
+    }
 }
 
 /// SHF_*.
@@ -294,6 +345,20 @@ pub struct Symbol {
     pub size: u64,
     /// Where it is.
     pub definition: Definition,
+    /// What only Mach-O says of it.
+    pub desc: Desc,
+}
+
+/// Bits of a Mach-O symbol's n_desc. That it is weak (N_WEAK_DEF, N_WEAK_REF) its binding says, and N_PEXT its
+/// visibility.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Desc {
+    /// N_ALT_ENTRY: no atom starts here.
+    pub alt_entry: bool,
+    /// N_WEAK_DEF and N_WEAK_REF of a definition: nobody compares its address, it need not be exported.
+    pub can_be_hidden: bool,
+    /// N_NO_DEAD_STRIP.
+    pub no_dead_strip: bool,
 }
 
 /// Where a symbol is.
@@ -359,6 +424,8 @@ pub struct Library {
     pub as_needed: bool,
     /// What it defines and needs.
     pub symbols: Vec<LibrarySymbol>,
+    /// Mach-O: `-weak_library`: the program runs without it.
+    pub weak: bool,
 }
 
 /// A dynamic symbol of a library.

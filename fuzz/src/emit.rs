@@ -22,7 +22,7 @@ use scold_diff::{Request, Target};
 
 use crate::Case;
 use crate::case::{Archive, Data, DefsymValue, HashStyle, Input, Library, Object, Opt};
-use crate::case::{SectionKind, VersionScript};
+use crate::case::{Marker, VersionScript};
 
 /// The marker that starts section `index` of the object called `object`.
 pub fn marker(object: &str, index: usize) -> [u8; 16] {
@@ -50,15 +50,18 @@ pub fn contents(object: &Object, index: usize) -> Vec<u8> {
 
 fn append_contents(object: &Object, index: usize, out: &mut Vec<u8>) {
     let section = &object.sections[index];
-    if section.kind == SectionKind::Nobits {
+    if section.kind.is_zerofill() {
         return;
     }
-    if section.marker {
+    if section.has_marker(Marker::Head) {
         out.extend_from_slice(&marker(&object.name, index));
     }
     match &section.data {
         Data::Bytes(bytes) => out.extend_from_slice(bytes),
         Data::Zeros(len) => out.resize(out.len() + *len as usize, 0),
+    }
+    if section.has_marker(Marker::Tail) {
+        out.extend_from_slice(&marker(&object.name, index));
     }
 }
 
@@ -170,6 +173,13 @@ impl Link {
             Opt::O2 => self.arg("-O2"),
             Opt::Defs => self.keyword("defs"),
             Opt::AsNeeded => self.arg("--as-needed"),
+            Opt::FixupChains(true) => self.arg("-fixup_chains"),
+            Opt::FixupChains(false) => self.arg("-no_fixup_chains"),
+            Opt::MinOs(_) => {}
+            Opt::DynamicLookup => self.pair("-undefined", "dynamic_lookup"),
+            Opt::MayBeUndefined(name) => self.pair("-U", name),
+            Opt::Exported(name) => self.pair("-exported_symbol", name),
+            Opt::Unexported(name) => self.pair("-unexported_symbol", name),
         }
     }
 

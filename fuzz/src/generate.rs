@@ -26,7 +26,7 @@ mod world;
 use scold_diff::{Mode, Target};
 
 use crate::Case;
-use crate::case::{Data, Input, Section, SectionFlags, SectionKind};
+use crate::case::{Data, Input, Marker, Section, SectionFlags, SectionKind};
 use crate::config::Config;
 use crate::emit::unique;
 
@@ -96,7 +96,7 @@ fn filler(number: usize) -> Section {
         flags: SectionFlags { alloc: true, ..SectionFlags::default() },
         align: 1,
         entsize: 0,
-        marker: true,
+        marker: Marker::Head,
         data: Data::Bytes(Vec::new()),
         relocs: Vec::new(),
         link_order: None,

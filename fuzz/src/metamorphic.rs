@@ -14,7 +14,7 @@ use scold_diff::model::Family;
 use scold_diff::oracle::metamorphic::compare;
 use scold_diff::oracle::{Evidence, Ruling, Trial};
 
-use crate::case::{Binding, Data, Definition, Object, Opt, Reloc, Section, SectionFlags};
+use crate::case::{Binding, Data, Definition, Marker, Object, Opt, Reloc, Section, SectionFlags};
 use crate::case::{SectionKind, Symbol, SymbolKind, SymbolRef, Visibility};
 use crate::{Case, emit, machine};
 
@@ -116,7 +116,7 @@ fn with_dead_code(case: &Case) -> Option<Case> {
         flags: SectionFlags { alloc: true, exec: true, ..SectionFlags::default() },
         align: 16,
         entsize: 0,
-        marker: true,
+        marker: Marker::Head,
         data: Data::Bytes(bytes),
         relocs,
         link_order: None,
@@ -128,6 +128,7 @@ fn with_dead_code(case: &Case) -> Option<Case> {
         visibility: Visibility::Default,
         size: 1,
         definition: Definition::Section { section, offset: 16 },
+        desc: Default::default(),
     });
     Some(case)
 }

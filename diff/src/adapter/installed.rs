@@ -216,7 +216,8 @@ impl Adapter for Installed {
     }
 
     fn command(&self, request: &Request) -> Vec<String> {
-        let given = COMMON.iter().chain(self.linker.args).chain(request.mode.args());
+        let given =
+            COMMON.iter().chain(self.linker.args).chain(request.mode.args(request.target.format));
         let mut args = particular(request);
         args.extend(given.map(|arg| (*arg).to_owned()));
         args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));

@@ -82,7 +82,9 @@ impl Adapter for Reference {
         if sugared.is_some() || matches!(request.mode, Mode::CShared | Mode::Plugin) {
             args.push(format!("--buildmode={}", request.mode));
         } else {
-            args.extend(request.mode.args().iter().map(|arg| (*arg).to_owned()));
+            args.extend(
+                request.mode.args(request.target.format).iter().map(|arg| (*arg).to_owned()),
+            );
         }
         args.extend(self.threads.map(|count| format!("--threads={count}")));
         args.extend(sugared.unwrap_or(&request.args).iter().cloned());

@@ -42,7 +42,8 @@ fn plain(request: &mut Request, lost: &str) -> bool {
     if sugared(request).is_none() || !of_modes {
         return false;
     }
-    let mut flags: Vec<String> = request.mode.args().iter().map(|arg| (*arg).to_owned()).collect();
+    let mut flags: Vec<String> =
+        request.mode.args(request.target.format).iter().map(|arg| (*arg).to_owned()).collect();
     let at = flags.iter().position(|flag| flag == lost);
     if let Some(at) = at {
         flags.drain(at - 1..=at);

@@ -62,7 +62,7 @@ pub fn text(case: &Case, request: &Request) -> String {
         let thin = if archive.thin { " --thin" } else { "" };
         let _ = writeln!(out, "# ar rcs{thin} {} {}", archive.name, names.join(" "));
     }
-    let mode = request.mode.args().join(" ");
+    let mode = request.mode.args(request.target.format).join(" ");
     let _ = writeln!(out, "# ld {mode} {} -o out", request.args.join(" "));
     out
 }
@@ -130,6 +130,7 @@ fn section_head(text: &mut String, object: &Object, index: usize, machine: &Mach
         SectionKind::Note => "note",
         SectionKind::EhFrame if machine.unwind == 1 => "progbits",
         SectionKind::EhFrame => "0x70000001",
+        other => unreachable!("{other:?} is a kind of Mach-O's"),
     };
     let sigil = machine.assembler.sigil;
     let _ = write!(text, "\t.section {},\"{letters}\",{sigil}{kind}", quoted(&section.name));

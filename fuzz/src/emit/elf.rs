@@ -383,6 +383,7 @@ fn section_type(kind: SectionKind, machine: &Machine) -> u32 {
         SectionKind::PreinitArray => elf::SHT_PREINIT_ARRAY.0,
         SectionKind::Note => elf::SHT_NOTE.0,
         SectionKind::EhFrame => machine.unwind,
+        other => unreachable!("{other:?} is a kind of Mach-O's"),
     }
 }
 

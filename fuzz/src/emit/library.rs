@@ -423,6 +423,7 @@ pub(crate) mod tests {
             soname: Some("libx.so.1".into()),
             as_needed: false,
             symbols,
+            weak: false,
         }
     }
 

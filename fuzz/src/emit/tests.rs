@@ -12,7 +12,7 @@ use crate::case::*;
 fn named(name: &str, kind: SymbolKind, definition: Definition) -> Symbol {
     let binding = Binding::Global;
     let (name, visibility) = (name.to_owned(), Visibility::Default);
-    Symbol { name, binding, kind, visibility, size: 8, definition }
+    Symbol { name, binding, kind, visibility, size: 8, definition, desc: Default::default() }
 }
 
 fn section(name: &str, flags: SectionFlags, data: Vec<u8>, relocs: Vec<Reloc>) -> Section {
@@ -22,7 +22,7 @@ fn section(name: &str, flags: SectionFlags, data: Vec<u8>, relocs: Vec<Reloc>) -
         flags,
         align: 16,
         entsize: 0,
-        marker: true,
+        marker: crate::case::Marker::Head,
         data: Data::Bytes(data),
         relocs,
         link_order: None,
@@ -75,6 +75,7 @@ fn object_using_library() -> Object {
             named("g", SymbolKind::Func, place(2, 16)),
         ],
         groups: vec![Group { signature: "g".into(), comdat: true, members: vec![2] }],
+        subsections: false,
     }
 }
 

@@ -69,8 +69,13 @@ pub(crate) fn entry(target: Target) -> String {
     format!("_rt0_{}_linux_lib", name.split('-').next().unwrap_or(name))
 }
 
-const EMPTY: Object =
-    Object { name: String::new(), sections: Vec::new(), symbols: Vec::new(), groups: Vec::new() };
+const EMPTY: Object = Object {
+    name: String::new(),
+    sections: Vec::new(),
+    symbols: Vec::new(),
+    groups: Vec::new(),
+    subsections: false,
+};
 
 struct Made {
     target: Target,
@@ -89,6 +94,7 @@ impl Made {
                 visibility: Visibility::Default,
                 size: 0,
                 definition: Definition::Undefined,
+                desc: Default::default(),
             });
             list.len() - 1
         })
@@ -111,7 +117,7 @@ impl Made {
             flags: SectionFlags { alloc: true, write: !exec, exec, ..SectionFlags::default() },
             align,
             entsize: 0,
-            marker: false,
+            marker: Marker::None,
             data: Data::Bytes(bytes.to_vec()),
             relocs,
             link_order: None,

@@ -143,7 +143,7 @@ const CEILING: usize = 2;
 /// One object with a word that refers to a symbol, linked beside `other`.
 fn word_to(symbol: crate::case::Symbol, mode: scold_diff::Mode) -> Case {
     use crate::case::{
-        Data, Input, Reloc, Section, SectionFlags, SectionKind, SymbolRef, Validity,
+        Data, Input, Marker, Reloc, Section, SectionFlags, SectionKind, SymbolRef, Validity,
     };
     let data = Section {
         name: ".data".into(),
@@ -151,7 +151,7 @@ fn word_to(symbol: crate::case::Symbol, mode: scold_diff::Mode) -> Case {
         flags: SectionFlags { alloc: true, write: true, ..SectionFlags::default() },
         align: 8,
         entsize: 0,
-        marker: true,
+        marker: Marker::Head,
         data: Data::Bytes(vec![0; 8]),
         relocs: vec![Reloc { offset: 16, r_type: 1, symbol: SymbolRef::Named(0), addend: 0 }],
         link_order: None,
@@ -161,6 +161,7 @@ fn word_to(symbol: crate::case::Symbol, mode: scold_diff::Mode) -> Case {
         sections: vec![data],
         symbols: vec![symbol],
         groups: Vec::new(),
+        subsections: false,
     };
     Case {
         target: Target::AMD64_ELF,
@@ -183,6 +184,7 @@ fn a_word_means_what_binding_and_mode_make_of_it() {
         visibility,
         size: 8,
         definition,
+        desc: Default::default(),
     };
     let here = Definition::Section { section: 0, offset: 16 };
     let gone = Definition::Undefined;

@@ -67,6 +67,7 @@ impl<'c> Switches<'c> {
                     on.dynamic_list.get_or_insert_default().extend(names.iter().map(|n| &**n));
                 }
                 Opt::NoRelax | Opt::PackRelativeRelocs | Opt::HashStyle(_) | Opt::O2 => {}
+                other => unreachable!("{other:?} is an option of Mach-O's linkers"),
             }
         }
         on

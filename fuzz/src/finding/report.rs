@@ -21,7 +21,7 @@ pub(super) fn markdown(finding: &Finding<'_>) -> String {
         "Target {}, mode {} (`{}`). Class: {}. {}\n",
         case.target,
         case.mode,
-        case.mode.args().join(" "),
+        case.mode.args(case.target.format).join(" "),
         sighting.class(),
         validity(case.validity)
     );

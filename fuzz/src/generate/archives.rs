@@ -53,7 +53,7 @@ fn may_be_unsorted(machine: &Machine, section: &Section) -> bool {
         let row = machine.row(reloc.r_type);
         row.is_none_or(|row| row.form.calls_for_tls() || row.form == Form::Nothing)
     };
-    section.marker && !section.relocs.iter().any(sequence)
+    section.marker == Marker::Head && !section.relocs.iter().any(sequence)
 }
 
 /// A stand-in for the platform's loader: linked against, while the real one is what is found when a
@@ -64,6 +64,7 @@ pub(super) fn dynamic_loader(machine: &Machine) -> Library {
         name: "ld.so".into(),
         soname: Some(soname.into()),
         as_needed: false,
+        weak: false,
         symbols: vec![LibrarySymbol {
             name: "__tls_get_addr".into(),
             version: Some((version.into(), true)),

@@ -332,6 +332,7 @@ fn one(name: &str, mention: &Mention, which: u8, refs: References) -> Object {
         visibility: mention.visibility,
         size,
         definition,
+        desc: Default::default(),
     });
     add_references(&mut object, refs);
     object
@@ -382,6 +383,7 @@ fn shared(mention: &LibraryMention) -> Library {
             },
             defined: mention.defined,
         }],
+        weak: false,
     }
 }
 

@@ -65,6 +65,7 @@ fn host(module: &Object, dice: &mut Dice<'_>) -> Library {
         soname: dice.chance(500).then(|| "host.so".to_owned()),
         as_needed: dice.chance(300),
         symbols,
+        weak: false,
     }
 }
 
@@ -76,8 +77,13 @@ struct Module {
 
 impl Module {
     fn new(target: Target) -> Self {
-        let object =
-            Object { name: "go.o".into(), sections: vec![], symbols: vec![], groups: vec![] };
+        let object = Object {
+            name: "go.o".into(),
+            sections: vec![],
+            symbols: vec![],
+            groups: vec![],
+            subsections: false,
+        };
         Self { target, object }
     }
 
@@ -88,7 +94,7 @@ impl Module {
             flags: SectionFlags { alloc: true, write: !exec, exec, ..SectionFlags::default() },
             align: 16,
             entsize: 0,
-            marker: true,
+            marker: Marker::Head,
             data: Data::Bytes(bytes),
             relocs: Vec::new(),
             link_order: None,
@@ -111,6 +117,7 @@ impl Module {
             visibility: Visibility::Default,
             size,
             definition: Definition::Section { section, offset: 16 + offset },
+            desc: Default::default(),
         });
         self.object.symbols.len() - 1
     }

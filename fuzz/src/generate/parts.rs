@@ -5,8 +5,8 @@
 use scold_diff::{Mode, Target};
 
 use crate::case::{
-    Binding, Case, Data, Definition, Object, Reloc, Section, SectionFlags, SectionKind, Symbol,
-    SymbolKind, SymbolRef, Validity, Visibility,
+    Binding, Case, Data, Definition, Marker, Object, Reloc, Section, SectionFlags, SectionKind,
+    Symbol, SymbolKind, SymbolRef, Validity, Visibility,
 };
 use crate::machine::{Machine, Piece};
 
@@ -29,7 +29,7 @@ pub(crate) fn section(name: &str, letters: &str, bytes: &[u8]) -> Section {
         flags: flags(letters),
         align: 16,
         entsize: 0,
-        marker: true,
+        marker: Marker::Head,
         data: Data::Bytes(bytes.to_vec()),
         relocs: Vec::new(),
         link_order: None,
@@ -63,12 +63,19 @@ pub(crate) fn symbol(name: &str, kind: SymbolKind, definition: Definition) -> Sy
         visibility: Visibility::Default,
         size: 0,
         definition,
+        desc: Default::default(),
     }
 }
 
 /// An empty object.
 pub(crate) fn object(name: &str) -> Object {
-    Object { name: name.into(), sections: Vec::new(), symbols: Vec::new(), groups: Vec::new() }
+    Object {
+        name: name.into(),
+        sections: Vec::new(),
+        symbols: Vec::new(),
+        groups: Vec::new(),
+        subsections: false,
+    }
 }
 
 /// Gives executables their start: `_start`, which does nothing.

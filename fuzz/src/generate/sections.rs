@@ -22,7 +22,8 @@ pub(super) fn flags(letters: &str) -> SectionFlags {
 
 impl Draft {
     pub(super) fn new(machine: &'static Machine, name: String) -> Self {
-        let object = Object { name, sections: vec![], symbols: vec![], groups: vec![] };
+        let object =
+            Object { name, sections: vec![], symbols: vec![], groups: vec![], subsections: false };
         let (mentions, names) = Default::default();
         Self { machine, object, mentions, names, archive: None }
     }
@@ -45,7 +46,8 @@ impl Draft {
     pub(super) fn add_section(&mut self, name: &str, kind: SectionKind, letters: &str) -> usize {
         let flags = flags(letters);
         let nobits = kind == SectionKind::Nobits;
-        let marker = kind == SectionKind::Progbits && !flags.merge;
+        let found = kind == SectionKind::Progbits && !flags.merge;
+        let marker = if found { Marker::Head } else { Marker::None };
         self.object.sections.push(Section {
             name: name.to_owned(),
             kind,
@@ -104,6 +106,7 @@ impl Draft {
             visibility: Visibility::Default,
             size,
             definition: Definition::Section { section, offset },
+            desc: Default::default(),
         });
         self.object.symbols.len() - 1
     }

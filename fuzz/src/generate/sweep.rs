@@ -12,8 +12,8 @@ use scold_diff::{Mode, Target};
 
 use super::parts;
 use crate::case::{
-    Binding, Data, Definition, Input, Object, Opt, Section, SectionKind, Symbol, SymbolKind,
-    SymbolRef, Visibility,
+    Binding, Data, Definition, Input, Marker, Object, Opt, Section, SectionKind, Symbol,
+    SymbolKind, SymbolRef, Visibility,
 };
 use crate::machine::{self, Form, Machine, Piece, Row};
 use crate::{Case, emit};
@@ -370,7 +370,7 @@ fn zeroed_tls() -> Section {
     Section {
         kind: SectionKind::Nobits,
         align: 64,
-        marker: false,
+        marker: Marker::None,
         data: Data::Zeros(40),
         ..parts::section(".tbss", "awt", &[])
     }

@@ -30,7 +30,13 @@ impl World<'_> {
                 let name = format!("lib{i}.so");
                 let soname = (!dice.chance(200)).then(|| format!("lib{i}.so.1"));
                 let as_needed = self.config.as_needed && dice.chance(500);
-                self.libraries.push(Library { name, soname, as_needed, symbols: vec![] });
+                self.libraries.push(Library {
+                    name,
+                    soname,
+                    as_needed,
+                    symbols: vec![],
+                    weak: false,
+                });
             }
         }
     }
@@ -277,12 +283,14 @@ impl World<'_> {
                 visibility: what.visibility,
                 size: 0,
                 definition: Definition::Undefined,
+                desc: Default::default(),
             };
             let draft = &mut self.drafts[other];
             draft.object.symbols.push(undefined);
             draft.mentions.insert(entity, draft.object.symbols.len() - 1);
         }
-        let symbol = Symbol { name, binding, kind, visibility, size, definition };
+        let symbol =
+            Symbol { name, binding, kind, visibility, size, definition, desc: Default::default() };
         self.drafts[object].object.symbols.push(symbol);
     }
 

@@ -28,7 +28,7 @@ impl World<'_> {
             let writable = wide && self.config.eh_frame_written && self.mode() == Mode::Exe;
             let draft = &mut self.drafts[object];
             let section = draft.add_section(".eh_frame", kind, if writable { "aw" } else { "a" });
-            draft.object.sections[section].marker = false;
+            draft.object.sections[section].marker = Marker::None;
             draft.object.sections[section].align = 8;
             let machine = self.machine;
             let mut frames = Frames { machine, bytes: vec![], relocs: vec![] };

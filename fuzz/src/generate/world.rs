@@ -181,6 +181,7 @@ impl<'c> World<'c> {
             visibility: said,
             size: 0,
             definition: Definition::Undefined,
+            desc: Default::default(),
         };
         let draft = &mut self.drafts[object];
         draft.object.symbols.push(symbol);
@@ -204,6 +205,7 @@ impl<'c> World<'c> {
             visibility: if hidden { Visibility::Hidden } else { Visibility::Default },
             size: 0,
             definition: Definition::Undefined,
+            desc: Default::default(),
         });
         let index = draft.object.symbols.len() - 1;
         draft.names.insert(name.to_owned(), index);

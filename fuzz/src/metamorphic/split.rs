@@ -6,7 +6,7 @@ use scold_diff::{Facts, Key};
 
 use super::{Variant, without};
 use crate::Case;
-use crate::case::{Data, Definition, Input, Object, Opt, Section, SectionKind};
+use crate::case::{Data, Definition, Input, Marker, Object, Opt, Section, SectionKind};
 use crate::case::{SymbolKind, SymbolRef};
 
 /// A marker's length.
@@ -71,7 +71,7 @@ fn cut(object: &Object, index: usize) -> Option<u64> {
     let section = &object.sections[index];
     let flags = section.flags;
     let plain = section.kind == SectionKind::Progbits
-        && section.marker
+        && section.marker == Marker::Head
         && flags.alloc
         && !(flags.merge || flags.strings || flags.exclude || flags.retain)
         && section.link_order.is_none()

@@ -116,7 +116,7 @@ fn trim_data(object: &mut Object, index: usize) -> Step {
     /// The widest relocated field; narrower ones keep a few bytes too many.
     const FIELD: u64 = 8;
     let section = &object.sections[index];
-    let marker = if section.marker { 16 } else { 0 };
+    let marker = section.start();
     let relocs = section.relocs.iter().map(|r| r.offset.saturating_add(FIELD));
     let symbols = object.symbols.iter().filter_map(|symbol| match symbol.definition {
         Definition::Section { section, offset } if section == index => {
@@ -144,7 +144,10 @@ fn least_align(object: &mut Object, section: usize) -> Step {
         SectionKind::InitArray | SectionKind::FiniArray | SectionKind::PreinitArray => 8,
         SectionKind::EhFrame => 8,
         SectionKind::Note => 4,
-        SectionKind::Progbits | SectionKind::Nobits => 1,
+        SectionKind::Literals16 => 16,
+        SectionKind::Literals8 | SectionKind::ThreadLocalVariables => 8,
+        SectionKind::Literals4 => 4,
+        _ => 1,
     };
     if section.align <= least { Step::Plain } else { set(&mut section.align, least) }
 }

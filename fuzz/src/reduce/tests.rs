@@ -4,8 +4,9 @@ use scold_diff::{Mode, Target};
 
 use super::{Budget, reduce};
 use crate::case::{
-    Binding, Case, Data, Definition, Group, Input, Object, Opt, Reloc, Section, SectionFlags,
-    SectionKind, Symbol, SymbolKind, SymbolRef, Validity, VersionNode, VersionScript, Visibility,
+    Binding, Case, Data, Definition, Group, Input, Marker, Object, Opt, Reloc, Section,
+    SectionFlags, SectionKind, Symbol, SymbolKind, SymbolRef, Validity, VersionNode, VersionScript,
+    Visibility,
 };
 
 fn section(name: &str, relocs: Vec<Reloc>) -> Section {
@@ -15,7 +16,7 @@ fn section(name: &str, relocs: Vec<Reloc>) -> Section {
         flags: SectionFlags { alloc: true, write: true, ..SectionFlags::default() },
         align: 16,
         entsize: 0,
-        marker: true,
+        marker: Marker::Head,
         data: Data::Bytes(vec![7; 64]),
         relocs,
         link_order: None,
@@ -30,6 +31,7 @@ fn symbol(name: &str, definition: Definition) -> Symbol {
         visibility: Visibility::Protected,
         size: 4,
         definition,
+        desc: Default::default(),
     }
 }
 
@@ -59,6 +61,7 @@ fn big_case() -> Case {
                 })
                 .collect(),
             groups: vec![Group { signature: format!("g{n}"), comdat: true, members: vec![0, 1] }],
+            subsections: false,
         }
     };
     Case {

@@ -228,7 +228,8 @@ impl Parser<'_> {
 
     fn library(&mut self, mut words: Words) -> Result<Library> {
         let name = self.file_name(&mut words)?;
-        let mut library = Library { name, soname: None, as_needed: false, symbols: vec![] };
+        let mut library =
+            Library { name, soname: None, as_needed: false, symbols: vec![], weak: false };
         loop {
             match self.word(&mut words)?.as_str() {
                 "soname" => library.soname = Some(self.word(&mut words)?),

@@ -150,7 +150,11 @@ impl Printer {
         if let Some(other) = section.link_order {
             let _ = write!(head, " link={}", names.section(other));
         }
-        head.push_str(if section.marker { " marker" } else { "" });
+        head.push_str(match section.marker {
+            Marker::None => "",
+            Marker::Head => " marker",
+            Marker::Tail => " tail-marker",
+        });
         self.open(&head);
         match &section.data {
             Data::Zeros(len) => self.line(&format!("zeros {len:#x}")),

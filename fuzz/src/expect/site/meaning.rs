@@ -9,8 +9,7 @@ use super::super::binding::has_dynamic_table;
 use super::super::resolve::{LOCAL, Winner};
 use super::{At, Sites, Thing, open_key};
 use crate::case::{
-    Data, Definition, LibraryDefinition, Reloc, Section, SectionKind, SymbolKind, SymbolRef,
-    Visibility,
+    Data, Definition, LibraryDefinition, Marker, Reloc, Section, SymbolKind, SymbolRef, Visibility,
 };
 use crate::machine::Form;
 
@@ -151,7 +150,7 @@ impl Sites<'_, '_> {
     /// Whether a symbol of a file defines something in that section under a name of its own.
     pub(crate) fn is_findable(&self, file: usize, section: usize) -> bool {
         let it = self.link.section(file, section);
-        if it.marker && it.kind != SectionKind::Nobits {
+        if it.marker != Marker::None && !it.kind.is_zerofill() {
             return true;
         }
         let object = self.link.world.files[file].object;

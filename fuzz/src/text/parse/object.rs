@@ -13,7 +13,8 @@ impl Parser<'_> {
     pub(super) fn object(&mut self, mut words: Words) -> Result<Object> {
         let name = self.file_name(&mut words)?;
         self.open(words)?;
-        let mut object = Object { name, sections: vec![], symbols: vec![], groups: vec![] };
+        let mut object =
+            Object { name, sections: vec![], symbols: vec![], groups: vec![], subsections: false };
         let mut later = Later::default();
         while let Some(mut words) = self.inside()? {
             match self.word(&mut words)?.as_str() {
@@ -53,7 +54,7 @@ impl Parser<'_> {
                 .ok_or_else(|| self.error(&format!("no flag `{letter}` among {FLAGS}")))?;
             *slot = true;
         }
-        let (align, entsize, marker, link_order) = (1, 0, false, None);
+        let (align, entsize, marker, link_order) = (1, 0, Marker::None, None);
         let (data, relocs) = (Data::Bytes(vec![]), vec![]);
         let mut section =
             Section { name, kind, flags, align, entsize, marker, data, relocs, link_order };
@@ -66,7 +67,8 @@ impl Parser<'_> {
                     word.text = other.to_owned();
                     later.push(self.line, Slot::Link(index), word);
                 }
-                None if word.text == "marker" => section.marker = true,
+                None if word.text == "marker" => section.marker = Marker::Head,
+                None if word.text == "tail-marker" => section.marker = Marker::Tail,
                 None if word.text == "{" => break,
                 _ => return Err(self.error(&format!("no section property `{}`", word.text))),
             }
@@ -175,6 +177,6 @@ impl Parser<'_> {
             other => return Err(self.error(&format!("no definition `{other}`"))),
         };
         let size = self.size(words)?;
-        Ok(Symbol { name, binding, kind, visibility, size, definition })
+        Ok(Symbol { name, binding, kind, visibility, size, definition, desc: Default::default() })
     }
 }
