@@ -311,11 +311,11 @@ pub struct SectionFlags {
 pub struct Reloc {
     /// Bytes from the section's start (marker included).
     pub offset: u64,
-    /// The psABI's number.
+    /// The psABI's number; in Mach-O r_type, r_pcrel and r_length as [`crate::machine::macho::number`] packs them.
     pub r_type: u32,
     /// S.
     pub symbol: SymbolRef,
-    /// A. For REL targets the emitter writes it into the field.
+    /// A. For REL targets and Mach-O the emitter writes it where their objects have it.
     pub addend: i64,
 }
 

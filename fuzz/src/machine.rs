@@ -1,7 +1,8 @@
 //! What is particular to a machine: one [`Machine`] each, of relocation rows, code and small facts.
 //!
 //! A machine comes in as one file in `machine/` and one line in [`MACHINES`]; text form, emitters,
-//! generators, expectations and the reducer ask the row. The rows are the judge's own reading of the
+//! generators, expectations and the reducer ask the row. [`Machine`] is a machine as ELF has it; what Mach-O
+//! has otherwise, its relocations before all, is in [`macho`]. [`rows`] serves whoever asks no more. The rows are the judge's own reading of the
 //! psABIs; this must not know the linker's rows, nor what any linker makes of a case.
 
 pub mod amd64;
@@ -9,15 +10,24 @@ pub mod announce;
 pub mod arm;
 pub mod arm64;
 pub mod code;
+pub mod macho;
 mod rows;
 
-use scold_diff::request::Arch;
+use scold_diff::request::{Arch, Format, Target};
 
 pub use code::{Code, Needs, Piece, Sequence, Who};
-pub use rows::{Check, Field, Form, Range, Row};
+pub use rows::{Check, Field, Form, Range, Row, Rows};
 
 /// Every machine, one line each.
 pub static MACHINES: &[&Machine] = &[&amd64::MACHINE, &arm64::MACHINE, &arm::MACHINE];
+
+/// The relocation types of a target.
+pub fn rows(target: Target) -> Rows {
+    match target.format {
+        Format::Elf => Rows(of(target.arch).rows),
+        Format::Macho => Rows(macho::of(target.arch).rows),
+    }
+}
 
 /// The machine of an architecture. Those without a row yet are served by the first, whose relocations
 /// they then don't know: callers ask for targets of [`scold_diff::Target::ALL`] only.
@@ -27,11 +37,12 @@ pub fn of(arch: Arch) -> &'static Machine {
 
 /// The relocation type with this psABI name, whatever its machine.
 pub fn number(name: &str) -> Option<u32> {
-    let mut rows = MACHINES.iter().flat_map(|machine| machine.rows);
-    rows.find(|row| row.name == name).map(|row| row.number)
+    let elf = MACHINES.iter().flat_map(|machine| machine.rows);
+    let macho = macho::MACHINES.iter().flat_map(|machine| machine.rows);
+    elf.chain(macho).find(|row| row.name == name).map(|row| row.number)
 }
 
-/// A machine.
+/// A machine, as ELF has it.
 pub struct Machine {
     /// Which it is.
     pub arch: Arch,
@@ -82,8 +93,7 @@ pub struct Machine {
 impl Machine {
     /// The row of a relocation type.
     pub fn row(&self, number: u32) -> Option<&'static Row> {
-        let rows = self.rows;
-        rows.binary_search_by_key(&number, |row| row.number).ok().map(|at| &rows[at])
+        Rows(self.rows).row(number)
     }
 
     /// A sum as the machine computes it: what doesn't fit an address is gone, the highest bit is the sign.
@@ -125,13 +135,16 @@ mod tests {
 
     #[test]
     fn rows_are_in_order_and_found_by_number_and_name() {
-        for machine in MACHINES {
-            assert!(machine.rows.is_sorted_by(|a, b| a.number < b.number), "{machine:?}");
-            for row in machine.rows {
-                assert_eq!(machine.row(row.number), Some(row));
+        for &target in Target::NAMED {
+            let rows = rows(target);
+            assert!(rows.0.is_sorted_by(|a, b| a.number < b.number), "{target}");
+            for row in rows.0 {
+                assert_eq!(rows.row(row.number), Some(row));
                 assert_eq!(number(row.name), Some(row.number));
             }
-            assert_eq!(machine.row(u32::MAX), None);
+            assert_eq!(rows.row(u32::MAX), None);
+        }
+        for machine in MACHINES {
             assert!(machine.row(machine.pointer).is_some_and(|row| row.form == Form::Absolute));
             assert!(machine.row(machine.distance).is_some_and(|row| row.form == Form::Relative));
         }

@@ -181,10 +181,10 @@ fn rename_symbol(case: &mut Case, dice: &mut Dice<'_>) -> bool {
 }
 
 fn change_type(case: &mut Case, dice: &mut Dice<'_>) -> bool {
-    let machine = machine::of(case.target.arch);
-    let width = |number| machine.row(number).map(|row| row.field.width);
+    let rows = machine::rows(case.target);
+    let width = |number| rows.row(number).map(|row| row.field.width);
     reloc(case, dice).is_some_and(|reloc| {
-        let same = machine.rows.iter().filter(|row| Some(row.field.width) == width(reloc.r_type));
+        let same = rows.0.iter().filter(|row| Some(row.field.width) == width(reloc.r_type));
         let list: Vec<u32> = same.map(|row| row.number).collect();
         !list.is_empty() && set(&mut reloc.r_type, *dice.pick(&list))
     })

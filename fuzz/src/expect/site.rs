@@ -351,7 +351,7 @@ impl<'l, 'c> Sites<'l, 'c> {
             return self.module_base(at, key);
         }
         match at.row.form {
-            Form::Nothing | Form::Loader => None,
+            Form::Nothing | Form::Loader | Form::Minus | Form::Addend => None,
             Form::GotBase => Some(Meaning::GotBase),
             Form::TlsModule => {
                 self.unusual_tls(at);

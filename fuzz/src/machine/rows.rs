@@ -35,7 +35,7 @@ pub enum Form {
     TlsDynamic,
     /// Names a TLS variable: initial exec.
     TlsInitial,
-    /// Names a TLS variable: descriptor.
+    /// Names a TLS variable: descriptor. In Mach-O the slot that holds its address, or that address.
     TlsDescriptor,
     /// The module's TLS block: local dynamic.
     TlsModule,
@@ -43,6 +43,10 @@ pub enum Form {
     DtpOffset,
     /// `S + A - TP`: only the executable knows it.
     TpOffset,
+    /// `-S` of the next one, at the same place: its field holds a difference (Mach-O).
+    Minus,
+    /// A of the next one, at the same place, where its field has no room (Mach-O).
+    Addend,
     /// Changes nothing by itself.
     Nothing,
     /// Only loaders see it: objects don't carry it.
@@ -241,6 +245,22 @@ impl Row {
             Range::Either if self.form == Form::Absolute => (-full..0).contains(&value),
             _ => (half..full).contains(&value) || (-full..-half).contains(&value),
         }
+    }
+}
+
+/// The relocation types of a target, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rows(pub &'static [Row]);
+
+impl Rows {
+    /// The row of a relocation type.
+    pub fn row(self, number: u32) -> Option<&'static Row> {
+        self.0.binary_search_by_key(&number, |row| row.number).ok().map(|at| &self.0[at])
+    }
+
+    /// The psABI's name of a relocation type.
+    pub fn name(self, number: u32) -> Option<&'static str> {
+        self.row(number).map(|row| row.name)
     }
 }
 
