@@ -15,7 +15,8 @@
 //!
 //! One line for each symbol and relocation; sections and symbols are named where a name is unique in
 //! its object, else `#INDEX`; a section symbol is `[.text]`, symbol 0 is `-`. `;` starts a comment.
-//! Printing and parsing again gives the same case. Neither must know what the case means.
+//! Mach-O has more words: `subsections` behind an object's name, `tail-marker`, what n_desc has of a symbol
+//! at the end of its line. Printing and parsing again gives the same case. Neither must know what the case means.
 
 mod later;
 mod parse;
@@ -26,7 +27,7 @@ mod tests;
 mod words;
 
 use crate::Case;
-use crate::case::{Binding, HashStyle, Opt, SectionFlags, SectionKind, SymbolKind};
+use crate::case::{Binding, Desc, HashStyle, Opt, SectionFlags, SectionKind, SymbolKind};
 use crate::case::{Validity, Visibility};
 
 pub use parse::parse;
@@ -76,6 +77,13 @@ const KINDS: Words<SectionKind> = &[
     ("preinit_array", SectionKind::PreinitArray),
     ("note", SectionKind::Note),
     ("eh_frame", SectionKind::EhFrame),
+    ("cstring_literals", SectionKind::CstringLiterals),
+    ("4byte_literals", SectionKind::Literals4),
+    ("8byte_literals", SectionKind::Literals8),
+    ("16byte_literals", SectionKind::Literals16),
+    ("thread_local_regular", SectionKind::ThreadLocalRegular),
+    ("thread_local_zerofill", SectionKind::ThreadLocalZerofill),
+    ("thread_local_variables", SectionKind::ThreadLocalVariables),
 ];
 
 const BINDINGS: Words<Binding> = &[
@@ -116,6 +124,9 @@ const PLAIN_OPTIONS: &[(&str, Opt)] = &[
     ("O2", Opt::O2),
     ("defs", Opt::Defs),
     ("as-needed", Opt::AsNeeded),
+    ("fixup-chains", Opt::FixupChains(true)),
+    ("no-fixup-chains", Opt::FixupChains(false)),
+    ("dynamic-lookup", Opt::DynamicLookup),
 ];
 
 /// Letters of section flags, in the order they are printed.
@@ -135,6 +146,18 @@ fn flag(flags: &mut SectionFlags, letter: char) -> Option<&mut bool> {
     })
 }
 
+/// Words of what only Mach-O says of a symbol, in the order they are printed.
+const DESCS: &[&str] = &["alt-entry", "can-be-hidden", "no-dead-strip"];
+
+fn desc<'a>(desc: &'a mut Desc, word: &str) -> Option<&'a mut bool> {
+    Some(match word {
+        "alt-entry" => &mut desc.alt_entry,
+        "can-be-hidden" => &mut desc.can_be_hidden,
+        "no-dead-strip" => &mut desc.no_dead_strip,
+        _ => return None,
+    })
+}
+
 fn word<T: Copy + PartialEq>(words: Words<T>, value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("?", |(word, _)| word)
 }
@@ -147,5 +170,5 @@ fn value<T: Copy>(words: Words<T>, word: &str) -> Option<T> {
 fn is_plain(name: &str) -> bool {
     let first = |c: char| c.is_ascii_alphabetic() || "_.$*".contains(c);
     name.starts_with(first)
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.$@-:*?".contains(c))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.$@-:*?,".contains(c))
 }

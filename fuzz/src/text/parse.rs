@@ -156,6 +156,13 @@ impl Parser<'_> {
             "soname" => Opt::Soname(self.word(&mut words)?),
             "entry" => Opt::Entry(self.word(&mut words)?),
             "undefined" => Opt::Undefined(self.word(&mut words)?),
+            "may-be-undefined" => Opt::MayBeUndefined(self.word(&mut words)?),
+            "exported" => Opt::Exported(self.word(&mut words)?),
+            "unexported" => Opt::Unexported(self.word(&mut words)?),
+            "min-os" => Opt::MinOs(
+                u8::try_from(self.number(&mut words)?)
+                    .map_err(|_| self.error("macOS has no such version"))?,
+            ),
             "dynamic-list" => Opt::DynamicList(words.by_ref().map(|word| word.text).collect()),
             "defsym" => {
                 let name = self.word(&mut words)?;
@@ -234,6 +241,7 @@ impl Parser<'_> {
             match self.word(&mut words)?.as_str() {
                 "soname" => library.soname = Some(self.word(&mut words)?),
                 "as-needed" => library.as_needed = true,
+                "weak" => library.weak = true,
                 "{" => break,
                 other => return Err(self.error(&format!("no library property `{other}`"))),
             }
@@ -272,7 +280,8 @@ impl Parser<'_> {
             }
             other => return Err(self.error(&format!("no definition `{other}`"))),
         };
-        let size = self.size(words)?;
+        let size = self.size(&mut words)?;
+        self.end(words)?;
         Ok(LibrarySymbol { name, version, binding, kind, visibility, size, defined })
     }
 
@@ -286,13 +295,11 @@ impl Parser<'_> {
         }
     }
 
-    fn size(&self, mut words: Words) -> Result<u64> {
-        if words.peek().is_none() {
+    fn size(&self, words: &mut Words) -> Result<u64> {
+        if !is(words, "size") {
             return Ok(0);
         }
-        self.expect(&mut words, "size")?;
-        let size = self.number(&mut words)?;
-        self.end(words)?;
-        Ok(size)
+        words.next();
+        self.number(words)
     }
 }

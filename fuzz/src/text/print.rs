@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use super::{BINDINGS, FLAGS, HASH_STYLES, KINDS, PLAIN_OPTIONS, SYMBOL_KINDS, VALIDITIES};
-use super::{VISIBILITIES, flag, is_plain, word};
+use super::{DESCS, VISIBILITIES, desc, flag, is_plain, word};
 use crate::case::*;
 use crate::machine;
 
 pub(super) fn print(case: &Case) -> String {
-    let machine = machine::of(case.target.arch);
-    let mut printer = Printer { machine, out: String::with_capacity(4096), indent: 0 };
+    let rows = machine::rows(case.target);
+    let mut printer = Printer { rows, out: String::with_capacity(4096), indent: 0 };
     let mut head = format!("case {} {}", case.target, case.mode);
     if case.validity != Validity::Defined {
         let _ = write!(head, " {}", word(VALIDITIES, case.validity));
@@ -37,7 +37,7 @@ pub(super) fn print(case: &Case) -> String {
 }
 
 struct Printer {
-    machine: &'static machine::Machine,
+    rows: machine::Rows,
     out: String,
     indent: usize,
 }
@@ -87,6 +87,7 @@ impl Printer {
             let _ = write!(head, " soname {}", name(soname));
         }
         head.push_str(if library.as_needed { " as-needed" } else { "" });
+        head.push_str(if library.weak { " weak" } else { "" });
         self.open(&head);
         for symbol in &library.symbols {
             let mut line = format!("symbol {}", name(&symbol.name));
@@ -108,7 +109,8 @@ impl Printer {
     }
 
     fn object(&mut self, object: &Object) {
-        self.open(&format!("object {}", name(&object.name)));
+        let subsections = if object.subsections { " subsections" } else { "" };
+        self.open(&format!("object {}{subsections}", name(&object.name)));
         let names = Names::new(object);
         for section in &object.sections {
             self.section(section, &names);
@@ -125,6 +127,10 @@ impl Printer {
                 }
             };
             size(&mut line, symbol.size);
+            let mut bits = symbol.desc;
+            for word in DESCS.iter().filter(|word| desc(&mut bits, word).is_some_and(|bit| *bit)) {
+                let _ = write!(line, " {word}");
+            }
             self.line(&line);
         }
         for group in &object.groups {
@@ -162,7 +168,7 @@ impl Printer {
         }
         for reloc in &section.relocs {
             let kind = self
-                .machine
+                .rows
                 .name(reloc.r_type)
                 .map_or_else(|| reloc.r_type.to_string(), ToOwned::to_owned);
             let mut line =
@@ -276,6 +282,10 @@ fn option_text(option: &Opt) -> String {
         Opt::DynamicList(names) => names
             .iter()
             .fold("dynamic-list".to_owned(), |line, pattern| format!("{line} {}", name(pattern))),
+        Opt::MinOs(major) => format!("min-os {major}"),
+        Opt::MayBeUndefined(symbol) => format!("may-be-undefined {}", name(symbol)),
+        Opt::Exported(symbol) => format!("exported {}", name(symbol)),
+        Opt::Unexported(symbol) => format!("unexported {}", name(symbol)),
         plain => unreachable!("{} is a plain option", std::any::type_name_of_val(plain)),
     }
 }

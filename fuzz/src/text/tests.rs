@@ -58,12 +58,56 @@ library libx.so soname libx.so.1 as-needed {
 }
 "#;
 
+const MACHO: &str = r#"case arm64-macho plugin
+option fixup-chains
+option no-fixup-chains
+option min-os 12
+option dynamic-lookup
+option may-be-undefined _u
+option exported "_odd name"
+option unexported _f
+object a.o subsections {
+  section __TEXT,__text progbits ax align=4 tail-marker {
+    hex 00 00 00 94
+    reloc 0x0 ARM64_RELOC_BRANCH26 _f 8
+  }
+  section "__TEXT,odd text" cstring_literals - align=1 {
+    hex 61 00
+  }
+  section __TEXT,__l4 4byte_literals - align=4 {
+  }
+  section __TEXT,__l8 8byte_literals - align=8 {
+  }
+  section __TEXT,__l16 16byte_literals - align=16 {
+  }
+  section __DATA,__thread_data thread_local_regular - align=8 {
+  }
+  section __DATA,__thread_bss thread_local_zerofill - align=8 {
+    zeros 0x8
+  }
+  section __DATA,__data progbits aw align=8 tail-marker {
+    hex 00 00 00 00 00 00 00 00
+    reloc 0x0 ARM64_RELOC_SUBTRACTOR _f
+    reloc 0x0 ARM64_RELOC_UNSIGNED _g -1
+    reloc 0x0 ARM64_RELOC_UNSIGNED.4 [__TEXT,__text]
+  }
+  section __DATA,__data thread_local_variables - align=8 {
+  }
+  symbol _f weak func hidden at __TEXT,__text+0x0 size 4 can-be-hidden no-dead-strip
+  symbol _g global notype at #7+0x8 alt-entry
+}
+library libx.dylib soname "@rpath/libx.dylib" as-needed weak {
+}
+"#;
+
 #[test]
 fn a_text_with_everything_reads_back() {
-    let case: Case = parse(SAMPLE).unwrap();
-    assert_eq!(print(&case), SAMPLE);
-    assert_eq!(format!("{case:?}"), SAMPLE);
-    assert_eq!(parse(&print(&case)).unwrap(), case);
+    for sample in [SAMPLE, MACHO] {
+        let case: Case = parse(sample).unwrap();
+        assert_eq!(print(&case), sample);
+        assert_eq!(format!("{case:?}"), sample);
+        assert_eq!(parse(&print(&case)).unwrap(), case);
+    }
 }
 
 #[test]
@@ -109,13 +153,15 @@ fn errors_name_the_line() {
 
 #[test]
 fn no_text_makes_the_parser_panic() {
-    let mut bytes = SAMPLE.as_bytes().to_vec();
-    for i in (0..bytes.len()).step_by(3) {
-        for with in [b'"', b'\\', b' ', b'\n', b'#', b'9', 0xff] {
-            let old = std::mem::replace(&mut bytes[i], with);
-            let _ = parse(&String::from_utf8_lossy(&bytes));
-            let _ = parse(&String::from_utf8_lossy(&bytes[..i]));
-            bytes[i] = old;
+    for sample in [SAMPLE, MACHO] {
+        let mut bytes = sample.as_bytes().to_vec();
+        for i in (0..bytes.len()).step_by(3) {
+            for with in [b'"', b'\\', b' ', b'\n', b'#', b'9', 0xff] {
+                let old = std::mem::replace(&mut bytes[i], with);
+                let _ = parse(&String::from_utf8_lossy(&bytes));
+                let _ = parse(&String::from_utf8_lossy(&bytes[..i]));
+                bytes[i] = old;
+            }
         }
     }
 }

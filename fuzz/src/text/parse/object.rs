@@ -3,8 +3,8 @@
 //! Names that are defined further down are settled at the end, by `later`.
 
 use super::super::later::{Later, Slot};
-use super::super::words::Words;
-use super::super::{BINDINGS, FLAGS, KINDS, SYMBOL_KINDS, flag};
+use super::super::words::{Words, is};
+use super::super::{BINDINGS, DESCS, FLAGS, KINDS, SYMBOL_KINDS, desc, flag};
 use super::{LARGEST, Parser, Result};
 use crate::case::*;
 use crate::machine;
@@ -12,9 +12,13 @@ use crate::machine;
 impl Parser<'_> {
     pub(super) fn object(&mut self, mut words: Words) -> Result<Object> {
         let name = self.file_name(&mut words)?;
+        let subsections = is(&mut words, "subsections");
+        if subsections {
+            words.next();
+        }
         self.open(words)?;
-        let mut object =
-            Object { name, sections: vec![], symbols: vec![], groups: vec![], subsections: false };
+        let (sections, symbols, groups) = (vec![], vec![], vec![]);
+        let mut object = Object { name, sections, symbols, groups, subsections };
         let mut later = Later::default();
         while let Some(mut words) = self.inside()? {
             match self.word(&mut words)?.as_str() {
@@ -176,7 +180,14 @@ impl Parser<'_> {
             }
             other => return Err(self.error(&format!("no definition `{other}`"))),
         };
-        let size = self.size(words)?;
-        Ok(Symbol { name, binding, kind, visibility, size, definition, desc: Default::default() })
+        let size = self.size(&mut words)?;
+        let mut bits = Desc::default();
+        for word in words {
+            let bit = desc(&mut bits, &word.text).ok_or_else(|| {
+                self.error(&format!("`{}` is none of {}", word.text, DESCS.join(", ")))
+            })?;
+            *bit = true;
+        }
+        Ok(Symbol { name, binding, kind, visibility, size, definition, desc: bits })
     }
 }
