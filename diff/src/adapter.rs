@@ -1,6 +1,6 @@
 //! Adapters: how to have one linker perform a [`Request`]. One file and one line each.
 //!
-//! A linker of the GNU style is one [`Linker`] row: how to find it, what to pass beside the request,
+//! A linker of the GNU style, or one that is called as ld64 is, is one [`Linker`] row: how to find it, what to pass beside the request,
 //! what it can't do, how its messages classify. [`Installed`] is such a row with a program of this
 //! machine. Adapters must not know what is being compared, or why.
 
@@ -8,6 +8,8 @@ mod choose;
 mod gnu_ld;
 mod gold;
 mod installed;
+mod ld64;
+mod ld64_lld;
 mod lld;
 mod mold;
 mod reference;
@@ -24,9 +26,16 @@ pub use reference::Reference;
 use crate::model::ErrorClass;
 use crate::{Format, Request, Target};
 
-/// Every linker of the GNU style that scold knows, one line each.
-pub static ADAPTERS: &[&Linker] =
-    &[&gnu_ld::LINKER, &gold::LINKER, &lld::LINKER, &mold::LINKER, &wild::LINKER];
+/// Every linker that scold knows, one line each: those of the GNU style, then those that are called as ld64.
+pub static ADAPTERS: &[&Linker] = &[
+    &gnu_ld::LINKER,
+    &gold::LINKER,
+    &lld::LINKER,
+    &mold::LINKER,
+    &wild::LINKER,
+    &ld64::LINKER,
+    &ld64_lld::LINKER,
+];
 
 /// The name of the reference linker's adapter.
 pub const REFERENCE: &str = "reference";
@@ -127,7 +136,7 @@ pub trait Adapter: Send + Sync {
     }
 }
 
-/// A linker of the GNU style, as a row.
+/// A linker, as a row. All its targets are of one format, which says how it is called.
 #[derive(Debug)]
 pub struct Linker {
     /// `gold`.
@@ -142,13 +151,15 @@ pub struct Linker {
     pub numbered: Option<&'static str>,
     /// Other places where it may be.
     pub hidden: fn() -> Option<PathBuf>,
-    /// Whether the first line of `--version` is this linker's.
+    /// What makes it tell its version: `--version`, and what ld64 has instead of it.
+    pub version: &'static str,
+    /// Whether the first line of that is this linker's.
     pub is: fn(&str) -> bool,
     /// Arguments that make it do what the others do, before the request's.
     pub args: &'static [&'static str],
     /// How to set its number of threads, where it has any: `--threads=`.
     pub threads: Option<&'static str>,
-    /// Arguments that it does not know, with the reason reported: a prefix of one argument.
+    /// Arguments, a mode's too, that it does not know, with the reason reported: a prefix of one argument.
     pub lacks: &'static [(&'static str, &'static str)],
     /// Messages that say "not written yet": a part of the message, and the reason reported.
     pub unsupported: &'static [(&'static str, &'static str)],
@@ -242,8 +253,8 @@ pub fn release(version: &str) -> Vec<u32> {
 /// The output's name; no request has a file of this name.
 const OUTPUT: &str = "scold.out";
 
-/// What every linker is told, so that defaults don't differ; the request's own arguments come later
-/// and win.
+/// What every linker of the GNU style is told, so that defaults don't differ; the request's own arguments
+/// come later and win.
 const COMMON: &[&str] = &[
     "-z",
     "relro",
@@ -256,18 +267,32 @@ const COMMON: &[&str] = &[
     "--allow-shlib-undefined",
 ];
 
-/// What only some targets and modes need: the emulation, and the loader of executables, as gcc passes it.
-fn particular(request: &Request) -> Vec<String> {
-    let mut args = Vec::new();
-    if request.target.format == Format::Elf {
-        let arch = request.target.arch;
-        args.extend(["-m", arch.emulation()].map(str::to_owned));
-        if !request.mode.is_library() {
-            args.extend(["-dynamic-linker", arch.interpreter()].map(str::to_owned));
+/// What every linker is told for the request's target and mode: the emulation, the loader of executables, as
+/// gcc passes it, and what defaults would differ in.
+fn basic(request: &Request) -> Vec<String> {
+    let arch = request.target.arch;
+    let mut args: Vec<&str> = Vec::new();
+    match request.target.format {
+        Format::Elf => {
+            args.extend(["-m", arch.emulation()]);
+            if !request.mode.is_library() {
+                args.extend(["-dynamic-linker", arch.interpreter()]);
+            }
+            args.extend(COMMON);
+        }
+        Format::Macho => {
+            args.extend(["-arch", arch.darwin()]);
+            // ld64 takes the platform once.
+            if !request.args.iter().any(|arg| arg == PLATFORM) {
+                args.extend([PLATFORM, "macos", "13.0", "26.0"]);
+            }
         }
     }
-    args
+    args.into_iter().map(str::to_owned).collect()
 }
+
+/// The option that says for which systems the output is: it decides how fixups are encoded.
+const PLATFORM: &str = "-platform_version";
 
 /// A shared adapter.
 pub type Shared = Arc<dyn Adapter>;

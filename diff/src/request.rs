@@ -43,6 +43,15 @@ impl Arch {
         }
     }
 
+    /// The name that ld64 knows it by.
+    pub fn darwin(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm => "armv7",
+            Self::Arm64 => "arm64",
+        }
+    }
+
     /// The name that GNU-style linkers know it by on Linux.
     pub fn emulation(self) -> &'static str {
         match self {

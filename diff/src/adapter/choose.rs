@@ -38,10 +38,13 @@ pub fn select(names: &[String], extra: &[String]) -> Result<Vec<Shared>, String>
     Ok(list)
 }
 
+/// What the Rust toolchain brings, by our name for it, and the name of its program.
+const TOOLCHAIN: &[(&str, &str)] = &[("rust-lld", "ld.lld"), ("rust-ld64", "ld64.lld")];
+
 /// The installed linker called `name`.
 fn named(name: &str) -> Result<Installed, String> {
-    if name == "rust-lld" {
-        let path = lld::toolchain().ok_or("the Rust toolchain here brings no rust-lld")?;
+    if let Some((_, port)) = TOOLCHAIN.iter().find(|(own, _)| *own == name) {
+        let path = lld::toolchain(port).ok_or("the Rust toolchain here brings no rust-lld")?;
         return Installed::at(name, &path);
     }
     let family = name.split('-').next().unwrap_or(name);

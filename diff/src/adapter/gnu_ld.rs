@@ -29,6 +29,7 @@ pub(super) static LINKER: Linker = Linker {
     programs: &["ld.bfd", "ld"],
     numbered: None,
     hidden: || None,
+    version: "--version",
     is: |banner| banner.starts_with("GNU ld"),
     args: &["-z", "text", "-z", "separate-code"],
     threads: None,

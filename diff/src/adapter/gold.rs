@@ -30,6 +30,7 @@ pub(super) static LINKER: Linker = Linker {
     programs: &["ld.gold", "gold"],
     numbered: None,
     hidden: || None,
+    version: "--version",
     is: |banner| banner.starts_with("GNU gold"),
     args: &["-z", "text"],
     threads: None,

@@ -1,4 +1,4 @@
-//! A linker of the GNU style on this machine: its row and the programs that serve each target.
+//! A linker of this machine: its row and the programs that serve each target.
 //!
 //! Looks programs up, runs them on a request and reads how that ended. It must not know any one linker.
 
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ADAPTERS, Adapter, COMMON, Linker, OUTPUT, Outcome, Port, Shared};
-use super::{gnu_ld, matches, particular};
+use super::{ADAPTERS, Adapter, Linker, OUTPUT, Outcome, Port, Shared};
+use super::{basic, gnu_ld, matches};
 use crate::run::{self, End, Limits, Scratch};
 use crate::{Request, Target};
 
@@ -58,7 +58,8 @@ impl Linker {
 
     /// What `path` serves, if it says that it is this linker.
     fn serve(&'static self, path: &Path) -> Vec<Served> {
-        let Some(version) = banner(path).filter(|version| (self.is)(version)) else {
+        let banner = banner(path, self.version);
+        let Some(version) = banner.filter(|version| (self.is)(version)) else {
             return Vec::new();
         };
         let listed = self.lists.then(|| said(path, "-V")).flatten();
@@ -71,29 +72,36 @@ impl Linker {
     }
 }
 
-/// The first line of `--version`.
-fn banner(path: &Path) -> Option<String> {
-    Some(said(path, "--version")?.lines().next().unwrap_or_default().trim().into())
+/// The first line of what the program prints for `arg`; ld64 prints it where errors go.
+fn banner(path: &Path, arg: &str) -> Option<String> {
+    Some(said(path, arg)?.trim().lines().next().unwrap_or_default().trim().into())
 }
 
 /// What the program prints for `arg`.
 fn said(path: &Path, arg: &str) -> Option<String> {
     let limits = Limits::wall(Duration::from_secs(10));
     let run = run::run(path, &[arg], Path::new("/"), &[], limits).ok()?;
-    (run.end == End::Exit(0)).then(|| run.out())
+    (run.end == End::Exit(0)).then(|| run.out() + &run.err())
 }
 
 impl Installed {
-    /// The linker at `path`, called `name`; recognised by its `--version`, else called like GNU ld, and
-    /// believed to serve every target.
+    /// The linker at `path`, called `name`; recognised by how it tells its version, else called like GNU ld,
+    /// and believed to serve every target of that.
     ///
     /// Errors: no program there, one that has no `--version`, or one that serves no target of ours.
     pub fn at(name: &str, path: &Path) -> Result<Self, String> {
         // It is run in other folders than this one.
         let path = &std::path::absolute(path).map_err(|e| format!("`{}`: {e}", path.display()))?;
-        let version =
-            banner(path).ok_or_else(|| format!("`{}` has no --version", path.display()))?;
-        let linker = ADAPTERS.iter().copied().find(|linker| (linker.is)(&version));
+        let mut ways: Vec<&str> = ADAPTERS.iter().map(|linker| linker.version).collect();
+        ways.dedup();
+        let banners: Vec<_> =
+            ways.iter().filter_map(|way| Some((*way, banner(path, way)?))).collect();
+        let (_, version) =
+            banners.first().ok_or_else(|| format!("`{}` has no --version", path.display()))?;
+        let is = |linker: &&Linker| {
+            banners.iter().any(|(way, banner)| *way == linker.version && (linker.is)(banner))
+        };
+        let linker = ADAPTERS.iter().copied().find(is);
         let stranger = |port| Served { port, path: path.clone(), version: version.clone() };
         let served = match linker {
             Some(linker) => linker.serve(path),
@@ -162,7 +170,11 @@ impl Installed {
     ///
     /// Errors: why this linker is known not to do that.
     fn asked(&self, request: &Request) -> Result<&Served, Outcome> {
-        let asked = |prefix: &str| request.args.iter().any(|arg| arg.starts_with(prefix));
+        let mode = request.mode.args(request.target.format);
+        let asked = |prefix: &str| {
+            let mut given = mode.iter().copied().chain(request.args.iter().map(String::as_str));
+            given.any(|arg| arg.starts_with(prefix))
+        };
         if let Some((_, reason)) = self.linker.lacks.iter().find(|(prefix, _)| asked(prefix)) {
             return Err(Outcome::Unsupported(reason));
         }
@@ -216,9 +228,8 @@ impl Adapter for Installed {
     }
 
     fn command(&self, request: &Request) -> Vec<String> {
-        let given =
-            COMMON.iter().chain(self.linker.args).chain(request.mode.args(request.target.format));
-        let mut args = particular(request);
+        let given = self.linker.args.iter().chain(request.mode.args(request.target.format));
+        let mut args = basic(request);
         args.extend(given.map(|arg| (*arg).to_owned()));
         args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));
         args.extend(request.args.iter().cloned());

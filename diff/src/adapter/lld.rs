@@ -19,8 +19,9 @@ pub(super) static LINKER: Linker = Linker {
     lists: false,
     programs: &["ld.lld"],
     numbered: Some("ld.lld-"),
-    hidden: toolchain,
-    is: |banner| banner.starts_with("LLD ") || banner.contains(" LLD "),
+    hidden: || toolchain("ld.lld"),
+    version: "--version",
+    is: |banner| is_lld(banner) && banner.ends_with(GNU),
     // From 13 on lld drops C-identifier sections that only __start_/__stop_ symbols mention.
     args: &["-z", "text", "-z", "nostart-stop-gc"],
     threads: Some("--threads="),
@@ -83,14 +84,22 @@ const CLASSES: &[(&str, E)] = &[
     ("goes past the end of", E::BadInput),
 ];
 
-/// rust-lld under its GNU name, from the sysroot of `rustc`, or of the newest toolchain of rustup.
-pub(super) fn toolchain() -> Option<PathBuf> {
+/// Whether the banner is one of lld's, in any of its ports.
+pub(super) fn is_lld(banner: &str) -> bool {
+    banner.starts_with("LLD ") || banner.contains(" LLD ")
+}
+
+/// How the banner of the port to ELF ends; no other's does.
+const GNU: &str = "(compatible with GNU linkers)";
+
+/// rust-lld under the name of one of its ports, `ld.lld` or `ld64.lld`, from the sysroot of `rustc`, or of the newest toolchain of rustup.
+pub(super) fn toolchain(port: &str) -> Option<PathBuf> {
     let asked = run::find("rustc").into_iter().find_map(|rustc| {
         let home = std::env::var("HOME").unwrap_or_default();
         let limits = Limits::wall(Duration::from_secs(20));
         let env = [("HOME", home.as_str())];
         let run = run::run(&rustc, &["--print", "sysroot"], Path::new("/"), &env, limits).ok()?;
-        in_sysroot(Path::new(run.out().trim()))
+        in_sysroot(Path::new(run.out().trim()), port)
     });
     asked.or_else(|| {
         let home = std::env::var_os("RUSTUP_HOME")
@@ -101,11 +110,12 @@ pub(super) fn toolchain() -> Option<PathBuf> {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .collect();
         toolchains.sort();
-        toolchains.iter().rev().find_map(|sysroot| in_sysroot(sysroot))
+        toolchains.iter().rev().find_map(|sysroot| in_sysroot(sysroot, port))
     })
 }
 
-fn in_sysroot(sysroot: &Path) -> Option<PathBuf> {
+fn in_sysroot(sysroot: &Path, port: &str) -> Option<PathBuf> {
     let targets = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
-    targets.flatten().map(|t| t.path().join("bin/gcc-ld/ld.lld")).find(|path| path.is_file())
+    let folders = targets.flatten().map(|target| target.path().join("bin/gcc-ld"));
+    folders.map(|folder| folder.join(port)).find(|path| path.is_file())
 }

@@ -12,6 +12,7 @@ pub(super) static LINKER: Linker = Linker {
     programs: &["mold", "ld.mold"],
     numbered: None,
     hidden: || None,
+    version: "--version",
     is: |banner| banner.starts_with("mold "),
     // Without it the work happens in a child that neither limits nor accounting reach.
     args: &["-z", "text", "--no-fork"],

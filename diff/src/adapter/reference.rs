@@ -16,7 +16,7 @@ use scold_linker::{ErrorKind, Errors, Files};
 use super::{Adapter, Outcome, REFERENCE, Shared};
 use crate::desugar;
 use crate::model::ErrorClass;
-use crate::request::{File, Mode, Request};
+use crate::request::{File, Format, Mode, Request};
 
 /// The reference linker.
 #[derive(Clone, Debug)]
@@ -74,12 +74,12 @@ impl Adapter for Reference {
     }
 
     fn command(&self, request: &Request) -> Vec<String> {
-        let mut args = super::particular(request);
-        args.extend(super::COMMON.iter().map(|arg| (*arg).to_owned()));
+        let mut args = super::basic(request);
         // What a mode adds is the linker's own to add, where it is asked for that.
         let sugared = desugar::sugared(request);
         let sugared = sugared.filter(|_| request.mode != Mode::Shared);
-        if sugared.is_some() || matches!(request.mode, Mode::CShared | Mode::Plugin) {
+        let named = matches!(request.mode, Mode::CShared | Mode::Plugin);
+        if sugared.is_some() || (named && request.target.format == Format::Elf) {
             args.push(format!("--buildmode={}", request.mode));
         } else {
             args.extend(

@@ -12,6 +12,7 @@ pub(super) static LINKER: Linker = Linker {
     programs: &["wild", "ld.wild"],
     numbered: None,
     hidden: || None,
+    version: "--version",
     is: |banner| banner.starts_with("Wild "),
     // It collects garbage unless told not to, and forks; `-z text` only earns a warning.
     args: &["--no-fork", "--no-gc-sections"],
