@@ -188,7 +188,12 @@ impl Loader<'_> {
         };
         // Objects named twice are linked twice, which is an error worth hearing of.
         let again = !matches!(content, Content::Object) && !self.seen.insert(path.to_owned());
-        if !again {
+        if again {
+            let mut same = self.list.iter_mut().filter(|input| input.path == path);
+            if let Some(input) = same.next() {
+                input.take.force |= take.force;
+            }
+        } else {
             let path = path.to_owned();
             self.list.push(Input { name, path, content, take, auto, data, range });
         }
@@ -200,8 +205,12 @@ impl Loader<'_> {
         if !is_fat(data) {
             return Ok(Some(0..data.len()));
         }
-        let wanted = self.options.arch().cpu;
-        Ok(slices(data)?.into_iter().find(|slice| slice.0 == wanted).map(|slice| slice.1))
+        let wanted = self.options.arch();
+        let mut mine = slices(data)?;
+        mine.retain(|slice| slice.0 == wanted.cpu);
+        // arm64e's part is for arm64 only if there is nothing else.
+        mine.sort_by_key(|slice| slice.1 & 0xff_ffff != wanted.subtype);
+        Ok(mine.into_iter().next().map(|slice| slice.2))
     }
 
     fn check_machine(&self, file: &File<'_>, name: &str) -> Result<()> {

@@ -30,6 +30,11 @@ pub struct Machine {
     pub bias: fn(u8) -> i64,
     /// Whether what is in the field is part of the addend.
     pub embeds: fn(u8) -> bool,
+    /// The addend in an instruction, as objects had it before there was a relocation for it; none
+    /// of relocations that have no addend.
+    pub legacy: fn(u8, u32) -> Option<i64>,
+    /// Whether an instruction with a slot's offset loads from it; none of other relocations.
+    pub slot_load: fn(u8, u32) -> Option<bool>,
     /// The field of `row` in an instruction; data has that of the row.
     pub field: fn(&Row, u32) -> Field,
     /// Whether the load at an offset of some code can become the address itself.

@@ -28,6 +28,8 @@ pub enum Undefined {
     Error,
     /// A warning, then looked up at run time.
     Warning,
+    /// Looked up at run time, in a flat namespace.
+    Suppress,
     /// Looked up at run time.
     Lookup,
 }
@@ -153,6 +155,12 @@ impl Options {
     /// Whether `__DATA_CONST` holds what never changes after loading.
     pub fn has_const(&self) -> bool {
         self.arch().always_signed || self.minos >= (10 << 16 | 15 << 8)
+    }
+
+    /// The names to be exported that are no patterns: they must be there.
+    pub fn exported_names(&self) -> impl Iterator<Item = &str> {
+        let listed = self.exported.iter().flatten().map(String::as_str);
+        listed.filter(|name| !name.contains(['*', '?', '[']))
     }
 
     /// Whether the output is signed.

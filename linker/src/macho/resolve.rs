@@ -70,6 +70,7 @@ pub fn resolve<'a>(inputs: &'a [Input], options: &'a Options) -> Result<Link<'a>
     let start = options.entry.as_deref().unwrap_or("_main");
     let is_program = options.kind == super::options::Kind::Execute;
     let wanted = options.wanted.iter().chain(&options.init).map(String::as_str);
+    let wanted = wanted.chain(options.exported_names());
     for name in wanted.chain(is_program.then_some(start)) {
         let id = resolver.intern(name.as_bytes());
         resolver.globals[id.i()].strong_ref = true;

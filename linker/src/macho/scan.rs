@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::link::{Def, Link, Ref};
-use super::object::{Atom, NONE, Reloc};
+use super::object::{Atom, NONE, Reloc, Target};
 use crate::arch::What;
 use crate::format::macho::kind;
 use crate::{Error, ErrorKind, Errors};
@@ -55,9 +55,13 @@ pub fn scan(link: &mut Link<'_>) -> Result<(), Errors> {
         }
     }
     for at in 0..link.inits.len() {
-        // What another image has is called through a stub.
-        if link.atom_of(link.inits[at].0).is_none() {
-            link.stubs.add(link.inits[at].0);
+        let what = link.inits[at].0;
+        if let Some(name) = nothing(link, what) {
+            let text = format!("undefined symbol: {name}; called when the image is loaded");
+            errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
+        } else if link.atom_of(what).is_none() {
+            // What another image has is called through a stub.
+            link.stubs.add(what);
         }
     }
     Errors::collect(errors).map_or(Ok(()), Err)
@@ -84,15 +88,24 @@ fn need(link: &Link<'_>, atom: &Atom, reloc: &Reloc) -> Result<Option<(Need, Ref
         let site = link.files[file].site(atom.section, reloc.offset.into());
         Err(Error::new(kind, text).at(site))
     };
-    for end in [what, link.target(file, reloc.minus)] {
-        if let Ref::Name(id) = end
-            && link.globals[id.i()].def == Def::None
-        {
-            let text = format!("undefined symbol: {}", link.name(id));
-            return fail(ErrorKind::UndefinedSymbol, text);
+    let minus = link.target(file, reloc.minus);
+    for end in [what, minus] {
+        if let Some(name) = nothing(link, end) {
+            return fail(ErrorKind::UndefinedSymbol, format!("undefined symbol: {name}"));
         }
     }
     let Some(row) = link.machine.row(reloc.kind) else { return Ok(None) };
+    let plain = reloc.kind == link.machine.unsigned && reloc.minus == Target::None;
+    let direct = row.what == What::Symbol && !plain;
+    if is_elsewhere(link, minus) || (direct && is_elsewhere(link, what)) {
+        let text = format!("{} can't reach into another image", row.name);
+        return fail(ErrorKind::RelocDynamic, text);
+    }
+    let behind = reloc.addend - (link.machine.bias)(reloc.kind);
+    if row.what == What::Plt && link.bound(what).is_some() && behind != 0 {
+        let text = format!("{} into a stub, {behind} bytes behind its start", row.name);
+        return fail(ErrorKind::RelocUnsupported, text);
+    }
     if row.what == What::TlsDesc && !is_thread_local(link, what) {
         let text = format!("{} against what is not thread-local", row.name);
         return fail(ErrorKind::TlsMismatch, text);
@@ -103,6 +116,20 @@ fn need(link: &Link<'_>, atom: &Atom, reloc: &Reloc) -> Result<Option<(Need, Ref
         What::TlsDesc if !relaxes(link, atom, reloc, what) => Some((Need::Tlv, what)),
         _ => None,
     })
+}
+
+/// The name a reference is by, if nothing has it.
+fn nothing<'a>(link: &Link<'a>, what: Ref) -> Option<std::borrow::Cow<'a, str>> {
+    match what {
+        Ref::Name(id) if link.globals[id.i()].def == Def::None => Some(link.name(id)),
+        _ => None,
+    }
+}
+
+/// Whether only the loader knows where a reference leads.
+fn is_elsewhere(link: &Link<'_>, what: Ref) -> bool {
+    let Ref::Name(id) = what else { return false };
+    matches!(link.globals[id.i()].def, Def::Library(_) | Def::Lookup)
 }
 
 /// Whether a reference leads to a thread-local variable's descriptor; of libraries that is not
@@ -146,6 +173,7 @@ fn asked(link: &mut Link<'_>) -> Result<(), Errors> {
     let is_program = options.kind == super::options::Kind::Execute;
     let entry = options.entry.as_deref().unwrap_or("_main");
     let named = options.wanted.iter().chain(&options.init).map(String::as_str);
+    let named = named.chain(options.exported_names());
     let mut errors = Vec::new();
     for name in named.chain(is_program.then_some(entry)) {
         let id = link.names.find(name.as_bytes(), crate::object::hash_name(name.as_bytes()));

@@ -216,8 +216,9 @@ pub fn take_inits(link: &mut Link<'_>) {
     if !link.chained {
         return;
     }
-    let Some(at) = link.outs.iter().position(|out| out.kind() == kind::MOD_INIT) else { return };
-    for index in link.outs.remove(at).atoms {
+    let inits = |out: &mut Out| out.kind() == kind::MOD_INIT;
+    let taken: Vec<Out> = link.outs.extract_if(.., inits).collect();
+    for index in taken.into_iter().flat_map(|out| out.atoms) {
         let atom = &link.atoms[index as usize];
         let (file, relocs) = (atom.file as usize, link.relocs(atom));
         let inits = relocs.iter().map(|reloc| (link.target(file, reloc.target), reloc.addend));

@@ -178,6 +178,92 @@ fn what_is_missing_or_twice_there_is_an_error() {
     assert_eq!(fails("-dylib x.o l.tbd", &files), ErrorKind::WrongMachine);
 }
 
+/// An object whose function `g` has a relocation of `code` against `name`.
+fn relocated(
+    arm: bool,
+    code: &[u8],
+    name: &str,
+    (r_type, r_pcrel): (m::RelocationType, bool),
+) -> Vec<u8> {
+    let mut maker = Maker::new(arm);
+    let mine = maker.symbol("g", SymbolKind::Text, false);
+    let symbol = maker.symbol(name, SymbolKind::Data, false);
+    let text = maker.object.section_id(StandardSection::Text);
+    let at = maker.object.add_symbol_data(mine, text, code, 4);
+    let offset = at + code.len() as u64 - 4;
+    let addend = if arm { 0 } else { -4 };
+    let flags = RelocationFlags::MachO { r_type, r_pcrel, r_length: 2 };
+    let relocation = Relocation { offset, symbol, addend, flags };
+    maker.object.add_relocation(text, relocation).expect("a relocation");
+    maker.bytes()
+}
+
+#[test]
+fn code_reaches_other_images_only_through_slots_and_stubs() {
+    let kind = |arm, code: &[u8], name, form| {
+        let mut files = files(arm);
+        files.insert("r.o", relocated(arm, code, name, form));
+        link_args(&args(arm, "-dylib a.o r.o l.tbd"), &files).err().map(|e| e.first().kind())
+    };
+    let lea = [0x48, 0x8d, 5, 0, 0, 0, 0];
+    let jump = [0xe9, 0, 0, 0, 0];
+    let into = [0xe9, 4, 0, 0, 0];
+    let (signed, branch) = ((m::X86_64_RELOC_SIGNED, true), (m::X86_64_RELOC_BRANCH, true));
+    assert_eq!(kind(false, &lea, "environ", signed), Some(ErrorKind::RelocDynamic));
+    assert_eq!(kind(false, &lea, "f", signed), None);
+    assert_eq!(kind(false, &jump, "puts", branch), None);
+    assert_eq!(kind(false, &into, "f", branch), None);
+    let not_relative = (m::X86_64_RELOC_BRANCH, false);
+    assert_eq!(kind(false, &jump, "f", not_relative), Some(ErrorKind::RelocUnsupported));
+    let adrp = 0x9000_0000u32.to_le_bytes();
+    let page = (m::ARM64_RELOC_PAGE21, true);
+    assert_eq!(kind(true, &adrp, "environ", page), Some(ErrorKind::RelocDynamic));
+    assert_eq!(kind(true, &adrp, "f", page), None);
+    // An offset of a slot on what is no load would be left behind when the other half is relaxed.
+    let add = 0x9100_0000u32.to_le_bytes();
+    let got = (m::ARM64_RELOC_GOT_LOAD_PAGEOFF12, false);
+    assert_eq!(kind(true, &add, "f", got), Some(ErrorKind::RelocUnsupported));
+    assert_eq!(kind(true, &0xf940_0000u32.to_le_bytes(), "f", got), None);
+    // Into the middle of a stub nothing jumps.
+    let into = 0x1400_0001u32.to_le_bytes();
+    let branch = (m::ARM64_RELOC_BRANCH26, true);
+    assert_eq!(kind(true, &into, "puts", branch), Some(ErrorKind::RelocUnsupported));
+    assert_eq!(kind(true, &into, "f", branch), None);
+}
+
+#[test]
+fn an_addend_in_the_instruction_counts_as_one_beside_it() {
+    let mut files = files(true);
+    // b f+8, as objects said before ARM64_RELOC_ADDEND.
+    let code = 0x1400_0002u32.to_le_bytes();
+    let form = (m::ARM64_RELOC_BRANCH26, true);
+    files.insert("r.o", relocated(true, &code, "f", form));
+    let (image, _) = link_args(&args(true, "-dylib r.o a.o l.tbd"), &files).expect("a link");
+    let file = object::File::parse(&*image).expect("an image");
+    let at = |name| {
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+        symbol.expect("a symbol").address()
+    };
+    let place = at("_g") as usize;
+    let insn = u32::from_le_bytes(image[place..place + 4].try_into().expect("four bytes"));
+    let wanted = (at("_f") + 8 - at("_g")) as u32 / 4;
+    assert_eq!(insn, 0x1400_0000 | wanted);
+}
+
+#[test]
+fn options_that_exclude_each_other_or_name_nothing_are_refused() {
+    let fails = |more: &str| {
+        let all = format!("-dylib a.o l.tbd {more}");
+        link_args(&args(true, &all), &files(true)).expect_err("no link").first().kind()
+    };
+    assert_eq!(fails("-undefined suppress"), ErrorKind::Usage);
+    assert_eq!(fails("-exported_symbol _f -unexported_symbol _p"), ErrorKind::Usage);
+    assert_eq!(fails("-exported_symbol _none"), ErrorKind::UndefinedSymbol);
+    assert_eq!(fails("-init _none"), ErrorKind::UndefinedSymbol);
+    let all = args(true, "-dylib a.o l.tbd -exported_symbol _f -exported_symbol _none*");
+    link_args(&all, &files(true)).expect("patterns need not match");
+}
+
 #[test]
 fn weak_copies_give_way_to_a_strong_one() {
     let copy = |weak, callee: &str| {

@@ -121,11 +121,7 @@ fn apply(
     };
     let mut value = (base as i64).wrapping_add(reloc.addend);
     if reloc.minus != Target::None {
-        let minus = link.target(file, reloc.minus);
-        if link.atom_of(minus).is_none() {
-            return Err((ErrorKind::RelocDynamic, "the subtrahend is in another image".to_owned()));
-        }
-        value = value.wrapping_sub(link.address(minus) as i64);
+        value = value.wrapping_sub(link.address(link.target(file, reloc.minus)) as i64);
     } else if let Some(start) = template_offset(link, &link.outs[index], what) {
         value = value.wrapping_sub(start as i64);
     }

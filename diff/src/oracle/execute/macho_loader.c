@@ -293,12 +293,14 @@ static void chains(struct image *image) {
                     if (header[5] == 3) {
                         u64 import[2];
                         memcpy(import, imports + 16 * index, 16);
-                        ordinal = (int16_t)import[0], weak = import[0] >> 16 & 1;
+                        ordinal = (u16)import[0], weak = import[0] >> 16 & 1;
+                        if (ordinal > 0xfff0) ordinal -= 0x10000;
                         name = import[0] >> 32, addend += import[1];
                     } else {
                         u32 import[2];
                         memcpy(import, imports + (header[5] == 2 ? 8 : 4) * index, 8);
-                        ordinal = (int8_t)import[0], weak = import[0] >> 8 & 1, name = import[0] >> 9;
+                        ordinal = (u8)import[0], weak = import[0] >> 8 & 1, name = import[0] >> 9;
+                        if (ordinal > 0xf0) ordinal -= 0x100;
                         if (header[5] == 2) addend += (int32_t)import[1];
                     }
                     void *found = lookup(image, names + name, ordinal, weak);

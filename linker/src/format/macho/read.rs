@@ -196,8 +196,8 @@ pub fn is_fat(bytes: &[u8]) -> bool {
     magic && Bytes(bytes).be32(4).is_ok_and(|count| count < 0x20)
 }
 
-/// The parts of a fat file: machine, and where its bytes are.
-pub fn slices(bytes: &[u8]) -> Read<Vec<(u32, Range<usize>)>> {
+/// The parts of a fat file: machine, variant of it, and where its bytes are.
+pub fn slices(bytes: &[u8]) -> Read<Vec<(u32, u32, Range<usize>)>> {
     let file = Bytes(bytes);
     let wide = file.be32(0)? == 0xcafe_babf;
     let step = if wide { 32 } else { 20 };
@@ -210,7 +210,8 @@ pub fn slices(bytes: &[u8]) -> Read<Vec<(u32, Range<usize>)>> {
         if file.slice(offset as usize, size as usize).is_err() {
             return bad(at, "a machine's part is outside of the file");
         }
-        out.push((file.be32(at)?, offset as usize..(offset + size) as usize));
+        let range = offset as usize..(offset + size) as usize;
+        out.push((file.be32(at)?, file.be32(at + 4)?, range));
     }
     Ok(out)
 }

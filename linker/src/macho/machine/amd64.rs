@@ -34,6 +34,8 @@ pub static AMD64: Machine = Machine {
         _ => -4,
     },
     embeds: |_| true,
+    legacy: |_, _| None,
+    slot_load: |_, _| None,
     field: |row, _| row.field,
     // `mov reg, [rip + x]` becomes `lea reg, [rip + x]`.
     can_relax: |_, code, at| at >= 2 && code.get(at - 2) == Some(&0x8b),

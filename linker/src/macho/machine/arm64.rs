@@ -31,11 +31,10 @@ pub static ARM64: Machine = Machine {
     bias: |_| 0,
     // clang leaves something in the field of POINTER_TO_GOT; every linker ignores it.
     embeds: |kind| kind == 0,
+    legacy,
+    slot_load: |kind, insn| matches!(kind, 6 | 9).then_some(insn & 0xbfc0_0000 == 0xb940_0000), // ldr
     field,
-    can_relax: |kind, code, at| match kind {
-        6 | 9 => word(code, at) & 0xbfc0_0000 == 0xb940_0000, // ldr
-        _ => true,
-    },
+    can_relax: |_, _, _| true,
     relax: |kind, code, at| {
         if matches!(kind, 6 | 9) {
             let add = word(code, at) & 0x001f_ffff | 0x9100_0000;
@@ -86,6 +85,22 @@ fn field(row: &crate::arch::Row, insn: u32) -> Field {
         2 => &LO12_4,
         _ => &LO12_8,
     })
+}
+
+/// What ld64 reads from instructions when there is no ARM64_RELOC_ADDEND.
+fn legacy(kind: u8, insn: u32) -> Option<i64> {
+    let signed = |value: u32, bits: u32| i64::from(value as i32) << (64 - bits) >> (64 - bits);
+    match kind {
+        2 => Some(signed(insn & 0x3ff_ffff, 26) * 4),
+        3 => Some(signed((insn >> 29 & 3) | (insn >> 3 & 0x1f_fffc), 21) * 0x1000),
+        4 => {
+            let value = i64::from(insn >> 10 & 0xfff);
+            let scale = if insn & 0x3b00_0000 == 0x3900_0000 { insn >> 30 } else { 0 };
+            let wide = scale == 0 && insn & 0x3f80_0000 == 0x3d80_0000;
+            Some(value << if wide { 4 } else { scale })
+        }
+        _ => None,
+    }
 }
 
 /// `insn` with the page of `to` from that of `at`, and whether it is in reach.

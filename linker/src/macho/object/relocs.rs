@@ -2,7 +2,7 @@
 //! becomes of it.
 
 use super::{Atom, Object, Reloc, Section, Target, atoms, in_section};
-use crate::arch::{Field, What};
+use crate::arch::{Base, Field, What};
 use crate::format::macho::read::{Bytes, Read, bad};
 use crate::macho::machine::Machine;
 use crate::{Error, ErrorKind, Result, Site};
@@ -93,10 +93,13 @@ impl<'a> Object<'a> {
             }
             let mut reloc = self.reloc(&entry, section, machine, list)?;
             if let Some((at, value)) = addend.take() {
-                if at != entry.offset {
+                if at != entry.offset || (machine.legacy)(entry.kind, 0).is_none() {
                     return Err(fail("an addend belongs to no relocation"));
                 }
-                reloc.addend += value;
+                if reloc.addend != 0 {
+                    return Err(fail("an addend beside one in the instruction"));
+                }
+                reloc.addend = value;
             }
             if let Some((other, target)) = minus.take() {
                 let pair = other.offset == entry.offset && other.size == entry.size;
@@ -138,22 +141,36 @@ impl<'a> Object<'a> {
         let plain = entry.kind == machine.unsigned;
         let fits = match plain {
             true => matches!(entry.size, 4 | 8) && !entry.pcrel,
-            false => u64::from(entry.size) == row.field.len(),
+            false => {
+                let relative = matches!(row.base, Base::Place | Base::Page);
+                u64::from(entry.size) == row.field.len() && entry.pcrel == relative
+            }
         };
         if !fits {
-            return Err(unsupported(format!("{} of {} bytes", row.name, entry.size)));
+            let relative = if entry.pcrel { "relative " } else { "" };
+            return Err(unsupported(format!("{} of {} {relative}bytes", row.name, entry.size)));
         }
         let place = section.data.get(entry.offset as usize..).unwrap_or_default();
-        let stored = match (machine.embeds)(entry.kind) {
-            true => Field::Data(entry.size).read(place),
-            false => 0,
+        let embeds = (machine.embeds)(entry.kind);
+        let slot = matches!(row.what, What::Got | What::TlsDesc);
+        if !entry.external && (!embeds || slot) {
+            return Err(unsupported(format!("{} without a symbol", row.name)));
+        }
+        let insn = place.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+        let legacy = (machine.legacy)(entry.kind, insn);
+        if slot && (machine.slot_load)(entry.kind, insn) == Some(false) {
+            return Err(unsupported(format!("{} on what is no load", row.name)));
+        }
+        let stored = match (embeds, legacy) {
+            (true, _) => Field::Data(entry.size).read(place),
+            (false, legacy) => legacy.unwrap_or(0),
         };
         let bias = (machine.bias)(entry.kind);
         // A field of a value relative to the program counter holds S + A minus what it is counted
         // from; the immediate behind it is part of that, so is the place for targets without symbol.
         let (target, inside) = self.target(entry, section, machine, list, stored)?;
         let addend = match entry.external {
-            true if entry.pcrel && (machine.embeds)(entry.kind) => stored - 4,
+            true if entry.pcrel && embeds => stored - 4,
             true => stored + bias,
             false => inside + bias,
         };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::table::{self, ATTACHED, IGNORED, ROWS};
-use super::{Named, Options, Take};
+use super::{Named, Options, Take, Undefined};
 use crate::{Error, ErrorKind, Errors, Files};
 
 /// See [`Options::parse`].
@@ -70,6 +70,14 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
     }
     if options.minos == 0 {
         options.minos = 11 << 16;
+    }
+    let flat_only = matches!(options.undefined, Undefined::Suppress | Undefined::Warning);
+    if flat_only && !options.flat {
+        let text = "only dynamic_lookup goes with a two-level namespace";
+        return Err(usage("undefined", text));
+    }
+    if options.exported.is_some() && !options.unexported.is_empty() {
+        return Err(usage("unexported_symbol", "goes not with a list of exported symbols"));
     }
     options.sdk = if options.sdk == 0 { options.minos } else { options.sdk };
     if let Some(base) = options.base.filter(|base| !base.is_multiple_of(options.arch().page)) {

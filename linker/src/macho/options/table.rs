@@ -85,7 +85,8 @@ fn undefined(name: &str) -> Result<Undefined, String> {
     match name {
         "error" => Ok(Undefined::Error),
         "warning" => Ok(Undefined::Warning),
-        "suppress" | "dynamic_lookup" => Ok(Undefined::Lookup),
+        "suppress" => Ok(Undefined::Suppress),
+        "dynamic_lookup" => Ok(Undefined::Lookup),
         _ => Err(format!("unknown treatment of undefined symbols: {name}")),
     }
 }
