@@ -1,6 +1,7 @@
 //! Case → bytes: a [`Request`] whose files are the objects, archives, libraries and scripts of a case.
 //!
-//! Objects and libraries are written directly, because assemblers fold what linkers must decide.
+//! Objects and libraries are written directly, because assemblers fold what linkers must decide. Here is what
+//! GNU-style linkers are called with; [`macho`] has the rest.
 //! Nothing here must know how a link ends, or which linker performs it.
 
 pub mod archive;
@@ -9,6 +10,7 @@ mod bytes;
 pub mod elf;
 pub mod library;
 pub mod machine;
+pub mod macho;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use scold_diff::desugar::desugar;
 use scold_diff::model::{MARKER_MAGIC, digest};
 use scold_diff::request::File;
-use scold_diff::{Request, Target};
+use scold_diff::{Format, Request, Target};
 
 use crate::Case;
 use crate::case::{Archive, Data, DefsymValue, HashStyle, Input, Library, Object, Opt};
@@ -67,6 +69,13 @@ fn append_contents(object: &Object, index: usize, out: &mut Vec<u8>) {
 
 /// The link that `case` describes, with every file's bytes.
 pub fn request(case: &Case) -> Request {
+    match case.target.format {
+        Format::Elf => gnu_request(case),
+        Format::Macho => macho::request(case),
+    }
+}
+
+fn gnu_request(case: &Case) -> Request {
     let mut link = Link { target: case.target, args: Vec::new(), files: Vec::new() };
     for option in &case.options {
         link.option(option);
@@ -173,13 +182,12 @@ impl Link {
             Opt::O2 => self.arg("-O2"),
             Opt::Defs => self.keyword("defs"),
             Opt::AsNeeded => self.arg("--as-needed"),
-            Opt::FixupChains(true) => self.arg("-fixup_chains"),
-            Opt::FixupChains(false) => self.arg("-no_fixup_chains"),
-            Opt::MinOs(_) => {}
-            Opt::DynamicLookup => self.pair("-undefined", "dynamic_lookup"),
-            Opt::MayBeUndefined(name) => self.pair("-U", name),
-            Opt::Exported(name) => self.pair("-exported_symbol", name),
-            Opt::Unexported(name) => self.pair("-unexported_symbol", name),
+            Opt::FixupChains(_)
+            | Opt::MinOs(_)
+            | Opt::DynamicLookup
+            | Opt::MayBeUndefined(_)
+            | Opt::Exported(_)
+            | Opt::Unexported(_) => {}
         }
     }
 

@@ -23,6 +23,15 @@ pub fn number(library: &str, alias: u32) -> u64 {
     unique(digest(library.as_bytes()).wrapping_add(u64::from(alias)))
 }
 
+/// The bytes of the data `alias`: room for the largest of the symbols that share it.
+pub(super) fn data(library: &Library, alias: u32) -> Vec<u8> {
+    let same = |s: &&LibrarySymbol| matches!(s.defined, LibraryDefinition::Defined { alias: a, .. } if a == alias);
+    let sizes = library.symbols.iter().filter(same).map(|s| s.size);
+    let words = sizes.max().unwrap_or(8).clamp(8, 1 << 16).div_ceil(8);
+    let number = number(&library.name, alias);
+    (0..words).flat_map(|word| number.wrapping_add(word).to_le_bytes()).collect()
+}
+
 /// The bytes of `library` as a shared object for `target`.
 pub fn library(library: &Library, target: Target) -> Vec<u8> {
     let mut writer = Writer::new(library, machine::find(target));
@@ -366,16 +375,7 @@ impl Region {
                 self.bytes.extend_from_slice(&machine.resolver);
                 self.bytes.extend_from_slice(&(machine.returns)(number, 0).0);
             }
-            _ => {
-                // Aliases may have other sizes: room for the largest.
-                let same = |s: &&LibrarySymbol| matches!(s.defined, LibraryDefinition::Defined { alias: a, .. } if a == alias);
-                let sizes = library.symbols.iter().filter(same).map(|s| s.size);
-                let words = sizes.max().unwrap_or(8).clamp(8, 1 << 16).div_ceil(8);
-                for word in 0..words {
-                    let value = number.wrapping_add(word);
-                    self.bytes.extend_from_slice(&value.to_le_bytes());
-                }
-            }
+            _ => self.bytes.extend(data(library, alias)),
         }
         self.places.push((alias, offset));
         offset

@@ -8,7 +8,7 @@ mod arm;
 mod arm64;
 
 use object::elf;
-use scold_diff::{Arch, Target};
+use scold_diff::{Arch, Format, Target};
 
 use super::bytes::Bytes;
 pub use super::bytes::Class;
@@ -71,6 +71,9 @@ pub fn find(target: Target) -> &'static Machine {
 
 /// Whether a relocation of this type can have this addend: not each field has room.
 pub fn can_have(target: Target, r_type: u32, addend: i64) -> bool {
+    if target.format == Format::Macho {
+        return super::macho::can_have(target.arch, r_type, addend);
+    }
     match find(target).addends {
         Some(put) => put(r_type, &mut [0; 8], addend),
         None => true,

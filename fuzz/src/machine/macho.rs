@@ -10,7 +10,7 @@ pub mod arm64;
 
 use scold_diff::request::Arch;
 
-use super::Row;
+use super::{Row, Rows};
 
 /// Every machine that Mach-O is generated for.
 pub static MACHINES: &[&Machine] = &[&amd64::MACHINE, &arm64::MACHINE];
@@ -32,6 +32,13 @@ pub struct Machine {
     pub minus: [u32; 2],
     /// Bytes before and after the place that a linker may rewrite, by [`number`].
     pub rewritable: fn(u32) -> (u64, u64),
+}
+
+impl Machine {
+    /// The row of a relocation, by [`number`].
+    pub fn row(&self, number: u32) -> Option<&'static Row> {
+        Rows(self.rows).row(number)
+    }
 }
 
 impl std::fmt::Debug for Machine {

@@ -1,0 +1,1 @@
+//! What the emitter writes, read back by the `object` crate.
