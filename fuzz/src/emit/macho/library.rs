@@ -177,7 +177,6 @@ impl Writer<'_> {
         let id = number(&self.library.name, 0);
         commands.words(0x1b, &[id as u32, (id >> 32) as u32, id as u32, 1]);
         commands.build_version();
-        commands.dylib(0xc, super::SYSTEM);
         commands
     }
 
@@ -217,21 +216,23 @@ impl Writer<'_> {
         Tables { start, defined, blobs: [self.binds(), trie, rows, strings] }
     }
 
-    /// Bind opcodes: the first word of each descriptor is `__tlv_bootstrap` of the first library.
+    /// Bind opcodes: the first word of each descriptor is `__tlv_bootstrap`, whoever has it. A library of our own
+    /// names no other, because those who link with it in a flat namespace would have to find that too.
     fn binds(&self) -> Bytes {
         let mut out = Bytes::default();
         if self.regions[VARS].is_empty() {
             return out;
         }
-        // SET_DYLIB_ORDINAL_IMM 1, SET_SYMBOL, SET_TYPE_IMM pointer, SET_SEGMENT 1.
-        out.u8(0x11);
+        // SET_DYLIB_SPECIAL_IMM -2, SET_SYMBOL, SET_TYPE_IMM pointer.
+        out.u8(0x3e);
         out.u8(0x40);
         out.string("__tlv_bootstrap");
-        out.0.extend_from_slice(&[0x51, 0x71]);
-        trie::uleb(&mut out.0, self.addresses[VARS] - self.addresses[DATA]);
-        for _ in (0..self.regions[VARS].len()).step_by(24) {
-            // DO_BIND_ADD_ADDR_IMM_SCALED: 8 bytes, and 2 words more.
-            out.u8(0xb2);
+        out.u8(0x51);
+        for at in (0..self.regions[VARS].len() as u64).step_by(24) {
+            // SET_SEGMENT_AND_OFFSET 1, DO_BIND.
+            out.u8(0x71);
+            trie::uleb(&mut out.0, self.addresses[VARS] - self.addresses[DATA] + at);
+            out.u8(0x90);
         }
         out.u8(0);
         out.align(8);
