@@ -7,6 +7,7 @@
 
 mod binding;
 mod live;
+mod macho;
 mod module;
 mod modules;
 mod resolve;
@@ -16,6 +17,7 @@ mod world;
 
 use scold_diff::Expectation;
 use scold_diff::expectation::Refusal;
+use scold_diff::request::Format;
 
 use crate::Case;
 pub(crate) use modules::entry as module_entry;
@@ -25,6 +27,9 @@ use world::World;
 
 /// What a correct linker's output of `case` has, and what the specs leave open.
 pub fn expect(case: &Case) -> Expectation {
+    if case.target.format == Format::Macho {
+        return macho::expect(case);
+    }
     let case = &*modules::desugared(case);
     let world = World::new(case);
     let entry = world.on.entry.unwrap_or("_start");
