@@ -50,8 +50,8 @@ pub(super) fn strip(link: &mut Link<'_>) {
     link.dead_commons = commons.into_iter().map(|reached| !reached).collect();
     for file in link.world.order.clone() {
         let whole = !link.world.files[file].object.subsections;
-        for section in 0..reached[file].len() {
-            if reached[file][section] || link.fates[file][section] != Fate::Live {
+        for (section, reached) in reached[file].iter().enumerate() {
+            if *reached || link.fates[file][section] != Fate::Live {
                 continue;
             }
             if !unwind::is_compact(link.section(file, section)) {

@@ -68,7 +68,7 @@ impl<'c> Switches<'c> {
             }
         }
         let oldest = if !on.library && case.target.arch == Arch::Amd64 { 13 } else { 12 };
-        let usual = min >= oldest && !(on.dynamic_lookup && !on.flat);
+        let usual = min >= oldest && (on.flat || !on.dynamic_lookup);
         on.chained = asked.unwrap_or(usual);
         on
     }
@@ -173,7 +173,8 @@ impl<'c> World<'c> {
                 self.order.push(file);
                 continue;
             }
-            for name in definitions(object) {
+            // Indexes of archives list commons, too.
+            for name in names(object, |d| d != Definition::Undefined) {
                 let first = *self.offers.entry(name).or_insert(Offer::Member(file));
                 if first != Offer::Member(file) && self.is_weak(first) {
                     self.order_matters = Some("a later definition than a library's weak one");
@@ -208,7 +209,13 @@ impl<'c> World<'c> {
             }
             at = self.order.len();
             let needed = wanted.iter().find_map(|name| match self.offers.get(name) {
-                Some(&Offer::Member(file)) if !defined.contains(name) => Some((file, *name)),
+                Some(&Offer::Member(file)) if !self.files[file].loaded => {
+                    let object = self.files[file].object;
+                    // A common symbol is enough, but gives way to a definition.
+                    let known = defined.contains(name)
+                        || (commons.contains(name) && definitions(object).all(|n| n != *name));
+                    (!known).then_some((file, *name))
+                }
                 _ => None,
             });
             let Some((file, name)) = needed else { break };

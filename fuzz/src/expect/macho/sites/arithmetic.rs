@@ -48,11 +48,11 @@ impl Sites<'_, '_> {
         let (loose_min, loose_max) = loose(at, min, max);
         if high < loose_min || low > loose_max {
             // A branch goes further by a thunk, but not to what is no place.
-            let far = at.row.check.extended && matches!(meaning, Meaning::Place(_));
-            if !far {
-                self.findings.error(ErrorClass::RelocOverflow);
+            match (at.row.check.extended, meaning) {
+                (true, Meaning::Place(_)) => return,
+                (true, _) => {}
+                _ => return self.findings.error(ErrorClass::RelocOverflow),
             }
-            return;
         }
         self.findings.may(ErrorClass::RelocOverflow);
         let label = self.link.labels[at.file][at.index].clone();
