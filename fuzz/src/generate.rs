@@ -10,6 +10,7 @@ mod code;
 mod data;
 mod dice;
 mod init;
+pub mod macho;
 pub mod matrix;
 pub mod modules;
 mod options;

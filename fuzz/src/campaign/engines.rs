@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use scold_diff::request::Format;
 use scold_diff::{Mode, Target};
 
 use super::{Engine, Source};
-use crate::generate::{self, matrix, modules, sweep};
+use crate::Case;
+use crate::generate::{self, macho, matrix, modules, sweep};
 
 /// The sources of `engines` for `target`; random cases are of `modes` (not empty), by `seed`.
 pub fn sources(engines: &[Engine], target: Target, modes: &[Mode], seed: u64) -> Vec<Source> {
@@ -13,6 +15,9 @@ pub fn sources(engines: &[Engine], target: Target, modes: &[Mode], seed: u64) ->
 }
 
 fn source(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source {
+    if target.format == Format::Macho {
+        return of_macho(engine, target, modes, seed);
+    }
     match engine {
         Engine::Matrix => Source {
             len: Some(matrix::count(target)),
@@ -36,5 +41,25 @@ fn source(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source
                 modules::seeded(seed, n, target, *mode).filter(|case| case.mode != Mode::Shared)
             }),
         },
+    }
+}
+
+fn of_macho(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source {
+    // Linkers make position-dependent programs no more.
+    let modes: Vec<Mode> = modes.into_iter().filter(|mode| *mode != Mode::Exe).collect();
+    let mode = move |n: u64| modes.get((n % modes.len().max(1) as u64) as usize).copied();
+    let numbered = |len, case: fn(Target, u64) -> Option<Case>| Source {
+        len: Some(len),
+        case: Arc::new(move |n| case(target, n)),
+    };
+    match engine {
+        Engine::Matrix => numbered(macho::matrix::count(), macho::matrix::case),
+        Engine::Sweep => numbered(macho::sweep::count(target), macho::sweep::case),
+        Engine::Random => Source {
+            len: None,
+            case: Arc::new(move |n| Some(generate::seeded(seed, n, target, mode(n)?))),
+        },
+        // Go's modules are made of ELF's names so far.
+        Engine::Modules => numbered(0, |_, _| None),
     }
 }

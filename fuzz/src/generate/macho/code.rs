@@ -27,6 +27,10 @@ pub(super) struct Code {
     pub(super) variable: Piece,
     /// Other ways to reach something of this image.
     pub(super) direct: &'static [Piece],
+    /// What compilers hardly write.
+    pub(super) rare: &'static [Piece],
+    /// Data that holds an address, in 8 bytes and in 4.
+    pub(super) words: [Piece; 2],
     /// A function that returns what it finds in the word at an address.
     pub(super) peek: Piece,
     /// A function that returns a constant: the bytes, and where its 32 bits are.
@@ -69,6 +73,17 @@ static AMD64: Code = Code {
         code(&[0x66, 0x81, 0x3d, 0, 0, 0, 0, 0, 0], &[(3, X86_64_RELOC_SIGNED_2, 0)]),
         code(&[0x81, 0x3d, 0, 0, 0, 0, 0, 0, 0, 0], &[(2, X86_64_RELOC_SIGNED_4, 0)]),
     ],
+    rare: &[
+        // jmp x, with a distance of one byte
+        code(&[0xeb, 0, 0x90, 0x90], &[(1, X86_64_RELOC_BRANCH_1, 0)]),
+        // movl x@GOTPCREL(%rip), %eax is no load of an address.
+        code(&[0x8b, 0x05, 0, 0, 0, 0], &[(2, X86_64_RELOC_GOT, 0)]),
+        data(&[0, 0, 0, 0], &[(0, X86_64_RELOC_GOT, 4)]),
+    ],
+    words: [
+        data(&[0; 8], &[(0, X86_64_RELOC_UNSIGNED, 0)]),
+        data(&[0; 4], &[(0, X86_64_RELOC_UNSIGNED_4, 0)]),
+    ],
     // movq x(%rip), %rax; retq
     peek: code(&[0x48, 0x8b, 0x05, 0, 0, 0, 0, 0xc3], &[(3, X86_64_RELOC_SIGNED, 0)]),
     // movl $n, %eax; retq
@@ -108,6 +123,18 @@ static ARM64: Code = Code {
             &[2, 0, 0, 0x90, 0x40, 0, 0x40, 0xb9],
             &[(0, ARM64_RELOC_PAGE21, 0), (4, ARM64_RELOC_PAGEOFF12, 0)],
         ),
+    ],
+    rare: &[
+        // ldrh w0, [x1, x@PAGEOFF]; ldr x0, [x1, x@PAGEOFF]; ldr q0, [x1, x@PAGEOFF]; str x0, [x1, x@PAGEOFF]
+        code(&[0x20, 0, 0x40, 0x79], &[(0, ARM64_RELOC_PAGEOFF12, 0)]),
+        code(&[0x20, 0, 0x40, 0xf9], &[(0, ARM64_RELOC_PAGEOFF12, 0)]),
+        code(&[0x20, 0, 0xc0, 0x3d], &[(0, ARM64_RELOC_PAGEOFF12, 0)]),
+        code(&[0x20, 0, 0, 0xf9], &[(0, ARM64_RELOC_PAGEOFF12, 0)]),
+        data(&[0; 8], &[(0, ARM64_RELOC_POINTER_TO_GOT_8, 0)]),
+    ],
+    words: [
+        data(&[0; 8], &[(0, ARM64_RELOC_UNSIGNED, 0)]),
+        data(&[0; 4], &[(0, ARM64_RELOC_UNSIGNED_4, 0)]),
     ],
     // adrp x8, x@PAGE; ldr x0, [x8, x@PAGEOFF]; ret
     peek: code(

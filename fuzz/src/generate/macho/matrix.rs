@@ -130,9 +130,13 @@ const LIBRARY_MENTIONS: &[LibraryMention] = &[
 enum Shape {
     Objects,
     /// An object before a library, or after it.
-    Library { first: bool },
+    Library {
+        first: bool,
+    },
     /// An object before an archive, or after it.
-    Archive { first: bool },
+    Archive {
+        first: bool,
+    },
 }
 
 /// How each object refers to the name.
@@ -243,10 +247,7 @@ fn build(
             thin: false,
         }),
     };
-    let before = matches!(
-        shape,
-        Shape::Library { first: false } | Shape::Archive { first: false }
-    );
+    let before = matches!(shape, Shape::Library { first: false } | Shape::Archive { first: false });
     let mut options =
         vec![Opt::FixupChains(variant / 8 % 2 == 0), Opt::MinOs(SYSTEMS[variant / 16 % 3])];
     if reach == Reach::Lookup {
@@ -316,7 +317,7 @@ fn define(object: &mut Object, mention: &Mention, which: u8, refs: &References) 
     let size = if which == 0 { 24 } else { 16 };
     let bytes = Content::of(&vec![fill; size]);
     let mut desc = mention.desc;
-    let mut place = |object: &mut Object, section: &str, content: Content| {
+    let place = |object: &mut Object, section: &str, content: Content| {
         let (section, offset) = parts::add(object, section, 16, content);
         Definition::Section { section, offset }
     };
@@ -345,7 +346,8 @@ fn define(object: &mut Object, mention: &Mention, which: u8, refs: &References) 
                 Put::Variable => "__DATA,__thread_data",
                 _ => "__DATA,__thread_bss",
             };
-            let init = parts::symbol(&format!("_thing_{letter}$tlv$init"), Local, Definition::Undefined);
+            let init =
+                parts::symbol(&format!("_thing_{letter}$tlv$init"), Local, Definition::Undefined);
             let content = parts::atom(object, section, 16, bytes, init);
             let descriptor = parts::descriptor(object, refs.machine, content);
             let (section, offset) = parts::add(object, "__DATA,__thread_vars", 8, descriptor);

@@ -204,7 +204,12 @@ pub(super) fn library(name: &str, symbols: Vec<LibrarySymbol>) -> Library {
 }
 
 /// A symbol of a library.
-pub(super) fn exported(name: &str, binding: Binding, kind: SymbolKind, alias: u32) -> LibrarySymbol {
+pub(super) fn exported(
+    name: &str,
+    binding: Binding,
+    kind: SymbolKind,
+    alias: u32,
+) -> LibrarySymbol {
     LibrarySymbol {
         name: name.into(),
         version: None,

@@ -1,0 +1,8 @@
+//! Cases of Mach-O: the symbol-kind matrix, the relocation sweep, random ones.
+//!
+//! Nothing here must know what a linker makes of a case.
+
+mod code;
+pub mod matrix;
+mod parts;
+pub mod sweep;
