@@ -8,6 +8,7 @@ use super::super::tests::Named;
 use super::*;
 use crate::adapter::{self, Outcome, Shared};
 use crate::divergence::Rules;
+use crate::model::MARKER_MAGIC;
 use crate::selftest::{MUTATIONS, subject};
 
 fn complaints(request: &Request, images: &[(&'static str, Vec<u8>)]) -> Vec<String> {
@@ -105,4 +106,29 @@ fn aliases_agree_and_other_places_do_not() {
         ["a probe returns place for place"]
     );
     assert_eq!(vote_on([both, &["symbol x"], &["number 0x1"]]), none);
+}
+
+/// What has no marker may begin where a section ends: the end's address is the section's, and memory.
+#[test]
+fn the_end_of_a_section_may_be_somebody_elses_start() {
+    let request = subject::request();
+    let reference = adapter::select(&["reference".to_owned()], &[]).unwrap();
+    let outcome = reference[0].link(&request, Duration::from_secs(20));
+    let image = outcome.image().unwrap();
+    let module = Module::load(image).unwrap();
+    let base = 0x7f00_0000_0000;
+    let values = Values::new(&request, &module, image, base);
+    let kinds = |offset: u64| {
+        let answer = values.answer(&format!("{:#x} * 0 0000000000000000", base + offset));
+        answer.iter().map(|text| text.split('+').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let marked = super::super::invariants::inputs::marked(&request);
+    let (key, table) = marked.iter().find(|(_, m)| m.name == "a.o:.rodata").unwrap();
+    let start = |at: &u64| {
+        let word = |at| module.image.memory(at);
+        word(*at) == Some(MARKER_MAGIC) && word(*at + 8) == Some(*key)
+    };
+    let at = (0..image.len() as u64).find(start).unwrap();
+    assert_eq!(kinds(at + table.size - 1), ["place a.o:.rodata"]);
+    assert_eq!(kinds(at + table.size), ["memory 00000000", "place a.o:.rodata"]);
 }

@@ -69,7 +69,13 @@ impl<'a> Values<'a> {
             {
                 places = self.places(behind.wrapping_sub(self.moved()));
             }
-            answer.extend(places.into_iter().map(|place| format!("place {place}")));
+            // What has no marker may begin where something else ends: with .bss behind .data in one
+            // output and on a page of its own in another, the address is of memory in both.
+            if !places.is_empty() && places.iter().all(|place| place.end) {
+                let bytes = bytes.filter(|bytes| *bytes != "-");
+                answer.extend(bytes.map(|bytes| format!("memory {}", own(bytes))));
+            }
+            answer.extend(places.into_iter().map(|place| format!("place {}", place.text)));
         }
         let names = self.names.get(&value).filter(|_| value > 0xffff);
         answer.extend(names.into_iter().flatten().map(|name| format!("symbol {name}")));
@@ -97,16 +103,17 @@ impl<'a> Values<'a> {
 
     /// The input section that this address is in, found by the marker before it. Where one ends and the
     /// next begins at once, the address is both's: which it is depends on the order of sections.
-    fn places(&self, address: u64) -> Vec<String> {
+    fn places(&self, address: u64) -> Vec<Place> {
         self.place(address, 0).into_iter().chain(self.place(address, 1)).collect()
     }
 
     /// The section of the last marker before `address`, after leaving out `skipped` at it.
-    fn place(&self, address: u64, skipped: u64) -> Option<String> {
+    fn place(&self, address: u64, skipped: u64) -> Option<Place> {
         let load = self.module.image.segment(address)?;
         let within = address - load.address;
-        let end = load.offset.checked_add(within)?;
-        let end = end.checked_add(if skipped == 0 { MARKER_MAGIC.len() as u64 } else { 0 })?;
+        let end = within.checked_add(if skipped == 0 { MARKER_MAGIC.len() as u64 } else { 0 })?;
+        // Behind the segment's part of the file comes another's.
+        let end = load.offset.checked_add(end.min(load.file_size))?;
         let start = usize::try_from(load.offset).ok()?;
         let bytes = self.image.get(start..usize::try_from(end).ok()?)?;
         let at = memchr::memmem::rfind(bytes, &MARKER_MAGIC)?;
@@ -114,8 +121,16 @@ impl<'a> Values<'a> {
         let marked = self.marked.get(&key)?;
         let offset = within - at as u64;
         let known = if skipped == 0 { offset <= marked.size } else { offset == marked.size };
-        known.then(|| format!("{}+{offset:#x}", marked.name))
+        let text = format!("{}+{offset:#x}", marked.name);
+        known.then_some(Place { text, end: offset == marked.size })
     }
+}
+
+/// A place in an input section that has a marker.
+struct Place {
+    text: String,
+    /// Whether it is behind the section's last byte.
+    end: bool,
 }
 
 /// The bytes that belong to what an address is of: a variable may have no more than four, the rest are
