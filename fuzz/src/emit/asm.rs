@@ -1,15 +1,17 @@
-//! Case → assembler text for GNU `as` and the `ld` commands: what a bug report shows to people who
+//! Case → assembler text for GNU `as`, or for clang, and the `ld` commands: what a bug report shows to people who
 //! don't have scold.
 //!
 //! Fields are data with `.reloc` beside them, so that the assembler folds nothing: it has no say in
 //! what a linker must decide. Libraries have no assembler text that makes the same bytes; their text
 //! makes one with the same symbols, linked by the linker at hand.
 
+pub(crate) mod macho;
+
 use std::cmp::Ordering;
 use std::fmt::Write;
 
 use scold_diff::desugar::{Extra, OBJECT};
-use scold_diff::{Request, Target};
+use scold_diff::{Format, Request, Target};
 
 use super::machine::{Machine, find};
 use crate::Case;
@@ -43,15 +45,22 @@ pub fn sources(case: &Case) -> Vec<(String, String)> {
 /// Assembler text of the whole case under a heading for each file, and how to link it.
 pub fn text(case: &Case, request: &Request) -> String {
     let mut out = String::new();
+    let target = case.target;
     for (name, source) in sources(case) {
-        let _ = writeln!(out, "# ---- {name}: as -o {name} -\n{source}");
+        let stub = source.starts_with("--- !tapi");
+        let command = match target.format {
+            Format::Elf => format!("as -o {name} -"),
+            Format::Macho if stub => "as it stands".into(),
+            Format::Macho => macho::command(target, &name),
+        };
+        let _ = writeln!(out, "# ---- {name}: {command}\n{source}");
     }
     if let Some(extra) = Extra::of(request) {
         let _ = writeln!(out, "# ---- {OBJECT}: as -o {OBJECT} -\n{}", extra.text());
     }
     for file in &request.files {
         let script = std::str::from_utf8(&file.bytes).ok();
-        let is_script = file.name.ends_with(".map") || file.name.ends_with(".list");
+        let is_script = [".map", ".list", ".tbd"].iter().any(|end| file.name.ends_with(end));
         if let (true, Some(script)) = (is_script, script) {
             let _ = writeln!(out, "# ---- {}", file.name);
             script.lines().for_each(|line| out.push_str(&format!("# {line}\n")));
@@ -59,11 +68,19 @@ pub fn text(case: &Case, request: &Request) -> String {
     }
     for archive in archives(case) {
         let names: Vec<_> = archive.members.iter().map(|member| &*member.name).collect();
-        let thin = if archive.thin { " --thin" } else { "" };
-        let _ = writeln!(out, "# ar rcs{thin} {} {}", archive.name, names.join(" "));
+        let ar = match target.format {
+            Format::Elf if archive.thin => "ar rcs --thin",
+            Format::Elf => "ar rcs",
+            Format::Macho => "llvm-ar --format=darwin rcs",
+        };
+        let _ = writeln!(out, "# {ar} {} {}", archive.name, names.join(" "));
     }
-    let mode = request.mode.args(request.target.format).join(" ");
-    let _ = writeln!(out, "# ld {mode} {} -o out", request.args.join(" "));
+    let ld = match target.format {
+        Format::Elf => "ld".into(),
+        Format::Macho => format!("ld -arch {}", macho::machine_name(target.arch)),
+    };
+    let mode = request.mode.args(target.format).join(" ");
+    let _ = writeln!(out, "# {ld} {mode} {} -o out", request.args.join(" "));
     out
 }
 
@@ -78,6 +95,9 @@ fn archives(case: &Case) -> Vec<&Archive> {
 
 /// An object as assembler text for `target`.
 pub fn object(object: &Object, target: Target) -> String {
+    if target.format == Format::Macho {
+        return macho::object(object, target);
+    }
     let machine = find(target);
     let mut text = machine.assembler.head.to_owned();
     for index in 0..object.sections.len() {
@@ -269,8 +289,12 @@ fn symbol_lines(text: &mut String, object: &Object, symbol: &Symbol, machine: &M
     }
 }
 
-/// A library's symbols as assembler text; link it with `-shared` and the version script in it.
+/// A library's symbols as assembler text, to be linked with `-shared` and the version script in it; for Mach-O as a
+/// text stub.
 pub fn library(library: &Library, target: Target) -> String {
+    if target.format == Format::Macho {
+        return macho::library(library);
+    }
     let assembler = &find(target).assembler;
     let sigil = assembler.sigil;
     let soname = library.soname.as_ref().map(|name| format!(" -soname={name}"));

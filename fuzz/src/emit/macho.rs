@@ -4,7 +4,7 @@
 //! how a link ends, or which linker performs it.
 
 mod archive;
-mod layout;
+pub(super) mod layout;
 mod library;
 mod link;
 mod object;
