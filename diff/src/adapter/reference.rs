@@ -86,7 +86,12 @@ impl Adapter for Reference {
                 request.mode.args(request.target.format).iter().map(|arg| (*arg).to_owned()),
             );
         }
-        args.extend(self.threads.map(|count| format!("--threads={count}")));
+        if let Some(count) = self.threads {
+            match request.target.format {
+                Format::Elf => args.push(format!("--threads={count}")),
+                Format::Macho => args.extend(["-threads".into(), count.to_string()]),
+            }
+        }
         args.extend(sugared.unwrap_or(&request.args).iter().cloned());
         args
     }

@@ -39,3 +39,6 @@ pub(super) fn expect(case: &Case) -> Expectation {
     };
     Expectation { facts: sites.facts, refusal, choices: Vec::new(), open: sites.findings.open }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,8 +38,8 @@ impl Sites<'_, '_> {
         if reached {
             return;
         }
-        let Some(value) = self.value(at, minus, meaning) else { return };
         self.misaligned(at, meaning, minus.is_some());
+        let Some(value) = self.value(at, minus, meaning) else { return };
         let (min, max) = limits(at, minus.is_some());
         let (low, high) = value;
         if low >= min && high <= max {
