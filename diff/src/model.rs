@@ -58,13 +58,17 @@
 //!
 //! See [`Family`]: each variant says what its keys and values are.
 
+pub(crate) mod archive;
 pub mod elf;
+pub mod macho;
 mod refusal;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use refusal::ErrorClass;
+
+use crate::{Format, Request};
 
 /// The first 8 bytes of every marker; never a valid instruction sequence or pointer of a case.
 pub const MARKER_MAGIC: [u8; 8] = *b"\xf1SCOLD\x1b\xf2";
@@ -397,6 +401,16 @@ pub struct Difference<'a> {
     pub left: Option<&'a Value>,
     /// Its value on the right, if any.
     pub right: Option<&'a Value>,
+}
+
+/// Reads the output of `request` as a loader of its format would.
+///
+/// Never panics on any bytes.
+pub fn facts(request: &Request, output: &[u8]) -> Facts {
+    match request.target.format {
+        Format::Elf => elf::facts(request, output),
+        Format::Macho => macho::facts(request, output),
+    }
 }
 
 /// The digest of [`Value::Digest`]: FNV-1a, 64 bits.

@@ -23,7 +23,7 @@ pub use shape::{Relocations, relocation_name, shape};
 use crate::adapter::{Outcome, Shared};
 use crate::divergence::{Question, Rules};
 use crate::expectation::Expectation;
-use crate::{Facts, Key, Request, Value, model};
+use crate::{Facts, Format, Key, Request, Value, model};
 
 /// Every oracle, one line each.
 pub static ORACLES: &[&dyn Oracle] = &[
@@ -57,7 +57,7 @@ impl Trial {
     /// The trial of an outcome that is there already.
     pub fn of(linker: &Shared, request: &Request, outcome: Outcome) -> Self {
         let facts = match &outcome {
-            Outcome::Linked(image) => model::elf::facts(request, image),
+            Outcome::Linked(image) => model::facts(request, image),
             Outcome::Refused(class, _) => Facts::refused(*class),
             _ => Facts::default(),
         };
@@ -105,6 +105,12 @@ pub trait Oracle: Sync {
 
     /// What it costs.
     fn cost(&self) -> Cost;
+
+    /// Whether it can look at links of this format; it is not asked about others.
+    fn reads(&self, format: Format) -> bool {
+        let _ = format;
+        true
+    }
 
     /// Adds to `ruling` what is wrong with `evidence`.
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling);
@@ -372,7 +378,8 @@ pub fn judge_with(
     for trial in evidence.trials {
         ended_badly(trial, &mut ruling);
     }
-    for oracle in oracles {
+    let format = evidence.request.target.format;
+    for oracle in oracles.iter().filter(|oracle| oracle.reads(format)) {
         oracle.judge(evidence, &mut ruling);
     }
     more(&mut ruling);

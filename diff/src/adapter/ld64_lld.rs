@@ -34,6 +34,7 @@ const CLASSES: &[(&str, E)] = &[
     ("unaligned pointer", E::RelocMisaligned),
     ("not aligned", E::RelocMisaligned),
     ("out of range", E::RelocOverflow),
+    ("does not fit into chained fixup", E::RelocOverflow),
     ("requires that symbol*be thread-local", E::TlsMismatch),
     ("requires that symbol*not be thread-local", E::TlsMismatch),
     ("relocation*has width", E::RelocUnsupported),

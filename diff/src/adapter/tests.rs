@@ -199,6 +199,41 @@ const MESSAGES: &[(&str, &str, E)] = &[
         "wild: error: Failed to parse version script:\nparse error at line 1, column 33",
         E::BadScript,
     ),
+    (
+        "ld64_lld",
+        "ld64.lld-22: error: undefined symbol: _nowhere\n>>> referenced by und.o:(symbol _f+0x1)",
+        E::UndefinedSymbol,
+    ),
+    (
+        "ld64_lld",
+        "ld64.lld-22: error: duplicate symbol: _f\n>>> defined in dup.o\n>>> defined in dup2.o",
+        E::DuplicateSymbol,
+    ),
+    (
+        "ld64_lld",
+        "ld64.lld-22: error: ov3.o:(symbol _g+0x3): relocation SIGNED is out of range: 78187492761 is not in [-2147483648, 2147483647]; references _abs",
+        E::RelocOverflow,
+    ),
+    (
+        "ld64_lld",
+        "ld64.lld-22: error: rebase target address 0xfffffffffff01000 does not fit into chained fixup. Re-link with -no_fixup_chains",
+        E::RelocOverflow,
+    ),
+    (
+        "ld64_lld",
+        "ld64.lld-22: error: tls.o:(symbol _t+0x3): TLV relocation requires that symbol _f be thread-local",
+        E::TlsMismatch,
+    ),
+    (
+        "ld64_lld",
+        "ld64.lld-22: error: mis.o:(symbol _g+0x4): 64-bit LDR/STR to 0x4001 (_q) is not 8-byte aligned",
+        E::RelocMisaligned,
+    ),
+    ("ld64_lld", "ld64.lld-22: error: cannot open b.o: No such file or directory", E::MissingFile),
+    ("ld64_lld", "ld64.lld-22: error: library not found for -lnowhere", E::MissingFile),
+    ("ld64_lld", "ld64.lld-22: error: unknown argument '--frob'", E::UnknownOption),
+    ("ld64_lld", "ld64.lld-22: error: empty.o: unhandled file type", E::BadInput),
+    ("ld64_lld", "ld64.lld-22: error: must specify -arch", E::Usage),
 ];
 
 #[test]
@@ -225,6 +260,8 @@ fn versions_are_read_from_banners() {
         ("Debian LLD 22.1.8 (compatible with GNU linkers)", &[22, 1, 8]),
         ("mold 1.10.1 (compatible with GNU ld)", &[1, 10, 1]),
         ("Wild 0.10.0 non-git-build (compatible with GNU linkers)", &[0, 10, 0]),
+        ("@(#)PROGRAM:ld  PROJECT:ld64-951.9", &[951, 9]),
+        ("@(#)PROGRAM:ld PROJECT:ld-1115.7.3", &[1115, 7, 3]),
         ("no number", &[]),
     ] {
         assert_eq!(release(banner), version, "{banner}");
@@ -240,6 +277,9 @@ fn banners_tell_linkers_apart() {
         ("Debian LLD 22.1.8 (compatible with GNU linkers)", "lld"),
         ("mold 1.10.1 (compatible with GNU ld)", "mold"),
         ("Wild 0.10.0 non-git-build (compatible with GNU linkers)", "wild"),
+        ("LLD 22.1.2 (/checkout/src/llvm-project/llvm 1cb4e38)", "ld64_lld"),
+        ("Debian LLD 22.1.8", "ld64_lld"),
+        ("@(#)PROGRAM:ld  PROJECT:ld64-951.9", "ld64"),
     ] {
         let names: Vec<_> = ADAPTERS.iter().filter(|l| (l.is)(banner)).map(|l| l.name).collect();
         assert_eq!(names, [name], "{banner}");
@@ -280,12 +320,15 @@ fn links_and_refuses(linker: &Installed, target: Target) {
         Arch::Arm => object::Architecture::Arm,
         Arch::Arm64 => object::Architecture::Aarch64,
     };
-    let (elf, little) = (object::BinaryFormat::Elf, object::Endianness::Little);
-    let mut object = object::write::Object::new(elf, machine, little);
+    let macho = target.format == crate::Format::Macho;
+    let format = if macho { object::BinaryFormat::MachO } else { object::BinaryFormat::Elf };
+    let mut object = object::write::Object::new(format, machine, object::Endianness::Little);
     // EABI 5, without which bfd does not take the object.
     let e_flags = object::elf::FileFlags(if target.arch == Arch::Arm { 0x0500_0000 } else { 0 });
-    object.flags =
-        object::FileFlags::Elf { os_abi: object::elf::OsAbi(0), abi_version: 0, e_flags };
+    let (os_abi, abi_version) = (object::elf::OsAbi(0), 0);
+    if !macho {
+        object.flags = object::FileFlags::Elf { os_abi, abi_version, e_flags };
+    }
     let file = crate::File { name: "a.o".into(), bytes: object.write().unwrap().into() };
     let args = vec!["a.o".into()];
     let request = Request { target, mode: crate::Mode::Shared, args, files: vec![file] };
@@ -293,8 +336,13 @@ fn links_and_refuses(linker: &Installed, target: Target) {
     let name = format!("{} {} for {target}", linker.name(), linker.version());
     let outcome = linker.link(&request, limit);
     let Outcome::Linked(image) = outcome else { panic!("{name}: {outcome:?}") };
-    assert_eq!(&image[..4], b"\x7fELF", "{name}");
-    assert_eq!(u16::from_le_bytes([image[18], image[19]]), target.arch.machine(), "{name}");
+    let header = (image[..4].to_vec(), image[if macho { 4 } else { 18 }]);
+    let wanted = match (target.format, target.arch) {
+        (crate::Format::Macho, Arch::Amd64) => (b"\xcf\xfa\xed\xfe".to_vec(), 7),
+        (crate::Format::Macho, _) => (b"\xcf\xfa\xed\xfe".to_vec(), 12),
+        (crate::Format::Elf, arch) => (b"\x7fELF".to_vec(), arch.machine() as u8),
+    };
+    assert_eq!(header, wanted, "{name}");
     let missing = Request { args: vec!["b.o".into()], ..request.clone() };
     let outcome = linker.link(&missing, limit);
     assert!(matches!(outcome, Outcome::Refused(E::MissingFile, _)), "{name}: {outcome:?}");

@@ -10,6 +10,7 @@ mod arm;
 mod arm64;
 mod dynamic;
 mod exidx;
+pub(crate) mod frame;
 #[cfg(test)]
 mod hostile;
 mod inputs;

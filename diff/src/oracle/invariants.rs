@@ -15,7 +15,7 @@ mod segments;
 mod unwind;
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling};
-use crate::Request;
+use crate::{Format, Request};
 use image::Image;
 
 /// The invariants.
@@ -28,6 +28,10 @@ impl Oracle for Invariants {
 
     fn cost(&self) -> Cost {
         Cost::Bytes
+    }
+
+    fn reads(&self, format: Format) -> bool {
+        format == Format::Elf
     }
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {

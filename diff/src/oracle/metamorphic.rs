@@ -10,7 +10,7 @@ use object::{Object as _, ObjectSymbol as _};
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
 use crate::adapter::{Outcome, Shared};
-use crate::{File, Request, Value};
+use crate::{File, Format, Request, Value};
 
 /// The relations.
 pub(super) struct Metamorphic;
@@ -38,6 +38,10 @@ impl Oracle for Metamorphic {
 
     fn cost(&self) -> Cost {
         Cost::Links
+    }
+
+    fn reads(&self, format: Format) -> bool {
+        format == Format::Elf
     }
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {

@@ -10,7 +10,7 @@ use object::read::archive::ArchiveFile;
 use object::{Object as _, ObjectSection as _, RelocationFlags};
 
 use crate::model::Meaning;
-use crate::{Family, Key, Request, Target, Value};
+use crate::{Family, Format, Key, Request, Target, Value};
 
 /// The relocation types at the sites of a request's inputs.
 #[derive(Clone, Debug)]
@@ -23,7 +23,12 @@ impl Relocations {
     /// Reads the objects and archives of `request`; what can't be read has none.
     pub fn of(request: &Request) -> Self {
         let mut map = HashMap::new();
-        for file in &request.files {
+        if request.target.format == Format::Macho {
+            let all = crate::model::macho::relocations(request);
+            map = all.into_iter().map(|(place, r_type)| (place.into(), r_type.into())).collect();
+        }
+        let elf = request.files.iter().filter(|_| request.target.format == Format::Elf);
+        for file in elf {
             if let Ok(archive) = ArchiveFile::parse(&*file.bytes) {
                 for member in archive.members().flatten() {
                     let name = String::from_utf8_lossy(member.name());
@@ -69,8 +74,11 @@ fn read(file: &str, bytes: &[u8], map: &mut HashMap<Box<str>, u32>) {
     }
 }
 
-/// The psABI's name of a relocation type of `request`'s machine, or its number.
+/// The name that a psABI, or a header of Mach-O's, has for a relocation type of `request`'s machine, or its number.
 pub fn relocation_name(target: Target, r_type: u32) -> String {
+    if target.format == Format::Macho {
+        return crate::model::macho::relocation_name(target.arch, r_type as u8);
+    }
     let machine = object::elf::Machine(target.arch.machine());
     let name = object::elf::machine_names(machine).r.name(RelocationType(r_type));
     name.map_or_else(|| format!("r{r_type}"), str::to_owned)

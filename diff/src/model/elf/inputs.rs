@@ -6,10 +6,11 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::object::{self, Object, Symbol, Where};
+use crate::Request;
 use crate::bytes::{slice, str_at, u16_at};
 use crate::class::Class;
 use crate::loader::{Module, Symbols};
-use crate::{File, Request};
+use crate::model::archive;
 
 /// A section of some object: index into [`Inputs::owner`].
 pub(super) type SecId = u32;
@@ -87,7 +88,13 @@ impl<'a> Inputs<'a> {
             let bytes = &file.bytes[..];
             let named = || request.args.contains(&file.name);
             match bytes.get(..8) {
-                Some(b"!<arch>\n" | b"!<thin>\n") => inputs.archive(request, file),
+                Some(archive::MAGIC | archive::THIN) => {
+                    for (name, bytes) in archive::members(request, file) {
+                        if Class::of(bytes).is_some() {
+                            inputs.object(name, bytes);
+                        }
+                    }
+                }
                 _ if Class::of(bytes).is_none() => {}
                 _ => match u16_at(bytes, 16) {
                     Some(1) if named() => inputs.object(file.name.clone(), bytes),
@@ -116,50 +123,6 @@ impl<'a> Inputs<'a> {
         for symbol in list {
             if !symbol.undefined() && symbol.version & 0x8000 == 0 {
                 self.library.entry(symbol.name).or_insert(symbol.value);
-            }
-        }
-    }
-
-    /// Reads an archive's members: GNU, BSD and thin.
-    fn archive(&mut self, request: &'a Request, file: &'a File) {
-        let bytes = &file.bytes[..];
-        let thin = bytes.starts_with(b"!<thin>");
-        let mut long: &[u8] = &[];
-        let mut at = 8;
-        while let Some(header) = slice(bytes, at, 60) {
-            let text = |range: std::ops::Range<usize>| {
-                std::str::from_utf8(&header[range]).unwrap_or_default().trim_end()
-            };
-            let (name, Ok(mut size)) = (text(0..16), text(48..58).parse::<u64>()) else { return };
-            let mut start = at.saturating_add(60);
-            let special = matches!(name, "/" | "//" | "/SYM64/") || name.starts_with("__.SYMDEF");
-            let stored = if thin && !special { 0 } else { size };
-            at = start.saturating_add(stored).checked_next_multiple_of(2).unwrap_or(u64::MAX);
-            if name == "//" {
-                long = slice(bytes, start, size).unwrap_or_default();
-            }
-            if special {
-                continue;
-            }
-            let mut member = name.strip_suffix('/').unwrap_or(name);
-            if let Some(offset) = name.strip_prefix('/').and_then(|n| n.parse::<usize>().ok()) {
-                let tail = long.get(offset..).unwrap_or_default();
-                let end = memchr::memchr(b'\n', tail).unwrap_or(tail.len());
-                let text = std::str::from_utf8(&tail[..end]).unwrap_or_default();
-                member = text.strip_suffix('/').unwrap_or(text);
-            } else if let Some(len) = name.strip_prefix("#1/").and_then(|n| n.parse::<u64>().ok()) {
-                let raw = slice(bytes, start, len).unwrap_or_default();
-                let text = std::str::from_utf8(raw).unwrap_or_default();
-                member = text.trim_end_matches('\0');
-                start = start.saturating_add(len);
-                size = size.saturating_sub(len);
-            }
-            let content = match thin {
-                true => request.file(member).map(|file| &file.bytes[..]),
-                false => slice(bytes, start, size),
-            };
-            if let Some(content) = content.filter(|content| Class::of(content).is_some()) {
-                self.object(format!("{}({member})", file.name), content);
             }
         }
     }

@@ -2,28 +2,12 @@
 //!
 //! It must not know where records are in the output beyond what `.eh_frame_hdr` says.
 
+use super::frame;
 use super::judge::{Found, Judge, Reference, Use};
 use super::object::{Reloc, Where};
-use crate::bytes::{number, sign_extend, str_at, u32_at};
-use crate::class::Class;
+use crate::bytes::{sign_extend, u32_at};
 use crate::loader::Image;
-use crate::model::{Facts, Family, Value, digest};
-
-/// What a CIE says.
-#[derive(Clone, Debug, Default)]
-struct Cie<'a> {
-    augmentation: &'a str,
-    /// Code alignment factor, data alignment factor, return address register.
-    factors: (u64, i64, u64),
-    /// DW_EH_PE_* of addresses in FDEs.
-    pointers: u8,
-    /// DW_EH_PE_* of the LSDA pointer, if there is one.
-    lsda: Option<u8>,
-    /// DW_EH_PE_* of the personality routine's pointer, and where it is in the record.
-    personality: Option<(u8, u64)>,
-    /// What every FDE starts with, without the padding.
-    instructions: &'a [u8],
-}
+use crate::model::{Facts, Family, Value};
 
 /// Adds the facts of every input FDE whose function is in the output.
 pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
@@ -114,55 +98,28 @@ fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
         let record = record(image, fde)?;
         let back = u64::from(u32_at(record, 0)?);
         let cie_at = fde.wrapping_add(4).wrapping_sub(back);
-        let cie = cie(class, self::record(image, cie_at)?)?;
-        let mut at = 4;
-        let here = |at: u64| fde.wrapping_add(4).wrapping_add(at);
-        let start = pointer(class, record, &mut at, cie.pointers, here(4))?;
-        let length = pointer(class, record, &mut at, cie.pointers & 0x0f, 0)?;
-        if start != address {
+        let cie = frame::cie(class, self::record(image, cie_at)?)?;
+        let said = frame::fde(class, record, &cie, fde.wrapping_add(4))?;
+        if said.start != address {
             return Some("for another function".to_owned());
         }
-        let mut lsda = "none".to_owned();
-        let mut instructions = at;
-        if cie.augmentation.starts_with('z') {
-            let size = leb(record, &mut at)?;
-            instructions = at.checked_add(size)?;
-        }
-        if let Some(encoding) = cie.lsda {
-            let place = here(at);
-            let raw = pointer(class, record, &mut at.clone(), encoding & 0x0f, 0)?;
-            if raw != 0 {
-                let target = pointer(class, record, &mut at, encoding, place)?;
-                lsda = match judge.places.at(judge.inputs, target) {
-                    Some(place) => place.to_string(),
-                    None => "outside any input section".to_owned(),
-                };
+        let lsda = said.lsda.map_or("none".to_owned(), |target| {
+            match judge.places.at(judge.inputs, target) {
+                Some(place) => place.to_string(),
+                None => "outside any input section".to_owned(),
             }
-            instructions = instructions.max(at);
-        }
-        let own = trimmed(record.get(usize::try_from(instructions).ok()?..)?);
+        });
         let (code, data, register) = cie.factors;
-        let mut text = format!("len={length} aug={} lsda={lsda}", cie.augmentation);
+        let mut text = format!("len={} aug={} lsda={lsda}", said.length, cie.augmentation);
         if let Some((encoding, at)) = cie.personality {
             let found = personality(judge, self::record(image, cie_at)?, cie_at, encoding, at)?;
             text.push_str(&format!(" personality={found}"));
         }
-        let frame = frame(cie.instructions, own);
+        let frame = frame::digest(&cie, said.instructions);
         text.push_str(&format!(" cfa={code},{data},{register} frame={frame:016x}"));
         Some(text)
     };
     told().unwrap_or_else(|| "unreadable".to_owned())
-}
-
-/// The digest of what a CIE and its FDE say about the frame.
-fn frame(cie: &[u8], fde: &[u8]) -> u64 {
-    digest(cie).wrapping_mul(31).wrapping_add(digest(fde))
-}
-
-/// Instructions without the padding behind them (DW_CFA_nop).
-fn trimmed(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    &bytes[..end]
 }
 
 /// What the personality routine's pointer leads to: the routine, or the slot with its address.
@@ -175,7 +132,7 @@ fn personality(
 ) -> Option<String> {
     let class = judge.module.image.class;
     let place = cie.wrapping_add(4).wrapping_add(at);
-    let value = pointer(class, record, &mut at.clone(), encoding & 0x7f, place)?;
+    let value = frame::pointer(class, record, &mut at.clone(), encoding & 0x7f, place)?;
     let found = match judge.module.reloc_at(place) {
         Some(reloc) => judge.relocated(reloc),
         None => Found::Address(value),
@@ -189,89 +146,4 @@ fn personality(
 fn record<'a>(image: &Image<'a>, address: u64) -> Option<&'a [u8]> {
     let length = image.u32(address).filter(|length| (4..u32::MAX).contains(length))?;
     image.slice(address.wrapping_add(4), length.into())
-}
-
-fn cie(class: Class, record: &[u8]) -> Option<Cie<'_>> {
-    let version = *record.get(4)?;
-    if u32_at(record, 0)? != 0 || !matches!(version, 1 | 3) {
-        return None;
-    }
-    let augmentation = str_at(record, 5);
-    let mut cie = Cie { augmentation, ..Cie::default() };
-    let mut at = 6 + augmentation.len() as u64;
-    let byte = |at: &mut u64| {
-        *at += 1;
-        record.get(usize::try_from(*at - 1).ok()?).copied()
-    };
-    let code = leb(record, &mut at)?;
-    let data = signed_leb(record, &mut at)?;
-    let register = if version == 1 { byte(&mut at)?.into() } else { leb(record, &mut at)? };
-    cie.factors = (code, data, register);
-    let mut end = None;
-    for letter in augmentation.bytes() {
-        match letter {
-            b'z' => {
-                let size = leb(record, &mut at)?;
-                end = Some(at.checked_add(size)?);
-            }
-            b'R' => cie.pointers = byte(&mut at)?,
-            b'L' => cie.lsda = Some(byte(&mut at)?),
-            b'P' => {
-                let encoding = byte(&mut at)?;
-                cie.personality = Some((encoding, at));
-                pointer(class, record, &mut at, encoding & 0x0f, 0)?;
-            }
-            b'S' | b'B' => {}
-            _ => return None,
-        }
-    }
-    if end.is_some_and(|end| end < at) {
-        return None;
-    }
-    cie.instructions = trimmed(record.get(usize::try_from(end.unwrap_or(at)).ok()?..)?);
-    Some(cie)
-}
-
-/// A number of DWARF's signed variable-length form.
-fn signed_leb(bytes: &[u8], at: &mut u64) -> Option<i64> {
-    let start = *at;
-    let value = leb(bytes, at)?;
-    let bits = 7 * (*at - start);
-    let negative = bits < 64 && value >> (bits - 1) & 1 != 0;
-    Some(if negative { (value | u64::MAX << bits) as i64 } else { value as i64 })
-}
-
-fn leb(bytes: &[u8], at: &mut u64) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..63).step_by(7) {
-        let byte = *bytes.get(usize::try_from(*at).ok()?)?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-/// A pointer of a DW_EH_PE_* encoding; `place` is the address it is at.
-fn pointer(class: Class, bytes: &[u8], at: &mut u64, encoding: u8, place: u64) -> Option<u64> {
-    let (size, signed) = match encoding & 0x0f {
-        0x00 => (class.word() as u8, false),
-        0x04 => (8, false),
-        0x02 => (2, false),
-        0x03 => (4, false),
-        0x0a => (2, true),
-        0x0b => (4, true),
-        0x0c => (8, true),
-        _ => return None,
-    };
-    let raw = number(crate::bytes::slice(bytes, *at, size.into())?);
-    *at += u64::from(size);
-    let value = if signed { sign_extend(raw, size) } else { raw };
-    match encoding & 0xf0 {
-        0x00 => Some(value),
-        0x10 => Some(class.wrap(value.wrapping_add(place))),
-        _ => None,
-    }
 }

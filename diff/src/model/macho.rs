@@ -1,0 +1,116 @@
+//! Mach-O modules → Facts.
+//!
+//! The reader's table of contents: the image is read (`image`), what dyld writes into it (`fixups`) and exports
+//! (`trie`) is decoded, the inputs are read (`inputs`) and found in it (`places`), every relocation site is
+//! decoded and followed (`sites`, `judge`), and what the tables say is told in terms of places (`dynamic`,
+//! `unwind`). What is particular to a machine is in its own module, picked in `machine`. It must not know the
+//! linker that wrote the output.
+
+mod amd64;
+mod arm64;
+mod dynamic;
+pub(crate) mod fixups;
+mod frames;
+pub(crate) mod image;
+mod inputs;
+mod judge;
+mod leb;
+mod machine;
+mod object;
+mod places;
+mod sites;
+#[cfg(test)]
+mod tests;
+pub(crate) mod trie;
+mod unwind;
+
+use std::collections::BTreeSet;
+
+use super::{Family, Value};
+use crate::{Facts, Request};
+
+/// Reads the output of `request` as dyld would.
+///
+/// Never panics on any bytes: what can't be read becomes a `Bad` meaning or a missing fact.
+pub fn facts(request: &Request, output: &[u8]) -> Facts {
+    let mut facts = Facts::default();
+    let read = image::File::read(output).and_then(|file| {
+        let machine = machine::of(request.target.arch).filter(|m| m.arch == file.arch);
+        Ok((file, machine.ok_or("an image for another machine")?))
+    });
+    let (file, machine) = match read {
+        Ok(read) => read,
+        Err(text) => {
+            broken(&mut facts, &text);
+            return facts;
+        }
+    };
+    let fixups = fixups::Fixups::read(&file);
+    if let Some(text) = &fixups.broken {
+        broken(&mut facts, text);
+    }
+    let blob = file.trie.or(file.info.map(|info| info.export));
+    let trie = blob.map_or(Some(&[][..]), |blob| file.blob(blob));
+    let entries = trie.and_then(trie::entries);
+    if entries.is_none() {
+        broken(&mut facts, "the export trie is damaged");
+    }
+    let (trie, entries) = (trie.unwrap_or_default(), entries.unwrap_or_default());
+    let mut inputs = inputs::Inputs::read(request, machine);
+    let mut places = places::Places::locate(&inputs, &file);
+    let absent = places.absent(&inputs);
+    if absent.contains(&true) {
+        inputs.forget(&absent);
+        places = places::Places::locate(&inputs, &file);
+    }
+    let exports: BTreeSet<String> = entries.iter().map(|(name, _)| name.clone()).collect();
+    let judge = judge::Judge {
+        machine,
+        inputs: &inputs,
+        places: &places,
+        file: &file,
+        fixups: &fixups,
+        exports: &exports,
+    };
+    dynamic::facts(&judge, trie, &entries, &mut facts);
+    unwind::facts(&judge, &mut facts);
+    sites::facts(&judge, &mut facts);
+    facts
+}
+
+fn broken(facts: &mut Facts, text: &str) {
+    facts.put(Family::Dynamic, "broken", Value::Text(text.into()));
+}
+
+/// Whether `name` stands for the image's header.
+fn is_header(name: &str) -> bool {
+    name == "___dso_handle" || (name.starts_with("__mh_") && name.ends_with("_header"))
+}
+
+/// Whether `name` is one that linkers define when nobody else does: it has no `export` and no `lookup` fact.
+pub fn is_linkers(name: &str) -> bool {
+    let bound = |what: &str| {
+        let end = name.strip_prefix(what).and_then(|rest| rest.split('$').next());
+        matches!(end, Some("start" | "end"))
+    };
+    is_header(name) || bound("section$") || bound("segment$")
+}
+
+/// The name in `mach-o/*/reloc.h` of a relocation type of `arch`, or its number.
+pub(crate) fn relocation_name(arch: crate::Arch, r_type: u8) -> String {
+    let row = machine::of(arch).and_then(|machine| (machine.row)(r_type));
+    row.map_or_else(|| format!("r{r_type}"), |row| row.name.to_owned())
+}
+
+/// Every relocation of an object: the place of its site, and its type. None of what is no object.
+pub(crate) fn relocations(request: &Request) -> Vec<(String, u8)> {
+    let Some(machine) = machine::of(request.target.arch) else { return Vec::new() };
+    let inputs = inputs::Inputs::read(request, machine);
+    let mut list = Vec::new();
+    for (id, atom) in inputs.placeable() {
+        let name = inputs.name(id);
+        let at = |reloc: &object::Reloc| (format!("{name}+{:#x}", reloc.offset), reloc.r_type);
+        list.extend(atom.relocs.iter().map(at));
+    }
+    list
+}

@@ -1,0 +1,212 @@
+//! Inputs beside an image → where each atom is, and which place an address is.
+//!
+//! Atoms are found by their markers, then by symbols whose name is unique. It must not know what any
+//! relocation means.
+
+use rustc_hash::FxHashMap;
+
+use super::image::File;
+use super::inputs::{AtomId, Inputs, Spot};
+use super::object::Where;
+use crate::model::{MARKER_MAGIC, Place};
+
+/// No place.
+const NOWHERE: u64 = u64::MAX;
+
+/// An atom or common, as an interval of addresses.
+#[derive(Clone, Copy, Debug)]
+struct Interval {
+    start: u64,
+    end: u64,
+    /// An atom id, or `inputs.owner.len() +` a common's index.
+    id: u32,
+}
+
+/// Where everything is.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// By atom id, then by common: the address.
+    base: Vec<u64>,
+    list: Vec<Interval>,
+    /// Atoms whose marker is in the output twice.
+    pub(super) twice: Vec<AtomId>,
+    /// Symbols of the output whose name occurs once, with their values.
+    symbols: FxHashMap<String, Option<u64>>,
+}
+
+impl Places {
+    /// Finds every atom of `inputs` in `file`.
+    pub(super) fn locate(inputs: &Inputs<'_>, file: &File<'_>) -> Self {
+        let total = inputs.owner.len() + inputs.commons.len();
+        let mut places = Self {
+            base: vec![NOWHERE; total],
+            list: Vec::new(),
+            twice: Vec::new(),
+            symbols: FxHashMap::default(),
+        };
+        places.by_markers(inputs, file);
+        for symbol in file.symbols.iter().filter(|s| s.in_section() && !s.name.is_empty()) {
+            let entry = places.symbols.entry(symbol.name.to_owned());
+            entry
+                .and_modify(|old| *old = old.filter(|old| *old == symbol.value))
+                .or_insert(Some(symbol.value));
+        }
+        places.by_symbols(inputs, file);
+        places.index(inputs);
+        places.commons(inputs);
+        places
+    }
+
+    fn by_markers(&mut self, inputs: &Inputs<'_>, file: &File<'_>) {
+        let marked = |(id, atom): (AtomId, &super::object::Atom<'_>)| {
+            let (unique, at) = atom.marker?;
+            Some((unique, (id, at)))
+        };
+        let markers: FxHashMap<[u8; 8], (AtomId, u64)> =
+            inputs.placeable().filter_map(marked).collect();
+        if markers.is_empty() {
+            return;
+        }
+        let finder = memchr::memmem::Finder::new(&MARKER_MAGIC);
+        for segment in file.segments.iter().filter(|s| s.accessible() && s.name != "__LINKEDIT") {
+            let bytes = file.tail(segment.address);
+            for at in finder.find_iter(bytes) {
+                let unique = bytes.get(at + 8..at + 16).map(<[u8; 8]>::try_from);
+                let Some(Ok(unique)) = unique else { continue };
+                let Some(&(id, offset)) = markers.get(&unique) else { continue };
+                let address = segment.address.wrapping_add(at as u64).wrapping_sub(offset);
+                let base = &mut self.base[id as usize];
+                if *base == NOWHERE {
+                    *base = address;
+                } else if *base != address {
+                    self.twice.push(id);
+                }
+            }
+        }
+    }
+
+    fn by_symbols(&mut self, inputs: &Inputs<'_>, file: &File<'_>) {
+        // Names that one atom of all inputs defines, once.
+        let mut unique: FxHashMap<&str, Option<(AtomId, u64)>> = FxHashMap::default();
+        for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+            for symbol in object.symbols.iter().filter(|symbol| !symbol.name.is_empty()) {
+                let here = match symbol.place {
+                    Where::Atom(atom, offset) => Some((first + atom, offset)),
+                    Where::Undefined => continue,
+                    Where::Absolute(_) | Where::Common(_) => None,
+                };
+                unique.entry(symbol.name).and_modify(|old| *old = None).or_insert(here);
+            }
+        }
+        for (name, here) in unique {
+            let Some((id, offset)) = here else { continue };
+            let Some(atom) = inputs.atom(id).filter(|atom| atom.placeable()) else { continue };
+            if atom.marker.is_some() || self.base[id as usize] != NOWHERE {
+                continue;
+            }
+            let Some(value) = self.symbol(name) else { continue };
+            let base = value.wrapping_sub(offset);
+            let segment = file.at(base);
+            let fits = |s: &super::image::Segment<'_>| {
+                (base - s.address).checked_add(atom.size).is_some_and(|end| end <= s.size)
+            };
+            if segment.is_some_and(fits) {
+                self.base[id as usize] = base;
+            }
+        }
+    }
+
+    /// The value of the output's only symbol called `name`.
+    fn symbol(&self, name: &str) -> Option<u64> {
+        self.symbols.get(name).copied().flatten()
+    }
+
+    fn index(&mut self, inputs: &Inputs<'_>) {
+        for (id, atom) in inputs.placeable() {
+            let start = self.base[id as usize];
+            if start != NOWHERE {
+                self.list.push(Interval { start, end: start.saturating_add(atom.size), id });
+            }
+        }
+        self.list.sort_by_key(|interval| (interval.start, interval.end));
+    }
+
+    /// A common is where the output's symbol of its name is, unless an atom is there.
+    fn commons(&mut self, inputs: &Inputs<'_>) {
+        let atoms = inputs.owner.len();
+        for (i, common) in inputs.commons.iter().enumerate() {
+            let Some(start) = self.symbol(common.name) else { continue };
+            if self.inside(start).is_none() {
+                self.base[atoms + i] = start;
+                let (end, id) = (start.saturating_add(common.size), (atoms + i) as u32);
+                self.list.push(Interval { start, end, id });
+                self.list.sort_by_key(|interval| (interval.start, interval.end));
+            }
+        }
+    }
+
+    /// Which objects are archive members that were not extracted: none of their atoms is in the output.
+    pub(super) fn absent(&self, inputs: &Inputs<'_>) -> Vec<bool> {
+        let mut seen = vec![(false, false); inputs.objects.len()];
+        for (id, _) in inputs.placeable() {
+            let (any, placed) = &mut seen[inputs.owner[id as usize] as usize];
+            *any = true;
+            *placed |= self.base[id as usize] != NOWHERE;
+        }
+        let certain = inputs.objects.iter().map(|object| inputs.certain(object));
+        certain.zip(seen).map(|(certain, (any, placed))| !certain && any && !placed).collect()
+    }
+
+    /// The address of an atom or common that is in the output.
+    pub(super) fn base(&self, id: u32) -> Option<u64> {
+        self.base.get(id as usize).copied().filter(|base| *base != NOWHERE)
+    }
+
+    /// The address of what a definition defines, if it is in the output; numbers have none.
+    pub(super) fn address(&self, inputs: &Inputs<'_>, spot: Spot) -> Option<u64> {
+        match spot {
+            Spot::Atom(id, offset) => Some(self.base(id)?.wrapping_add(offset)),
+            Spot::Common(common) => self.base((inputs.owner.len() + common as usize) as u32),
+            Spot::Absolute(_) => None,
+        }
+    }
+
+    /// The place a definition defines.
+    pub(super) fn place(inputs: &Inputs<'_>, spot: Spot) -> Option<Place> {
+        let (id, offset) = match spot {
+            Spot::Atom(id, offset) => (id, offset),
+            Spot::Common(common) => ((inputs.owner.len() + common as usize) as u32, 0),
+            Spot::Absolute(_) => return None,
+        };
+        Some(Place { section: inputs.name(id).into(), offset: offset as i64 })
+    }
+
+    fn inside(&self, address: u64) -> Option<&Interval> {
+        let at = self.list.partition_point(|interval| interval.start <= address);
+        self.list[..at].iter().rev().take(8).find(|interval| address < interval.end)
+    }
+
+    /// The place that `address` is, in an atom or at its end.
+    pub(super) fn at(&self, inputs: &Inputs<'_>, address: u64) -> Option<Place> {
+        let found = self.inside(address).or_else(|| {
+            let at = self.list.partition_point(|interval| interval.start <= address);
+            self.list[..at].iter().rev().take(8).find(|interval| address == interval.end)
+        })?;
+        let offset = address.wrapping_sub(found.start) as i64;
+        Some(Place { section: inputs.name(found.id).into(), offset })
+    }
+
+    /// Whether `address` is in an atom (not at its end).
+    pub(super) fn occupied(&self, address: u64) -> bool {
+        self.inside(address).is_some()
+    }
+
+    /// Every placed atom: id and address.
+    pub(super) fn atoms<'p>(
+        &'p self,
+        inputs: &'p Inputs<'_>,
+    ) -> impl Iterator<Item = (AtomId, u64)> + 'p {
+        let bases = self.base.iter().take(inputs.owner.len()).enumerate();
+        bases.filter_map(|(id, base)| (*base != NOWHERE).then_some((id as u32, *base)))
+    }
+}
