@@ -133,12 +133,4 @@ impl Fixups {
             self.note(Err("a slot is bound twice".into()));
         }
     }
-
-    /// Whether any slot asks for a coalesced definition.
-    pub(crate) fn coalesces(&self) -> bool {
-        let weak = |fixup: &Fixup| {
-            fixup.coalesce.is_some() || fixup.bind.as_ref().is_some_and(|b| b.ordinal == WEAK)
-        };
-        self.map.values().any(weak)
-    }
 }

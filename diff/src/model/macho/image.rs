@@ -10,8 +10,6 @@ use crate::bytes::{slice, str_at, u16_at, u32_at, u64_at};
 
 /// MH_OBJECT.
 pub(crate) const OBJECT: u32 = 1;
-/// MH_EXECUTE.
-pub(crate) const EXECUTE: u32 = 2;
 /// MH_DYLIB.
 pub(crate) const DYLIB: u32 = 6;
 /// MH_TWOLEVEL.
@@ -137,12 +135,7 @@ impl Symbol<'_> {
         self.n_type & 1 != 0
     }
 
-    /// N_UNDF without a size.
-    pub(crate) fn undefined(&self) -> bool {
-        !self.stab() && self.n_type & 0xe == 0 && self.value == 0
-    }
-
-    /// N_UNDF with one.
+    /// N_UNDF with a size.
     pub(crate) fn common(&self) -> bool {
         !self.stab() && self.external() && self.n_type & 0xe == 0 && self.value != 0
     }

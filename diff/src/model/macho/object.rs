@@ -112,7 +112,6 @@ pub(super) struct Reloc {
     pub(super) r_type: u8,
     /// Bytes of the field.
     pub(super) size: u8,
-    pub(super) pcrel: bool,
     pub(super) target: Target,
     /// A.
     pub(super) addend: i64,
@@ -320,7 +319,6 @@ fn read_relocs(
             offset: raw.offset,
             r_type: raw.r_type,
             size: raw.size,
-            pcrel: raw.pcrel,
             target,
             addend,
             minus: minus.take(),
