@@ -171,6 +171,20 @@ pub struct Object {
     pub subsections: bool,
 }
 
+impl Object {
+    /// Whether an atom of Mach-O is one because of this symbol: no other starts where it does.
+    pub fn begins_atom(&self, symbol: usize) -> bool {
+        let start = |symbol: &Symbol| match symbol.definition {
+            Definition::Section { section, offset: 0 } => {
+                (!symbol.desc.alt_entry && !symbol.name.starts_with('L')).then_some(section)
+            }
+            _ => None,
+        };
+        let section = self.symbols.get(symbol).and_then(start).filter(|_| self.subsections);
+        section.is_some() && self.symbols.iter().filter(|s| start(s) == section).count() == 1
+    }
+}
+
 /// A COMDAT (or plain) group.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {

@@ -35,6 +35,12 @@ pub fn of(arch: Arch) -> &'static Machine {
     MACHINES.iter().copied().find(|machine| machine.arch == arch).unwrap_or(MACHINES[0])
 }
 
+/// Whether a relocation is the first of two at one place, of which none means anything without the other.
+pub fn leads(target: Target, number: u32) -> bool {
+    let row = rows(target).row(number);
+    row.is_some_and(|row| matches!(row.form, Form::Minus | Form::Addend))
+}
+
 /// The relocation type with this psABI name, whatever its machine.
 pub fn number(name: &str) -> Option<u32> {
     let elf = MACHINES.iter().flat_map(|machine| machine.rows);

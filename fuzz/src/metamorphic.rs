@@ -4,15 +4,16 @@
 //! that need the case: a section split in two, local symbols renamed, dead code added. They must not
 //! know how a link ends, only what must not change when it ends well.
 
+mod macho;
 mod split;
 #[cfg(test)]
 mod tests;
 
-use scold_diff::Facts;
 use scold_diff::adapter::Outcome;
 use scold_diff::model::Family;
 use scold_diff::oracle::metamorphic::compare;
 use scold_diff::oracle::{Evidence, Ruling, Trial};
+use scold_diff::{Facts, Format};
 
 use crate::case::{Binding, Data, Definition, Marker, Object, Opt, Reloc, Section, SectionFlags};
 use crate::case::{SectionKind, Symbol, SymbolKind, SymbolRef, Visibility};
@@ -75,13 +76,17 @@ pub fn judge(case: &Case, evidence: &Evidence<'_>, ruling: &mut Ruling) {
 /// Every local symbol under another name. Local names mean nothing outside of their object, and
 /// equal ones in several objects are different symbols.
 fn renamed(case: &Case) -> Option<Case> {
-    let mut case = case.clone();
+    let (format, mut case) = (case.target.format, case.clone());
     let mut count = 0;
     for object in case.objects_mut() {
         for symbol in object.symbols.iter_mut().filter(|s| s.binding == Binding::Local) {
             // What assemblers never write into symbol tables stays of that kind.
-            let dot = if symbol.name.starts_with(".L") { ".L" } else { "" };
-            symbol.name = format!("{dot}scold.local.{count}");
+            let kind = match format {
+                Format::Elf if symbol.name.starts_with(".L") => ".L",
+                Format::Elf => "",
+                Format::Macho => macho::prefix(&symbol.name),
+            };
+            symbol.name = format!("{kind}scold.local.{count}");
             count += 1;
         }
     }
@@ -91,11 +96,14 @@ fn renamed(case: &Case) -> Option<Case> {
 /// The name of the section that nothing reaches.
 const DEAD: &str = ".text.scold.dead";
 
-/// Under `--gc-sections`, one more section that nothing reaches, though it reaches others. What it
+/// Under `--gc-sections` (`-dead_strip`), one more section that nothing reaches, though it reaches others. What it
 /// refers to lives or dies as before.
 fn with_dead_code(case: &Case) -> Option<Case> {
     case.options.contains(&Opt::GcSections).then_some(())?;
     let mut case = case.clone();
+    if case.target.format == Format::Macho {
+        return macho::with_dead_code(case);
+    }
     let code = &machine::of(case.target.arch).code;
     let object = case.objects_mut().into_iter().find(|object| !object.sections.is_empty())?;
     let targets = targets(object);

@@ -7,6 +7,7 @@ use crate::Case;
 use crate::case::*;
 use crate::generate::Dice;
 use crate::machine;
+use scold_diff::Format;
 
 /// One kind of change: its name, and what it does; `false` if there was nothing to change.
 pub type Mutation = (&'static str, fn(&mut Case, &mut Dice<'_>) -> bool);
@@ -124,7 +125,16 @@ fn drop_option(case: &mut Case, dice: &mut Dice<'_>) -> bool {
 }
 
 fn add_option(case: &mut Case, dice: &mut Dice<'_>) -> bool {
-    let list = [
+    let macho = [
+        Opt::GcSections,
+        Opt::Now,
+        Opt::AsNeeded,
+        Opt::FixupChains(true),
+        Opt::FixupChains(false),
+        Opt::DynamicLookup,
+        Opt::MinOs(11),
+    ];
+    let elf = [
         Opt::Bsymbolic,
         Opt::BsymbolicFunctions,
         Opt::ExportDynamic,
@@ -134,7 +144,10 @@ fn add_option(case: &mut Case, dice: &mut Dice<'_>) -> bool {
         Opt::PackRelativeRelocs,
         Opt::O2,
     ];
-    let option = dice.pick(&list);
+    let option = match case.target.format {
+        Format::Elf => dice.pick(&elf),
+        Format::Macho => dice.pick(&macho),
+    };
     let new = !case.options.contains(option);
     if new {
         case.options.push(option.clone());
@@ -168,9 +181,14 @@ fn change_definition(case: &mut Case, dice: &mut Dice<'_>) -> bool {
         Definition::Common { align: 16 },
     ];
     let definition = *dice.pick(&list);
-    symbol(case, dice).is_some_and(|s| {
+    let Some(object) = object(case, dice) else { return false };
+    let index = dice.below(object.symbols.len());
+    // Where an atom begins is what it is, in Mach-O.
+    let fixed = object.begins_atom(index);
+    object.symbols.get_mut(index).is_some_and(|s| {
         s.binding != Binding::Local
             && s.kind != SymbolKind::Tls
+            && !fixed
             && set(&mut s.definition, definition)
     })
 }
@@ -182,11 +200,15 @@ fn rename_symbol(case: &mut Case, dice: &mut Dice<'_>) -> bool {
 
 fn change_type(case: &mut Case, dice: &mut Dice<'_>) -> bool {
     let rows = machine::rows(case.target);
+    let target = case.target;
     let width = |number| rows.row(number).map(|row| row.field.width);
     reloc(case, dice).is_some_and(|reloc| {
         let same = rows.0.iter().filter(|row| Some(row.field.width) == width(reloc.r_type));
-        let list: Vec<u32> = same.map(|row| row.number).collect();
-        !list.is_empty() && set(&mut reloc.r_type, *dice.pick(&list))
+        let list: Vec<u32> =
+            same.map(|row| row.number).filter(|number| !machine::leads(target, *number)).collect();
+        !machine::leads(target, reloc.r_type)
+            && !list.is_empty()
+            && set(&mut reloc.r_type, *dice.pick(&list))
     })
 }
 
@@ -211,9 +233,14 @@ fn change_target(case: &mut Case, dice: &mut Dice<'_>) -> bool {
 }
 
 fn drop_reloc(case: &mut Case, dice: &mut Dice<'_>) -> bool {
+    let target = case.target;
     section(case, dice).is_some_and(|section| {
         let index = dice.below(section.relocs.len());
-        let found = index < section.relocs.len();
+        let leads = |reloc: &Reloc| machine::leads(target, reloc.r_type);
+        // The halves of a pair mean nothing alone.
+        let before = index.checked_sub(1).and_then(|index| section.relocs.get(index));
+        let found = section.relocs.get(index).is_some_and(|reloc| !leads(reloc))
+            && !before.is_some_and(leads);
         if found {
             section.relocs.remove(index);
         }

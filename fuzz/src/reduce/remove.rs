@@ -1,6 +1,9 @@
 //! Dropping parts of a case: a list of parts → the case without them, references repaired.
 
-use crate::case::{Archive, Case, Definition, Input, Object, SymbolRef};
+use scold_diff::Target;
+
+use crate::case::{Archive, Case, Definition, Input, Object, Section, SymbolRef};
+use crate::machine;
 
 /// Kinds of parts, coarse first: a dropped input saves hundreds of smaller questions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,9 +22,9 @@ pub(super) enum Kind {
     Group,
     /// A section with the symbols in it and the relocations to them.
     Section,
-    /// A relocation.
+    /// A relocation, or two that belong together.
     Reloc,
-    /// A symbol with the relocations to it.
+    /// A symbol with the relocations to it; what starts an atom goes with its section only.
     Symbol,
 }
 
@@ -81,7 +84,7 @@ pub(super) fn parts(case: &Case, kind: Kind) -> Vec<Part> {
             .objects()
             .into_iter()
             .enumerate()
-            .flat_map(|(index, object)| object_parts(object, index, kind))
+            .flat_map(|(index, object)| object_parts(object, index, kind, case.target))
             .collect(),
     }
 }
@@ -97,21 +100,24 @@ fn version_parts(case: &Case) -> Vec<Part> {
     list
 }
 
-fn object_parts(o: &Object, object: usize, kind: Kind) -> Vec<Part> {
+fn object_parts(o: &Object, object: usize, kind: Kind, target: Target) -> Vec<Part> {
     match kind {
         Kind::Group => (0..o.groups.len()).map(|group| Part::Group { object, group }).collect(),
         Kind::Section => {
             (0..o.sections.len()).map(|section| Part::Section { object, section }).collect()
         }
-        Kind::Symbol => {
-            (0..o.symbols.len()).map(|symbol| Part::Symbol { object, symbol }).collect()
-        }
+        Kind::Symbol => (0..o.symbols.len())
+            .filter(|symbol| !o.begins_atom(*symbol))
+            .map(|symbol| Part::Symbol { object, symbol })
+            .collect(),
         _ => o
             .sections
             .iter()
             .enumerate()
             .flat_map(|(section, s)| {
-                (0..s.relocs.len()).map(move |reloc| Part::Reloc { object, section, reloc })
+                let alone = move |reloc: &usize| *reloc == 0 || !leads(s, target, reloc - 1);
+                let all = (0..s.relocs.len()).filter(alone);
+                all.map(move |reloc| Part::Reloc { object, section, reloc })
             })
             .collect(),
     }
@@ -128,6 +134,7 @@ pub(super) fn without(case: &Case, drop: &[Part]) -> Case {
 }
 
 fn drop_part(case: &mut Case, part: Part) {
+    let target = case.target;
     match part {
         Part::Input(input) => {
             case.inputs.remove(input);
@@ -156,18 +163,38 @@ fn drop_part(case: &mut Case, part: Part) {
         }
         Part::Section { object, section } => {
             if let Some(object) = case.objects_mut().into_iter().nth(object) {
-                drop_section(object, section);
+                drop_section(object, section, target);
             }
         }
         Part::Reloc { object, section, reloc } => {
             if let Some(object) = case.objects_mut().into_iter().nth(object) {
-                object.sections[section].relocs.remove(reloc);
+                let section = &mut object.sections[section];
+                let count = if leads(section, target, reloc) { 2 } else { 1 };
+                section.relocs.drain(reloc..reloc + count);
             }
         }
         Part::Symbol { object, symbol } => {
             if let Some(object) = case.objects_mut().into_iter().nth(object) {
-                drop_symbol(object, symbol);
+                drop_symbol(object, symbol, target);
             }
+        }
+    }
+}
+
+/// Whether relocation `index` and the next are a pair.
+fn leads(section: &Section, target: Target, index: usize) -> bool {
+    let [first, second] = [index, index + 1].map(|index| section.relocs.get(index));
+    let same = first.map(|reloc| reloc.offset) == second.map(|reloc| reloc.offset);
+    same && first.is_some_and(|reloc| machine::leads(target, reloc.r_type))
+}
+
+/// Drops the relocations to `gone`, and those that belong to them.
+fn drop_relocs(section: &mut Section, gone: SymbolRef, target: Target) {
+    for index in (0..section.relocs.len()).rev() {
+        if section.relocs.get(index).is_some_and(|reloc| reloc.symbol == gone) {
+            let start = index - usize::from(index > 0 && leads(section, target, index - 1));
+            let count = if leads(section, target, start) { 2 } else { 1 };
+            section.relocs.drain(start..start + count);
         }
     }
 }
@@ -195,12 +222,12 @@ fn drop_version(case: &mut Case, part: Part) {
     }
 }
 
-fn drop_section(object: &mut Object, gone: usize) {
+fn drop_section(object: &mut Object, gone: usize, target: Target) {
     let inside =
         |d: &Definition| matches!(d, Definition::Section { section, .. } if *section == gone);
     for symbol in (0..object.symbols.len()).rev() {
         if inside(&object.symbols[symbol].definition) {
-            drop_symbol(object, symbol);
+            drop_symbol(object, symbol, target);
         }
     }
     object.sections.remove(gone);
@@ -211,7 +238,7 @@ fn drop_section(object: &mut Object, gone: usize) {
         }
     }
     for section in &mut object.sections {
-        section.relocs.retain(|r| r.symbol != SymbolRef::Section(gone));
+        drop_relocs(section, SymbolRef::Section(gone), target);
         for reloc in &mut section.relocs {
             if let SymbolRef::Section(section) = &mut reloc.symbol {
                 shift(section);
@@ -229,10 +256,10 @@ fn drop_section(object: &mut Object, gone: usize) {
     object.groups.retain(|group| !group.members.is_empty());
 }
 
-fn drop_symbol(object: &mut Object, gone: usize) {
+fn drop_symbol(object: &mut Object, gone: usize, target: Target) {
     object.symbols.remove(gone);
     for section in &mut object.sections {
-        section.relocs.retain(|r| r.symbol != SymbolRef::Named(gone));
+        drop_relocs(section, SymbolRef::Named(gone), target);
         for reloc in &mut section.relocs {
             if let SymbolRef::Named(symbol) = &mut reloc.symbol {
                 *symbol -= usize::from(*symbol > gone);

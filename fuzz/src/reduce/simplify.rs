@@ -3,8 +3,10 @@
 //! A rule sees its places in a fixed order. Asked for the n-th it changes it, or says that it is
 //! plain already, or that there is no n-th.
 
+use scold_diff::Format;
+
 use crate::case::{
-    Binding, Case, Data, Definition, Input, Object, Section, SectionKind, Symbol, SymbolKind,
+    Binding, Case, Data, Definition, Desc, Input, Object, Section, SectionKind, Symbol, SymbolKind,
     SymbolRef, Visibility,
 };
 
@@ -28,7 +30,7 @@ pub(super) const RULES: &[Rule] = &[
     plain_library,
     |case, n| each_section(case, n, zero_data),
     |case, n| each_section(case, n, trim_data),
-    |case, n| each_section(case, n, least_align),
+    least_align,
     |case, n| each_section(case, n, plain_section),
     |case, n| each_reloc(case, n),
     |case, n| each_symbol(case, n, default_visibility),
@@ -36,6 +38,7 @@ pub(super) const RULES: &[Rule] = &[
     |case, n| each_symbol(case, n, no_type),
     |case, n| each_symbol(case, n, no_size),
     |case, n| each_symbol(case, n, plain_value),
+    |case, n| each_symbol(case, n, plain_desc),
     short_name,
 ];
 
@@ -83,6 +86,7 @@ fn plain_library(case: &mut Case, nth: usize) -> Step {
     match case.inputs.get_mut(nth) {
         None => Step::End,
         Some(Input::Library(library)) if library.as_needed => set(&mut library.as_needed, false),
+        Some(Input::Library(library)) if library.weak => set(&mut library.weak, false),
         Some(Input::Library(library)) => set(&mut library.soname, None),
         Some(_) => Step::Plain,
     }
@@ -138,7 +142,16 @@ fn trim_data(object: &mut Object, index: usize) -> Step {
     }
 }
 
-fn least_align(object: &mut Object, section: usize) -> Step {
+fn least_align(case: &mut Case, nth: usize) -> Step {
+    match case.target.format {
+        Format::Elf => each_section(case, nth, |object, section| align(object, section, 1)),
+        // Where pointers are chained they have to be words.
+        Format::Macho => each_section(case, nth, |object, section| align(object, section, 8)),
+    }
+}
+
+/// `referring`: of sections with relocations.
+fn align(object: &mut Object, section: usize, referring: u64) -> Step {
     let section = &mut object.sections[section];
     let least = match section.kind {
         SectionKind::InitArray | SectionKind::FiniArray | SectionKind::PreinitArray => 8,
@@ -147,7 +160,8 @@ fn least_align(object: &mut Object, section: usize) -> Step {
         SectionKind::Literals16 => 16,
         SectionKind::Literals8 | SectionKind::ThreadLocalVariables => 8,
         SectionKind::Literals4 => 4,
-        _ => 1,
+        _ if section.relocs.is_empty() => 1,
+        _ => referring,
     };
     if section.align <= least { Step::Plain } else { set(&mut section.align, least) }
 }
@@ -217,6 +231,12 @@ fn no_size(symbol: &mut Symbol) -> Step {
         Definition::Common { .. } => Step::Plain,
         _ => set(&mut symbol.size, 0),
     }
+}
+
+/// What makes two atoms of one stays.
+fn plain_desc(symbol: &mut Symbol) -> Step {
+    let plain = Desc { alt_entry: symbol.desc.alt_entry, ..Desc::default() };
+    set(&mut symbol.desc, plain)
 }
 
 fn plain_value(symbol: &mut Symbol) -> Step {

@@ -147,3 +147,70 @@ fn same_case_same_result() {
     assert!(one.case == two.case);
     assert_eq!(named_targets(&one.case).len(), 3);
 }
+
+/// What Mach-O adds: pairs stay pairs, atoms keep what they start with.
+const MACHO: &str = "\
+case amd64-macho c-shared
+option gc-sections
+object a.o subsections {
+  section __TEXT,__text progbits ax align=16 tail-marker {
+    hex 48 8d 05 00 00 00 00 c3
+    reloc 0x3 X86_64_RELOC_SIGNED _data 8
+  }
+  section __DATA,__data progbits aw align=16 tail-marker {
+    fill 0x00 0x20
+    reloc 0x0 X86_64_RELOC_UNSIGNED _f
+    reloc 0x8 X86_64_RELOC_SUBTRACTOR _f
+    reloc 0x8 X86_64_RELOC_UNSIGNED _data 3
+    reloc 0x10 X86_64_RELOC_SUBTRACTOR _inside
+    reloc 0x10 X86_64_RELOC_UNSIGNED _data
+  }
+  section __DATA,__data progbits aw align=16 tail-marker {
+    fill 0x00 0x20
+  }
+  symbol _f global func at __TEXT,__text+0x0 no-dead-strip
+  symbol _data global notype at #1+0x0
+  symbol _inside local notype at #1+0x4 alt-entry
+  symbol _other weak notype at #2+0x0 can-be-hidden
+}
+library libx.dylib weak {
+}
+";
+
+#[test]
+fn pairs_and_atoms_of_macho_stay_whole() {
+    let case = crate::text::parse(MACHO).unwrap();
+    let minus = |case: &Case| {
+        let sections = case.objects().into_iter().flat_map(|object| &object.sections);
+        let mut pairs = 0;
+        for section in sections {
+            for (i, reloc) in section.relocs.iter().enumerate() {
+                if crate::machine::leads(case.target, reloc.r_type) {
+                    pairs += 1;
+                    assert_eq!(section.relocs[i + 1].offset, reloc.offset, "{case:?}");
+                }
+            }
+        }
+        pairs
+    };
+    let atoms = |case: &Case| {
+        for object in case.objects() {
+            for section in 0..object.sections.len() {
+                let start = Definition::Section { section, offset: 0 };
+                let begins = |s: &Symbol| s.definition == start && !s.desc.alt_entry;
+                assert!(object.symbols.iter().any(begins), "{case:?}");
+            }
+        }
+    };
+    let reduced = reduce(&case, Budget::default(), &mut |candidate| {
+        assert!(intact(candidate));
+        atoms(candidate);
+        minus(candidate) > 0
+    });
+    assert_eq!(minus(&reduced.case), 1, "{:?}", reduced.case);
+    let object = reduced.case.objects()[0];
+    let relocs: usize = object.sections.iter().map(|s| s.relocs.len()).sum();
+    assert_eq!((relocs, reduced.case.inputs.len()), (2, 1), "{:?}", reduced.case);
+    assert!(object.sections.iter().all(|s| s.marker == Marker::Tail && s.align <= 8));
+    assert!(object.symbols.iter().all(|s| !s.desc.no_dead_strip && !s.desc.can_be_hidden));
+}

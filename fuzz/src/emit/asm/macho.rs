@@ -15,8 +15,8 @@ use super::{byte_lines, quoted};
 use crate::case::*;
 use crate::emit::macho::layout::{self, Layout};
 use crate::emit::macho::{self};
+use crate::machine;
 use crate::machine::macho::{amd64 as x86, arm64 as arm};
-use crate::machine::{self, Form};
 
 /// Assembler text that stands for bytes `start..end` of a section, with the relocations in it.
 struct Spelled {
@@ -120,6 +120,9 @@ impl<'a> Writer<'a> {
     fn section(&mut self, index: usize) {
         let section = &self.object.sections[index];
         self.line(&format!(".p2align {}, 0x0", layout::align(section).trailing_zeros()));
+        if self.refers(SymbolRef::Section(index)) {
+            let _ = writeln!(self.text, "{}:", label(index));
+        }
         if section.kind.is_zerofill() {
             let mut done = 0;
             for (at, symbol) in self.labels(index) {
@@ -134,7 +137,7 @@ impl<'a> Writer<'a> {
         let mut labels = self.labels(index);
         labels.reverse();
         let mut done = 0;
-        for (count, relocs) in groups(self.target, &section.relocs) {
+        for relocs in groups(self.target, &section.relocs) {
             let spelled = self.spelled(index, &bytes, relocs);
             match spelled.filter(|it| it.start >= done && it.end <= bytes.len()) {
                 Some(spelled) => {
@@ -142,13 +145,16 @@ impl<'a> Writer<'a> {
                     if labels.last().is_some_and(|(at, _)| *at < spelled.end as u64) {
                         self.comment("a label is inside of this");
                     }
+                    if relocs.iter().any(|reloc| self.by_symbol(index, reloc)) {
+                        self.comment("as a place, by a symbol at hand");
+                    }
                     self.line(&spelled.text);
                     done = spelled.end;
                 }
                 None => {
                     let at = (relocs[0].offset as usize).clamp(done, bytes.len());
                     self.bytes(&bytes, &mut done, at, &mut labels);
-                    for reloc in &relocs[..count] {
+                    for reloc in relocs {
                         let name = machine::rows(self.target).name(reloc.r_type).unwrap_or("?");
                         let target = self.name(reloc.symbol);
                         let words = format!("here {name} {target} {:+}", reloc.addend);
@@ -209,7 +215,7 @@ impl<'a> Writer<'a> {
             SymbolRef::Named(i) => {
                 self.object.symbols.get(i).map_or_else(|| "?".into(), |s| quoted(&s.name))
             }
-            SymbolRef::Section(i) => format!("section {}", i + 1),
+            SymbolRef::Section(i) => label(i),
             SymbolRef::Null => "-".into(),
         }
     }
@@ -218,8 +224,12 @@ impl<'a> Writer<'a> {
     fn spelled(&self, index: usize, bytes: &[u8], relocs: &[Reloc]) -> Option<Spelled> {
         let reloc = relocs.last()?;
         let at = usize::try_from(reloc.offset).ok()?;
-        let named = |reloc: &Reloc| matches!(reloc.symbol, SymbolRef::Named(_));
-        if !relocs.iter().all(named) || self.is_settled(index, relocs) {
+        let nothing = |reloc: &Reloc| match reloc.symbol {
+            SymbolRef::Named(i) => i >= self.object.symbols.len(),
+            SymbolRef::Section(i) => i >= self.object.sections.len(),
+            SymbolRef::Null => true,
+        };
+        if relocs.iter().any(nothing) || self.is_settled(index, relocs) {
             return None;
         }
         let target = self.name(reloc.symbol);
@@ -257,17 +267,31 @@ impl<'a> Writer<'a> {
         near || difference || relocs.iter().any(absolute)
     }
 
-    fn is_used(&self, index: usize) -> bool {
+    /// Whether the assembler writes a relocation of a symbol that is one of a section in the case, or the other
+    /// way round: to debug sections what is defined here is a place, everywhere else a symbol.
+    fn by_symbol(&self, index: usize, reloc: &Reloc) -> bool {
+        let debug = is_debug(&self.object.sections[index]);
+        match reloc.symbol {
+            SymbolRef::Section(_) => !debug,
+            SymbolRef::Named(_) => debug && self.atom(reloc.symbol).is_some(),
+            SymbolRef::Null => false,
+        }
+    }
+
+    fn refers(&self, symbol: SymbolRef) -> bool {
         let mut relocs = self.object.sections.iter().flat_map(|section| &section.relocs);
-        relocs.any(|reloc| reloc.symbol == SymbolRef::Named(index))
+        relocs.any(|reloc| reloc.symbol == symbol)
     }
 
     /// The atom of a symbol: the first section of its name, and where it starts in which part.
     fn atom(&self, symbol: SymbolRef) -> Option<(&'a str, usize, u64)> {
-        let SymbolRef::Named(i) = symbol else { return None };
-        match self.object.symbols.get(i)?.definition {
-            Definition::Section { section, offset } => Some(self.atom_at(section, offset)),
-            _ => None,
+        match symbol {
+            SymbolRef::Named(i) => match self.object.symbols.get(i)?.definition {
+                Definition::Section { section, offset } => Some(self.atom_at(section, offset)),
+                _ => None,
+            },
+            SymbolRef::Section(i) => Some(self.atom_at(i, 0)),
+            SymbolRef::Null => None,
         }
     }
 
@@ -293,7 +317,7 @@ impl<'a> Writer<'a> {
         }
         match symbol.definition {
             // What something refers to is in the table anyway.
-            Definition::Undefined if self.is_used(index) => {}
+            Definition::Undefined if self.refers(SymbolRef::Named(index)) => {}
             Definition::Undefined => self.line(&format!(".reference {name}")),
             Definition::Absolute(value) => self.line(&format!("{name} = {value:#x}")),
             Definition::Common { align } => {
@@ -323,21 +347,17 @@ impl<'a> Writer<'a> {
 }
 
 /// Relocations by place, as texts have them: lowest first, pairs together.
-fn groups(target: Target, relocs: &[Reloc]) -> Vec<(usize, &[Reloc])> {
-    let rows = machine::rows(target);
-    let is_first = |reloc: &Reloc| {
-        rows.row(reloc.r_type).is_some_and(|row| matches!(row.form, Form::Minus | Form::Addend))
-    };
+fn groups(target: Target, relocs: &[Reloc]) -> Vec<&[Reloc]> {
     let mut list = Vec::new();
     let mut at = 0;
     while at < relocs.len() {
-        let pair = is_first(&relocs[at])
+        let pair = machine::leads(target, relocs[at].r_type)
             && relocs.get(at + 1).is_some_and(|next| next.offset == relocs[at].offset);
         let count = if pair { 2 } else { 1 };
-        list.push((count, &relocs[at..at + count]));
+        list.push(&relocs[at..at + count]);
         at += count;
     }
-    list.sort_by_key(|(_, group)| group[0].offset);
+    list.sort_by_key(|group| group[0].offset);
     list
 }
 
@@ -358,6 +378,15 @@ fn data(at: usize, r_type: u32, expression: &str) -> Option<Spelled> {
     Some(Spelled { start: at, end: at + (1 << length), text })
 }
 
+fn is_debug(section: &Section) -> bool {
+    section.name.starts_with("__LD,") || section.name.starts_with("__DWARF,")
+}
+
+/// A label for a section that something refers to.
+fn label(index: usize) -> String {
+    format!("Lsection{index}")
+}
+
 /// What `.section` says of it.
 fn section_head(section: &Section) -> String {
     let kind = match section.kind {
@@ -374,11 +403,10 @@ fn section_head(section: &Section) -> String {
         SectionKind::ThreadLocalZerofill => "thread_local_zerofill",
         SectionKind::ThreadLocalVariables => "thread_local_variables",
     };
-    let debug = section.name.starts_with("__LD,") || section.name.starts_with("__DWARF,");
     let attributes: Vec<&str> = [
         (section.flags.exec, "pure_instructions"),
         (section.flags.retain, "no_dead_strip"),
-        (debug, "debug"),
+        (is_debug(section), "debug"),
     ]
     .iter()
     .filter(|(on, _)| *on)

@@ -4,7 +4,7 @@
 //! the field has the address in this file of what is meant, relative where the relocation is. It must not
 //! know what a linker makes of them.
 
-use scold_diff::Arch;
+use scold_diff::{Arch, Format, Target};
 
 use super::layout::Layout;
 use super::symbols::Symbols;
@@ -42,8 +42,8 @@ impl Relocs<'_> {
                 if !merged.zerofill {
                     self.field(reloc, at, contents);
                 }
-                let form = machine::macho::of(self.arch).row(reloc.r_type).map(|row| row.form);
-                paired = matches!(form, Some(Form::Minus | Form::Addend)).then_some(at);
+                let target = Target { arch: self.arch, format: Format::Macho };
+                paired = machine::leads(target, reloc.r_type).then_some(at);
             }
         }
         groups.into_iter().rev().flat_map(|group| group.0).collect()

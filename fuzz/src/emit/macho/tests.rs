@@ -1,14 +1,18 @@
 //! What the emitter writes, read back by the `object` crate and beside what clang makes of the same case's text.
 
+use std::time::Duration;
+
 use ::object::read::macho::MachOFile64;
-use ::object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _};
+use ::object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex};
 use scold_diff::Target;
+use scold_diff::adapter::{self, Outcome};
 use scold_diff::run::{self, End, Limits, Scratch};
 
 use super::{can_have, object as write, request};
 use crate::Case;
-use crate::case::{Input, Object};
+use crate::case::{Input, Object, Opt};
 use crate::emit::{self, asm};
+use crate::generate::macho::matrix;
 use crate::machine::macho as machine;
 use crate::text;
 
@@ -50,10 +54,19 @@ fn shape(bytes: &[u8]) -> Vec<String> {
         for reloc in section.macho_relocations().unwrap() {
             let info = reloc.info(Endianness::Little);
             // The field of a POINTER_TO_GOT is nobody's; clang has a number there.
+            let field = info.r_address as usize..info.r_address as usize + (1 << info.r_length);
+            if !info.r_extern && info.r_symbolnum > 0 && info.r_length == 3 {
+                // The address is one of its file.
+                let field = &mut data[field.clone()];
+                let value = u64::from_le_bytes((&*field).try_into().unwrap());
+                let section = SectionIndex(info.r_symbolnum as usize);
+                let base = file.section_by_index(section).unwrap().address();
+                field.copy_from_slice(&(value - base).to_le_bytes());
+            }
             let to_got =
                 file.architecture() == ::object::Architecture::Aarch64 && info.r_type.0 == 7;
             if to_got && info.r_length == 2 {
-                data[info.r_address as usize..][..4].fill(0);
+                data[field].fill(0);
             }
             list.push(format!("{name} {}", relocation(&file, &info)));
         }
@@ -82,8 +95,9 @@ fn relocation(file: &File<'_>, info: &::object::macho::RelocationInfo) -> String
             let index = ::object::SymbolIndex(index as usize);
             file.symbol_by_index(index).unwrap().name().unwrap().to_owned()
         }
-        (false, 0) => "-".to_owned(),
-        (false, number) => format!("{number:#x}"),
+        (false, number) => file
+            .section_by_index(SectionIndex(number as usize))
+            .map_or_else(|_| format!("{number:#x}"), |section| name(&section)),
     };
     let kind = match (file.architecture(), info.r_type.0) {
         (::object::Architecture::X86_64, 6..=8) => 1,
@@ -102,11 +116,41 @@ fn clang_makes_the_same_object_of_the_text() {
         assert!(std::env::var("SCOLD_REQUIRE").as_deref() != Ok("all"));
         return;
     };
+    let compare = |one: &Object, target: Target| {
+        let (made, text) = assemble(&clang, one, target);
+        assert_eq!(shape(&made), shape(&write(one, target)), "{text}");
+    };
     for case in cases() {
         for one in objects(&case) {
             assert!(asm::macho::is_whole(&one, case.target), "{}", asm::object(&one, case.target));
-            let (made, text) = assemble(&clang, &one, case.target);
-            assert_eq!(shape(&made), shape(&write(&one, case.target)), "{text}");
+            compare(&one, case.target);
+        }
+    }
+    for target in [Target::AMD64_MACHO, Target::ARM64_MACHO] {
+        let mut whole = 0;
+        for case in
+            (0..matrix::count()).step_by(37).filter_map(|n| matrix::case(target, n)).take(20)
+        {
+            for one in objects(&case).iter().filter(|one| asm::macho::is_whole(one, target)) {
+                compare(one, target);
+                whole += 1;
+            }
+        }
+        assert!(whole >= 20, "{target}: {whole}");
+    }
+}
+
+#[test]
+fn every_linker_takes_what_is_written() {
+    for source in [AMD64, ARM64, INPUTS] {
+        let mut case = text::parse(source).unwrap();
+        case.options.push(Opt::DynamicLookup);
+        let request = request(&case);
+        let linkers = adapter::select(&["all".into()], &[]).unwrap();
+        for linker in linkers.iter().filter(|linker| linker.serves(case.target)) {
+            let outcome = linker.link(&request, Duration::from_secs(10));
+            let name = linker.name();
+            assert!(matches!(outcome, Outcome::Linked(_)), "{name}: {outcome:?}\n{source}");
         }
     }
 }
@@ -151,8 +195,8 @@ fn relocations_of_sections_have_the_address_in_their_object() {
         let rows = section.macho_relocations().unwrap().iter();
         rows.map(|row| relocation(&file, &row.info(Endianness::Little))).collect()
     };
-    assert_eq!(rows(0), ["+0x0009 1 true 2 0x3", "+0x0003 1 true 2 0x3"]);
-    assert_eq!(rows(1), ["+0x0000 0 false 3 0x3"]);
+    assert_eq!(rows(0), ["+0x0009 1 true 2 __TEXT,__const", "+0x0003 1 true 2 __TEXT,__const"]);
+    assert_eq!(rows(1), ["+0x0000 0 false 3 __TEXT,__const"]);
 }
 
 /// A reference that leads nowhere is 0, and nothing panics.
