@@ -24,6 +24,7 @@ mod unwind;
 mod versions;
 mod world;
 
+use scold_diff::request::Format;
 use scold_diff::{Mode, Target};
 
 use crate::Case;
@@ -59,6 +60,9 @@ pub fn bytes(seed: u64, index: u64) -> Vec<u8> {
 
 /// A case with what `config` allows.
 pub fn generate(dice: &mut Dice<'_>, config: &Config, target: Target, mode: Mode) -> Case {
+    if target.format == Format::Macho {
+        return macho::random::generate(dice, target, mode);
+    }
     let mut world = World::new(config, target, mode);
     world.choose_objects(dice);
     world.choose_entities(dice);

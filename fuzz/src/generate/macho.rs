@@ -5,4 +5,5 @@
 mod code;
 pub mod matrix;
 mod parts;
+pub(super) mod random;
 pub mod sweep;

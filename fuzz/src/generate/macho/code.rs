@@ -31,7 +31,12 @@ pub(super) struct Code {
     pub(super) rare: &'static [Piece],
     /// Data that holds an address, in 8 bytes and in 4.
     pub(super) words: [Piece; 2],
-    /// A function that returns what it finds in the word at an address.
+    /// Makes a frame, so that others can be called, and takes it away.
+    pub(super) enter: &'static [u8],
+    pub(super) leave: &'static [u8],
+    /// Loads the word that the result is the address of.
+    pub(super) look: &'static [u8],
+    /// Loads the word at an address as the result.
     pub(super) peek: Piece,
     /// A function that returns a constant: the bytes, and where its 32 bits are.
     pub(super) constant: (&'static [u8], Constant),
@@ -84,8 +89,12 @@ static AMD64: Code = Code {
         data(&[0; 8], &[(0, X86_64_RELOC_UNSIGNED, 0)]),
         data(&[0; 4], &[(0, X86_64_RELOC_UNSIGNED_4, 0)]),
     ],
-    // movq x(%rip), %rax; retq
-    peek: code(&[0x48, 0x8b, 0x05, 0, 0, 0, 0, 0xc3], &[(3, X86_64_RELOC_SIGNED, 0)]),
+    // pushq %rax; popq %rcx; movq (%rax), %rax
+    enter: &[0x50],
+    leave: &[0x59],
+    look: &[0x48, 0x8b, 0x00],
+    // movq x(%rip), %rax
+    peek: code(&[0x48, 0x8b, 0x05, 0, 0, 0, 0], &[(3, X86_64_RELOC_SIGNED, 0)]),
     // movl $n, %eax; retq
     constant: (&[0xb8, 0, 0, 0, 0, 0xc3, 0x90, 0x90], Constant::Word(1)),
 };
@@ -136,9 +145,13 @@ static ARM64: Code = Code {
         data(&[0; 8], &[(0, ARM64_RELOC_UNSIGNED, 0)]),
         data(&[0; 4], &[(0, ARM64_RELOC_UNSIGNED_4, 0)]),
     ],
-    // adrp x8, x@PAGE; ldr x0, [x8, x@PAGEOFF]; ret
+    // stp x29, x30, [sp, #-16]!; ldp x29, x30, [sp], #16; ldr x0, [x0]
+    enter: &[0xfd, 0x7b, 0xbf, 0xa9],
+    leave: &[0xfd, 0x7b, 0xc1, 0xa8],
+    look: &[0, 0, 0x40, 0xf9],
+    // adrp x8, x@PAGE; ldr x0, [x8, x@PAGEOFF]
     peek: code(
-        &[8, 0, 0, 0x90, 0, 0x01, 0x40, 0xf9, 0xc0, 0x03, 0x5f, 0xd6],
+        &[8, 0, 0, 0x90, 0, 0x01, 0x40, 0xf9],
         &[(0, ARM64_RELOC_PAGE21, 0), (4, ARM64_RELOC_PAGEOFF12, 0)],
     ),
     // movz w0, #n; ret
