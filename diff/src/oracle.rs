@@ -17,6 +17,7 @@ mod shape;
 use std::fmt;
 use std::time::Duration;
 
+pub use execute::world;
 pub use invariants::{Flaw, flaws};
 pub use shape::{Relocations, relocation_name, shape};
 

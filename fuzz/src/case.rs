@@ -31,6 +31,8 @@ pub struct Case {
     pub inputs: Vec<Input>,
     /// The version script, if any (`--version-script=v.map`).
     pub versions: Option<VersionScript>,
+    /// Other modules, which run together with this one: links of their own, with none beside them.
+    pub beside: Vec<Case>,
 }
 
 impl Case {

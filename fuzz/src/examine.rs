@@ -15,7 +15,7 @@ use scold_diff::oracle::{
 use scold_diff::{Expectation, Request};
 
 use crate::campaign::{Examination, Examine, Sighting};
-use crate::{Case, emit, expect, metamorphic};
+use crate::{Case, emit, expect, metamorphic, worlds};
 
 /// Linkers, oracles and limits: everything a case is examined with.
 #[derive(Clone)]
@@ -82,10 +82,14 @@ impl Bench {
             rules: self.rules,
             limit: self.limit,
         };
+        let runs = self.oracles.iter().any(|oracle| oracle.name() == "execute");
         let related = self.oracles.iter().any(|oracle| oracle.name() == "metamorphic");
         let ruling = oracle::judge_with(&evidence, &self.oracles, |ruling| {
             if let Some(case) = case.filter(|_| related) {
                 metamorphic::judge(case, &evidence, ruling);
+            }
+            if let Some(case) = case.filter(|case| !case.beside.is_empty()) {
+                worlds::judge(case, &evidence, runs, ruling);
             }
         });
         Examined { request, expected, trials, ruling }

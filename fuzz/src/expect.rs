@@ -6,6 +6,7 @@
 //! is left open with its reason. It must not know any linker, the reference included.
 
 mod binding;
+pub mod drills;
 mod live;
 mod macho;
 mod module;

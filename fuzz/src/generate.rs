@@ -23,6 +23,7 @@ mod tests;
 mod unwind;
 mod versions;
 mod world;
+pub mod worlds;
 
 use scold_diff::request::Format;
 use scold_diff::{Mode, Target};

@@ -19,5 +19,6 @@ pub mod reduce;
 pub mod settle;
 pub mod target;
 pub mod text;
+pub mod worlds;
 
 pub use case::Case;

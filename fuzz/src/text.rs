@@ -14,7 +14,8 @@
 //! ```
 //!
 //! One line for each symbol and relocation; sections and symbols are named where a name is unique in
-//! its object, else `#INDEX`; a section symbol is `[.text]`, symbol 0 is `-`. `;` starts a comment.
+//! its object, else `#INDEX`; a section symbol is `[.text]`, symbol 0 is `-`. `;` starts a comment. After a line
+//! `beside` stands another whole case: a module that runs together with the first.
 //! Mach-O has more words: `subsections` behind an object's name, `tail-marker`, what n_desc has of a symbol
 //! at the end of its line. Printing and parsing again gives the same case. Neither must know what the case means.
 

@@ -10,6 +10,7 @@
 mod host;
 mod platform;
 mod values;
+pub mod world;
 
 use std::collections::BTreeMap;
 

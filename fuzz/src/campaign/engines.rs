@@ -7,7 +7,7 @@ use scold_diff::{Mode, Target};
 
 use super::{Engine, Source};
 use crate::Case;
-use crate::generate::{self, macho, matrix, modules, sweep};
+use crate::generate::{self, macho, matrix, modules, sweep, worlds};
 
 /// The sources of `engines` for `target`; random cases are of `modes` (not empty), by `seed`.
 pub fn sources(engines: &[Engine], target: Target, modes: &[Mode], seed: u64) -> Vec<Source> {
@@ -37,8 +37,13 @@ fn source(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source
         Engine::Modules => Source {
             len: None,
             case: Arc::new(move |n| {
-                let mode = modes.get((n % modes.len().max(1) as u64) as usize)?;
-                modules::seeded(seed, n, target, *mode).filter(|case| case.mode != Mode::Shared)
+                // Modules by themselves, and worlds of them, in turns.
+                let mode = *modes.get((n / 2 % modes.len().max(1) as u64) as usize)?;
+                let alone = || modules::seeded(seed, n, target, mode);
+                match n % 2 {
+                    0 => alone().filter(|case| case.mode != Mode::Shared),
+                    _ => worlds::seeded(seed, n, target, mode),
+                }
             }),
         },
     }

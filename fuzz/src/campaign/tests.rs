@@ -20,6 +20,7 @@ fn case(number: u64, mode: Mode) -> Case {
         options: vec![Opt::Soname(number.to_string())],
         inputs: Vec::new(),
         versions: None,
+        beside: Vec::new(),
     }
 }
 

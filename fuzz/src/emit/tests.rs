@@ -87,6 +87,7 @@ fn case(mode: Mode, inputs: Vec<Input>) -> Case {
         options: vec![Opt::Soname("out.so".into()), Opt::DynamicList(vec!["pro*".into()])],
         inputs,
         versions: None,
+        beside: Vec::new(),
     }
 }
 

@@ -170,6 +170,7 @@ fn word_to(symbol: crate::case::Symbol, mode: scold_diff::Mode) -> Case {
         options: Vec::new(),
         inputs: vec![Input::Object(object)],
         versions: None,
+        beside: Vec::new(),
     }
 }
 

@@ -99,5 +99,6 @@ pub(crate) fn case(target: Target, mode: Mode) -> Case {
         options: Vec::new(),
         inputs: Vec::new(),
         versions: None,
+        beside: Vec::new(),
     }
 }

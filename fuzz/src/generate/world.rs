@@ -105,6 +105,7 @@ impl<'c> World<'c> {
             options: vec![],
             inputs: vec![],
             versions: None,
+            beside: Vec::new(),
         };
         Self {
             machine: machine::of(target.arch),

@@ -8,6 +8,8 @@ use crate::machine;
 /// Kinds of parts, coarse first: a dropped input saves hundreds of smaller questions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
+    /// A module that runs together with the case's.
+    Beside,
     /// A whole input.
     Input,
     /// An archive's member.
@@ -30,6 +32,7 @@ pub(super) enum Kind {
 
 /// The order in which kinds are tried.
 pub(super) const KINDS: &[Kind] = &[
+    Kind::Beside,
     Kind::Input,
     Kind::Member,
     Kind::Option,
@@ -45,6 +48,7 @@ pub(super) const KINDS: &[Kind] = &[
 /// members included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Part {
+    Beside(usize),
     Input(usize),
     Member { archive: usize, member: usize },
     Option(usize),
@@ -62,6 +66,7 @@ pub(super) enum Part {
 /// Every part of `kind` in `case`, in order.
 pub(super) fn parts(case: &Case, kind: Kind) -> Vec<Part> {
     match kind {
+        Kind::Beside => (0..case.beside.len()).map(Part::Beside).collect(),
         Kind::Input => (0..case.inputs.len()).map(Part::Input).collect(),
         Kind::Member => archives(case)
             .enumerate()
@@ -136,6 +141,9 @@ pub(super) fn without(case: &Case, drop: &[Part]) -> Case {
 fn drop_part(case: &mut Case, part: Part) {
     let target = case.target;
     match part {
+        Part::Beside(other) => {
+            case.beside.remove(other);
+        }
         Part::Input(input) => {
             case.inputs.remove(input);
         }

@@ -78,6 +78,7 @@ fn big_case() -> Case {
                 parent: None,
             }],
         }),
+        beside: Vec::new(),
     }
 }
 

@@ -20,6 +20,17 @@ type Result<T> = std::result::Result<T, Error>;
 /// Errors: the first line that is not understood.
 pub fn parse(text: &str) -> Result<Case> {
     let mut parser = Parser { lines: text.lines().enumerate(), line: 0 };
+    let (mut case, mut more) = link(&mut parser)?;
+    while more {
+        let (other, again) = link(&mut parser)?;
+        case.beside.push(other);
+        more = again;
+    }
+    Ok(case)
+}
+
+/// One link, and whether another one stands beside it.
+fn link(parser: &mut Parser<'_>) -> Result<(Case, bool)> {
     let mut head = parser.next()?.ok_or_else(|| parser.error("no `case` line"))?;
     parser.expect(&mut head, "case")?;
     let target = parser.parsed(&mut head)?;
@@ -30,7 +41,8 @@ pub fn parse(text: &str) -> Result<Case> {
     };
     parser.end(head)?;
     let (options, inputs) = (Vec::new(), Vec::new());
-    let mut case = Case { target, mode, validity, options, inputs, versions: None };
+    let mut case =
+        Case { target, mode, validity, options, inputs, versions: None, beside: Vec::new() };
     while let Some(mut words) = parser.next()? {
         match parser.word(&mut words)?.as_str() {
             "option" => case.options.push(parser.option(words)?),
@@ -47,10 +59,14 @@ pub fn parse(text: &str) -> Result<Case> {
                 }
                 case.inputs.push(Input::Group(archives));
             }
+            "beside" => {
+                parser.end(words)?;
+                return Ok((case, true));
+            }
             other => return Err(parser.error(&format!("no directive `{other}`"))),
         }
     }
-    Ok(case)
+    Ok((case, false))
 }
 
 struct Parser<'a> {

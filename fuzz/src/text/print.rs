@@ -33,6 +33,10 @@ pub(super) fn print(case: &Case) -> String {
             }
         }
     }
+    for other in &case.beside {
+        printer.line("beside");
+        printer.out.push_str(&print(other));
+    }
     printer.out
 }
 

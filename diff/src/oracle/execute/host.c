@@ -8,6 +8,15 @@
  *   own NAME [VER]   the address that the module gives, or none
  *   call NAME        value, the object it lies in and the offset there, what is at that address
  *   close
+ * Modules of a world, and drills, each in a process of its own:
+ *   drill            what follows, up to the next, begins from nothing; `crash N` if it ends by a signal
+ *   load K FILE      loaded | fail
+ *   unload K         gone | stays
+ *   value K EXPR     a number
+ *   same K EXPR K EXPR   same | other
+ *   log K NAME       what the init functions left behind the function's result: a count, a byte each
+ *   list FIRST LAST  the numbers of the modules on module 0's list: `0 2 1 .`; `lost` if LAST is not its end
+ * where EXPR is call:FUNCTION, word:DATA (what is in it), name:SYMBOL (its address), or null.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void *module;
@@ -76,9 +86,70 @@ static int load(const char *file) {
     return 1;
 }
 
+#define MODULES 8
+static void *modules[MODULES];
+static char files[MODULES][64];
+
+static uintptr_t evaluate(unsigned k, const char *expression) {
+    const char *name = strchr(expression, ':');
+    void *at = name ? dlsym(modules[k], name + 1) : NULL;
+    if (!at) return 0;
+    if (!strncmp(expression, "call:", 5)) return ((uintptr_t(*)(void))(uintptr_t)at)();
+    if (!strncmp(expression, "word:", 5)) return *(uintptr_t *)at;
+    return (uintptr_t)at;
+}
+
+static void list(const char *first, const char *last) {
+    uintptr_t *at = dlsym(modules[0], first), *prior = NULL, **end = dlsym(modules[0], last);
+    for (unsigned i = 0; at && i < 64; i++) {
+        printf("%u ", (unsigned)at[1]);
+        prior = at;
+        at = (uintptr_t *)at[0];
+    }
+    puts(!at && prior && end && *end == prior ? "." : "lost");
+}
+
+static void unload(unsigned k) {
+    if (modules[k]) dlclose(modules[k]);
+    modules[k] = NULL;
+    void *still = dlopen(files[k], RTLD_NOW | RTLD_NOLOAD);
+    puts(still ? "stays" : "gone");
+    if (still) dlclose(still);
+}
+
+/* Whether it is a command about several modules. */
+static int several(const char *word, const char *one, const char *two) {
+    unsigned k = one ? strtoul(one, NULL, 10) % MODULES : 0;
+    if (!strcmp(word, "load")) {
+        const char *file = strcmp(two, "-") ? two : NULL;
+        snprintf(files[k], sizeof files[k], "%s", two);
+        modules[k] = dlopen(file, RTLD_NOW | RTLD_GLOBAL);
+        if (!modules[k]) fprintf(stderr, "%s\n", dlerror());
+        puts(modules[k] ? "loaded" : "fail");
+    } else if (!strcmp(word, "unload")) {
+        unload(k);
+    } else if (!strcmp(word, "value")) {
+        printf("%u\n", (unsigned)evaluate(k, two));
+    } else if (!strcmp(word, "same")) {
+        char *other = strtok(NULL, " \n"), *expression = strtok(NULL, " \n");
+        uintptr_t mine = evaluate(k, two), its = evaluate(strtoul(other, NULL, 10) % MODULES, expression);
+        puts(mine == its ? "same" : "other");
+    } else if (!strcmp(word, "log")) {
+        unsigned char *at = (unsigned char *)evaluate(k, two);
+        if (!at) puts("none");
+        for (unsigned i = 0; at && i < *(uint32_t *)at && i < 32; i++) printf("%u ", at[8 + i]);
+        if (at) puts(".");
+    } else if (!strcmp(word, "list")) {
+        list(one, two);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
 static void command(char *line) {
     char *word = strtok(line, " \n"), *one = strtok(NULL, " \n"), *two = strtok(NULL, " \n");
-    if (!word) return;
+    if (!word || several(word, one, two)) return;
     if (!strcmp(word, "open")) {
         if (!load(strcmp(one, "-") ? one : NULL)) exit(0);
     } else if (!strcmp(word, "slot")) {
@@ -101,13 +172,45 @@ static void command(char *line) {
     }
 }
 
+/* The whole file: a stream's place in it would be shared with children. */
+static char *contents(const char *path) {
+    FILE *file = path ? fopen(path, "r") : NULL;
+    size_t size = 0, room = 1 << 16;
+    char *text = malloc(room + 1);
+    if (!file || !text) return NULL;
+    for (size_t got; (got = fread(text + size, 1, room - size, file)) > 0;) {
+        size += got;
+        if (size == room && !(text = realloc(text, (room *= 2) + 1))) return NULL;
+    }
+    fclose(file);
+    text[size] = 0;
+    return text;
+}
+
 static int play(void) {
-    static char line[8192];
-    const char *path = getenv("SCOLD_SCRIPT");
-    FILE *script = path ? fopen(path, "r") : NULL;
-    if (!script) return 2;
+    char *line = contents(getenv("SCOLD_SCRIPT")), *next;
+    int others = 0, child = 0;
+    if (!line) return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    while (fgets(line, sizeof line, script)) command(line);
+    for (; *line; line = next) {
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        else next = line + strlen(line);
+        if (!strcmp(line, "drill")) {
+            int status = 0;
+            if (child) _exit(0);
+            fflush(stdout);
+            pid_t pid = fork();
+            child = !pid;
+            others = !child;
+            if (child) puts("drill");
+            else waitpid(pid, &status, 0);
+            if (status) printf("crash %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+        } else if (!others) {
+            command(line);
+        }
+    }
+    if (child) _exit(0);
     puts("end");
     fflush(stdout);
     return 0;

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::platform::Platform;
-use crate::Request;
 use crate::run::{self, End, Limits, Run, Scratch};
+use crate::{File, Request};
 
 const SOURCE: &str = include_str!("host.c");
 
@@ -83,15 +83,43 @@ impl Host {
         let module = scratch.write("scold.module", image)?;
         make_executable(&module)?;
         scratch.write("scold.script", script.as_bytes())?;
+        let program = (!request.mode.is_library()).then_some(module);
+        self.start(&scratch, program, limit)
+    }
+
+    /// The same for several modules, which are among `files` as all they need is; `program` is the one to start,
+    /// if one is.
+    pub(super) fn perform(
+        &self,
+        files: &[File],
+        program: Option<&str>,
+        script: &str,
+        limit: Duration,
+    ) -> io::Result<Run> {
+        let scratch = Scratch::with(files)?;
+        scratch.write("scold.script", script.as_bytes())?;
+        let program =
+            program.map(|name| make_executable(&scratch.path().join(name))).transpose()?;
+        self.start(&scratch, program, limit)
+    }
+
+    /// Plays the script of `scratch` in the host, or in `program` before it starts.
+    fn start(
+        &self,
+        scratch: &Scratch,
+        program: Option<PathBuf>,
+        limit: Duration,
+    ) -> io::Result<Run> {
         let hook = self.folder.join("hook.so");
         let mut env = vec![("LD_LIBRARY_PATH", "."), ("SCOLD_SCRIPT", "scold.script")];
         let hook = hook.to_string_lossy();
         let limits = Limits { memory: self.platform.memory(), ..Limits::wall(limit) };
-        let program = if request.mode.is_library() {
-            self.folder.join("host")
-        } else {
-            env.extend([("LD_PRELOAD", &*hook), ("LD_BIND_NOW", "1")]);
-            module
+        let program = match program {
+            None => self.folder.join("host"),
+            Some(program) => {
+                env.extend([("LD_PRELOAD", &*hook), ("LD_BIND_NOW", "1")]);
+                program
+            }
         };
         let start = self.platform.start(&program, &env).map_err(io::Error::other)?;
         let env: Vec<(&str, &str)> = start.env.iter().map(|(n, v)| (&**n, &**v)).collect();

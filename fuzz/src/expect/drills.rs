@@ -1,0 +1,298 @@
+//! A world of modules → what must be seen when they run together: drills, each with its answers.
+//!
+//! The rules are the dynamic loader's (gABI ch. 5, "Shared Object Dependencies": the first definition in the order of
+//! loading wins, unless a module looks into itself first) and those of build modes: the list of modules has each
+//! once, in the order of loading; init functions run once, in order; functions bind locally where code asks for it;
+//! a c-shared library stays. `generate::worlds` says what names mean. It must not know who links.
+
+use std::collections::BTreeSet;
+
+use scold_diff::Mode;
+use scold_diff::oracle::world::{Line, Stage};
+
+use crate::case::*;
+use crate::emit;
+use crate::generate::worlds::{INIT, START, value};
+
+const FIRST: &str = "runtime.firstmoduledata";
+const LAST: &str = "runtime.lastmoduledatap";
+
+/// The modules of `case` and of those beside it, and what they must answer; none if it is no world any more.
+pub fn stage(case: &Case) -> Option<Stage> {
+    let mut cases = vec![(0, case)];
+    cases.extend((1..).zip(&case.beside));
+    // A host, then guests; which is which their modes say.
+    cases.sort_by_key(|(at, case)| (case.mode == Mode::Plugin, *at));
+    let own = cases.iter().position(|(at, _)| *at == 0)?;
+    let modules: Option<Vec<Module>> = cases.iter().map(|(_, case)| Module::of(case)).collect();
+    let modules =
+        modules.filter(|list| list[0].is_host() && list[1..].iter().all(Module::is_guest))?;
+    let world = World { modules: &modules };
+    let mut drills = Vec::new();
+    for order in orders(modules.len() - 1) {
+        drills.push(world.drill(&order));
+    }
+    drills.extend((1..modules.len()).filter_map(|guest| world.again(guest)));
+    drills.extend(world.host_closed());
+    let modules = cases.iter().map(|(_, case)| emit::request(case)).collect();
+    Some(Stage { modules, own, drills })
+}
+
+/// Every order of guests 1 to `count`.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    let mut list = vec![vec![]];
+    for guest in 1..=count {
+        list = list
+            .into_iter()
+            .flat_map(|order: Vec<usize>| {
+                (0..=order.len()).map(move |at| {
+                    let mut longer = order.clone();
+                    longer.insert(at, guest);
+                    longer
+                })
+            })
+            .collect();
+    }
+    list
+}
+
+/// What counts of one module.
+struct Module {
+    mode: Mode,
+    /// It finds its own symbols first.
+    symbolic: bool,
+    /// The number in its data, if it has any that it announces, or starts the list with.
+    data: Option<usize>,
+    /// The number that its functions return.
+    number: usize,
+    /// Names that others find.
+    exports: BTreeSet<String>,
+    /// Those that nobody preempts.
+    protected: BTreeSet<String>,
+    /// Names that somebody must have.
+    wants: BTreeSet<String>,
+    /// All names that mean something here.
+    names: BTreeSet<String>,
+    /// What init functions leave in the log.
+    log: Vec<u8>,
+    has_runtime: bool,
+}
+
+impl Module {
+    /// None if it is nothing that `generate::worlds` made.
+    fn of(case: &Case) -> Option<Self> {
+        let [object] = case.objects()[..] else { return None };
+        let number = object.name.strip_prefix('m')?.strip_suffix(".o")?.parse().ok()?;
+        let defined = |symbol: &&Symbol| symbol.definition != Definition::Undefined;
+        let names: BTreeSet<String> =
+            object.symbols.iter().filter(defined).map(|symbol| symbol.name.clone()).collect();
+        let seen = |symbol: &&Symbol| {
+            symbol.binding != Binding::Local
+                && matches!(symbol.visibility, Visibility::Default | Visibility::Protected)
+        };
+        let exports = object.symbols.iter().filter(defined).filter(seen);
+        let protected = exports.clone().filter(|s| s.visibility == Visibility::Protected);
+        let wants = object.symbols.iter().filter(|symbol| {
+            symbol.definition == Definition::Undefined && symbol.binding == Binding::Global
+        });
+        let has = |name: &str| names.contains(name);
+        Some(Self {
+            mode: case.mode,
+            symbolic: case.mode != Mode::Plugin || case.options.contains(&Opt::Bsymbolic),
+            data: (has("local.moduledata") || has(FIRST)).then_some(number),
+            number,
+            exports: exports.map(|symbol| symbol.name.clone()).collect(),
+            protected: protected.map(|symbol| symbol.name.clone()).collect(),
+            wants: wants.map(|symbol| symbol.name.clone()).collect(),
+            log: log(case, object)?,
+            has_runtime: has("runtime.addmoduledata") && has(FIRST) && has(LAST),
+            names,
+        })
+    }
+
+    fn is_host(&self) -> bool {
+        self.mode != Mode::Plugin && self.has_runtime && self.number == 0
+    }
+
+    fn is_guest(&self) -> bool {
+        self.mode == Mode::Plugin && !self.names.contains("runtime.addmoduledata")
+    }
+
+    /// Names behind `prefix`.
+    fn of_kind<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.names.iter().filter_map(move |name| name.strip_prefix(prefix))
+    }
+
+    fn log_line(&self) -> String {
+        self.log.iter().map(|number| format!("{number} ")).collect::<String>() + "."
+    }
+}
+
+/// What the init functions of `object` log when they run: `_init`, then the array, by priority, then by place.
+/// What the mode adds comes before the array's entries without a priority. None if an entry is no init function.
+fn log(case: &Case, object: &Object) -> Option<Vec<u8>> {
+    let mut log = Vec::new();
+    let name = |symbol: SymbolRef| match symbol {
+        SymbolRef::Named(at) => object.symbols.get(at).map(|symbol| symbol.name.as_str()),
+        _ => None,
+    };
+    let defines = |name: &str| {
+        let mut symbols = object.symbols.iter();
+        symbols.any(|symbol| symbol.name == name && symbol.definition != Definition::Undefined)
+    };
+    if defines("_init") {
+        log.push(INIT);
+    }
+    let mut entries = Vec::new();
+    if case.mode == Mode::CShared && defines(&super::module_entry(case.target)) {
+        entries.push((u32::MAX, START));
+    }
+    for section in object.sections.iter().filter(|s| s.kind == SectionKind::InitArray) {
+        let priority = match section.name.strip_prefix(".init_array.") {
+            Some(number) => number.parse().ok()?,
+            None => u32::MAX,
+        };
+        for reloc in &section.relocs {
+            let number = name(reloc.symbol)?.strip_prefix("init/")?.parse().ok()?;
+            entries.push((priority, number));
+        }
+    }
+    entries.sort_by_key(|entry| entry.0);
+    log.extend(entries.into_iter().map(|entry| entry.1));
+    Some(log)
+}
+
+struct World<'m> {
+    modules: &'m [Module],
+}
+
+/// A drill in the making.
+#[derive(Default)]
+struct Drill {
+    lines: Vec<Line>,
+    /// What is loaded, in order.
+    scope: Vec<usize>,
+}
+
+impl Drill {
+    fn line(&mut self, rule: &'static str, command: String, wanted: &str) {
+        self.lines.push(Line { command, wanted: wanted.to_owned(), rule });
+    }
+}
+
+impl World<'_> {
+    /// Who defines what `module` calls `name`; `scope` has what was loaded before it.
+    fn provider(&self, module: usize, name: &str, scope: &[usize]) -> Option<usize> {
+        let has = |at: &usize| self.modules[*at].exports.contains(name);
+        let own = has(&module).then_some(module);
+        let first = || scope.iter().copied().find(|at| has(at)).or(own);
+        let it = &self.modules[module];
+        match own {
+            Some(own) if it.symbolic || it.protected.contains(name) => Some(own),
+            _ => first(),
+        }
+    }
+
+    /// Loads the host.
+    fn start(&self) -> Drill {
+        let mut drill = Drill::default();
+        self.load(&mut drill, 0);
+        drill
+    }
+
+    /// Loads `module`; whether that works.
+    fn load(&self, drill: &mut Drill, module: usize) -> bool {
+        let it = &self.modules[module];
+        let mut wants = it.wants.iter();
+        let works = wants.all(|name| self.provider(module, name, &drill.scope).is_some());
+        let from = if it.mode.is_library() { format!("./module.{module}") } else { "-".into() };
+        let answer = if works { "loaded" } else { "fail" };
+        drill.line("load", format!("load {module} {from}"), answer);
+        if works && !drill.scope.contains(&module) {
+            drill.scope.push(module);
+        }
+        self.list(drill);
+        // An executable's own run when it starts: it never does here.
+        if works && it.mode.is_library() && it.names.contains("log") {
+            drill.line("init functions", format!("log {module} call:log"), &it.log_line());
+        }
+        works
+    }
+
+    /// The list of modules.
+    fn list(&self, drill: &mut Drill) {
+        let numbers = drill.scope.iter().filter_map(|at| self.modules[*at].data);
+        let text: String = numbers.map(|number| format!("{number} ")).collect();
+        drill.line("module list", format!("list {FIRST} {LAST}"), &(text + "."));
+    }
+
+    /// Loads guests in this order, then again; looks at all of them each time.
+    fn drill(&self, order: &[usize]) -> Vec<Line> {
+        let mut drill = self.start();
+        let mut bound = vec![(0, vec![])];
+        self.look(&mut drill, &bound);
+        // What can't be loaded may be once others are there.
+        for &guest in order.iter().chain(order) {
+            let before = drill.scope.clone();
+            let new = self.load(&mut drill, guest) && !before.contains(&guest);
+            if new {
+                bound.push((guest, before));
+            }
+        }
+        self.look(&mut drill, &bound);
+        drill.lines
+    }
+
+    /// What everybody refers to, by what was there when it was loaded.
+    fn look(&self, drill: &mut Drill, bound: &[(usize, Vec<usize>)]) {
+        for (module, scope) in bound {
+            let it = &self.modules[*module];
+            for (prefix, how) in [("got/", "call"), ("ptr/", "word")] {
+                for name in it.of_kind(prefix) {
+                    let (to, expression) = match self.provider(*module, name, scope) {
+                        Some(to) => (to, format!("name:{name}")),
+                        None => (0, "null".to_owned()),
+                    };
+                    let command = format!("same {module} {how}:{prefix}{name} {to} {expression}");
+                    drill.line("one copy", command, "same");
+                }
+            }
+            for name in it.of_kind("own/") {
+                let wanted = value(it.number, name).to_string();
+                drill.line("own functions", format!("value {module} call:own/{name}"), &wanted);
+            }
+            for name in it.of_kind("plt/") {
+                let Some(to) = self.provider(*module, name, scope) else { continue };
+                let wanted = value(self.modules[to].number, name).to_string();
+                drill.line("calls", format!("value {module} call:plt/{name}"), &wanted);
+            }
+        }
+    }
+
+    /// Loads, unloads and loads `guest`, if it is one that can be: nobody has its data in a list.
+    fn again(&self, guest: usize) -> Option<Vec<Line>> {
+        let it = &self.modules[guest];
+        let mut drill = self.start();
+        if it.data.is_some() || !self.load(&mut drill, guest) {
+            return None;
+        }
+        drill.line("unload", format!("unload {guest}"), "gone");
+        drill.scope.retain(|at| *at != guest);
+        self.list(&mut drill);
+        self.load(&mut drill, guest);
+        self.look(&mut drill, &[(guest, vec![0])]);
+        Some(drill.lines)
+    }
+
+    /// A c-shared library is closed, and stays as it is.
+    fn host_closed(&self) -> Option<Vec<Line>> {
+        (self.modules[0].mode == Mode::CShared).then_some(())?;
+        let mut drill = self.start();
+        drill.line("unload", "unload 0".to_owned(), "stays");
+        self.load(&mut drill, 0);
+        for guest in 1..self.modules.len() {
+            self.load(&mut drill, guest);
+        }
+        Some(drill.lines)
+    }
+}

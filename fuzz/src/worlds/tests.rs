@@ -1,0 +1,136 @@
+//! Worlds that are right do what they must on every machine, and each rule that a linker forgets shows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scold_diff::adapter::{Adapter, Outcome, Reference, Shared};
+use scold_diff::desugar::OBJECT;
+use scold_diff::oracle::Cost;
+use scold_diff::{File, Mode, Request, Target};
+
+use crate::Case;
+use crate::examine::Bench;
+use crate::generate::worlds;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const MODES: [Mode; 4] = [Mode::Plugin, Mode::Pie, Mode::Exe, Mode::CShared];
+
+fn cases(target: Target, count: u64) -> impl Iterator<Item = Case> {
+    (0..count).filter_map(move |n| worlds::seeded(11, n, target, MODES[n as usize % MODES.len()]))
+}
+
+/// What is wrong, and whether it could be run.
+fn complaints(linker: &Shared, case: &Case) -> (Vec<String>, bool) {
+    let examined = Bench::new(vec![linker.clone()], Cost::Runs, LIMIT).examined(case);
+    let ran = examined.ruling.skipped.is_empty();
+    let list = examined.ruling.complaints.iter();
+    (list.map(|c| format!("{} {}: {:?}", c.oracle, c.shape, c.keys)).collect(), ran)
+}
+
+#[test]
+fn modules_run_together_in_every_order() {
+    let linker: Shared = Arc::new(Reference::default());
+    for target in Target::ALL {
+        for case in cases(*target, 16) {
+            let (list, ran) = complaints(&linker, &case);
+            assert!(list.is_empty(), "{list:#?}\n{case:?}");
+            if !ran {
+                assert_ne!(
+                    std::env::var("SCOLD_REQUIRE").as_deref(),
+                    Ok("all"),
+                    "nothing runs {target}"
+                );
+                println!("skipped: nothing here runs {target} modules");
+                break;
+            }
+        }
+    }
+}
+
+/// A linker that forgets a rule of build modes.
+struct Forgetful(fn(&mut Request));
+
+impl Adapter for Forgetful {
+    fn name(&self) -> &str {
+        "forgetful"
+    }
+    fn version(&self) -> &str {
+        "0"
+    }
+    fn link(&self, request: &Request, limit: Duration) -> Outcome {
+        let mut request = request.clone();
+        // What a mode asks for, in flags.
+        let flags = request.mode.args(request.target.format).iter().map(|arg| (*arg).to_owned());
+        if request.mode.is_library() {
+            request.args.splice(0..0, flags.skip(1));
+            request.mode = Mode::Shared;
+            (self.0)(&mut request);
+        }
+        Reference::default().link(&request, limit)
+    }
+}
+
+/// Takes `-z KEYWORD` away.
+fn without(request: &mut Request, keyword: &str) {
+    if let Some(at) = request.args.iter().position(|arg| arg == keyword) {
+        request.args.drain(at - 1..=at);
+    }
+}
+
+fn guest(request: &Request) -> bool {
+    request.args.iter().any(|arg| arg == "now")
+}
+
+/// Adds what the mode adds once more.
+fn again(request: &mut Request) {
+    if let Some(bytes) = request.file(OBJECT).map(|file| file.bytes.clone()) {
+        request.files.push(File { name: "again.o".into(), bytes });
+        request.args.push("again.o".into());
+    }
+}
+
+#[test]
+fn each_forgotten_rule_is_seen_at_run_time() {
+    let faults: [(&str, fn(&mut Request)); 5] = [
+        ("module list", |r| {
+            // Nothing is announced.
+            if guest(r) {
+                r.args.retain(|arg| arg != OBJECT);
+            }
+        }),
+        ("module list", |r| {
+            // Everything is announced twice.
+            if guest(r) {
+                again(r);
+            }
+        }),
+        ("one copy", |r| {
+            if guest(r) {
+                r.args.push("-Bsymbolic".into());
+            }
+        }),
+        ("unload", |r| without(r, "nodelete")),
+        ("init functions", |r| {
+            // A library's runtime starts twice.
+            if !guest(r) {
+                again(r);
+            }
+        }),
+    ];
+    for (rule, fault) in faults {
+        let linker: Shared = Arc::new(Forgetful(fault));
+        let mut ran = true;
+        let caught = cases(Target::AMD64_ELF, 60).any(|case| {
+            let (list, all) = complaints(&linker, &case);
+            ran &= all;
+            list.iter().any(|c| c.starts_with("execute") && c.contains(rule))
+        });
+        assert!(caught || !ran, "{rule}");
+    }
+    // The same linker with nothing forgotten.
+    let linker: Shared = Arc::new(Forgetful(|_| ()));
+    for case in cases(Target::AMD64_ELF, 12) {
+        let (list, _) = complaints(&linker, &case);
+        assert!(list.iter().all(|c| !c.starts_with("execute")), "{list:#?}");
+    }
+}
