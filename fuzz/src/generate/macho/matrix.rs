@@ -260,6 +260,7 @@ fn build(
         options,
         inputs: if before { vec![b, a] } else { vec![a, b] },
         versions: None,
+        beside: vec![],
     })
 }
 

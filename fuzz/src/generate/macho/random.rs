@@ -98,6 +98,7 @@ impl World {
             options: self.options,
             inputs,
             versions: None,
+            beside: vec![],
         }
     }
 

@@ -299,6 +299,7 @@ fn build(target: Target, mode: Mode, chained: bool, subsections: bool, point: &P
         options: vec![Opt::FixupChains(chained)],
         inputs,
         versions: None,
+        beside: vec![],
     }
 }
 
