@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use scold_diff::adapter::{self, ADAPTERS, Shared};
 use scold_diff::oracle::Cost;
-use scold_diff::{Mode, Target};
+use scold_diff::{Format, Mode, Target};
 use scold_fuzz::campaign::{self, Engine, Schedule};
 use scold_fuzz::{Case, text};
 
@@ -115,6 +115,9 @@ pub(crate) struct Plan {
     /// Targets, or all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
     target: Vec<String>,
+    /// Of these targets, those of this format
+    #[arg(long, value_enum, default_value_t = Formats::All)]
+    format: Formats,
     /// Seed of the random cases, and where the others start
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -133,20 +136,48 @@ impl Plan {
         Ok(Schedule::new(sources, &modes, seed))
     }
 
-    /// The targets, in order.
+    /// The targets, in order; at least one.
     pub(crate) fn targets(&self) -> Result<Vec<Target>, Failure> {
-        listed(&self.target, Target::ALL)
+        let (all, format) = match self.format {
+            Formats::All => return listed(&self.target, Target::ALL),
+            Formats::Elf => (Target::ALL, Format::Elf),
+            // Whoever asks for the format by name gets it.
+            Formats::Macho => (Target::NAMED, Format::Macho),
+        };
+        let mut list = listed(&self.target, all)?;
+        list.retain(|target| target.format == format);
+        if list.is_empty() {
+            let why = format!("--target {} has none of this format", self.target.join(","));
+            return Err(Failure::Usage(why));
+        }
+        Ok(list)
     }
 
     /// The arguments that give this plan again.
     pub(crate) fn spelled(&self, seed: u64) -> String {
+        let format = match self.format {
+            Formats::All => "",
+            Formats::Elf => " --format elf",
+            Formats::Macho => " --format macho",
+        };
         format!(
-            "--engine {} --mode {} --target {} --seed {seed}",
+            "--engine {} --mode {} --target {}{format} --seed {seed}",
             self.engine.join(","),
             self.mode.join(","),
             self.target.join(",")
         )
     }
+}
+
+/// Object file formats that are hunted in.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Formats {
+    /// ELF
+    Elf,
+    /// Mach-O
+    Macho,
+    /// Both
+    All,
 }
 
 /// `names` parsed; `all` is every one of `all`.

@@ -38,7 +38,7 @@ pub(crate) struct Show {
 enum As {
     /// The case's own text form
     Text,
-    /// GNU as text for each object, and the ld command
+    /// Assembler text for each object, for GNU as or clang, and the ld command
     Asm,
     /// The facts that the specs demand, and what they leave open
     Expected,

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use scold_diff::Format;
+
 use super::{Finding, outcome_words, repro};
 use crate::case::Validity;
 use crate::{emit, text};
@@ -23,14 +25,18 @@ pub(super) fn markdown(finding: &Finding<'_>) -> String {
         case.mode,
         case.mode.args(case.target.format).join(" "),
         sighting.class(),
-        validity(case.validity)
+        validity(case.validity, specs(case.target.format))
     );
     table(&mut text, finding);
     which_is_right(&mut text, finding);
     text.push_str("\n## Input\n\n```text\n");
     text.push_str(&text::print(case));
     text.push_str("```\n");
-    text.push_str("\nAs assembler text (GNU as):\n\n```asm\n");
+    let assembler = match case.target.format {
+        Format::Elf => "GNU as",
+        Format::Macho => "clang",
+    };
+    let _ = write!(text, "\nAs assembler text ({assembler}):\n\n```asm\n");
     text.push_str(emit::asm::text(case, &finding.examined.request).trim_end());
     text.push_str("\n```\n");
     if let Some(trial) = finding.examined.trials.iter().find(|t| linkers.contains(&t.linker.name()))
@@ -70,13 +76,21 @@ fn title(finding: &Finding<'_>) -> String {
     }
 }
 
-fn validity(validity: Validity) -> &'static str {
+/// What decides about a format.
+fn specs(format: Format) -> &'static str {
+    match format {
+        Format::Elf => "the gABI and the psABI",
+        Format::Macho => "Mach-O's headers and what ld64 does",
+    }
+}
+
+fn validity(validity: Validity, specs: &str) -> String {
     match validity {
-        Validity::Defined => "The input is valid: gABI and psABI decide what must come out.",
+        Validity::Defined => format!("The input is valid: {specs} decide what must come out."),
         Validity::ImplementationDefined => {
-            "The input is accepted by common practice; the specs leave room."
+            "The input is accepted by common practice; the specs leave room.".into()
         }
-        Validity::Invalid => "The input is invalid on purpose: a linker must refuse it.",
+        Validity::Invalid => "The input is invalid on purpose: a linker must refuse it.".into(),
     }
 }
 
@@ -97,11 +111,12 @@ fn table(text: &mut String, finding: &Finding<'_>) {
 
 fn which_is_right(text: &mut String, finding: &Finding<'_>) {
     let complaint = &finding.sighting.complaint;
+    let expected = format!(
+        "What must come out was computed from the input alone, by {}; no linker was asked.",
+        specs(finding.case.target.format)
+    );
     let why = match complaint.oracle {
-        "expected" => {
-            "What must come out was computed from the input alone, by the gABI and the psABI; no \
-             linker was asked."
-        }
+        "expected" => &expected,
         "agree" => {
             "The linkers disagree. A majority is evidence, not proof: what the spec says decides."
         }

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use scold_diff::Format;
 use scold_diff::oracle::Trial;
 
 use super::Finding;
@@ -58,13 +59,15 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
         "\nstatus=0\n{run} {} -o scold.out 2>stderr.txt || status=$?\ncat stderr.txt >&2\n\n",
         args.join(" ")
     );
-    if sighting.complaint.oracle == "execute" {
+    // A Mach-O image has no loader here that a script could ask; what was printed is in the report.
+    let elf = finding.examined.request.target.format == Format::Elf;
+    if sighting.complaint.oracle == "execute" && elf {
         text.push_str(&loaded(
             finding.examined.request.mode.is_library(),
             &sighting.complaint.shape,
         ));
     }
-    text.push_str(&check(sighting.class(), trial));
+    text.push_str(&check(sighting.class(), trial, finding.examined.request.target.format));
     text
 }
 
@@ -106,7 +109,7 @@ command -v \"$LD\" >/dev/null 2>&1 || {
 ";
 
 /// The lines that tell whether the bug shows.
-fn check(class: &str, trial: &Trial) -> String {
+fn check(class: &str, trial: &Trial, format: Format) -> String {
     match class {
         "crash" => "\
 if [ \"$status\" -ge 126 ] || grep -q -i -e 'internal error' -e assert -e 'submit a bug' -e panicked stderr.txt
@@ -129,14 +132,20 @@ if [ \"$status\" -eq 0 ]; then echo 'the bug shows: linked without a word'; exit
 echo 'the bug does not show: refused'; exit 1
 "
         .into(),
-        _ => silent(trial),
+        _ => silent(trial, format),
     }
 }
 
 /// A wrong output is the recorded one, byte for byte; any other output needs eyes.
-fn silent(trial: &Trial) -> String {
+fn silent(trial: &Trial, format: Format) -> String {
     let Some(image) = trial.outcome.image() else {
         return "exit 2\n".into();
+    };
+    let reader = match format {
+        Format::Elf => "readelf -W -l --dyn-syms -r -d",
+        Format::Macho => {
+            "llvm-objdump --macho --private-headers --bind --rebase --weak-bind --exports-trie"
+        }
     };
     format!(
         "\
@@ -144,7 +153,7 @@ fn silent(trial: &Trial) -> String {
 if [ \"$(cksum <scold.out)\" = '{} {}' ]
 then echo 'the bug shows: the output is the recorded wrong one, see the comments above'; exit 0; fi
 echo 'another output than the recorded one; what it says:'
-readelf -W -l --dyn-syms -r -d scold.out 2>/dev/null
+{reader} scold.out 2>/dev/null
 exit 2
 ",
         cksum(image),

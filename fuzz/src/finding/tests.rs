@@ -1,4 +1,4 @@
-//! What a folder holds, and that its script tells the truth, with GNU ld where it is.
+//! What a folder holds, and that its script tells the truth, with GNU ld and LLVM's ld64 where they are.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,14 +23,29 @@ object a.o {
 }
 ";
 
-fn sighting(shape: &str) -> Sighting {
+const MACHO: &str = "\
+case arm64-macho c-shared
+object a.o subsections {
+  section __DATA,__data progbits aw align=8 tail-marker {
+    hex 00 00 00 00 00 00 00 00
+    reloc 0x0 ARM64_RELOC_UNSIGNED _f
+  }
+  symbol _f global notype undefined
+  symbol _d global object at __DATA,__data+0x0
+}
+library libx.dylib {
+  symbol _f global func alias 1
+}
+";
+
+fn sighting(linker: &str, shape: &str) -> Sighting {
     let key =
         Mismatch { key: "site.a.o:.data+0x10".into(), found: "x".into(), wanted: "y|z".into() };
     Sighting {
-        signature: format!("expected/{shape}/gnu_ld/amd64-elf"),
+        signature: format!("expected/{shape}/{linker}/some-target"),
         complaint: Complaint {
             oracle: "expected",
-            linker: "gnu_ld".into(),
+            linker: linker.into(),
             shape: shape.into(),
             keys: vec![key],
             detail: "it said so".into(),
@@ -39,9 +54,10 @@ fn sighting(shape: &str) -> Sighting {
     }
 }
 
-/// The folder for CASE as if it showed `shape`, or nothing where there is no GNU ld.
+/// The folder for a case as if it showed `shape`, or nothing where its linker is not there.
 fn written(root: &Path, case: &str, shape: &str) -> Option<PathBuf> {
-    let linkers = match adapter::select(&["gnu_ld".to_owned()], &[]) {
+    let linker = if case.contains("-macho") { "ld64_lld" } else { "gnu_ld" };
+    let linkers = match adapter::select(&[linker.to_owned()], &[]) {
         Ok(linkers) => linkers,
         Err(why) => {
             assert!(std::env::var("SCOLD_REQUIRE").is_err(), "{why}");
@@ -53,7 +69,7 @@ fn written(root: &Path, case: &str, shape: &str) -> Option<PathBuf> {
     let mut bench = Bench::new(linkers, Cost::Facts, Duration::from_secs(10));
     bench.oracles.clear();
     let examined = bench.judged(emit::request(&case), None);
-    let sighting = sighting(shape);
+    let sighting = sighting(linker, shape);
     let finding =
         Finding { case: &case, sighting: &sighting, examined: &examined, origin: "a test" };
     Some(write(root, &finding).expect("a folder"))
@@ -105,6 +121,21 @@ fn a_refusal_is_shown_again() {
         return;
     };
     assert_eq!(sh(&folder, &[]).end, End::Exit(1));
+}
+
+#[test]
+fn a_folder_of_macho_is_one_too() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(folder) = written(root.path(), MACHO, "site other place") else { return };
+    let run = sh(&folder, &[]);
+    assert_eq!(run.end, End::Exit(0), "{}{}", run.out(), run.err());
+    let report = fs::read_to_string(folder.join("report.md")).unwrap();
+    assert!(report.contains("As assembler text (clang)") && report.contains("ld64"), "{report}");
+    assert!(report.contains("\t.quad _f"), "{report}");
+    let undefined = MACHO.replace("symbol _f global func alias 1", "");
+    let refused = "error undefined-symbol for none";
+    let Some(folder) = written(root.path(), &undefined, refused) else { return };
+    assert_eq!(sh(&folder, &[]).end, End::Exit(0));
 }
 
 #[test]
