@@ -60,16 +60,14 @@ fn judge(bench: &Bench, bytes: &[u8]) {
 /// Arbitrary bytes as case text, as an object and as an output: errors, never panics.
 pub fn parse(bytes: &[u8]) {
     let _ = text::parse(&String::from_utf8_lossy(bytes));
-    let file = File { name: "a.o".into(), bytes: bytes.into() };
-    let request = Request {
-        target: Target::AMD64_ELF,
-        mode: Mode::Shared,
-        args: vec!["a.o".into()],
-        files: vec![file],
-    };
-    let outcome = reference().link(&request, Duration::from_secs(10));
-    assert!(!matches!(outcome, Outcome::Crashed(_)), "{outcome:?}");
-    let _ = model::elf::facts(&request, bytes);
+    for target in [Target::AMD64_ELF, Target::AMD64_MACHO, Target::ARM64_MACHO] {
+        let file = File { name: "a.o".into(), bytes: bytes.into() };
+        let args = vec!["a.o".into()];
+        let request = Request { target, mode: Mode::Shared, args, files: vec![file] };
+        let outcome = reference().link(&request, Duration::from_secs(10));
+        assert!(!matches!(outcome, Outcome::Crashed(_)), "{target}: {outcome:?}");
+        let _ = model::facts(&request, bytes);
+    }
 }
 
 fn reference() -> &'static Shared {
@@ -145,16 +143,26 @@ mod tests {
     #[test]
     fn near_valid_objects_never_crash_the_reference() {
         for number in 0..40 {
-            let case = generate::seeded(9, number, Target::AMD64_ELF, Mode::Shared);
-            let request = emit::request(&case);
-            let bytes = request.files[0].bytes.clone();
-            for step in 0..8 {
-                let mut bad = bytes.to_vec();
-                let at = (number as usize * 131 + step * 977) % bad.len();
-                bad[at] ^= 1 << (step % 8);
-                parse(&bad);
-                parse(&bad[..at]);
+            near_valid(number, &generate::seeded(9, number, Target::AMD64_ELF, Mode::Shared));
+        }
+        for target in [Target::AMD64_MACHO, Target::ARM64_MACHO] {
+            for number in 0..40 {
+                let case = generate::macho::matrix::case(target, 29 * number);
+                near_valid(number, &case.expect("a case"));
             }
+        }
+    }
+
+    /// The case's first file, damaged in several ways.
+    fn near_valid(number: u64, case: &Case) {
+        let request = emit::request(case);
+        let bytes = request.files[0].bytes.clone();
+        for step in 0..8 {
+            let mut bad = bytes.to_vec();
+            let at = (number as usize * 131 + step * 977) % bad.len();
+            bad[at] ^= 1 << (step % 8);
+            parse(&bad);
+            parse(&bad[..at]);
         }
     }
 
