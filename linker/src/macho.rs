@@ -14,6 +14,7 @@ pub mod literals;
 pub mod live;
 pub mod machine;
 pub mod map;
+pub mod mode;
 pub mod object;
 pub mod options;
 pub mod resolve;
@@ -42,10 +43,18 @@ pub fn link(
     let bytes = inputs.iter().map(|input| input.bytes().len() as u64).sum();
     // Files are read, wanted members extracted; each name stands for one thing. No file joins below.
     let mut link = resolve::resolve(inputs, options)?;
+    // A build mode adds an object, with which names are resolved again.
+    let added = mode::add(&link)?;
+    let all;
+    if let Some(object) = added {
+        all = inputs::with_made(object, inputs);
+        link = resolve::resolve(&all, options)?;
+    }
     // What nothing reaches goes; equal literals become one.
     live::mark(&mut link);
     literals::fold(&mut link);
     sections::assign(&mut link);
+    mode::arrange(&mut link);
     sections::take_inits(&mut link);
     sections::forget_names(&mut link);
     // Every relocation says what it needs; every function how it is unwound.

@@ -165,7 +165,7 @@ impl Mode {
 }
 
 /// A `usage` error.
-fn usage(text: String) -> Error {
+pub(crate) fn usage(text: String) -> Error {
     Error::new(ErrorKind::Usage, text)
 }
 

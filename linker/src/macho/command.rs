@@ -45,7 +45,8 @@ fn perform(args: &[String]) -> Result<(), Errors> {
     }
     crate::threads::with(options.threads, || {
         let inputs = super::inputs::load(&options, &DiskFiles)?;
-        let mut sink = FileSink::new(&options.output, 0o777);
+        let file_mode = options.build.mode.map_or(0o777, |mode| mode.file_mode);
+        let mut sink = FileSink::new(&options.output, file_mode);
         let report = super::link(&inputs, &options, &mut sink)?;
         for text in report.warnings.iter().filter(|_| !options.no_warnings) {
             let text = crate::command::one_line(text);

@@ -46,6 +46,20 @@ impl Input {
     }
 }
 
+/// `inputs` after an object that the linker made, called [`crate::mode::OBJECT`].
+pub fn with_made(object: Vec<u8>, inputs: &[Input]) -> Vec<Input> {
+    let made = Input {
+        name: crate::mode::OBJECT.into(),
+        path: PathBuf::new(),
+        content: Content::Object,
+        take: Take::default(),
+        auto: false,
+        range: 0..object.len(),
+        data: object.into(),
+    };
+    std::iter::once(made).chain(inputs.iter().cloned()).collect()
+}
+
 /// Loads everything `options` name.
 ///
 /// Errors: `missing-file`, `bad-input`, `wrong-machine`, `io`.

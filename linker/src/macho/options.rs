@@ -127,6 +127,8 @@ pub struct Options {
     pub fatal_warnings: bool,
     pub version: bool,
     pub warnings: Vec<String>,
+    /// `--buildmode`, `--goos`, `--goarch`.
+    pub build: crate::mode::Build,
 }
 
 impl Options {

@@ -257,7 +257,11 @@ impl<'a> Resolver<'a> {
             // The first copy stays; it is as visible as the most visible one.
             global.private &= private;
             global.can_hide &= can_hide;
-        } else if !weak && let Def::Object(other, _) = global.def {
+        } else if !weak
+            && let Def::Object(other, _) = global.def
+            // What a build mode adds replaces what there is.
+            && !(other == 0 && self.files.first().is_some_and(|f| *f.name == *crate::mode::OBJECT))
+        {
             let text = format!("duplicate symbol: {}", String::from_utf8_lossy(symbol.name));
             let first = self.files.get(other as usize).map_or(&object.name, |file| &file.name);
             let both = format!("{text}; also in {first}");

@@ -49,7 +49,7 @@ pub fn assign(link: &mut Link<'_>) {
         if !link.is_kept(at as u32) {
             continue;
         }
-        let atom = &mut link.atoms[at];
+        let atom = link.atoms[at];
         if (atom.file, atom.section) != (last.0, last.1) || atom.file == NONE {
             let header = link
                 .files
@@ -57,7 +57,9 @@ pub fn assign(link: &mut Link<'_>) {
                 .map(|file| file.sections[atom.section as usize].header);
             let (segment, name, flags) = match &header {
                 Some(header) => {
-                    let (segment, name) = place(header.segment, header.name, has_const);
+                    let (file, section) = (link.atoms[at].file, link.atoms[at].section);
+                    let segment = super::mode::segment(link, file, section, header.segment);
+                    let (segment, name) = place(segment, header.name, has_const);
                     (segment, name, flags(header.flags))
                 }
                 None => (&b"__DATA"[..], &b"__common"[..], kind::ZEROFILL),

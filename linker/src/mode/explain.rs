@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{MARKERS, Mode, matrix, usage};
 use crate::Result;
 use crate::arch::ARCHES;
+use crate::macho::mode as macho;
 
 /// What mode `mode` adds on `goos/goarch`.
 ///
@@ -12,6 +13,9 @@ use crate::arch::ARCHES;
 pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     let mode = Mode::named(mode)?;
     mode.check(goos, goarch)?;
+    if !matrix::is_elf(goos) {
+        return darwin(mode, goos, goarch);
+    }
     let arch = ARCHES.iter().find(|arch| arch.name == goarch);
     let arch = arch.ok_or_else(|| usage(format!("no machine {goarch}")))?;
     let mut out = String::new();
@@ -19,11 +23,9 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
         let _ = writeln!(out, "{label:<10}{text}");
     };
     line("mode", &format!("{} on {goos}/{goarch}", mode.name));
-    if matrix::is_elf(goos) {
-        line("flags", &mode.flags().join(" "));
-    }
+    line("flags", &mode.flags().join(" "));
     line("file", &format!("mode {:04o} less the umask", mode.file_mode));
-    let entries = if matrix::is_elf(goos) { ".init_array" } else { "__DATA,__mod_init_func" };
+    let entries = ".init_array";
     if let Some(start) = mode.entry(goos, goarch) {
         line("start", &format!("where {start} is defined, {entries} gets a pointer to it"));
     }
@@ -47,6 +49,55 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     line("markers", "if something refers to them and nothing defines them:");
     for (start, end, section) in MARKERS {
         line("", &format!("    {start} and {end} bound {section}"));
+    }
+    Ok(out)
+}
+
+/// The same for Mach-O.
+fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
+    let init = macho::init(if goarch == "amd64" { "x86_64" } else { goarch });
+    let init = init.ok_or_else(|| usage(format!("no machine {goarch}")))?;
+    let mut out = String::new();
+    let mut line = |label: &str, text: &str| {
+        let _ = writeln!(out, "{label:<10}{text}");
+    };
+    line("mode", &format!("{} on {goos}/{goarch}", mode.name));
+    line("flags", macho::flags(mode));
+    line("file", &format!("mode {:04o} less the umask", mode.file_mode));
+    line("names", "every one has a leading underscore in objects");
+    let entries = "__DATA,__mod_init_func, or __TEXT,__init_offsets where fixups are chained,";
+    if let Some(start) = mode.entry(goos, goarch) {
+        line("start", &format!("where {start} is defined,"));
+        line("", &format!("{entries} gets a pointer to it"));
+    }
+    let [first, second] = mode.data_names();
+    line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
+    line("announce", "where the module has DATA and no runtime.addmoduledata, a local function");
+    line("", "go:link.addmoduledata hands DATA to its host's runtime:");
+    for text in init.text {
+        line("", &format!("    {text}"));
+    }
+    let bytes: Vec<_> = init.code.iter().map(|b| format!("{b:02x}")).collect();
+    line("", &format!("as {}", bytes.join(" ")));
+    let data = init.data.iter().map(|field| (field, "DATA"));
+    for ((offset, _, name, addend), to) in data.chain([(&init.call, "runtime.addmoduledata")]) {
+        line("", &format!("    +{offset} {name} {to}{addend:+}"));
+    }
+    line("", entries);
+    line("", "gets a pointer to it, go:link.addmoduledatainit");
+    line("list", "where the module has DATA, runtime.addmoduledata and runtime.lastmoduledatap,");
+    line("", "runtime.lastmoduledatap points to DATA, whatever it was");
+    line("markers", "if something refers to them and nothing defines them:");
+    for (start, end, segment, section, _) in macho::MARKERS {
+        line("", &format!("    {start} and {end} bound {segment},{section}"));
+    }
+    if mode.is_guest {
+        line(
+            "order",
+            "markers are symbols with a size: the head of a section, its tail; but for code",
+        );
+        line("", "those between lie by size, then as they came");
+        line("read-only", "sections of __TEXT with addresses in them go to __DATA_CONST");
     }
     Ok(out)
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::table::{self, ATTACHED, IGNORED, ROWS};
 use super::{Named, Options, Take, Undefined};
+use crate::macho::mode;
+use crate::mode::Mode;
 use crate::{Error, ErrorKind, Errors, Files};
 
 /// See [`Options::parse`].
@@ -41,6 +43,9 @@ fn one(
     if let Some(&(_, count)) = IGNORED.iter().find(|row| row.0 == name) {
         return take(count).map(|_| count);
     }
+    if let Some(count) = build(options, name, rest)? {
+        return Ok(count);
+    }
     match name {
         "platform_version" => return done(table::platform(options, take(3)?), 3),
         "filelist" | "exported_symbols_list" | "unexported_symbols_list" => {
@@ -57,6 +62,23 @@ fn one(
         "" => done((row.act)(options, take(1)?), 1),
         value => done((row.act)(options, &[value.to_owned()]), 0),
     }
+}
+
+/// `--buildmode`, `--goos` and `--goarch`, their value behind `=` or as an argument: how many it took.
+fn build(options: &mut Options, name: &str, rest: &[String]) -> Result<Option<usize>, Errors> {
+    let (flag, value) = name.split_once('=').map_or((name, None), |(flag, v)| (flag, Some(v)));
+    let flags = ["-buildmode", "-goos", "-goarch"];
+    let Some(&flag) = flags.iter().find(|known| **known == flag) else { return Ok(None) };
+    let (value, count) = match value {
+        Some(value) => (value, 0),
+        None => (rest.first().ok_or_else(|| usage(flag, "argument missing"))?.as_str(), 1),
+    };
+    match flag {
+        "-buildmode" => mode::apply(Mode::named(value)?, options),
+        "-goos" => options.build.goos = Some(value.into()),
+        _ => options.build.goarch = Some(value.into()),
+    }
+    Ok(Some(count))
 }
 
 fn usage(name: &str, text: &str) -> Errors {
@@ -78,6 +100,9 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
     }
     if options.exported.is_some() && !options.unexported.is_empty() {
         return Err(usage("unexported_symbol", "goes not with a list of exported symbols"));
+    }
+    if !options.version {
+        mode::check(options)?;
     }
     options.sdk = if options.sdk == 0 { options.minos } else { options.sdk };
     if let Some(base) = options.base.filter(|base| !base.is_multiple_of(options.arch().page)) {

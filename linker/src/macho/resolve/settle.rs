@@ -49,7 +49,7 @@ fn define_bounds(link: &mut Link<'_>) {
             | b"__mh_dylib_header"
             | b"__mh_bundle_header"
             | b"__mh_execute_header" => Bound::Base,
-            name => match bound(name) {
+            name => match bound(name).or_else(|| crate::macho::mode::bound(link.options, name)) {
                 Some(bound) => bound,
                 None => continue,
             },

@@ -1,0 +1,193 @@
+//! Build modes as darwin has them: what `--buildmode` stands for among ld64's options, what it adds to a link, and the
+//! order of a plugin's data.
+//!
+//! What is added is an object like any other. dyld looks up zero-sized symbols in the wrong image, so a plugin's
+//! markers are data of their own: the head of a section has a size, the tail is its last symbol, between them symbols
+//! lie by size. After the Go linker (`fixZeroSizedSymbols`, `dodataSect`).
+
+mod made;
+#[cfg(test)]
+mod tests;
+
+use super::link::{Bound, Def, Link};
+use super::object::Target;
+use super::options::{Kind, Options};
+use crate::format::macho::kind;
+use crate::mode::{Addition, Mode, usage};
+use crate::object::{SymId, hash_name};
+use crate::options::OutputKind;
+use crate::{Error, ErrorKind, Result};
+
+pub use made::{Init, Place, init};
+
+/// The system of Mach-O inputs.
+pub const SYSTEM: &str = "darwin";
+
+/// Section bounds by their names: start, end, segment, section, and whether symbols between lie by size.
+pub static MARKERS: &[(&str, &str, &str, &str, bool)] = &[
+    ("runtime.text", "runtime.etext", "__TEXT", "__text", false),
+    ("runtime.rodata", "runtime.erodata", "__TEXT", "__rodata", true),
+    ("runtime.types", "runtime.etypes", "__DATA_CONST", "__go_type", true),
+    ("runtime.noptrdata", "runtime.enoptrdata", "__DATA", "__noptrdata", true),
+    ("runtime.data", "runtime.edata", "__DATA", "__data", true),
+    ("runtime.bss", "runtime.ebss", "__DATA", "__bss", true),
+    ("runtime.noptrbss", "runtime.enoptrbss", "__DATA", "__noptrbss", true),
+];
+
+/// Room for the load command of the debug information that Go adds to a plugin.
+const HEADERPAD: u64 = 0x1144;
+
+/// The mode in ld64's options.
+pub fn flags(mode: &Mode) -> &'static str {
+    match (mode.kind, mode.is_guest) {
+        (OutputKind::Shared, true) => {
+            "-dylib -flat_namespace -bind_at_load -headerpad 1144 -no_fixup_chains"
+        }
+        (OutputKind::Shared, false) => "-dylib",
+        _ => "-execute",
+    }
+}
+
+/// What the flag itself changes; flags after it may change it again.
+pub fn apply(mode: &'static Mode, options: &mut Options) {
+    options.kind = if mode.kind == OutputKind::Shared { Kind::Dylib } else { Kind::Execute };
+    if mode.is_guest {
+        options.flat = true;
+        options.bind_at_load = true;
+        options.headerpad = Some(HEADERPAD);
+        options.chained = Some(false);
+    }
+    options.build.mode = Some(mode);
+}
+
+/// `GOARCH` of the machine that `-arch` calls `name`.
+fn goarch(name: &str) -> &str {
+    if name == "x86_64" { "amd64" } else { name }
+}
+
+/// Checks what the options say of the mode and of the target.
+///
+/// Errors: `usage`; `wrong-machine` for a `--goarch` that is not `-arch`'s.
+pub fn check(options: &Options) -> Result<()> {
+    let build = &options.build;
+    let Some(mode) = build.mode else {
+        return match build.goos.is_some() || build.goarch.is_some() {
+            true => Err(usage("--goos and --goarch go with --buildmode".into())),
+            false => Ok(()),
+        };
+    };
+    let own = goarch(options.arch().name);
+    let goos = build.goos.as_deref().unwrap_or(SYSTEM);
+    let said = build.goarch.as_deref().unwrap_or(own);
+    mode.check(goos, said)?;
+    if goos != SYSTEM {
+        return Err(usage(format!("--goos={goos}: the inputs are Mach-O")));
+    }
+    if said != own {
+        let text = format!("--goarch={said}: -arch is {}", options.arch().name);
+        return Err(Error::new(ErrorKind::WrongMachine, text));
+    }
+    Ok(())
+}
+
+/// A name as objects have it.
+fn mangled(name: &str) -> Vec<u8> {
+    format!("_{name}").into_bytes()
+}
+
+/// What `link` says of `name`: nothing, if nobody mentions it.
+fn find(link: &Link<'_>, name: &str) -> Option<SymId> {
+    let name = mangled(name);
+    link.names.find(&name, hash_name(&name))
+}
+
+/// Whether something refers to `name`, and nothing has it.
+fn is_wanted(link: &Link<'_>, name: &str) -> bool {
+    find(link, name).is_some_and(|id| {
+        let global = &link.globals[id.i()];
+        let referred = global.strong_ref || global.weak_ref;
+        let open = matches!(global.def, Def::None | Def::Lookup | Def::Bound(_));
+        referred && open && global.common.is_none()
+    })
+}
+
+/// The object that the mode adds to `link`; none if that is no Go module.
+///
+/// Errors: `internal`.
+pub fn add(link: &Link<'_>) -> Result<Option<Vec<u8>>> {
+    let Some(mode) = link.options.build.mode else { return Ok(None) };
+    let entry = mangled(made::ENTRY);
+    // The Go linker's own output for another linker: it has done all this.
+    if link.files.iter().flat_map(|file| &file.symbols).any(|symbol| symbol.name == entry) {
+        return Ok(None);
+    }
+    let defines = |name: &str| {
+        find(link, name).is_some_and(|id| matches!(link.globals[id.i()].def, Def::Object(..)))
+    };
+    let goarch = goarch(link.machine.name);
+    let addition = Addition::find(mode, (SYSTEM, goarch), defines);
+    let markers: Vec<_> = MARKERS
+        .iter()
+        .filter(|row| mode.is_guest && (is_wanted(link, row.0) || is_wanted(link, row.1)))
+        .collect();
+    if addition.is_empty() && markers.is_empty() {
+        return Ok(None);
+    }
+    made::object(&addition, &markers, link.machine).map(Some)
+}
+
+/// What a marker bounds, where it is no symbol of its own.
+pub(super) fn bound(options: &Options, name: &[u8]) -> Option<Bound> {
+    options.build.mode?;
+    let name = name.strip_prefix(b"_")?;
+    let row = MARKERS.iter().find(|row| [row.0, row.1].iter().any(|n| n.as_bytes() == name))?;
+    let end = row.1.as_bytes() == name;
+    Some(Bound::Section(row.2.as_bytes().to_vec(), row.3.as_bytes().to_vec(), end))
+}
+
+/// Where a read-only section goes in a plugin: what has addresses in it is written when it is loaded.
+pub(super) fn segment<'s>(link: &Link<'_>, file: u32, section: u32, segment: &'s [u8]) -> &'s [u8] {
+    let guest = link.options.build.mode.is_some_and(|mode| mode.is_guest);
+    let Some(object) = link.files.get(file as usize).filter(|_| guest) else { return segment };
+    let section = &object.sections[section as usize];
+    let plain = section.header.kind() == kind::REGULAR && section.header.flags & !0xff == 0;
+    let address = section.relocs.iter().any(|reloc| {
+        reloc.kind == link.machine.unsigned && reloc.size == 8 && reloc.minus == Target::None
+    });
+    match segment == b"__TEXT" && plain && address {
+        true if link.options.has_const() => b"__DATA_CONST",
+        true => b"__DATA",
+        false => segment,
+    }
+}
+
+/// Orders a Go plugin's sections: the head, symbols by size and then as they came, the tail.
+pub fn arrange(link: &mut Link<'_>) {
+    let guest = link.options.build.mode.is_some_and(|mode| mode.is_guest);
+    // Others are ordinary libraries.
+    if !guest || link.files.first().is_none_or(|file| *file.name != *crate::mode::OBJECT) {
+        return;
+    }
+    let marker = |link: &Link<'_>, name: &str| {
+        let id = find(link, name)?;
+        link.atom_of(super::link::Ref::Name(id)).map(|(atom, _)| atom)
+    };
+    for (start, end, segment, section, by_size) in MARKERS {
+        let is = |out: &super::link::Out| {
+            (&*out.segment, &*out.name) == (segment.as_bytes(), section.as_bytes())
+        };
+        let Some(at) = link.outs.iter().position(is) else { continue };
+        let (head, tail) = (marker(link, start), marker(link, end));
+        let mut atoms = std::mem::take(&mut link.outs[at].atoms);
+        atoms.sort_by_key(|&atom| {
+            let place = match atom {
+                _ if Some(atom) == head => 0,
+                _ if Some(atom) == tail => 2,
+                _ => 1,
+            };
+            let size = if *by_size { link.atoms[atom as usize].size } else { 0 };
+            (place, size)
+        });
+        link.outs[at].atoms = atoms;
+    }
+}
