@@ -37,6 +37,39 @@ pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Reque
     Some(Request { target, mode, args: vec!["a.o".into()], files })
 }
 
+/// The same with words that refer to section bounds which only a linker that knows modes has: those of code, and
+/// those of a section that is not there.
+pub(crate) fn bounded(target: Target, mode: Mode) -> Option<Request> {
+    let mut request = module(target, mode, &["f", "local.moduledata"])?;
+    let code = code::of(target.arch.machine())?;
+    let (r_type, name) = code.word;
+    let width = if code.rela { 8 } else { 4 };
+    let bounds = ["runtime.text", "runtime.etext", "runtime.noptrbss", "runtime.enoptrbss"];
+    let field = |(at, symbol): (u64, &&str)| Field {
+        offset: 16 + width * at,
+        r_type,
+        name,
+        symbol: (*symbol).to_owned(),
+        addend: 0,
+    };
+    let table = Part {
+        name: ".data",
+        kind: 1,
+        flags: 3,
+        align: 16,
+        bytes: [&MARKER_MAGIC[..], &[5; 8], &[0; 32]].concat(),
+        symbols: Vec::new(),
+        fields: (0..).zip(&bounds).map(field).collect(),
+    };
+    let bytes = Arc::from(write::object(code, &[table]));
+    request.files.push(File { name: BOUNDED.into(), bytes });
+    request.args.push(BOUNDED.into());
+    Some(request)
+}
+
+/// The object with those words.
+pub(crate) const BOUNDED: &str = "bounds.o";
+
 fn is_data(name: &str) -> bool {
     name.starts_with("type.") || (name.contains("moduledata") && !name.contains(".add"))
 }

@@ -118,10 +118,7 @@ impl Fault {
         match self.plant {
             Plant::Request(_) => false,
             Symbol(change) => entries(image, elf::SHT_SYMTAB.0, 24, change),
-            Section(change) => {
-                let (start, count) = headers(image);
-                each(image, start, count.saturating_mul(64), 64, change)
-            }
+            Section(change) => sections(image, change),
             Addend(r_type, by) => relocations(image, |r| {
                 get(r, 8, 4) == u64::from(r_type.0) && raise(r, 16, by as u64)
             }),
@@ -130,6 +127,12 @@ impl Fault {
             }),
         }
     }
+}
+
+/// Changes every section header; whether any did.
+pub(super) fn sections(image: &mut [u8], change: impl Fn(&mut [u8]) -> bool) -> bool {
+    let (start, count) = headers(image);
+    each(image, start, count.saturating_mul(64), 64, change)
 }
 
 pub(super) fn relocations(image: &mut [u8], change: impl Fn(&mut [u8]) -> bool) -> bool {

@@ -22,6 +22,15 @@ pub(super) const ROWS: &[Fault] = &[
     row("a plugin binds its own data", Plant::Request(|r| r.mode == Mode::Plugin && symbolic(r))),
     row("a c-shared library can be closed", Plant::Request(|r| plain(r, "nodelete"))),
     row("a plugin is bound when called", Plant::Request(|r| plain(r, "now"))),
+    row("a section marker is off by one", Plant::Request(|r| moved(r, 1))),
+    row(
+        "a section's tail is before its last word",
+        Plant::Request(|r| moved(r, 0u64.wrapping_sub(8))),
+    ),
+    row(
+        "an announced module is nobody's: its entry stays out",
+        Plant::Request(|r| plain(r, "") && lost(r)),
+    ),
 ];
 
 /// Modules: a guest, a library with a runtime.
@@ -32,8 +41,25 @@ pub(super) fn subjects() -> Vec<Request> {
     [(Mode::Plugin, guest), (Mode::CShared, library)]
         .into_iter()
         .filter_map(|(mode, names)| sample::module(Target::AMD64_ELF, mode, names))
+        .chain(sample::bounded(Target::AMD64_ELF, Mode::Plugin))
         .map(desugar)
         .collect()
+}
+
+/// Section bounds are so many bytes from where they are.
+fn moved(request: &mut Request, by: u64) -> bool {
+    change_in(request, sample::BOUNDED, |r| get(r, 8, 4) == 1 && raise(r, 16, by))
+}
+
+/// The init entries are data.
+fn lost(request: &mut Request) -> bool {
+    let Some(file) = request.files.iter_mut().find(|file| file.name == OBJECT) else {
+        return false;
+    };
+    let mut bytes = file.bytes.to_vec();
+    let changed = super::faults::sections(&mut bytes, |s| get(s, 4, 4) == 14 && put(s, 4, 4, 1));
+    file.bytes = Arc::from(bytes);
+    changed
 }
 
 /// The same as a link in no mode, without the `-z` keyword `lost`: what a mode asks for is in the flags.
@@ -77,7 +103,12 @@ fn direct(request: &mut Request) -> bool {
 }
 
 fn change(request: &mut Request, change: impl Fn(&mut [u8]) -> bool) -> bool {
-    let Some(file) = request.files.iter_mut().find(|file| file.name == OBJECT) else {
+    change_in(request, OBJECT, change)
+}
+
+/// The same for the relocations of any file.
+fn change_in(request: &mut Request, name: &str, change: impl Fn(&mut [u8]) -> bool) -> bool {
+    let Some(file) = request.files.iter_mut().find(|file| file.name == name) else {
         return false;
     };
     let mut bytes = file.bytes.to_vec();
@@ -114,7 +145,8 @@ mod tests {
             };
             assert!(subjects().iter().any(shows), "{}", fault.name);
         }
-        for request in subjects() {
+        // Only modes know section bounds.
+        for request in subjects().into_iter().filter(|r| r.file(sample::BOUNDED).is_none()) {
             let mut same = request.clone();
             assert!(plain(&mut same, ""));
             assert_eq!(facts(&request, &same), facts(&request, &request), "flags and an object");

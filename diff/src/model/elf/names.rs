@@ -51,6 +51,7 @@ pub(super) fn meaning(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<M
                 && within(judge, value, |segment| segment.executable(), |segment| segment.size)
         }
         "__bss_start" => zeros(judge, value),
+        _ if name.starts_with("runtime.") => marker(judge, name, value)?,
         _ => {
             let (bound, end) = match (name.strip_prefix("__start_"), name.strip_prefix("__stop_")) {
                 (Some(bound), _) => (bound, false),
@@ -165,6 +166,38 @@ pub(super) fn is_linkers(name: &str) -> bool {
     ]
     .iter()
     .any(|prefix| name.starts_with(prefix))
+}
+
+/// What Go's runtime calls the bounds of sections: of the start, of the end, the section.
+const MARKERS: [(&str, &str, &str); 7] = [
+    ("runtime.text", "runtime.etext", ".text"),
+    ("runtime.rodata", "runtime.erodata", ".rodata"),
+    ("runtime.types", "runtime.etypes", ".go.type"),
+    ("runtime.noptrdata", "runtime.enoptrdata", ".noptrdata"),
+    ("runtime.data", "runtime.edata", ".data"),
+    ("runtime.bss", "runtime.ebss", ".bss"),
+    ("runtime.noptrbss", "runtime.enoptrbss", ".noptrbss"),
+];
+
+/// Whether `value` is exactly where the section starts or ends that `name` bounds: the runtime looks at all that is
+/// between. Bounds of a section that isn't there only have to be equal.
+fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bool> {
+    let (pair, end, bound) = MARKERS.iter().find(|row| row.0 == name || row.1 == name)?;
+    let ours = |name: &str| {
+        let rest = name.strip_prefix(bound);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            && !name.starts_with(".data.rel.ro")
+    };
+    let placed = judge.places.sections().filter_map(|(id, base)| {
+        let section = judge.inputs.section(id).filter(|section| ours(section.name))?;
+        Some((base, base.saturating_add(section.size)))
+    });
+    let range = placed.reduce(|(low, high), (base, stop)| (low.min(base), high.max(stop)));
+    Some(match range {
+        Some((_, high)) if name == *end => value == high,
+        Some((low, _)) => value == low,
+        None => *judge.bounds.borrow_mut().entry(pair).or_insert(value) == value,
+    })
 }
 
 /// `_GLOBAL_OFFSET_TABLE_`: the same for everybody who asks.
