@@ -9,6 +9,7 @@ mod hash;
 mod header;
 mod image;
 pub(super) mod inputs;
+mod macho;
 mod relocations;
 mod sections;
 mod segments;
@@ -96,6 +97,10 @@ impl Flaws {
 /// Every flaw of `image`, the output of `request`. Never panics on any bytes.
 pub fn flaws(request: &Request, image: &[u8]) -> Vec<Flaw> {
     let mut flaws = Flaws::default();
+    if request.target.format == Format::Macho {
+        macho::check(request, image, &mut flaws);
+        return flaws.0;
+    }
     let Some(image) = Image::parse(image) else {
         flaws.add("not an ELF image", "header", "unreadable", "a readable image");
         return flaws.0;
