@@ -29,6 +29,8 @@ use std::collections::BTreeSet;
 use super::{Family, Value};
 use crate::{Facts, Request};
 
+pub(crate) use image::file_kind;
+
 /// Reads the output of `request` as dyld would.
 ///
 /// Never panics on any bytes: what can't be read becomes a `Bad` meaning or a missing fact.
@@ -76,6 +78,27 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
     unwind::facts(&judge, &mut facts);
     sites::facts(&judge, &mut facts);
     facts
+}
+
+/// Which place of an input an address of an output is.
+pub(crate) struct Map<'a> {
+    inputs: inputs::Inputs<'a>,
+    places: places::Places,
+}
+
+impl<'a> Map<'a> {
+    /// Finds the inputs of `request` in `file`; none for machines nobody links for.
+    pub(crate) fn new(request: &'a Request, file: &image::File<'_>) -> Option<Self> {
+        let machine = machine::of(request.target.arch)?;
+        let inputs = inputs::Inputs::read(request, machine);
+        let places = places::Places::locate(&inputs, file);
+        Some(Self { inputs, places })
+    }
+
+    /// The place, if the address is one of an input.
+    pub(crate) fn at(&self, address: u64) -> Option<String> {
+        self.places.at(&self.inputs, address).map(|place| place.to_string())
+    }
 }
 
 fn broken(facts: &mut Facts, text: &str) {

@@ -8,6 +8,7 @@
 //! the target's own libc; `platform` has the rows.
 
 mod host;
+mod macho;
 mod platform;
 mod values;
 pub mod world;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
 use crate::loader::{Cell, Content, Kind, Module, Symbol};
 use crate::run::{End, Run};
-use crate::{Family, Request};
+use crate::{Family, Format, Request};
 use host::Host;
 use platform::Platform;
 use values::{Answer, Values};
@@ -47,6 +48,15 @@ impl Oracle for Execute {
         let mut probes: BTreeMap<String, Vec<(&Trial, Answer)>> = BTreeMap::new();
         for trial in evidence.trials {
             let Some(image) = trial.outcome.image() else { continue };
+            if platform.target.format == Format::Macho {
+                let Some(read) = macho::Image::read(image) else { continue };
+                let request = evidence.request;
+                let mut session = macho::Session { request, trial, image: &read, ruling };
+                for (probe, value) in session.run(host, image, evidence.limit) {
+                    probes.entry(probe).or_default().push((trial, value));
+                }
+                continue;
+            }
             let Ok(module) = Module::load(image) else { continue };
             let Some(script) = Script::of(evidence.request, &module) else { continue };
             let played = host.play(evidence.request, image, &script.text(), evidence.limit);

@@ -7,9 +7,36 @@ use std::time::Duration;
 
 use super::platform::Platform;
 use crate::run::{self, End, Limits, Run, Scratch};
-use crate::{File, Request};
+use crate::{File, Format, Request};
 
 const SOURCE: &str = include_str!("host.c");
+/// The loader of Mach-O images.
+const MACHO: &str = include_str!("macho_loader.c");
+
+/// Commands of the compiler, each for the file that it makes.
+type Builds = &'static [(&'static str, &'static [&'static str])];
+
+/// What is compiled for a platform, and how.
+fn builds(platform: &Platform) -> (&'static str, Builds) {
+    match (platform.target.format, platform.is_native()) {
+        (Format::Elf, _) => (
+            SOURCE,
+            &[
+                ("host", &["-O1", "-w", "host.c", "-o", "host", "-ldl"]),
+                (
+                    "hook.so",
+                    &["-O1", "-w", "-DHOOK", "-shared", "-fPIC", "host.c", "-o", "hook.so", "-ldl"],
+                ),
+            ],
+        ),
+        (Format::Macho, true) => {
+            (MACHO, &[("host", &["-O1", "-w", "-rdynamic", "host.c", "-o", "host", "-ldl"])])
+        }
+        (Format::Macho, false) => {
+            (MACHO, &[("host", &["-O1", "-w", "-static", "-DSTATIC", "host.c", "-o", "host"])])
+        }
+    }
+}
 
 /// The compiled host.
 #[derive(Debug)]
@@ -33,7 +60,8 @@ impl Host {
         use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
         let compiler = platform.compiler().map_err(io::Error::other)?;
         let user = rustix::process::getuid().as_raw();
-        let digest = crate::model::digest(SOURCE.as_bytes());
+        let (source, builds) = builds(platform);
+        let digest = crate::model::digest(source.as_bytes());
         let name = format!("scold-host-{user}-{}-{digest:016x}", platform.target);
         let folder = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
@@ -46,22 +74,19 @@ impl Host {
             let why = format!("temporary folder {}: {error}", folder.display());
             return Err(io::Error::other(why));
         }
-        if ["host", "hook.so"].iter().all(|name| folder.join(name).is_file()) {
+        if builds.iter().all(|(name, _)| folder.join(name).is_file()) {
             return Ok(Self { platform, folder });
         }
         let scratch = Scratch::new()?;
-        scratch.write("host.c", SOURCE.as_bytes())?;
-        for args in [
-            &["-O1", "-w", "host.c", "-o", "host", "-ldl"][..],
-            &["-O1", "-w", "-DHOOK", "-shared", "-fPIC", "host.c", "-o", "hook.so", "-ldl"],
-        ] {
+        scratch.write("host.c", source.as_bytes())?;
+        for (_, args) in builds {
             let limits = Limits::wall(Duration::from_secs(60));
             let run = run::run(&compiler, args, scratch.path(), &[], limits)?;
             if run.end != End::Exit(0) {
                 return Err(io::Error::other(run.err()));
             }
         }
-        for name in ["host", "hook.so"] {
+        for (name, _) in builds {
             // Whole or not at all: another process may be looking.
             let fresh = folder.join(format!("{name}.{}", std::process::id()));
             std::fs::copy(scratch.path().join(name), &fresh)?;
@@ -124,6 +149,29 @@ impl Host {
         let start = self.platform.start(&program, &env).map_err(io::Error::other)?;
         let env: Vec<(&str, &str)> = start.env.iter().map(|(n, v)| (&**n, &**v)).collect();
         run::run(&start.program, &start.args, scratch.path(), &env, limits)
+    }
+}
+
+impl Host {
+    /// Has the loader of Mach-O images load `names`, the last of which is `image`, and play `script`.
+    pub(super) fn load(
+        &self,
+        request: &Request,
+        image: &[u8],
+        script: &str,
+        names: &[String],
+        limit: Duration,
+    ) -> io::Result<Run> {
+        let scratch = Scratch::with(&request.files)?;
+        scratch.write("scold.module", image)?;
+        scratch.write("scold.script", script.as_bytes())?;
+        let limits = Limits { memory: self.platform.memory(), ..Limits::wall(limit) };
+        let start =
+            self.platform.start(&self.folder.join("host"), &[]).map_err(io::Error::other)?;
+        let own = ["--".to_owned(), "script:./scold.script".to_owned()];
+        let args: Vec<&String> = start.args.iter().chain(names).chain(&own).collect();
+        let env: Vec<(&str, &str)> = start.env.iter().map(|(n, v)| (&**n, &**v)).collect();
+        run::run(&start.program, &args, scratch.path(), &env, limits)
     }
 }
 

@@ -6,6 +6,7 @@
 //            data:NAME:LEN    prints LEN bytes at NAME
 //            addr:NAME        prints the image and the offset at which NAME is found
 //            main             calls the program's entry point
+//            script:FILE      answers each line of FILE about the last image, see `answer`
 // Images see each other's names by ordinal, flat or weak look-up, the host's C library last. An import
 // nobody has traps when it is called. Exit code 2: the image is malformed.
 #define _GNU_SOURCE
@@ -42,6 +43,8 @@ struct image {
     struct section section[MAX_SECTIONS];
     const char *library[MAX_LIBRARIES];
     struct blob chains, exports, rebases, binds, weak_binds, lazy_binds;
+    u8 *block;
+    u64 block_size;
 };
 static struct image images[MAX_IMAGES];
 static int image_count;
@@ -393,6 +396,8 @@ static void thread_locals(struct image *image) {
     }
     u8 *block = high > low ? aligned_alloc(4096, (high - low + 4095) & ~4095ull) : 0;
     if (block) memcpy(block, at(image, low), high - low);
+    image->block = block;
+    image->block_size = block ? high - low : 0;
     for (int i = 0; i < image->sections; i++) {
         struct section *s = &image->section[i];
         if ((s->flags & 0xff) != 0x13) continue;
@@ -440,6 +445,68 @@ static void *named(const char *name) {
     return 0;
 }
 
+// A value, the image it lies in (`*` is the last one, `-` none), where in it, and the bytes there.
+static void tell(u64 value) {
+    for (int i = 0; i < image_count; i++) {
+        struct image *image = &images[i];
+        u64 offset = value - (u64)image->memory, in_block = value - (u64)image->block;
+        int own = i == image_count - 1;
+        if (offset < image->span) {
+            printf("0x%lx %s 0x%lx ", (long)value, own ? "*" : image->id ? image->id : "?", (long)offset);
+            u64 left = image->span - offset;
+            for (u64 k = 0; k < 16 && k < left; k++) printf("%02x", ((u8 *)value)[k]);
+            putchar('\n');
+            return;
+        }
+        if (image->block && in_block < image->block_size) {
+            printf("0x%lx - - ", (long)value);
+            for (u64 k = 0; k < 16 && k < image->block_size - in_block; k++) printf("%02x", ((u8 *)value)[k]);
+            putchar('\n');
+            return;
+        }
+    }
+    printf("0x%lx - - -\n", (long)value);
+}
+
+// One line of a script: `slot ADDRESS` what memory holds there, `find NAME ORDINAL WEAK` what a fixup
+// that says so gets, `own NAME` where the image exports it, `call NAME` what it returns.
+static void answer(char *line) {
+    struct image *image = &images[image_count - 1];
+    char *word[4] = {0};
+    int count = 0;
+    for (char *p = strtok(line, " "); p && count < 4; p = strtok(0, " ")) word[count++] = p;
+    if (count < 2) fail("a line of the script is empty");
+    if (!strcmp(word[0], "slot")) {
+        u64 value;
+        memcpy(&value, at(image, strtoull(word[1], 0, 16)), 8);
+        printf("0x%lx\n", (long)value);
+    } else if (!strcmp(word[0], "find") && count == 4) {
+        printf("0x%lx\n", (long)lookup(image, word[1], atoi(word[2]), atoi(word[3])));
+    } else if (!strcmp(word[0], "own")) {
+        void *found = find(image, word[1], 0);
+        if (found) printf("0x%lx\n", (long)found);
+        else puts("none");
+    } else if (!strcmp(word[0], "call")) {
+        u64 (*probe)(void) = (u64 (*)(void))find(image, word[1], 0);
+        if (!probe) puts("none");
+        else tell(probe());
+    } else fail("unknown line %s", word[0]);
+    fflush(stdout);
+}
+
+static void script(const char *path) {
+    char line[1 << 16];
+    FILE *file = fopen(path, "r");
+    if (!file) fail("%s: %s", path, strerror(errno));
+    printf("open 0x%lx\n", (long)images[image_count - 1].memory);
+    fflush(stdout);
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        answer(line);
+    }
+    puts("end");
+}
+
 static void command(char *text, char **argv) {
     char *name = strchr(text, ':'), *rest = 0;
     if (name) *name++ = 0, rest = strchr(name, ':');
@@ -448,6 +515,8 @@ static void command(char *text, char **argv) {
         for (int i = 0; i < image_count; i++)
             if (images[i].has_entry)
                 printf("main %d\n", ((int (*)(int, char **))at(&images[i], images[i].base + images[i].entry))(1, argv));
+    } else if (!strcmp(text, "script")) {
+        script(name);
     } else if (!strcmp(text, "call")) {
         i64 value = ((i64(*)(i64))named(name))(rest ? atoll(rest) : 0);
         printf("%s %lld\n", name, (long long)value);

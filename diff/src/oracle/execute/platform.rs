@@ -59,6 +59,25 @@ static PLATFORMS: &[Platform] = &[
         compiler: "arm-linux-gnueabihf-gcc",
         packages: "qemu-user, gcc-arm-linux-gnueabihf, libc6-dev-armhf-cross",
     },
+    // Not the target's own: what the project's loader of Mach-O images is compiled for.
+    Platform {
+        target: Target::AMD64_MACHO,
+        native: here(cfg!(target_arch = "x86_64")),
+        emulator: "qemu-x86_64",
+        sysroot: "/usr/x86_64-linux-gnu",
+        loader: "lib/ld-linux-x86-64.so.2",
+        compiler: "x86_64-linux-gnu-gcc",
+        packages: "qemu-user, gcc-x86-64-linux-gnu, libc6-dev-amd64-cross",
+    },
+    Platform {
+        target: Target::ARM64_MACHO,
+        native: here(cfg!(target_arch = "aarch64")),
+        emulator: "qemu-aarch64",
+        sysroot: "/usr/aarch64-linux-gnu",
+        loader: "lib/ld-linux-aarch64.so.1",
+        compiler: "aarch64-linux-gnu-gcc",
+        packages: "qemu-user, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross",
+    },
 ];
 
 /// A program to start: what, and the arguments before its own.
@@ -106,6 +125,11 @@ impl Platform {
     fn emulator(&self) -> Result<PathBuf, String> {
         let missing = || format!("no {} here (Debian: {})", self.emulator, self.packages);
         run::find(self.emulator).into_iter().next().ok_or_else(missing)
+    }
+
+    /// Whether programs of the target run here without an emulator.
+    pub(super) fn is_native(&self) -> bool {
+        self.native
     }
 
     /// How to start `program` of this target with `env` in its environment: an emulator must not be

@@ -135,7 +135,7 @@ struct Place {
 
 /// The bytes that belong to what an address is of: a variable may have no more than four, the rest are
 /// its neighbour's.
-fn own(bytes: &str) -> &str {
+pub(super) fn own(bytes: &str) -> &str {
     bytes.get(..8).unwrap_or(bytes)
 }
 
