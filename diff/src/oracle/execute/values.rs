@@ -59,6 +59,7 @@ impl<'a> Values<'a> {
         let value = words.next().and_then(number);
         let (object, offset, bytes) = (words.next(), words.next(), words.next());
         let Some(value) = value else { return Answer::from(["no such probe".into()]) };
+        let mut bytes = bytes.map(|bytes| own(bytes).to_owned());
         let mut answer = Answer::new();
         if object == Some("*") {
             let address = value.wrapping_sub(self.moved());
@@ -67,23 +68,26 @@ impl<'a> Values<'a> {
             if places.is_empty()
                 && let Some(behind) = self.stub(address)
             {
-                places = self.places(behind.wrapping_sub(self.moved()));
+                let behind = behind.wrapping_sub(self.moved());
+                places = self.places(behind);
+                bytes = self.module.image.memory(behind).map(text_of).or(bytes);
             }
             // What has no marker may begin where something else ends: with .bss behind .data in one
             // output and on a page of its own in another, the address is of memory in both.
             if !places.is_empty() && places.iter().all(|place| place.end) {
-                let bytes = bytes.filter(|bytes| *bytes != "-");
-                answer.extend(bytes.map(|bytes| format!("memory {}", own(bytes))));
+                answer.extend(
+                    bytes.iter().filter(|bytes| *bytes != "-").map(|b| format!("memory {b}")),
+                );
             }
             answer.extend(places.into_iter().map(|place| format!("place {}", place.text)));
         }
         let names = self.names.get(&value).filter(|_| value > 0xffff);
         answer.extend(names.into_iter().flatten().map(|name| format!("symbol {name}")));
         if answer.is_empty() {
-            answer.insert(match (object, bytes) {
-                (Some("*"), Some(bytes)) => format!("memory {}", own(bytes)),
+            answer.insert(match (object, bytes.as_deref()) {
+                (Some("*"), Some(bytes)) => format!("memory {bytes}"),
                 (Some("-"), Some("-")) => format!("number {value:#x}"),
-                (Some("-"), Some(bytes)) => format!("memory {}", own(bytes)),
+                (Some("-"), Some(bytes)) => format!("memory {bytes}"),
                 (Some(object), _) => format!("library {object}+{}", offset.unwrap_or_default()),
                 (None, _) => "nothing".into(),
             });
@@ -137,6 +141,11 @@ struct Place {
 /// its neighbour's.
 pub(super) fn own(bytes: &str) -> &str {
     bytes.get(..8).unwrap_or(bytes)
+}
+
+/// The same of a file's bytes.
+fn text_of(bytes: [u8; 4]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An answer as people read it.
