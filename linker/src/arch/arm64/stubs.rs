@@ -123,8 +123,10 @@ fn is_immediate_access(insn: u32) -> bool {
     insn & 0x3b00_0000 == 0x3900_0000
 }
 
+/// Whether `insn` goes elsewhere: `nop` and barriers, in the same group of encodings, do not.
 fn is_branch(insn: u32) -> bool {
-    insn & 0x1c00_0000 == 0x1400_0000
+    let immediate = matches!(insn & 0x7c00_0000, 0x1400_0000 | 0x3400_0000);
+    immediate || matches!(insn & 0xfe00_0000, 0x5400_0000 | 0xd600_0000)
 }
 
 /// Whether the load or store `insn` surely changes the general register `reg`: in doubt it doesn't, and
@@ -206,11 +208,18 @@ mod tests {
         assert_eq!(find(&short, 0x1ffc), [8]);
         assert_eq!(find(&long, 0x2ff8), [12]);
         assert!(find(&short, 0x1ff4).is_empty());
+        let mut nop = long.clone();
+        nop[8..12].copy_from_slice(&0xd503_201f_u32.to_le_bytes());
+        assert_eq!(find(&nop, 0x2ff8), [12], "no branch");
         let [mut other, mut branch] = [short, long];
         // ldr x0, [x2] in the middle; a branch in the middle.
         other[4..8].copy_from_slice(&0xf940_0040_u32.to_le_bytes());
-        branch[8..12].copy_from_slice(&0x1400_0001_u32.to_le_bytes());
-        assert!(find(&other, 0x1ff8).is_empty() && find(&branch, 0x1ff8).is_empty());
+        assert!(find(&other, 0x1ff8).is_empty());
+        // b; cbz; tbnz; b.eq; ret
+        for insn in [0x1400_0001, 0xb400_0040, 0x3708_0040, 0x5400_0040, 0xd65f_03c0_u32] {
+            branch[8..12].copy_from_slice(&insn.to_le_bytes());
+            assert!(find(&branch, 0x1ff8).is_empty(), "{insn:x}");
+        }
         let long_before = [vec![0; 0x1000], bytes(&[0x9000_0000, 0xf900_0043, 0xf940_0401])];
         assert_eq!(find(&long_before.concat(), 0xff8), [0x1008]);
         assert_eq!(
