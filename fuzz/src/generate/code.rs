@@ -49,8 +49,8 @@ impl World<'_> {
             Needs::Near => !tls && direct && !absolute,
             Needs::Placed => traits.near && !tls && !absolute && !ifunc,
             Needs::Body => traits.near && entity.kind == Kind::Func,
-            Needs::Loaded(align) => {
-                traits.near && entity.kind == Kind::Object && self.is_aligned(entity, align.into())
+            Needs::Loaded(width) => {
+                traits.near && entity.kind == Kind::Object && self.has_whole(entity, width.into())
             }
             Needs::Function | Needs::Pointer => function,
             Needs::Address => self.mode() == scold_diff::Mode::Exe && !tls && direct,
@@ -66,8 +66,9 @@ impl World<'_> {
         }
     }
 
-    /// Whether an object's definition is the only one and at a multiple of so many bytes.
-    fn is_aligned(&self, entity: &Entity, align: u64) -> bool {
+    /// Whether an object's definition is the only one, at a multiple of so many bytes, and has as many:
+    /// a load beyond its end reads what a linker put there.
+    fn has_whole(&self, entity: &Entity, width: u64) -> bool {
         let [Home::Object(home)] = entity.homes[..] else { return false };
         let object = &self.drafts[home].object;
         let name = entity.definition.as_ref().unwrap_or(&entity.name);
@@ -75,7 +76,8 @@ impl World<'_> {
         symbol.is_some_and(|symbol| match symbol.definition {
             Definition::Section { section, offset } => {
                 let section = &object.sections[section];
-                offset.is_multiple_of(align) && section.align.is_multiple_of(align)
+                let aligned = offset.is_multiple_of(width) && section.align.is_multiple_of(width);
+                aligned && symbol.size >= width
             }
             _ => false,
         })
