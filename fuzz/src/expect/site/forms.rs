@@ -250,6 +250,10 @@ impl Sites<'_, '_> {
                     // Only functions, and what is in other sections, have a right to a thunk.
                     if self.kind(at.file, at.reloc.symbol) != SymbolKind::Func {
                         self.findings.may(ErrorClass::RelocOverflow);
+                        // Nor does AAELF32 say in which state one they have no right to arrives.
+                        if self.machine.interworks {
+                            self.open_place(at, "a thunk that nothing has a right to", true);
+                        }
                     }
                     return Some(());
                 }
