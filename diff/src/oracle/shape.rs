@@ -10,6 +10,7 @@ use object::read::archive::ArchiveFile;
 use object::{Object as _, ObjectSection as _, RelocationFlags};
 
 use crate::model::Meaning;
+use crate::model::elf::machine;
 use crate::{Family, Format, Key, Request, Target, Value};
 
 /// The relocation types at the sites of a request's inputs.
@@ -79,9 +80,12 @@ pub fn relocation_name(target: Target, r_type: u32) -> String {
     if target.format == Format::Macho {
         return crate::model::macho::relocation_name(target.arch, r_type as u8);
     }
-    let machine = object::elf::Machine(target.arch.machine());
-    let name = object::elf::machine_names(machine).r.name(RelocationType(r_type));
-    name.map_or_else(|| format!("r{r_type}"), str::to_owned)
+    let number = target.arch.machine();
+    let names = object::elf::machine_names(object::elf::Machine(number));
+    let Some(name) = names.r.name(RelocationType(r_type)) else { return format!("r{r_type}") };
+    let renamed = machine::of(number).map_or(&[][..], |machine| machine.renamed);
+    let today = renamed.iter().find(|(old, _)| *old == name);
+    today.map_or(name, |(_, today)| today).to_owned()
 }
 
 /// What kind of difference `found` instead of `wanted` is.
@@ -232,6 +236,17 @@ mod tests {
 
     fn place(section: &str, offset: i64) -> Value {
         Value::Ref(Meaning::Place(Place { section: section.into(), offset }))
+    }
+
+    #[test]
+    fn relocations_have_the_names_of_today() {
+        let name = |r_type| relocation_name(Target::ARM_ELF, r_type);
+        assert_eq!(
+            [name(10), name(26), name(28)],
+            ["R_ARM_THM_CALL", "R_ARM_GOT_BREL", "R_ARM_CALL"]
+        );
+        assert_eq!(relocation_name(Target::AMD64_ELF, 2), "R_X86_64_PC32");
+        assert_eq!(name(200), "r200");
     }
 
     #[test]

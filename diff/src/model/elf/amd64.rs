@@ -31,6 +31,7 @@ pub(super) static MACHINE: Machine = Machine {
         ("_GOTTPOFF", "R_X86_64_GOTTPOFF"),
         ("_GOTPC32_TLSDESC", "R_X86_64_GOTPC32_TLSDESC"),
     ],
+    renamed: &[],
     tp_bias: Tls::tp_bias,
     state: 0,
     stands_for: |r_type, _| r_type,

@@ -40,6 +40,7 @@ pub(super) static MACHINE: Machine = Machine {
         ("_TLSDESC_ADR_PREL21", "R_AARCH64_TLSDESC_LD_PREL19"),
         ("_ABS_LO12_NC", "R_AARCH64_ADR_PREL_PG_HI21"),
     ],
+    renamed: &[],
     tp_bias,
     state: 0,
     stands_for: |r_type, _| r_type,

@@ -52,6 +52,8 @@ pub(crate) struct Machine {
     pub(crate) untaken: &'static [u32],
     /// Types that differ only in the instruction around them: the end of the name, the name they go by.
     pub(crate) alike: &'static [(&'static str, &'static str)],
+    /// Types that the `object` crate calls as an older ABI did: its name, the ABI's of today.
+    pub(crate) renamed: &'static [(&'static str, &'static str)],
     /// The offset from the thread pointer of template address 0, in an executable.
     pub(super) tp_bias: fn(&Tls) -> u64,
     /// Bits of a code address that are no part of it: the state in which it is entered.
