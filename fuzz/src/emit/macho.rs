@@ -14,6 +14,7 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use layout::align;
 pub use library::install_name;
 pub use link::{SYSTEM, request};
 pub use object::object;

@@ -86,25 +86,40 @@ impl Places {
     }
 
     fn by_symbols(&mut self, inputs: &Inputs<'_>, file: &File<'_>) {
-        // Names that one atom of all inputs defines, once.
-        let mut unique: FxHashMap<&str, Option<(AtomId, u64)>> = FxHashMap::default();
+        let mut names: FxHashMap<&str, Vec<Candidate>> = FxHashMap::default();
         for (object, first) in inputs.objects.iter().zip(&inputs.first) {
             for symbol in object.symbols.iter().filter(|symbol| !symbol.name.is_empty()) {
-                let here = match symbol.place {
+                let atom = match symbol.place {
                     Where::Atom(atom, offset) => Some((first + atom, offset)),
                     Where::Undefined => continue,
                     Where::Absolute(_) | Where::Common(_) => None,
                 };
-                unique.entry(symbol.name).and_modify(|old| *old = None).or_insert(here);
+                let candidate = Candidate { atom, weak: symbol.weak, global: symbol.external };
+                names.entry(symbol.name).or_default().push(candidate);
             }
         }
-        for (name, here) in unique {
-            let Some((id, offset)) = here else { continue };
-            let Some(atom) = inputs.atom(id).filter(|atom| atom.placeable()) else { continue };
-            if atom.marker.is_some() || self.base[id as usize] != NOWHERE {
+        for (name, candidates) in names {
+            // An atom with a marker was found by it, or is not there.
+            let unmarked = |c: &Candidate| {
+                let atom = inputs.atom(c.atom?.0)?;
+                (atom.placeable() && atom.marker.is_none()).then_some(())
+            };
+            let Some((id, offset)) = chosen(&candidates, |c| unmarked(c).is_some()) else {
+                continue;
+            };
+            let Some(atom) = inputs.atom(id) else { continue };
+            if self.base[id as usize] != NOWHERE {
                 continue;
             }
             let Some(value) = self.symbol(name) else { continue };
+            let placed = |other: &Candidate| {
+                let (other, at) = other.atom?;
+                let base = self.base(other)?;
+                (base.wrapping_add(at) == value).then_some(())
+            };
+            if candidates.iter().any(|other| placed(other).is_some()) {
+                continue;
+            }
             let base = value.wrapping_sub(offset);
             let segment = file.at(base);
             let fits = |s: &super::image::Segment<'_>| {
@@ -209,4 +224,26 @@ impl Places {
         let bases = self.base.iter().take(inputs.owner.len()).enumerate();
         bases.filter_map(|(id, base)| (*base != NOWHERE).then_some((id as u32, *base)))
     }
+}
+
+/// A definition of a name.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    /// Which atom, and where in it; none for numbers and commons.
+    atom: Option<(AtomId, u64)>,
+    weak: bool,
+    global: bool,
+}
+
+/// The definition that a name's symbol in the output is: copies without marker are all alike, so that it
+/// is for the specs to say which of them stays: the strong one, else the first weak one before commons.
+fn chosen(
+    candidates: &[Candidate],
+    unmarked: impl Fn(&Candidate) -> bool,
+) -> Option<(AtomId, u64)> {
+    if candidates.len() > 1 && candidates.iter().any(|candidate| !candidate.global) {
+        return None;
+    }
+    let strong = candidates.iter().find(|c| unmarked(c) && !c.weak);
+    strong.or_else(|| candidates.iter().find(|c| unmarked(c)))?.atom
 }

@@ -99,7 +99,7 @@ impl<'a> Layout<'a> {
 }
 
 /// The alignment as headers can have it.
-pub(in crate::emit) fn align(section: &Section) -> u64 {
+pub(crate) fn align(section: &Section) -> u64 {
     section.align.clamp(1, LARGEST).next_power_of_two()
 }
 

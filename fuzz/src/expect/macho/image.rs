@@ -209,6 +209,7 @@ impl Sites<'_, '_> {
     fn contents(&self, file: usize, index: usize) -> u64 {
         let object = self.link.world.files[file].object;
         let mut bytes = emit::contents(object, index);
+        bytes.resize(bytes.len() + padding(&object.sections, index), 0);
         for reloc in &object.sections[index].relocs {
             let (before, after) = (self.link.world.machine.rewritable)(reloc.r_type);
             let len = bytes.len() as u64;
@@ -231,6 +232,24 @@ impl Sites<'_, '_> {
             None => self.findings.open(Family::Entry, "", "a program that starts elsewhere"),
         }
     }
+}
+
+/// An atom reaches to the next one's start: so many bytes are between them in the object.
+fn padding(sections: &[Section], index: usize) -> usize {
+    let mut at = 0_u64;
+    let mut end = None;
+    for (other, section) in sections.iter().enumerate() {
+        if section.name != sections[index].name {
+            continue;
+        }
+        let start = at.next_multiple_of(emit::macho::align(section));
+        if let Some(end) = end {
+            return (start - end) as usize;
+        }
+        at = start + section.size();
+        end = (other == index).then_some(at);
+    }
+    0
 }
 
 /// The class of memory a section ends up in.

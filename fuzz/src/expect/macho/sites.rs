@@ -164,7 +164,25 @@ impl<'l, 'c> Sites<'l, 'c> {
             _ => self.direct(at),
         };
         self.range(at, minus, meaning.as_ref());
-        meaning
+        match meaning {
+            Some(Meaning::Absolute(number)) if at.row.form != Form::Got => {
+                Some(self.number(at, number))
+            }
+            meaning => meaning,
+        }
+    }
+
+    /// A number in a field.
+    fn number(&mut self, at: &At<'_>, number: u64) -> Meaning {
+        match (at.row.form, at.row.field.width) {
+            (Form::Absolute, 4) => Meaning::Absolute(number & 0xffff_ffff),
+            (Form::Absolute, _) => Meaning::Absolute(number),
+            _ => {
+                // Its distance changes with the image's address.
+                self.open_site(at, "the distance to a number", false);
+                Meaning::Absolute(number)
+            }
+        }
     }
 
     /// A TLV access of what is no variable.

@@ -1,7 +1,7 @@
 //! After resolution: commons get room, special names their meaning, weak copies that lost give way,
 //! libraries their numbers, and every name whether the loader looks it up. Must not load anything.
 
-use crate::format::macho::{nlist, ordinal};
+use crate::format::macho::ordinal;
 use crate::input::{Name, Pattern};
 use crate::macho::link::{Bound, Def, Link};
 use crate::macho::object::{Atom, Home, NONE};
@@ -170,8 +170,8 @@ fn decide(link: &mut Link<'_>) {
                 let library = &link.libraries[number as usize];
                 global.weak_import |= library.take.weak;
                 global.ordinal = Some(match options.flat {
+                    _ if global.weak && link.chained => ordinal::WEAK,
                     true => ordinal::FLAT,
-                    false if global.weak && link.chained => ordinal::WEAK,
                     false => library.ordinal,
                 });
             }
@@ -190,12 +190,9 @@ fn decide(link: &mut Link<'_>) {
         }
     }
     // Numbers are never bound: the loader would move them.
-    for file in &link.files {
-        for symbol in file.symbols.iter().filter(|symbol| symbol.is_global()) {
-            if matches!(symbol.home, Home::Absolute(_)) && symbol.kind & nlist::STAB == 0 {
-                let global = &mut link.globals[symbol.id.i()];
-                global.ordinal = global.ordinal.filter(|_| !matches!(global.def, Def::Object(..)));
-            }
+    for at in 0..link.globals.len() {
+        if link.is_absolute(crate::macho::link::Ref::Name(SymId(at as u32))) {
+            link.globals[at].ordinal = None;
         }
     }
 }

@@ -44,7 +44,7 @@ impl World {
             }
             Kind::Variable(zero) => {
                 let section = if zero { "__DATA,__thread_bss" } else { "__DATA,__thread_data" };
-                let init = format!("{}$tlv$init", entity.name);
+                let init = format!("{}_{}$tlv$init", entity.name, &object.name[..1]);
                 let init = parts::symbol(&init, Binding::Local, Definition::Undefined);
                 let content = parts::atom(object, section, entity.align, bytes, init);
                 ("__DATA,__thread_vars", 8, parts::descriptor(object, machine, content))
