@@ -31,6 +31,8 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         &["hunt", "--linkers", ""],
         &["hunt", "--mode", "static"],
         &["hunt", "--target", "vax-elf"],
+        &["hunt", "--format", "coff"],
+        &["hunt", "--target", "amd64-elf", "--format", "macho"],
         &["hunt", "--jobs", "0"],
         &["hunt", "--jobs", "100000000"],
         &["hunt", "--link-limit", "0"],
@@ -58,6 +60,22 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         let output = scold(args);
         assert_eq!(code(&output), 3, "{args:?}: {}", err(&output));
         assert_eq!(out(&output), "", "{args:?}: it must not hunt first");
+    }
+}
+
+/// A case of each format, as assembler text with the command that assembles it.
+#[test]
+fn a_format_picks_among_targets() {
+    for (format, target, assembler) in [
+        ("elf", "amd64-elf", "as -o"),
+        ("macho", "amd64-macho", "clang --target=x86_64-apple-macos11"),
+    ] {
+        let plan = ["--engine", "matrix", "--seed", "1", "--number", "0", "--format", format];
+        let text = scold(&[&["show"], &plan[..]].concat());
+        assert_eq!(code(&text), 0, "{}", err(&text));
+        assert!(out(&text).starts_with(&format!("case {target} ")), "{}", out(&text));
+        let text = scold(&[&["show", "--as", "asm"], &plan[..]].concat());
+        assert!(out(&text).contains(assembler), "{}", out(&text));
     }
 }
 
