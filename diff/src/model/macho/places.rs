@@ -30,8 +30,8 @@ pub(super) struct Places {
     list: Vec<Interval>,
     /// Atoms whose marker is in the output twice.
     pub(super) twice: Vec<AtomId>,
-    /// Symbols of the output whose name occurs once, with their values.
-    symbols: FxHashMap<String, Option<u64>>,
+    /// Symbols of the output, global and local ones apart; those whose name occurs once have their values.
+    symbols: [FxHashMap<String, Option<u64>>; 2],
 }
 
 impl Places {
@@ -42,11 +42,13 @@ impl Places {
             base: vec![NOWHERE; total],
             list: Vec::new(),
             twice: Vec::new(),
-            symbols: FxHashMap::default(),
+            symbols: Default::default(),
         };
         places.by_markers(inputs, file);
         for symbol in file.symbols.iter().filter(|s| s.in_section() && !s.name.is_empty()) {
-            let entry = places.symbols.entry(symbol.name.to_owned());
+            // N_PEXT: the image's own, but one for all objects.
+            let global = symbol.external() || symbol.n_type & 0x10 != 0;
+            let entry = places.symbols[usize::from(global)].entry(symbol.name.to_owned());
             entry
                 .and_modify(|old| *old = old.filter(|old| *old == symbol.value))
                 .or_insert(Some(symbol.value));
@@ -86,32 +88,37 @@ impl Places {
     }
 
     fn by_symbols(&mut self, inputs: &Inputs<'_>, file: &File<'_>) {
-        let mut names: FxHashMap<&str, Vec<Candidate>> = FxHashMap::default();
+        let mut names: FxHashMap<(&str, bool), Vec<Candidate>> = FxHashMap::default();
         for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+            let certain = inputs.certain(object);
             for symbol in object.symbols.iter().filter(|symbol| !symbol.name.is_empty()) {
                 let atom = match symbol.place {
                     Where::Atom(atom, offset) => Some((first + atom, offset)),
                     Where::Undefined => continue,
                     Where::Absolute(_) | Where::Common(_) => None,
                 };
-                let candidate = Candidate { atom, weak: symbol.weak, global: symbol.external };
-                names.entry(symbol.name).or_default().push(candidate);
+                let candidate = Candidate { atom, weak: symbol.weak, certain };
+                names.entry((symbol.name, symbol.external)).or_default().push(candidate);
             }
         }
-        for (name, candidates) in names {
+        for (&(name, global), candidates) in &names {
+            if candidates.len() > 1 && !global {
+                continue;
+            }
             // An atom with a marker was found by it, or is not there.
             let unmarked = |c: &Candidate| {
                 let atom = inputs.atom(c.atom?.0)?;
                 (atom.placeable() && atom.marker.is_none()).then_some(())
             };
-            let Some((id, offset)) = chosen(&candidates, |c| unmarked(c).is_some()) else {
+            let Some((id, offset)) = chosen(candidates, |c| unmarked(c).is_some()) else {
                 continue;
             };
             let Some(atom) = inputs.atom(id) else { continue };
             if self.base[id as usize] != NOWHERE {
                 continue;
             }
-            let Some(value) = self.symbol(name) else { continue };
+            let both = names.contains_key(&(name, !global));
+            let Some(value) = self.symbol(name, global, both) else { continue };
             let placed = |other: &Candidate| {
                 let (other, at) = other.atom?;
                 let base = self.base(other)?;
@@ -131,9 +138,13 @@ impl Places {
         }
     }
 
-    /// The value of the output's only symbol called `name`.
-    fn symbol(&self, name: &str) -> Option<u64> {
-        self.symbols.get(name).copied().flatten()
+    /// The value of the output's only symbol called `name`, of that binding if inputs have it of both; some
+    /// linkers make global ones local.
+    fn symbol(&self, name: &str, global: bool, both: bool) -> Option<u64> {
+        let [local, others] = &self.symbols;
+        let (first, second) = if global { (others, local) } else { (local, others) };
+        let found = first.get(name).or_else(|| second.get(name).filter(|_| !both));
+        found.copied().flatten()
     }
 
     fn index(&mut self, inputs: &Inputs<'_>) {
@@ -150,7 +161,7 @@ impl Places {
     fn commons(&mut self, inputs: &Inputs<'_>) {
         let atoms = inputs.owner.len();
         for (i, common) in inputs.commons.iter().enumerate() {
-            let Some(start) = self.symbol(common.name) else { continue };
+            let Some(start) = self.symbol(common.name, true, true) else { continue };
             if self.inside(start).is_none() {
                 self.base[atoms + i] = start;
                 let (end, id) = (start.saturating_add(common.size), (atoms + i) as u32);
@@ -232,18 +243,16 @@ struct Candidate {
     /// Which atom, and where in it; none for numbers and commons.
     atom: Option<(AtomId, u64)>,
     weak: bool,
-    global: bool,
+    /// Its object is in the link, whatever is needed.
+    certain: bool,
 }
 
 /// The definition that a name's symbol in the output is: copies without marker are all alike, so that it
-/// is for the specs to say which of them stays: the strong one, else the first weak one before commons.
+/// is for the specs to say which of them stays: the strong one, else the first weak one, and members of archives last.
 fn chosen(
     candidates: &[Candidate],
     unmarked: impl Fn(&Candidate) -> bool,
 ) -> Option<(AtomId, u64)> {
-    if candidates.len() > 1 && candidates.iter().any(|candidate| !candidate.global) {
-        return None;
-    }
-    let strong = candidates.iter().find(|c| unmarked(c) && !c.weak);
-    strong.or_else(|| candidates.iter().find(|c| unmarked(c)))?.atom
+    let list = || candidates.iter().filter(|c| unmarked(c));
+    list().min_by_key(|c| (!c.certain, c.weak))?.atom
 }

@@ -53,7 +53,9 @@ impl<'l, 'c> Sites<'l, 'c> {
         for &file in &self.link.world.order {
             for index in 0..self.link.labels[file].len() {
                 let section = self.link.section(file, index);
-                if self.link.fates[file][index] == Fate::Live {
+                // What describes functions goes with them.
+                let described = super::unwind::is_compact(section);
+                if self.link.fates[file][index] == Fate::Live && !described {
                     self.walk_section(file, index, section);
                 }
             }

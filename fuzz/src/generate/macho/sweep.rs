@@ -55,8 +55,9 @@ use Referent::*;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Point {
     bytes: &'static [u8],
-    /// Where in them, and what.
-    at: u8,
+    /// Where in them, and what: of an address in two parts both, where one alone says nothing.
+    fields: &'static [(u8, u32, i8)],
+    /// Of the first field.
     row: &'static Row,
     /// The piece is in `__TEXT,__text`.
     code: bool,
@@ -125,11 +126,17 @@ impl Points {
     }
 
     fn add(&mut self, piece: &Piece, code: bool, referent: Referent, number: u64, addend: i64) {
-        for &(at, r_type, _) in piece.fields {
-            let Some(row) = self.machine.row(r_type) else { continue };
-            if emit::macho::can_have(self.arch, r_type, addend) {
-                let (bytes, minus) = (piece.bytes, None);
-                self.list.push(Point { bytes, at, row, code, referent, number, addend, minus });
+        let whole = |form| matches!(form, Form::Got | Form::TlsDescriptor);
+        for (index, field) in piece.fields.iter().enumerate() {
+            let Some(row) = self.machine.row(field.1) else { continue };
+            let (bytes, minus) = (piece.bytes, None);
+            let fields = match whole(row.form) || matches!(referent, Text | TextSection) {
+                true if index > 0 => break,
+                true => piece.fields,
+                false => &piece.fields[index..=index],
+            };
+            if fields.iter().all(|f| emit::macho::can_have(self.arch, f.1, addend)) {
+                self.list.push(Point { bytes, fields, row, code, referent, number, addend, minus });
             }
         }
     }
@@ -237,7 +244,7 @@ impl Points {
                     }
                     self.list.push(Point {
                         bytes: piece.bytes,
-                        at: 0,
+                        fields: piece.fields,
                         row,
                         code: false,
                         referent,
@@ -257,7 +264,7 @@ fn build(target: Target, mode: Mode, chained: bool, subsections: bool, point: &P
     let mut object = parts::object("a.o", subsections);
     let mut carrier =
         Content::of(&if point.code { code.nop.repeat(8 / code.nop.len()) } else { vec![0; 8] });
-    let place = carrier.bytes.len() as u64 + u64::from(point.at);
+    let place = carrier.bytes.len() as u64;
     carrier.bytes.extend(point.bytes);
     carrier.bytes.resize(48, 0);
     let section = if point.code { "__TEXT,__text" } else { "__DATA,__data" };
@@ -280,8 +287,12 @@ fn build(target: Target, mode: Mode, chained: bool, subsections: bool, point: &P
         let r_type = machine.minus[usize::from(point.row.field.width == 8)];
         relocs.push(Reloc { offset: start + place, r_type, symbol, addend: 0 });
     }
-    let r_type = point.row.number;
-    relocs.push(Reloc { offset: start + place, r_type, symbol, addend: point.addend });
+    relocs.extend(point.fields.iter().map(|&(at, r_type, _)| Reloc {
+        offset: start + place + u64::from(at),
+        r_type,
+        symbol,
+        addend: point.addend,
+    }));
     object.sections[index].relocs.extend(relocs);
     if mode == Mode::Pie {
         let main = parts::symbol("_main", Binding::Global, Definition::Undefined);
