@@ -108,10 +108,14 @@ struct Planted {
     expected: Expectation,
 }
 
-/// The outputs of every subject by every linker that can make it.
-fn subjects(linkers: &[Shared], limit: Duration) -> Vec<Planted> {
+/// The outputs of `requests` by every linker that can make it.
+fn subjects(
+    requests: impl IntoIterator<Item = (&'static str, Request)>,
+    linkers: &[Shared],
+    limit: Duration,
+) -> Vec<Planted> {
     let mut list = Vec::new();
-    for (subject, request) in subject::all() {
+    for (subject, request) in requests {
         for linker in linkers {
             let trial = Trial::run(linker, &request, limit);
             if trial.outcome.image().is_some() {
@@ -161,9 +165,15 @@ impl Planted {
 /// subject are left out. With `oracles` empty all are asked.
 pub fn run(linkers: &[Shared], oracles: &[&'static dyn Oracle], limit: Duration) -> Score {
     let oracles = if oracles.is_empty() { ORACLES } else { oracles };
+    let all = subject::all().into_iter().chain(subject::macho());
+    score(&subjects(all, linkers, limit), oracles, limit)
+}
+
+/// Plants every fault into every output.
+fn score(all: &[Planted], oracles: &[&'static dyn Oracle], limit: Duration) -> Score {
     let mut score =
         Score { by: oracles.iter().map(|o| (o.name(), 0)).collect(), ..Score::default() };
-    for planted in subjects(linkers, limit) {
+    for planted in all {
         let image = planted.trial.outcome.image().unwrap_or_default();
         let name = format!("{}, {}", planted.trial.linker.name(), planted.subject);
         let alarms = oracles.iter().filter_map(|oracle| planted.complaint(image, *oracle, limit));
@@ -176,11 +186,8 @@ pub fn run(linkers: &[Shared], oracles: &[&'static dyn Oracle], limit: Duration)
             }
             continue;
         }
-        for mutation in mutations::all() {
-            let mut faulty = image.to_vec();
-            if !(mutation.apply)(&mut faulty) || faulty == image {
-                continue;
-            }
+        for mutation in mutations::of(image) {
+            let Some(faulty) = mutation.plant(image) else { continue };
             score.planted += 1;
             let mut caught = false;
             for oracle in oracles {
@@ -315,6 +322,19 @@ mod tests {
         for (oracle, caught) in &score.by {
             assert!(*caught > 0, "{oracle} catches nothing: {score}");
         }
+    }
+
+    #[test]
+    fn planted_faults_of_macho_are_caught() {
+        let limit = Duration::from_secs(20);
+        let linkers = crate::adapter::select(&["all".into()], &[]).unwrap();
+        let all = subjects(subject::macho(), &one_of_each(linkers), limit);
+        assert!(all.len() >= 8, "the reference links every subject");
+        let score = score(&all, &oracle::up_to(oracle::Cost::Bytes), limit);
+        println!("{score}");
+        assert!(score.planted > 500, "{score}");
+        assert!(score.missed.is_empty(), "{score}");
+        assert!(score.false_alarms.is_empty(), "{score}");
     }
 
     #[test]

@@ -31,10 +31,6 @@ impl Oracle for Invariants {
         Cost::Bytes
     }
 
-    fn reads(&self, format: Format) -> bool {
-        format == Format::Elf
-    }
-
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
         // A relocatable output has none of what is looked at here.
         if evidence.request.args.iter().any(|arg| arg == "-r" || arg == "--relocatable") {

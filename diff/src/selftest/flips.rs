@@ -83,7 +83,7 @@ pub fn run(linkers: &[Shared], each: u64, limit: std::time::Duration) -> Flips {
     let mut flips = Flips::default();
     // Which bits of a PLT mean nothing is known of amd64 only.
     let known = |planted: &Planted| planted.request.target == crate::Target::AMD64_ELF;
-    for planted in subjects(linkers, limit).into_iter().filter(known) {
+    for planted in subjects(super::subject::all(), linkers, limit).into_iter().filter(known) {
         one(&planted, each, &mut flips);
     }
     flips

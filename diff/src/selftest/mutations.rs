@@ -2,6 +2,7 @@
 
 mod arm64;
 pub(super) mod edit;
+mod macho;
 
 use object::elf;
 
@@ -15,9 +16,29 @@ pub struct Mutation {
     pub apply: fn(&mut [u8]) -> bool,
 }
 
-/// Every fault: those of every ELF64 image and amd64's code, then each machine's own.
-pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
-    MUTATIONS.iter().chain(arm64::MUTATIONS)
+/// Every fault for `image`: those of every ELF64 image and amd64's code, then each machine's own; or those
+/// of Mach-O.
+pub(super) fn of(image: &[u8]) -> Vec<&'static Mutation> {
+    match macho::is_macho(image) {
+        true => macho::MUTATIONS.iter().collect(),
+        false => MUTATIONS.iter().chain(arm64::MUTATIONS).collect(),
+    }
+}
+
+impl Mutation {
+    /// A copy of `image` with the fault; none if there is nothing of the kind in it. What is signed is
+    /// signed again: hashes are not to give away what other tables must.
+    pub(super) fn plant(&self, image: &[u8]) -> Option<Vec<u8>> {
+        let mut faulty = image.to_vec();
+        if !(self.apply)(&mut faulty) || faulty == image {
+            return None;
+        }
+        if macho::is_macho(&faulty) && !self.name.starts_with("signature") {
+            // Only if there is a signature still.
+            let _ = macho::seal(&mut faulty);
+        }
+        Some(faulty)
+    }
 }
 
 /// Every fault of images and of amd64's code, one row each.

@@ -6,6 +6,7 @@
 
 mod arm64;
 mod frames;
+mod macho;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -44,6 +45,11 @@ pub(crate) fn all() -> Vec<(&'static str, Request)> {
     ];
     list.extend(arm64::all());
     list
+}
+
+/// Every subject of Mach-O, with its name.
+pub(crate) fn macho() -> Vec<(&'static str, Request)> {
+    macho::all()
 }
 
 /// A program that exports what a list names.

@@ -103,11 +103,12 @@ fn import(image: &Image<'_>, symbol: &Symbol<'_>, flaws: &mut Flaws) {
         flaws.add("undefined run", symbol.name, format!("{:#x}", symbol.n_type), "imports");
         return;
     }
-    if image.file.flags & TWOLEVEL == 0 {
-        return;
-    }
     let ordinal = i64::from(symbol.desc >> 8);
-    let known = matches!(ordinal, 0xfe | 0xff) || ordinal <= image.file.libraries.len() as i64;
+    let libraries = match image.file.flags & TWOLEVEL {
+        0 => 0,
+        _ => image.file.libraries.len() as i64,
+    };
+    let known = matches!(ordinal, 0xfe | 0xff) || ordinal <= libraries;
     let at = symbol.name;
     flaws.check(known, "import of a library that is not there", at, ordinal as u64, "one there");
     let mut binds = image.fixups.map.values().filter_map(|fixup| fixup.bind.as_ref());
@@ -116,7 +117,7 @@ fn import(image: &Image<'_>, symbol: &Symbol<'_>, flaws: &mut Flaws) {
     let same = match bind.ordinal {
         -3 => true,
         -1 => ordinal == 0xff,
-        -2 => ordinal == 0xfe,
+        -2 => ordinal == 0xfe || libraries == 0,
         number => number & 0xff == ordinal || number > 253,
     };
     flaws.check(same, "import's library differs from its fixup's", at, ordinal as u64, "the same");

@@ -66,7 +66,9 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
             let ordered = last.is_none_or(|last| last < function);
             flaws.check(ordered, "order of the unwind table", AT, function.into(), "ascending");
             last = Some(function);
-            let within = function >= first && function < next;
+            // lld ends the table where the last function starts, if that has nothing to say.
+            let within =
+                function >= first && (function < next || (function, encoding) == (next, 0));
             flaws.check(within, "function of another page", AT, function.into(), "in its page");
             table.entry(function, encoding, flaws);
         }
