@@ -47,8 +47,11 @@ fn modules_run_together_in_every_order() {
     }
 }
 
+/// What a linker takes a request for.
+type Change = fn(&mut Request);
+
 /// A linker that forgets a rule of build modes.
-struct Forgetful(fn(&mut Request));
+struct Forgetful(Change);
 
 impl Adapter for Forgetful {
     fn name(&self) -> &str {
@@ -91,7 +94,7 @@ fn again(request: &mut Request) {
 
 #[test]
 fn each_forgotten_rule_is_seen_at_run_time() {
-    let faults: [(&str, fn(&mut Request)); 5] = [
+    let faults: [(&str, Change); 5] = [
         ("module list", |r| {
             // Nothing is announced.
             if guest(r) {
