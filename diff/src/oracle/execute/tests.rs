@@ -132,3 +132,57 @@ fn the_end_of_a_section_may_be_somebody_elses_start() {
     assert_eq!(kinds(at + table.size - 1), ["place a.o:.rodata"]);
     assert_eq!(kinds(at + table.size), ["memory 00000000", "place a.o:.rodata"]);
 }
+
+/// Correct outputs of a subject of Mach-O, by linker.
+fn macho_images(request: &Request) -> Vec<(&'static str, Vec<u8>)> {
+    let mut list = Vec::new();
+    for name in ["reference", "ld64_lld", "rust-ld64"] {
+        let Ok(linkers) = adapter::select(&[name.to_owned()], &[]) else { continue };
+        if let Outcome::Linked(image) = linkers[0].link(request, Duration::from_secs(20)) {
+            list.push((name, image));
+        }
+    }
+    list
+}
+
+#[test]
+fn macho_images_are_loaded_and_their_probes_called() {
+    for (name, request) in subject::macho() {
+        let Some(platform) = Platform::of(request.target) else { continue };
+        if let Err(why) = Host::get(platform) {
+            assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "{name}: {why}");
+            println!("skipped: {name}: {why}");
+            continue;
+        }
+        let images = macho_images(&request);
+        let list = complaints(&request, &images);
+        assert!(list.is_empty(), "{name}: {list:#?}");
+        // mov x0, #42; movl $42, %eax
+        let constant: &[u8] = match request.target.arch {
+            crate::Arch::Arm64 => b"\x40\x05\x80\xd2\xc0\x03\x5f\xd6",
+            _ => b"\xb8\x2a\0\0\0\xc3",
+        };
+        let (_, good) = &images[0];
+        let at = memchr::memmem::find(good, constant).expect("the probe's code");
+        let mut bad = good.clone();
+        bad[at + 1] ^= 1;
+        let list = ["faulty", "one", "two"].into_iter().zip([bad, good.clone(), good.clone()]);
+        let list = complaints(&request, &list.collect::<Vec<_>>());
+        assert!(
+            list.len() == 1 && list[0].starts_with("faulty probe returns number for number"),
+            "{name}: {list:#?}"
+        );
+        // The initialiser becomes what no machine runs: udf, ud2.
+        let mut bad = good.clone();
+        let (ret, trap): (&[u8], &[u8]) = match request.target.arch {
+            crate::Arch::Arm64 => (b"\xc0\x03\x5f\xd6\x1f\x20\x03\xd5", &[0; 4]),
+            _ => (b"\xc3\x90\x90\x90\x90\x90\x90\x90", b"\x0f\x0b"),
+        };
+        // The second of two like it is the initialiser.
+        let starts: Vec<usize> = memchr::memmem::find_iter(good, ret).collect();
+        let start = *starts.last().expect("the initialiser's code");
+        bad[start..start + trap.len()].copy_from_slice(trap);
+        let list = complaints(&request, &[("faulty", bad)]);
+        assert!(list.iter().any(|text| text.contains("crash in open")), "{name}: {list:#?}");
+    }
+}
