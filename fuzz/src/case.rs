@@ -2,7 +2,13 @@
 //!
 //! What people read, edit and commit is its text form (`text.rs`), which `Debug` prints too.
 
+mod library;
+mod options;
+
 use scold_diff::{Mode, Target};
+
+pub use library::{Library, LibraryDefinition, LibrarySymbol, VersionNode, VersionScript};
+pub use options::{DefsymValue, HashStyle, Opt};
 
 /// How far the specs decide what must come out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -65,70 +71,6 @@ impl Case {
         }
         list
     }
-}
-
-/// An option that changes what the result means.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[allow(missing_docs)] // Named after the flag.
-pub enum Opt {
-    Bsymbolic,
-    BsymbolicFunctions,
-    ExportDynamic,
-    GcSections,
-    NoRelax,
-    Now,
-    Nodelete,
-    PackRelativeRelocs,
-    /// `--hash-style=sysv|gnu|both`.
-    HashStyle(HashStyle),
-    /// `--defsym=NAME=VALUE` (a number), or another symbol's name.
-    Defsym(String, DefsymValue),
-    /// `--wrap=NAME`.
-    Wrap(String),
-    /// `-soname=NAME`.
-    Soname(String),
-    /// `--dynamic-list=FILE` with these names.
-    DynamicList(Vec<String>),
-    /// `-e NAME`.
-    Entry(String),
-    /// `-u NAME`.
-    Undefined(String),
-    /// `-O2`: string tails may be merged.
-    O2,
-    /// `-z defs`.
-    Defs,
-    /// `--as-needed` from here on.
-    AsNeeded,
-    /// Mach-O: `-fixup_chains` or `-no_fixup_chains`.
-    FixupChains(bool),
-    /// Mach-O: the oldest macOS it runs on, in `-platform_version`; 13 without it.
-    MinOs(u8),
-    /// Mach-O: `-undefined dynamic_lookup`.
-    DynamicLookup,
-    /// Mach-O: `-U NAME`.
-    MayBeUndefined(String),
-    /// Mach-O: `-exported_symbol NAME`.
-    Exported(String),
-    /// Mach-O: `-unexported_symbol NAME`.
-    Unexported(String),
-}
-
-/// The value of `--defsym`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum DefsymValue {
-    /// An absolute number.
-    Number(u64),
-    /// The value of another symbol.
-    Symbol(String),
-}
-
-/// Which hash tables are asked for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[allow(missing_docs)] // Named after the flag's argument.
-pub enum HashStyle {
-    Sysv,
-    Gnu,
-    Both,
 }
 
 /// One input on the command line.
@@ -427,75 +369,4 @@ pub enum Visibility {
     Internal,
     Hidden,
     Protected,
-}
-
-/// A shared library to link against: real and loadable, written by the emitter itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Library {
-    /// `libx.so`.
-    pub name: String,
-    /// DT_SONAME; DT_NEEDED is `name` without one.
-    pub soname: Option<String>,
-    /// `--as-needed` around it.
-    pub as_needed: bool,
-    /// What it defines and needs.
-    pub symbols: Vec<LibrarySymbol>,
-    /// Mach-O: `-weak_library`: the program runs without it.
-    pub weak: bool,
-}
-
-/// A dynamic symbol of a library.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LibrarySymbol {
-    /// Its name without a version.
-    pub name: String,
-    /// Its version, and whether it is the default one.
-    pub version: Option<(String, bool)>,
-    /// STB_*; not local.
-    pub binding: Binding,
-    /// STT_*.
-    pub kind: SymbolKind,
-    /// STV_*: default or protected.
-    pub visibility: Visibility,
-    /// st_size.
-    pub size: u64,
-    /// Defined here, or undefined.
-    pub defined: LibraryDefinition,
-}
-
-/// Where a library's symbol is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum LibraryDefinition {
-    /// Undefined in the library.
-    Undefined,
-    /// In its code (functions), its data (objects) or its TLS template, by kind; the emitter gives
-    /// each its own bytes. Symbols with the same `alias` number share an address.
-    Defined {
-        /// Same number, same address.
-        alias: u32,
-        /// In read-only data instead of writable data.
-        readonly: bool,
-    },
-    /// SHN_ABS.
-    Absolute(u64),
-}
-
-/// A version script.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VersionScript {
-    /// Nodes in order; an anonymous script has one with an empty name.
-    pub nodes: Vec<VersionNode>,
-}
-
-/// `NAME { global: …; local: …; } PARENT;`
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VersionNode {
-    /// The version's name; empty for an anonymous script.
-    pub name: String,
-    /// Exact names and globs made global.
-    pub global: Vec<String>,
-    /// Exact names and globs made local.
-    pub local: Vec<String>,
-    /// The version it inherits from.
-    pub parent: Option<String>,
 }
