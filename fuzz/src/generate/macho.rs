@@ -7,3 +7,5 @@ pub mod matrix;
 mod parts;
 pub(super) mod random;
 pub mod sweep;
+#[cfg(test)]
+mod tests;

@@ -203,6 +203,11 @@ impl<'c> Link<'c> {
     fn define(&mut self, id: usize, file: usize, index: usize, private: bool) {
         let symbol = self.symbol(file, index);
         let weak = symbol.binding == Binding::Weak;
+        if weak && matches!(symbol.definition, Definition::Absolute(_)) {
+            // nlist.h knows weak definitions in coalesced sections only.
+            self.findings.may(ErrorClass::DuplicateSymbol);
+            self.findings.everything("a weak number", true);
+        }
         let can_be_hidden = weak && symbol.desc.can_be_hidden;
         let old = self.syms[id].clone();
         match old.winner {

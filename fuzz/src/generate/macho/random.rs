@@ -13,8 +13,9 @@ use scold_diff::{Mode, Target};
 
 use super::super::dice::Dice;
 use super::code::{self, Code};
+use super::parts::{self, Content};
 use crate::Case;
-use crate::case::{Archive, Input, Library, Object, Opt, Validity};
+use crate::case::{Archive, Binding, Data, Definition, Input, Library, Object, Opt, Validity};
 use crate::machine::macho::{self, Machine};
 use plan::{Entity, Home};
 
@@ -34,6 +35,9 @@ pub(super) struct World {
     /// The personality routine.
     routine: Option<usize>,
 }
+
+/// Further than any branch of arm64 reaches.
+const GAP: u64 = 129 << 20;
 
 /// A case with whatever `dice` say.
 pub(in crate::generate) fn generate(dice: &mut Dice<'_>, target: Target, mode: Mode) -> Case {
@@ -60,6 +64,9 @@ pub(in crate::generate) fn generate(dice: &mut Dice<'_>, target: Target, mode: M
     world.add_arrays(dice);
     world.add_unwind(dice);
     world.add_main(dice);
+    if dice.chance(1) && dice.chance(200) {
+        world.add_gap(dice);
+    }
     world.finish(dice)
 }
 
@@ -99,6 +106,20 @@ impl World {
             inputs,
             versions: None,
             beside: vec![],
+        }
+    }
+
+    /// So much code between two functions that branches need thunks: rare, because it takes as long as
+    /// a thousand other cases.
+    fn add_gap(&mut self, dice: &mut Dice<'_>) {
+        let object = dice.below(self.objects.len());
+        let object = &mut self.objects[object];
+        if object.subsections {
+            let gap = parts::symbol("_gap", Binding::Local, Definition::Undefined);
+            parts::atom(object, "__TEXT,__text", 16, Content::default(), gap);
+            if let Some(section) = object.sections.last_mut() {
+                section.data = Data::Zeros(GAP);
+            }
         }
     }
 
