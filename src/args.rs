@@ -16,11 +16,11 @@ use crate::exit::Failure;
 /// Which linkers take part.
 #[derive(Args, Clone)]
 pub(crate) struct Linkers {
-    /// Linkers: reference, gnu_ld, gold, lld, mold, wild, rust-lld; a version suffix picks one
-    /// (lld-19); `all` is the newest of each that is here, `every` all of them
+    /// Linkers: reference, gnu_ld, gold, lld, mold, wild, rust-lld, for Mach-O ld64_lld, ld64, rust-ld64; a
+    /// version suffix picks one (lld-19); `all` is the newest of each that is here, `every` all of them
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
     pub(crate) linkers: Vec<String>,
-    /// Another linker, called as GNU ld is
+    /// Another linker, called as GNU ld is, unless it says that it is one of those
     #[arg(long = "linker", value_name = "NAME=PATH")]
     extra: Vec<String>,
     /// Seconds that one link may take

@@ -16,7 +16,8 @@ use crate::print;
 Examples:
   scold diff -- -shared a.o b.o -lm
   scold diff --linkers gnu_ld,lld-14,lld-22 -- -shared -z now a.o --version-script=v.map
-  scold diff --linker mine=./ld --json -- -pie crt1.o main.o")]
+  scold diff --linker mine=./ld --json -- -pie crt1.o main.o
+  scold diff --target arm64-macho -- -dylib a.o -syslibroot SDK -lSystem")]
 pub(crate) struct Diff {
     #[command(flatten)]
     linkers: Linkers,
@@ -29,7 +30,7 @@ pub(crate) struct Diff {
     /// One JSON object for machines
     #[arg(long)]
     json: bool,
-    /// Arguments as one would give `ld`; `-o` is ignored
+    /// Arguments as one would give `ld`, for Mach-O ld64; `-o` is ignored
     #[arg(last = true, required = true, value_name = "LD-ARGS")]
     args: Vec<String>,
 }

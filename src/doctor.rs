@@ -189,20 +189,26 @@ fn linkers() -> Vec<Row> {
             rows.push(Row { kind: "linker", name, version: None, path: None, package, targets });
         }
     }
-    // It is asked for by name only: `every` does not search toolchains.
-    let name = "rust-lld";
-    let rust = adapter::select(&[name.into()], &[]).ok().and_then(|mut list| list.pop());
-    let program =
-        |linker: &Shared| linker.program(Target::AMD64_ELF).map(std::path::Path::to_path_buf);
-    rows.push(Row {
+    // They are asked for by name only: `every` does not search toolchains.
+    rows.extend(
+        [("rust-lld", Target::AMD64_ELF), ("rust-ld64", Target::AMD64_MACHO)].map(toolchain),
+    );
+    rows
+}
+
+/// The row of a linker that a Rust toolchain brings.
+fn toolchain((name, target): (&str, Target)) -> Row {
+    let found = adapter::select(&[name.into()], &[]).ok().and_then(|mut list| list.pop());
+    let program = |linker: &Shared| linker.program(target).map(Path::to_path_buf);
+    let format = |other: &&Target| other.format == target.format;
+    Row {
         kind: "linker",
         name: name.into(),
-        version: rust.as_ref().map(|linker| linker.version().into()),
-        path: rust.as_ref().and_then(program),
+        version: found.as_ref().map(|linker| linker.version().into()),
+        path: found.as_ref().and_then(program),
         package: "a Rust toolchain: rustup.rs",
-        targets: Target::NAMED.iter().map(|target| target.name()).collect(),
-    });
-    rows
+        targets: Target::NAMED.iter().filter(format).map(|target| target.name()).collect(),
+    }
 }
 
 /// A row for each program, its targets named where it doesn't serve all that the linker does.

@@ -54,6 +54,34 @@
 //!   up gives: `cantunwind`, `inline 0xWORD`, or `table PLACE personality=N|MEANING frame=DIGEST`, the digest of
 //!   the unwinding instructions (with the count before them). `.ARM.exidx` has no other facts.
 //!
+//! # Mach-O
+//!
+//! - SECTION is an *atom*: in an object with MH_SUBSECTIONS_VIA_SYMBOLS what starts at a symbol that is neither
+//!   N_ALT_ENTRY nor named `L…` (or at its section's start), else a whole section. It is named
+//!   `FILE:SEG,SECT`, `#k` counting the atoms of that section name in the file. Its marker may be anywhere in it;
+//!   atoms without one are found by the symbols they define. Literals are known by contents only.
+//! - A lookup is named `NAME@WHERE`: an install name, `flat`, `main`, `self`, or `weak` for what is coalesced with
+//!   the other images' definitions of the name, whatever table says so. `import` facts leave out what the image
+//!   defines itself, and `dyld_stub_binder`.
+//! - A field of a reference to a section (r_extern 0) has an address of the object: what it is to is the atom with
+//!   that address, and the addend what is left. Of a SUBTRACTOR pair only the UNSIGNED has a site: what is added.
+//!   ARM64_RELOC_ADDEND has none.
+//! - In a thread-local variable's descriptor the third word is `tls PLACE`, of the initial content; a TLVP reference
+//!   means the descriptor.
+//! - `bytes` masks the field and, of a load that may become LEA, the two bytes before it; the whole of an instruction
+//!   on arm64. Code of an object with LC_LINKER_OPTIMIZATION_HINT has none.
+//! - A number that code reaches relative to itself is the number, as if the image did not slide; one that dyld slides
+//!   is a fault.
+//! - `__compact_unwind`, `__eh_frame`, `__mod_init_func` and `__mod_term_func` have no `site`, `bytes` or `perm` facts.
+//! - `perm` is `relro` in a segment with SG_READ_ONLY, `tls` in the thread-local template.
+//! - `export`: kind Tls if the trie says so, Notype else; Weak with EXPORT_SYMBOL_FLAGS_WEAK_DEFINITION; no size.
+//! - `needed` is the install name, and ` weak` after it for LC_LOAD_WEAK_DYLIB. `dynamic.soname` is LC_ID_DYLIB,
+//!   `dynamic.flat` no MH_TWOLEVEL, `dynamic.weak_defines` MH_WEAK_DEFINES.
+//! - `init` and `fini` are in the order of `__mod_init_func` or `__init_offsets` and of `__mod_term_func`.
+//! - `unwind` facts are for each function with an entry in an input's `__compact_unwind`, as `__unwind_info` has it:
+//!   `enc=0xMODE personality=MEANING|none lsda=PLACE|none`, without the bits that number personalities; for the mode
+//!   that says so `dwarf` and what is in the FDE.
+//!
 //! # Families
 //!
 //! See [`Family`]: each variant says what its keys and values are.

@@ -3,12 +3,15 @@
 //! Files are read once, so that each linker gets the same bytes; what only a linker's own search can
 //! find (libc's scripts, default folders) stays an argument. It must not know who asks.
 
+mod ld64;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{File, Mode, Request, Target};
+use crate::{File, Format, Mode, Request, Target};
 
-/// The request that `args` describe, paths relative to `dir`. `-o FILE` is dropped.
+/// The request that `args` describe, paths relative to `dir`: as GNU ld takes them, or for Mach-O as ld64 does.
+/// `-o FILE` is dropped.
 ///
 /// Errors: a file that can't be read; an option whose argument is missing.
 pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Request> {
@@ -18,6 +21,10 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
         request: Request { target, mode: Mode::Exe, args: Vec::new(), files: Vec::new() },
         prefer_static: false,
     };
+    if target.format == Format::Macho {
+        ld64::read(&mut reader, args)?;
+        return Ok(reader.request);
+    }
     // Folders count for libraries named before them too.
     reader.folders = folders(args, dir);
     let mut args = args.iter();

@@ -272,9 +272,18 @@ impl<'p> Pass<'p, '_, '_> {
         let usage = if row.form == Form::Branch { Use::Call } else { Use::Address };
         match self.whole(reloc, row, seen) {
             Some(Ok((slot, true))) => self.in_slot(slot, to),
-            Some(Ok((address, false))) => self.judge.settle(Found::Address(address), to, usage),
+            Some(Ok((address, false))) => self.reached(address, to, usage),
             Some(Err(text)) => bad(text),
             None => self.alone(seen, to),
+        }
+    }
+
+    /// An address that code makes. A number is reached as far as it can be: where the image does not slide.
+    fn reached(&self, address: u64, to: Reference<'_>, usage: Use) -> Meaning {
+        let number = address.wrapping_add_signed(to.addend.wrapping_neg());
+        match to.defs.contains(&Spot::Absolute(number)) {
+            true => Meaning::Absolute(number),
+            false => self.judge.settle(Found::Address(address), to, usage),
         }
     }
 
@@ -341,6 +350,11 @@ impl<'p> Pass<'p, '_, '_> {
             _ => false,
         };
         for spot in to.defs {
+            if let Spot::Absolute(number) = *spot
+                && fits(number.wrapping_add_signed(to.addend))
+            {
+                return Meaning::Absolute(number);
+            }
             let address = self.judge.places.address(self.judge.inputs, *spot);
             let place = super::places::Places::place(self.judge.inputs, *spot);
             if let (Some(address), Some(place)) = (address, place)
