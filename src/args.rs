@@ -16,7 +16,7 @@ use crate::exit::Failure;
 /// Which linkers take part.
 #[derive(Args, Clone)]
 pub(crate) struct Linkers {
-    /// Linkers: reference, gnu_ld, gold, lld, mold, wild, rust-lld, for Mach-O ld64_lld, ld64, rust-ld64; a
+    /// Linkers: reference, gnu_ld, gold, lld, mold, wild, rust-lld, for Mach-O ld64_lld, ld64, zig, rust-ld64; a
     /// version suffix picks one (lld-19); `all` is the newest of each that is here, `every` all of them
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,…")]
     pub(crate) linkers: Vec<String>,

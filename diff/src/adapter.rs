@@ -14,6 +14,7 @@ mod lld;
 mod mold;
 mod reference;
 mod wild;
+mod zig;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub static ADAPTERS: &[&Linker] = &[
     &wild::LINKER,
     &ld64::LINKER,
     &ld64_lld::LINKER,
+    &zig::LINKER,
 ];
 
 /// The name of the reference linker's adapter.
@@ -155,6 +157,10 @@ pub struct Linker {
     pub version: &'static str,
     /// Whether the first line of that is this linker's.
     pub is: fn(&str) -> bool,
+    /// The arguments of a request in its own words, if it is called as no other is.
+    pub words: Option<fn(&Request) -> Vec<String>>,
+    /// What it needs in its environment; paths are relative to the folder of the link.
+    pub env: &'static [(&'static str, &'static str)],
     /// Arguments that make it do what the others do, before the request's.
     pub args: &'static [&'static str],
     /// How to set its number of threads, where it has any: `--threads=`.

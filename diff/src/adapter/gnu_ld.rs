@@ -31,6 +31,8 @@ pub(super) static LINKER: Linker = Linker {
     hidden: || None,
     version: "--version",
     is: |banner| banner.starts_with("GNU ld"),
+    words: None,
+    env: &[],
     args: &["-z", "text", "-z", "separate-code"],
     threads: None,
     lacks: &[],

@@ -32,6 +32,8 @@ pub(super) static LINKER: Linker = Linker {
     hidden: || None,
     version: "--version",
     is: |banner| banner.starts_with("GNU gold"),
+    words: None,
+    env: &[],
     args: &["-z", "text"],
     threads: None,
     lacks: &[

@@ -143,12 +143,13 @@ impl Installed {
         files: &io::Result<Scratch>,
         limit: Duration,
     ) -> Outcome {
+        let env = self.linker.env;
         args.extend(["-o".into(), OUTPUT.into()]);
         let scratch = match files {
             Ok(scratch) => scratch,
             Err(error) => return served.broken(error),
         };
-        let run = match run::run(&served.path, &args, scratch.path(), &[], Limits::wall(limit)) {
+        let run = match run::run(&served.path, &args, scratch.path(), env, Limits::wall(limit)) {
             Ok(run) => run,
             Err(error) => return served.broken(&error),
         };
@@ -228,6 +229,9 @@ impl Adapter for Installed {
     }
 
     fn command(&self, request: &Request) -> Vec<String> {
+        if let Some(words) = self.linker.words {
+            return words(request);
+        }
         let given = self.linker.args.iter().chain(request.mode.args(request.target.format));
         let mut args = basic(request);
         args.extend(given.map(|arg| (*arg).to_owned()));

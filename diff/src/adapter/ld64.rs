@@ -14,6 +14,8 @@ pub(super) static LINKER: Linker = Linker {
     hidden: || None,
     version: "-v",
     is: |banner| banner.contains("PROGRAM:ld"),
+    words: None,
+    env: &[],
     args: &[],
     threads: None,
     lacks: &[],

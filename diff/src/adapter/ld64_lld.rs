@@ -15,6 +15,8 @@ pub(super) static LINKER: Linker = Linker {
     version: "--version",
     // The port to ELF says more.
     is: |banner| lld::is_lld(banner) && !banner.contains("compatible"),
+    words: None,
+    env: &[],
     args: &[],
     threads: Some("--threads="),
     lacks: &[],

@@ -22,6 +22,8 @@ pub(super) static LINKER: Linker = Linker {
     hidden: || toolchain("ld.lld"),
     version: "--version",
     is: |banner| is_lld(banner) && banner.ends_with(GNU),
+    words: None,
+    env: &[],
     // From 13 on lld drops C-identifier sections that only __start_/__stop_ symbols mention.
     args: &["-z", "text", "-z", "nostart-stop-gc"],
     threads: Some("--threads="),

@@ -14,6 +14,8 @@ pub(super) static LINKER: Linker = Linker {
     hidden: || None,
     version: "--version",
     is: |banner| banner.starts_with("mold "),
+    words: None,
+    env: &[],
     // Without it the work happens in a child that neither limits nor accounting reach.
     args: &["-z", "text", "--no-fork"],
     threads: Some("--threads="),

@@ -14,6 +14,8 @@ pub(super) static LINKER: Linker = Linker {
     hidden: || None,
     version: "--version",
     is: |banner| banner.starts_with("Wild "),
+    words: None,
+    env: &[],
     // It collects garbage unless told not to, and forks; `-z text` only earns a warning.
     args: &["--no-fork", "--no-gc-sections"],
     threads: Some("--threads="),
