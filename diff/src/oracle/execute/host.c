@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <link.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,17 @@ static void unload(unsigned k) {
     if (still) dlclose(still);
 }
 
+/* What the probe returns; it may leave anything in registers that are its caller's. */
+static uint64_t returned(uint64_t (*probe)(void)) {
+    static jmp_buf before;
+    static volatile uint64_t value;
+    if (!setjmp(before)) {
+        value = probe();
+        longjmp(before, 1);
+    }
+    return value;
+}
+
 /* Whether it is a command about several modules. */
 static int several(const char *word, const char *one, const char *two) {
     unsigned k = one ? strtoul(one, NULL, 10) % MODULES : 0;
@@ -165,7 +177,7 @@ static void command(char *line) {
         look(module, one, two);
     } else if (!strcmp(word, "call")) {
         uint64_t (*probe)(void) = (uint64_t (*)(void))(uintptr_t)dlsym(module, one);
-        if (probe) show(probe());
+        if (probe) show(returned(probe));
         else puts("none");
     } else if (!strcmp(word, "close")) {
         printf("%d\n", dlclose(module));
