@@ -23,6 +23,7 @@ pub use symbols::Symbol;
 const KNOWN: &[&str] = &[
     include_str!("../../corpus/known/gnu_ld.toml"),
     include_str!("../../corpus/known/gold.toml"),
+    include_str!("../../corpus/known/ld64_lld.toml"),
     include_str!("../../corpus/known/lld.toml"),
     include_str!("../../corpus/known/mold.toml"),
     include_str!("../../corpus/known/wild.toml"),
