@@ -37,6 +37,14 @@ fn entry(bytes: Bytes<'_>, at: usize, section: &Section<'_>) -> Read<Entry> {
     })
 }
 
+/// What is part of the addend in the field at the head of `place`.
+fn stored(machine: &Machine, entry: &Entry, place: &[u8], insn: u32) -> i64 {
+    match (machine.embeds)(entry.kind) {
+        true => Field::Data(entry.size).read(place),
+        false => (machine.legacy)(entry.kind, insn).unwrap_or(0),
+    }
+}
+
 impl<'a> Object<'a> {
     /// Reads the relocations of every section that has any and is of use.
     pub(super) fn read_relocs(&mut self, machine: &Machine, list: &[Atom]) -> Result<()> {
@@ -93,11 +101,9 @@ impl<'a> Object<'a> {
             }
             let mut reloc = self.reloc(&entry, section, machine, list)?;
             if let Some((at, value)) = addend.take() {
-                if at != entry.offset || (machine.legacy)(entry.kind, 0).is_none() {
-                    return Err(fail("an addend belongs to no relocation"));
-                }
-                if reloc.addend != 0 {
-                    return Err(fail("an addend beside one in the instruction"));
+                let known = at == entry.offset && (machine.legacy)(entry.kind, 0).is_some();
+                if !known || reloc.addend != 0 {
+                    return Err(fail("an addend belongs to no relocation, or is a second one"));
                 }
                 reloc.addend = value;
             }
@@ -157,14 +163,10 @@ impl<'a> Object<'a> {
             return Err(unsupported(format!("{} without a symbol", row.name)));
         }
         let insn = place.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
-        let legacy = (machine.legacy)(entry.kind, insn);
         if slot && (machine.slot_load)(entry.kind, insn) == Some(false) {
             return Err(unsupported(format!("{} on what is no load", row.name)));
         }
-        let stored = match (embeds, legacy) {
-            (true, _) => Field::Data(entry.size).read(place),
-            (false, legacy) => legacy.unwrap_or(0),
-        };
+        let stored = stored(machine, entry, place, insn);
         let bias = (machine.bias)(entry.kind);
         // A field of a value relative to the program counter holds S + A minus what it is counted
         // from; the immediate behind it is part of that, so is the place for targets without symbol.
