@@ -19,7 +19,7 @@ pub(super) fn prefix(name: &str) -> &'static str {
     }
 }
 
-/// One more atom behind those of an object, which reaches others and is reached by nobody.
+/// One more atom in an object, which reaches others and is reached by nobody.
 pub(super) fn with_dead_code(mut case: Case) -> Option<Case> {
     let arch = case.target.arch;
     let object = case
@@ -48,7 +48,8 @@ pub(super) fn with_dead_code(mut case: Case) -> Option<Case> {
     bytes.extend_from_slice(if arch == Arch::Amd64 { &[0xc3] } else { &[0xc0, 3, 0x5f, 0xd6] });
     let section = object.sections.len();
     object.sections.push(Section {
-        name: "__TEXT,__text".into(),
+        // Of its own: behind another atom it would add padding to that.
+        name: "__TEXT,__scold_dead".into(),
         kind: SectionKind::Progbits,
         flags: SectionFlags { alloc: true, exec: true, ..SectionFlags::default() },
         align: 16,

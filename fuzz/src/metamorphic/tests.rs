@@ -29,6 +29,22 @@ OPTIONobject a.o {
 }
 ";
 
+const MACHO: &str = "\
+case amd64-macho c-shared
+option gc-sections
+object a.o subsections {
+  section __TEXT,__text progbits ax align=16 tail-marker {
+    hex 48 8d 05 00 00 00 00 c3
+    reloc 0x3 X86_64_RELOC_SIGNED _local
+  }
+  section __DATA,__data progbits aw align=8 tail-marker {
+    hex 11 11 11 11 11 11 11 11 11 11 11 11 11 11 11 11
+  }
+  symbol _first global func at __TEXT,__text+0x0
+  symbol _local local object at __DATA,__data+0x0
+}
+";
+
 fn case(option: &str) -> Case {
     text::parse(&CASE.replace("OPTION", option)).unwrap()
 }
@@ -89,6 +105,20 @@ fn every_relation_sees_a_planted_fault_and_the_reference_has_none() {
 }
 
 #[test]
+fn relations_of_macho_see_a_planted_fault_too() {
+    let case = text::parse(MACHO).unwrap();
+    let list = shapes(reference(), &case);
+    assert!(list.is_empty(), "{list:#?}");
+    let object = emit::request(&case).files[0].bytes.clone();
+    let list = shapes(Arc::new(Picky { inner: reference(), object }), &case);
+    for relation in ["locals", "dead"] {
+        let start = format!("{relation}: bytes");
+        assert!(list.iter().any(|shape| shape.starts_with(&start)), "{relation}: {list:#?}");
+    }
+    assert!(split::split(&case).is_none());
+}
+
+#[test]
 fn a_cut_section_keeps_its_symbols_and_relocations() {
     let split = split::split(&case("")).unwrap().case;
     let object = split.objects()[0];
@@ -113,4 +143,22 @@ fn the_reference_holds_on_random_cases() {
         assert!(list.is_empty(), "case {number}: {list:#?}\n{case:?}");
     }
     assert!(applied.iter().all(|count| *count >= 10), "{applied:?}");
+}
+
+#[test]
+fn the_reference_holds_on_random_cases_of_macho() {
+    let mut applied = [0; 3];
+    for number in 0..60 {
+        let target = [Target::AMD64_MACHO, Target::ARM64_MACHO][number as usize % 2];
+        let mode = Mode::ALL[number as usize / 2 % 4];
+        let case = generate::seeded(11, number, target, mode);
+        for (count, relation) in applied.iter_mut().zip(RELATIONS) {
+            *count += u32::from((relation.apply)(&case).is_some());
+        }
+        let mut list = shapes(reference(), &case);
+        list.retain(|shape| RELATIONS.iter().any(|row| shape.starts_with(row.name)));
+        assert!(list.is_empty(), "case {number}: {list:#?}\n{case:?}");
+    }
+    let [split, locals, dead] = applied;
+    assert!(split == 0 && locals >= 30 && dead >= 5, "{applied:?}");
 }
