@@ -77,6 +77,21 @@ impl Maker {
         self.object.add_relocation(data, relocation).expect("a relocation");
     }
 
+    /// A variable `name` that holds `to - name`.
+    fn difference(&mut self, name: &str, to: &str) {
+        let (mine, theirs) =
+            (self.symbol(name, SymbolKind::Data, false), self.symbol(to, SymbolKind::Data, false));
+        let data = self.object.section_id(StandardSection::Data);
+        let offset = self.object.add_symbol_data(mine, data, &[0; 8], 8);
+        let minus = if self.arm { m::ARM64_RELOC_SUBTRACTOR } else { m::X86_64_RELOC_SUBTRACTOR };
+        // The builder writes the last one first.
+        for (symbol, r_type) in [(theirs, m::X86_64_RELOC_UNSIGNED), (mine, minus)] {
+            let flags = RelocationFlags::MachO { r_type, r_pcrel: false, r_length: 3 };
+            let relocation = Relocation { offset, symbol, addend: 0, flags };
+            self.object.add_relocation(data, relocation).expect("a relocation");
+        }
+    }
+
     fn bytes(self) -> Vec<u8> {
         self.object.write().expect("an object")
     }
@@ -90,11 +105,15 @@ fn args(arm: bool, more: &str) -> Vec<String> {
 
 /// An object with a function, a pointer and two imports.
 fn sample(arm: bool) -> Vec<u8> {
+    maker(arm).bytes()
+}
+
+fn maker(arm: bool) -> Maker {
     let mut maker = Maker::new(arm);
     maker.function("f", "puts", false);
     maker.pointer("p", "f");
     maker.pointer("q", "environ");
-    maker.bytes()
+    maker
 }
 
 fn files(arm: bool) -> MemoryFiles {
@@ -287,7 +306,9 @@ fn weak_copies_give_way_to_a_strong_one() {
 #[test]
 fn mutated_objects_never_panic() {
     for arm in [true, false] {
-        let sample = sample(arm);
+        let mut maker = maker(arm);
+        maker.difference("d", "f");
+        let sample = maker.bytes();
         let mut seed = 1u64;
         let mut next = || {
             seed = seed

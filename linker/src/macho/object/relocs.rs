@@ -93,7 +93,7 @@ impl<'a> Object<'a> {
                 continue;
             }
             if entry.kind == machine.subtractor {
-                if !entry.external {
+                if !entry.external || entry.symbol as usize >= self.symbols.len() {
                     return Err(fail("a subtrahend must be a symbol"));
                 }
                 minus = Some((entry, Target::Symbol(entry.symbol)));
