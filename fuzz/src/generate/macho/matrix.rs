@@ -226,7 +226,7 @@ fn build(
         return None;
     }
     let mode = MODES[variant % 4];
-    let subsections = variant / 4 % 2 == 0;
+    let subsections = (variant / 4).is_multiple_of(2);
     let refs = References {
         machine: macho::of(target.arch),
         code: code::of(target.arch),
@@ -248,8 +248,10 @@ fn build(
         }),
     };
     let before = matches!(shape, Shape::Library { first: false } | Shape::Archive { first: false });
-    let mut options =
-        vec![Opt::FixupChains(variant / 8 % 2 == 0), Opt::MinOs(SYSTEMS[variant / 16 % 3])];
+    let mut options = vec![
+        Opt::FixupChains((variant / 8).is_multiple_of(2)),
+        Opt::MinOs(SYSTEMS[variant / 16 % 3]),
+    ];
     if reach == Reach::Lookup {
         options.push(Opt::DynamicLookup);
     }

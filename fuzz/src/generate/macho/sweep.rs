@@ -83,7 +83,7 @@ pub fn case(target: Target, number: u64) -> Option<Case> {
     let point = points(target.arch).get((number / VARIANTS) as usize)?;
     let variant = number % VARIANTS;
     let mode = MODES[variant as usize % 4];
-    Some(build(target, mode, variant / 4 % 2 == 0, variant / 8 == 0, point))
+    Some(build(target, mode, (variant / 4).is_multiple_of(2), variant / 8 == 0, point))
 }
 
 fn points(arch: Arch) -> &'static [Point] {
