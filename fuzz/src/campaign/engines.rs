@@ -52,6 +52,7 @@ fn source(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source
 fn of_macho(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Source {
     // Linkers make position-dependent programs no more.
     let modes: Vec<Mode> = modes.into_iter().filter(|mode| *mode != Mode::Exe).collect();
+    let none = modes.is_empty();
     let mode = move |n: u64| modes.get((n % modes.len().max(1) as u64) as usize).copied();
     let numbered = |len, case: fn(Target, u64) -> Option<Case>| Source {
         len: Some(len),
@@ -61,7 +62,7 @@ fn of_macho(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Sour
         Engine::Matrix => numbered(macho::matrix::count(), macho::matrix::case),
         Engine::Sweep => numbered(macho::sweep::count(target), macho::sweep::case),
         Engine::Random => Source {
-            len: None,
+            len: none.then_some(0),
             case: Arc::new(move |n| Some(generate::seeded(seed, n, target, mode(n)?))),
         },
         // Go's modules are made of ELF's names so far.
