@@ -34,13 +34,16 @@ fn runs(go: &PathBuf) -> bool {
 /// `go build` in `dir`, with a C compiler that has the linker under test behind it: that reaches
 /// Go's probes and cgo's own links too.
 fn build(platform: &Platform, go: &Path, dir: &Path, output: &Path, args: &[&str]) {
-    let compiler = base().join(platform.folder("go-cc"));
-    let gcc = platform.gcc;
-    let script = format!("#!/bin/sh\nexec {gcc} \"$@\" {}\n", dash_b());
-    write_executable(&compiler, &script);
+    // With C++ in a package it is the C++ compiler that Go links with.
+    let wrap = |name: &str, gcc: &str| {
+        let compiler = base().join(platform.folder(name));
+        write_executable(&compiler, &format!("#!/bin/sh\nexec {gcc} \"$@\" {}\n", dash_b()));
+        compiler
+    };
+    let (cc, cxx) = (wrap("go-cc", platform.gcc), wrap("go-c++", platform.gxx));
     let mut command = command_in(go, dir);
     command.arg("build").arg("-o").arg(output).args(args);
-    run(command.envs(platform.go.iter().copied()).env("CC", &compiler).env("CXX", platform.gxx));
+    run(command.envs(platform.go.iter().copied()).env("CC", &cc).env("CXX", &cxx));
 }
 
 /// The go command in `dir`, with caches of its own.
