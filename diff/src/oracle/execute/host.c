@@ -200,8 +200,10 @@ static char *contents(const char *path) {
 }
 
 static int play(void) {
-    char *line = contents(getenv("SCOLD_SCRIPT")), *next;
-    int others = 0, child = 0;
+    /* In memory: a probe need not keep what is in registers. */
+    static char *volatile line, *volatile next;
+    static volatile int others, child;
+    line = contents(getenv("SCOLD_SCRIPT"));
     if (!line) return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (; *line; line = next) {
