@@ -419,3 +419,16 @@ fn gaps_of_one_machine_are_not_asked_about() {
     assert!(gap(Target::ARM64_ELF) && gap(Target::ARM_ELF) && !gap(Target::AMD64_ELF));
     assert_eq!(lld.classify(said), E::RelocUnsupported);
 }
+
+/// The oldest system is a part of zig's target; how fixups are encoded is not asked.
+#[test]
+fn zig_is_called_as_a_compiler() {
+    let words = super::zig::LINKER.words.unwrap();
+    let args = "-platform_version macos 11.0 26.0 -fixup_chains -install_name x a.o -dead_strip";
+    let args = args.split(' ').map(str::to_owned).collect();
+    let (target, mode) = (Target::ARM64_MACHO, crate::Mode::CShared);
+    let request = Request { target, mode, args, files: Vec::new() };
+    let wanted =
+        "cc -target aarch64-macos.11.0 -nostdlib -shared -Wl,-install_name,x a.o -Wl,-dead_strip";
+    assert_eq!(words(&request).join(" "), wanted);
+}

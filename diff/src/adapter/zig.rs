@@ -70,7 +70,10 @@ fn words(request: &Request) -> Vec<String> {
     let mut args = request.args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            PLATFORM => minos = args.by_ref().take(3).nth(1).cloned().unwrap_or(minos),
+            PLATFORM => {
+                let platform: Vec<&String> = args.by_ref().take(3).collect();
+                minos = platform.get(1).map_or(minos, |text| (*text).clone());
+            }
             "-fixup_chains" | "-no_fixup_chains" => {}
             "-install_name" | "-undefined" | "-e" | "-force_load" => {
                 let value = args.next().map_or("", String::as_str);
