@@ -92,10 +92,10 @@ impl Target {
     /// Mach-O for AArch64.
     pub const ARM64_MACHO: Self = Self { arch: Arch::Arm64, format: Format::Macho };
     /// Every target this build can judge and generate: what `all` means.
-    pub const ALL: &[Self] = &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF];
-    /// Every target that has a name on command lines.
-    pub const NAMED: &[Self] =
+    pub const ALL: &[Self] =
         &[Self::AMD64_ELF, Self::ARM64_ELF, Self::ARM_ELF, Self::AMD64_MACHO, Self::ARM64_MACHO];
+    /// Every target that has a name on command lines.
+    pub const NAMED: &[Self] = Self::ALL;
 
     /// The name used on command lines and in folders.
     pub fn name(self) -> &'static str {
