@@ -113,3 +113,17 @@ fn the_reference_gives_what_is_expected() {
         }
     }
 }
+
+/// Branches over more than they reach go by thunks.
+#[test]
+fn the_reference_reaches_over_gaps() {
+    let reference = adapter::select(&["reference".into()], &[]).expect("ours is always there");
+    let target = Target::ARM64_MACHO;
+    let far = |case: &Case| {
+        let sections = case.objects().into_iter().flat_map(|object| &object.sections);
+        sections.map(|section| section.size()).sum::<u64>() > 1 << 20
+    };
+    let list = (0..).map(|n| seeded(7, n, target, MODES[n as usize % 4])).filter(far).take(3);
+    let wrong = survey(&reference[0], list, Strictness::Reference);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
