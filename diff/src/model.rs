@@ -88,12 +88,13 @@
 
 pub(crate) mod archive;
 pub mod elf;
+mod facts;
 pub mod macho;
 mod refusal;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+pub use facts::{Difference, Facts};
 pub use refusal::ErrorClass;
 
 use crate::{Format, Request};
@@ -360,77 +361,6 @@ impl fmt::Display for Value {
     }
 }
 
-/// The Facts of one module.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Facts {
-    map: BTreeMap<Key, Value>,
-}
-
-impl Facts {
-    /// Adds one fact; a second value for a key is a bug of the reader.
-    pub fn add(&mut self, family: Family, rest: impl Into<Box<str>>, value: Value) {
-        let key = Key::new(family, rest);
-        if let Some(old) = self.map.insert(key.clone(), value) {
-            assert_eq!(Some(&old), self.map.get(&key), "two values for {key}");
-        }
-    }
-
-    /// Adds one fact read from bytes that may be anything: a key's first value stays.
-    pub(crate) fn put(&mut self, family: Family, rest: impl Into<Box<str>>, value: Value) {
-        self.map.entry(Key::new(family, rest)).or_insert(value);
-    }
-
-    /// The Facts of a refused link.
-    pub fn refused(class: ErrorClass) -> Self {
-        let mut facts = Self::default();
-        facts.add(Family::Error, "", Value::Error(class));
-        facts
-    }
-
-    /// The value of a key.
-    pub fn get(&self, key: &Key) -> Option<&Value> {
-        self.map.get(key)
-    }
-
-    /// All facts in the order of their keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Value)> {
-        self.map.iter()
-    }
-
-    /// Why the link was refused, if it was.
-    pub fn error(&self) -> Option<ErrorClass> {
-        match self.map.get(&Key::new(Family::Error, "")) {
-            Some(Value::Error(class)) => Some(*class),
-            _ => None,
-        }
-    }
-
-    /// What differs between two modules: key, ours, theirs.
-    pub fn differences<'a>(&'a self, other: &'a Self) -> Vec<Difference<'a>> {
-        let mut list: Vec<_> = self
-            .map
-            .iter()
-            .filter(|(key, value)| other.map.get(key) != Some(value))
-            .map(|(key, value)| Difference { key, left: Some(value), right: other.map.get(key) })
-            .collect();
-        let missing = other.map.iter().filter(|(key, _)| !self.map.contains_key(key));
-        list.extend(missing.map(|(key, value)| Difference { key, left: None, right: Some(value) }));
-        list.sort_by_key(|difference| difference.key);
-        list
-    }
-}
-
-/// One key on which two modules differ.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Difference<'a> {
-    /// The key.
-    pub key: &'a Key,
-    /// Its value on the left, if any.
-    pub left: Option<&'a Value>,
-    /// Its value on the right, if any.
-    pub right: Option<&'a Value>,
-}
-
 /// Reads the output of `request` as a loader of its format would.
 ///
 /// Never panics on any bytes.
@@ -446,13 +376,4 @@ pub fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     })
-}
-
-impl fmt::Display for Facts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (key, value) in &self.map {
-            writeln!(f, "{key} = {value}")?;
-        }
-        Ok(())
-    }
 }
