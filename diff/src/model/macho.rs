@@ -15,7 +15,7 @@ pub(crate) mod image;
 mod inputs;
 mod judge;
 mod leb;
-mod machine;
+pub(crate) mod machine;
 mod object;
 mod places;
 mod sites;
@@ -37,7 +37,7 @@ pub(crate) use image::file_kind;
 pub fn facts(request: &Request, output: &[u8]) -> Facts {
     let mut facts = Facts::default();
     let read = image::File::read(output).and_then(|file| {
-        let machine = machine::of(request.target.arch).filter(|m| m.arch == file.arch);
+        let machine = machine::of(request.target.arch).filter(|m| m.arch == file.machine.arch);
         Ok((file, machine.ok_or("an image for another machine")?))
     });
     let (file, machine) = match read {

@@ -1,6 +1,6 @@
 //! x86-64: addresses are whole and relative to the field's end, but for what follows it.
 //!
-//! Spec: `mach-o/x86_64/reloc.h`.
+//! Spec: `mach-o/x86_64/reloc.h`, `mach/machine.h`.
 
 use super::image::File;
 use super::machine::{Field, Form, Machine, Part, RawReloc, Row, Seen, Way};
@@ -9,6 +9,10 @@ use crate::bytes::{number, sign_extend, u32_at};
 
 pub(super) static MACHINE: Machine = Machine {
     arch: Arch::Amd64,
+    cputype: 0x0100_0007,
+    page: 0x1000,
+    stub_size: 6,
+    signed: false,
     subtractor: 5,
     addend: None,
     row,

@@ -1,6 +1,6 @@
 //! AArch64: an address is a page and a rest in two instructions, which a linker may rewrite.
 //!
-//! Spec: `mach-o/arm64/reloc.h`; Arm ARM, C6.
+//! Spec: `mach-o/arm64/reloc.h`, `mach/machine.h`; Arm ARM, C6.
 
 use super::image::File;
 use super::machine::{Field, Form, Machine, Part, RawReloc, Row, Seen, Way};
@@ -9,6 +9,10 @@ use crate::bytes::{number, sign_extend, u32_at};
 
 pub(super) static MACHINE: Machine = Machine {
     arch: Arch::Arm64,
+    cputype: 0x0100_000c,
+    page: 0x4000,
+    stub_size: 12,
+    signed: true,
     subtractor: 1,
     addend: Some(10),
     row,

@@ -5,7 +5,7 @@
 //!
 //! Spec: `mach-o/loader.h`, `mach-o/nlist.h`.
 
-use crate::Arch;
+use super::machine::{self, Machine};
 use crate::bytes::{slice, str_at, u16_at, u32_at, u64_at};
 
 /// MH_OBJECT.
@@ -182,7 +182,7 @@ pub(crate) struct DyldInfo {
 #[derive(Clone, Debug)]
 pub(crate) struct File<'a> {
     pub(crate) bytes: &'a [u8],
-    pub(crate) arch: Arch,
+    pub(crate) machine: &'static Machine,
     /// MH_*: what kind of file.
     pub(crate) kind: u32,
     /// MH_*: flags.
@@ -232,14 +232,12 @@ impl<'a> File<'a> {
             return Err("not a 64-bit Mach-O file".into());
         }
         let word = |at: u64| u32_at(bytes, at).ok_or_else(|| "the header is cut".to_owned());
-        let arch = match word(4)? {
-            0x0100_0007 => Arch::Amd64,
-            0x0100_000c => Arch::Arm64,
-            other => return Err(format!("cputype is {other:#x}")),
-        };
+        let cputype = word(4)?;
+        let machine =
+            machine::of_header(cputype).ok_or_else(|| format!("cputype is {cputype:#x}"))?;
         let mut file = Self {
             bytes,
-            arch,
+            machine,
             kind: word(12)?,
             flags: word(24)?,
             segments: Vec::new(),

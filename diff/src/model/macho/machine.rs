@@ -1,9 +1,23 @@
 //! What is particular to a machine: its relocation types, its stubs, how instructions hold addresses.
 //!
-//! It must not know places: addresses in, addresses out.
+//! A machine comes in as one file beside this one and one line in [`MACHINES`]; everybody else asks the row. It
+//! must not know places: addresses in, addresses out.
 
 use super::image::File;
 use crate::Arch;
+
+/// Every machine that the judge can read, one line each.
+static MACHINES: &[&Machine] = &[&super::amd64::MACHINE, &super::arm64::MACHINE];
+
+/// The machine with this cputype in the header.
+pub(super) fn of_header(cputype: u32) -> Option<&'static Machine> {
+    MACHINES.iter().copied().find(|machine| machine.cputype == cputype)
+}
+
+/// The machine of `arch`, if it is one of Mach-O's.
+pub(super) fn of(arch: Arch) -> Option<&'static Machine> {
+    MACHINES.iter().copied().find(|machine| machine.arch == arch)
+}
 
 /// An entry of an object's relocation table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,7 +102,7 @@ pub(super) enum Seen {
 
 /// Where a piece of code at an address that no input has goes on to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// To what a slot holds.
     Slot(u64),
     /// To an address.
@@ -96,8 +110,17 @@ pub(super) enum Way {
 }
 
 /// A machine.
-pub(super) struct Machine {
-    pub(super) arch: Arch,
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) arch: Arch,
+    /// CPU_TYPE_*, in the header.
+    pub(crate) cputype: u32,
+    /// Bytes of a page.
+    pub(crate) page: u64,
+    /// Bytes of a stub.
+    pub(crate) stub_size: u64,
+    /// Whether the kernel runs nothing without a signature.
+    pub(crate) signed: bool,
     /// The type that is subtracted by the next.
     pub(super) subtractor: u8,
     /// The type that holds the addend of the next.
@@ -113,18 +136,9 @@ pub(super) struct Machine {
     /// Reads an instruction's field.
     pub(super) see: fn(Field<'_>) -> Result<Seen, &'static str>,
     /// Reads a stub, a thunk or an island.
-    pub(super) stub: fn(&File<'_>, u64) -> Option<Way>,
+    pub(crate) stub: fn(&File<'_>, u64) -> Option<Way>,
     /// What a stub helper entry at an address pushes.
-    pub(super) lazy: fn(&File<'_>, u64) -> Option<u32>,
+    pub(crate) lazy: fn(&File<'_>, u64) -> Option<u32>,
     /// Compact unwinding modes: which means DWARF.
-    pub(super) dwarf: u32,
-}
-
-/// The machine of `arch`, if it is one of Mach-O's.
-pub(super) fn of(arch: Arch) -> Option<&'static Machine> {
-    match arch {
-        Arch::Amd64 => Some(&super::amd64::MACHINE),
-        Arch::Arm64 => Some(&super::arm64::MACHINE),
-        Arch::Arm => None,
-    }
+    pub(crate) dwarf: u32,
 }

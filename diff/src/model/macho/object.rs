@@ -135,7 +135,7 @@ pub(super) struct Object<'a> {
 /// Reads an object; none if it is no object that can be read.
 pub(super) fn read<'a>(name: String, bytes: &'a [u8], machine: &Machine) -> Option<Object<'a>> {
     let file = File::read(bytes).ok()?;
-    if file.kind != OBJECT || file.arch != machine.arch {
+    if file.kind != OBJECT || file.machine.arch != machine.arch {
         return None;
     }
     let mut object = Object {

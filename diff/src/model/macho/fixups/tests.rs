@@ -17,7 +17,7 @@ fn image<'a>(bytes: &'a [u8], data: u64) -> File<'a> {
     };
     File {
         bytes,
-        arch: Arch::Arm64,
+        machine: super::super::machine::of(Arch::Arm64).expect("a machine of ours"),
         kind: super::super::image::DYLIB,
         flags: 0,
         segments: vec![

@@ -6,7 +6,7 @@ use crate::bytes::u64_at;
 use crate::model::macho::fixups::WEAK as WEAK_LOOKUP;
 use crate::model::macho::image::{DYLIB, TWOLEVEL, WEAK_DEFINES, kind};
 use crate::model::macho::trie::WEAK;
-use crate::{Arch, Mode, Request};
+use crate::{Mode, Request};
 
 const SYMTAB: u32 = 2;
 const DYSYMTAB: u32 = 0xb;
@@ -47,7 +47,7 @@ fn header(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
         Mode::Pie | Mode::Exe => EXECUTE,
     };
     flaws.check(file.kind == wanted, "filetype", "header", file.kind.into(), "what was asked for");
-    let good = file.arch == request.target.arch;
+    let good = file.machine.arch == request.target.arch;
     flaws.check(good, "cputype", "header", 0, "the target's");
     let flat = request.mode == Mode::Plugin || request.args.iter().any(|a| a == "-flat_namespace");
     let weak = image.exports.iter().any(|(_, export)| export.flags & WEAK != 0);
@@ -105,7 +105,7 @@ fn sizes(image: &Image<'_>, flaws: &mut Flaws) {
 fn present(image: &Image<'_>, flaws: &mut Flaws) {
     let count = |number| image.commands.iter().filter(|c| c.number == number).count() as u64;
     let kind = image.file.kind;
-    let signed = u64::from(image.file.arch == Arch::Arm64);
+    let signed = u64::from(image.file.machine.signed);
     let program = u64::from(kind == EXECUTE);
     let rows = [
         ("LC_SYMTAB", count(SYMTAB), 1, 1),

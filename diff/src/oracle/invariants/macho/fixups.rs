@@ -105,7 +105,7 @@ fn chained(image: &Image<'_>, blob: &[u8], flaws: &mut Flaws) {
         let start = u64::from(starts) + u64::from(offset);
         let half = |k| u64::from(u16_at(blob, start + k).unwrap_or(0));
         let (page, pages) = (half(4), half(20));
-        let wanted = if image.file.arch == crate::Arch::Arm64 { 0x4000 } else { 0x1000 };
+        let wanted = image.file.machine.page;
         flaws.check(page == wanted, "page size of chains", segment.name, page, "the machine's");
         let most = segment.size.div_ceil(wanted);
         flaws.check(pages <= most, "pages of chains", segment.name, pages, "the segment's");

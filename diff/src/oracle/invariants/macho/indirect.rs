@@ -2,8 +2,8 @@
 
 use super::super::Flaws;
 use super::Image;
-use crate::Arch;
 use crate::model::macho::image::Section;
+use crate::model::macho::machine::Way;
 
 const GOT: u32 = 6;
 const LAZY: u32 = 7;
@@ -20,8 +20,7 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
             _ => continue,
         };
         let at = format!("{},{}", section.segment, section.name);
-        let wanted = if image.file.arch == Arch::Arm64 { 12 } else { 6 };
-        let sized = section.kind() != STUBS || size == wanted;
+        let sized = section.kind() != STUBS || size == image.file.machine.stub_size;
         flaws.check(sized, "size of stubs", &at, size, "the machine's");
         if size == 0 || !section.size.is_multiple_of(size) {
             flaws.check(false, "section of slots", &at, section.size, "whole slots");
@@ -88,25 +87,9 @@ fn names<'i>(image: &'i Image<'_>, address: u64) -> Vec<&'i str> {
 
 /// The pointer that the stub at `address` jumps by.
 fn stub(image: &Image<'_>, address: u64) -> Option<u64> {
-    let word = |k| image.file.u32(address + k);
-    match image.file.arch {
-        Arch::Arm64 => {
-            let [adrp, load, jump] = [word(0)?, word(4)?, word(8)?];
-            // adrp x16, page; ldr x16, [x16, #offset]; br x16
-            let known = adrp & 0x9f00_001f == 0x9000_0010
-                && load & 0xffc0_03ff == 0xf940_0210
-                && jump == 0xd61f_0200;
-            let page = u64::from(adrp >> 29 & 3 | adrp >> 3 & 0x1f_fffc) << 43;
-            let page = ((page as i64) >> 31) as u64;
-            let offset = u64::from(load >> 10 & 0xfff) * 8;
-            known.then(|| (address & !0xfff).wrapping_add(page).wrapping_add(offset))
-        }
-        _ => {
-            let bytes =
-                image.file.slice(address, 6).filter(|bytes| bytes.starts_with(b"\xff\x25"))?;
-            let offset = i32::from_le_bytes(bytes[2..].try_into().ok()?);
-            Some(address.wrapping_add(6).wrapping_add(i64::from(offset) as u64))
-        }
+    match (image.file.machine.stub)(&image.file, address)? {
+        Way::Slot(pointer) => Some(pointer),
+        Way::Address(_) => None,
     }
 }
 
@@ -117,20 +100,7 @@ fn helper(image: &Image<'_>, address: u64, flaws: &mut Flaws) {
         return;
     };
     let Some(code) = fixup.rebase else { return };
-    let pushed = match image.file.arch {
-        // ldr w16, .+8; b header; .long offset
-        Arch::Arm64 => image
-            .file
-            .u32(code)
-            .filter(|insn| *insn == 0x1800_0050)
-            .and_then(|_| image.file.u32(code + 8)),
-        // push $offset
-        _ => image
-            .file
-            .slice(code, 1)
-            .filter(|byte| *byte == [0x68])
-            .and_then(|_| image.file.u32(code + 1)),
-    };
+    let pushed = (image.file.machine.lazy)(&image.file, code);
     let bound = pushed.and_then(|at| image.fixups.lazy.get(&at.into()));
     let at = format!("lazy pointer at {address:#x}");
     flaws.check(

@@ -2,12 +2,11 @@
 
 use super::super::Flaws;
 use super::{EXECUTE, Image};
-use crate::Arch;
 use crate::model::macho::image::{Section, Segment};
 
 pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
     let segments = &image.file.segments;
-    let page: u64 = if image.file.arch == Arch::Arm64 { 0x4000 } else { 0x1000 };
+    let page = image.file.machine.page;
     for segment in segments {
         each(image, segment, page, flaws);
     }

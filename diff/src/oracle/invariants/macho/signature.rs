@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::Flaws;
 use super::{EXECUTE, Image};
+use crate::Request;
 use crate::bytes::slice;
-use crate::{Arch, Request};
 
 const SUPER_BLOB: u32 = 0xfade_0cc0;
 const DIRECTORY: u32 = 0xfade_0c02;
@@ -25,7 +25,7 @@ fn long(bytes: &[u8], at: u64) -> Option<u64> {
 pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     let Some(command) = image.command(0x1d) else { return };
     let unasked =
-        image.file.arch == Arch::Amd64 && !request.args.iter().any(|arg| arg == "-adhoc_codesign");
+        !image.file.machine.signed && !request.args.iter().any(|arg| arg == "-adhoc_codesign");
     flaws.check(!unasked, "signature nobody asked for", AT, command.word(8).into(), "none");
     let bytes = slice(image.file.bytes, command.word(8).into(), command.word(12).into());
     if bytes.and_then(|bytes| directory(image, command.word(8), bytes, flaws)).is_none() {

@@ -4,12 +4,13 @@
 
 use super::super::Flaws;
 use super::Image;
-use crate::Arch;
 use crate::bytes::{slice, u16_at, u32_at};
 use crate::model::macho::image::Section;
 
 /// UNWIND_HAS_LSDA.
 const HAS_TABLE: u32 = 0x4000_0000;
+/// UNWIND_*_MODE_MASK.
+const MODE: u32 = 0x0f00_0000;
 const AT: &str = "__unwind_info";
 
 /// The section and what of it is known.
@@ -164,8 +165,7 @@ impl Table<'_, '_> {
         flaws.check(good, "personality that is not there", AT, encoding.into(), "one of the list");
         let listed = self.tables.binary_search_by_key(&function, |entry| entry.0).is_ok();
         let has = encoding & HAS_TABLE != 0;
-        let dwarf = if self.image.file.arch == Arch::Arm64 { 3 } else { 4 };
-        let by_record = encoding >> 24 & 0xf == dwarf;
+        let by_record = encoding & MODE == self.image.file.machine.dwarf;
         let good = listed == has || (by_record && !listed);
         flaws.check(
             good,
