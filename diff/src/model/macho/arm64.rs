@@ -197,20 +197,22 @@ fn stub(file: &File<'_>, address: u64) -> Option<Way> {
         return Some(Way::Address(address.wrapping_add(branch(first))));
     }
     let (second, third) = (word(1)?, word(2)?);
-    let register = first & 0x1f;
-    let one = second & 0x3ff == register | register << 5;
-    let jumps = third == 0xd61f_0000 | register << 5;
-    if !jumps {
+    // Only these are a stub's to overwrite.
+    let register = second & 0x1f;
+    if !matches!(register, 16 | 17) || third != 0xd61f_0000 | register << 5 {
         return None;
     }
-    if first == NOP && is_literal(second) {
+    if first == NOP && second & 0xff00_0000 == 0x5800_0000 {
         let distance = ((second << 8).cast_signed() >> 13) as i64 * 4;
         return Some(Way::Slot(address.wrapping_add(4).wrapping_add_signed(distance)));
     }
+    if !is_adrp(first) || first & 0x1f != register || second >> 5 & 0x1f != register {
+        return None;
+    }
     let to = (address & !0xfff).wrapping_add(page(first)).wrapping_add(low(second)?);
-    match (is_adrp(first) && one, register) {
-        (true, 16 | 17) if is_load(second) => Some(Way::Slot(to)),
-        (true, 16 | 17) if is_add(second) => Some(Way::Address(to)),
+    match second {
+        load if is_load(load) => Some(Way::Slot(to)),
+        add if is_add(add) => Some(Way::Address(to)),
         _ => None,
     }
 }
@@ -238,5 +240,32 @@ mod tests {
         assert_eq!(low(0x9100_0c21), Some(3));
         assert_eq!(low(NOP), None);
         assert!(is_literal(0x5800_0010) && is_literal(0x1c00_0010) && !is_literal(NOP));
+    }
+
+    /// Where the stub of `code` at 0x1000 leads.
+    fn way(code: &[u32]) -> Option<Way> {
+        // The header, and a segment of all that is in the file: its header comes first.
+        let mut words = vec![0xfeed_facf, 0x0100_000c, 0, 6, 1, 72, 0, 0, 0x19, 72];
+        words.extend([0; 4]);
+        let size = 104 + 4 * code.len() as u32;
+        words.extend([0x1000 - 104, 0, size, 0, 0, 0, size, 0, 5, 5, 0, 0]);
+        words.extend(code);
+        let bytes: Vec<u8> = words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+        stub(&File::read(&bytes).expect("an image"), 0x1000)
+    }
+
+    #[test]
+    fn stubs_lead_where_they_jump() {
+        let jump = 0xd61f_0200;
+        assert_eq!(way(&[0xb000_0010, 0xf940_0610, jump]), Some(Way::Slot(0x2008)));
+        assert_eq!(way(&[0xb000_0011, 0xf940_0631, 0xd61f_0220]), Some(Way::Slot(0x2008)));
+        assert_eq!(way(&[0xb000_0010, 0x9100_2210, jump]), Some(Way::Address(0x2008)));
+        assert_eq!(way(&[NOP, 0x5800_0090, jump]), Some(Way::Slot(0x1014)));
+        assert_eq!(way(&[0x1400_0002]), Some(Way::Address(0x1008)));
+        // By another register, half a pointer, by what was not set.
+        assert_eq!(way(&[NOP, 0x5800_0085, 0xd61f_00a0]), None);
+        assert_eq!(way(&[NOP, 0x1800_0090, jump]), None);
+        assert_eq!(way(&[0xb000_0011, 0xf940_0610, jump]), None);
+        assert_eq!(way(&[0xb000_0010, 0xf940_0610, 0xd61f_0220]), None);
     }
 }
