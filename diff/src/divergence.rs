@@ -27,6 +27,7 @@ const KNOWN: &[&str] = &[
     include_str!("../../corpus/known/lld.toml"),
     include_str!("../../corpus/known/mold.toml"),
     include_str!("../../corpus/known/wild.toml"),
+    include_str!("../../corpus/known/zig.toml"),
 ];
 
 /// What a divergence does to the comparison.

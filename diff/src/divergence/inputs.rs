@@ -104,7 +104,11 @@ impl Has {
     }
 
     fn is_object_symbol(self, symbol: &Symbol<'_, '_>) -> bool {
-        let SymbolFlags::Elf { st_info, st_other } = symbol.flags() else { return false };
+        let (st_info, st_other) = match symbol.flags() {
+            SymbolFlags::Elf { st_info, st_other } => (st_info, st_other),
+            SymbolFlags::MachO { .. } => return self.is_mach_o_symbol(symbol),
+            _ => return false,
+        };
         let undefined = symbol.is_undefined();
         let weak = st_info.st_bind() == STB_WEAK;
         let visibility = st_other.visibility();
@@ -123,6 +127,17 @@ impl Has {
             Self::WeakReference => undefined && weak,
             Self::BoundReference => undefined && visibility != STV_DEFAULT,
             Self::WeakBoundReference => undefined && weak && visibility != STV_DEFAULT,
+            _ => false,
+        }
+    }
+}
+
+impl Has {
+    /// The same of Mach-O's symbols, which have no types.
+    fn is_mach_o_symbol(self, symbol: &Symbol<'_, '_>) -> bool {
+        match self {
+            Self::Absolute => symbol.section() == SymbolSection::Absolute,
+            Self::Common => symbol.section() == SymbolSection::Common,
             _ => false,
         }
     }

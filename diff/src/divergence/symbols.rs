@@ -4,7 +4,9 @@
 
 use object::elf::{STT_COMMON, STT_OBJECT};
 use object::read::archive::ArchiveFile;
-use object::{Object as _, ObjectKind, ObjectSymbol as _, SymbolFlags, SymbolSection};
+use object::{
+    BinaryFormat, Object as _, ObjectKind, ObjectSymbol as _, SymbolFlags, SymbolSection,
+};
 use serde::Deserialize;
 
 use super::Question;
@@ -16,6 +18,8 @@ use crate::{Family, Request, Value};
 pub enum Symbol {
     /// Nothing defines it and no reference is strong.
     WeakUndefined,
+    /// A library defines it.
+    LibraryDefined,
     /// A library defines it as data.
     LibraryObject,
     /// A library defines it as a number.
@@ -27,6 +31,7 @@ impl Symbol {
     pub fn name(self) -> &'static str {
         match self {
             Self::WeakUndefined => "weak-undefined",
+            Self::LibraryDefined => "library-defined",
             Self::LibraryObject => "library-object",
             Self::LibraryAbsolute => "library-absolute",
         }
@@ -42,14 +47,15 @@ impl Symbol {
         let mut all = true;
         each(request, name, &mut |library, symbol| {
             let defined = !symbol.is_undefined();
-            let SymbolFlags::Elf { st_info, .. } = symbol.flags() else { return };
-            let data = matches!(st_info.st_type(), STT_OBJECT | STT_COMMON);
+            let data = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. }
+                if matches!(st_info.st_type(), STT_OBJECT | STT_COMMON));
             let absolute = symbol.section() == SymbolSection::Absolute;
             match self {
                 Self::WeakUndefined => {
                     any |= !library;
                     all &= !defined && (library || symbol.is_weak());
                 }
+                Self::LibraryDefined => any |= library && defined,
                 Self::LibraryObject => any |= library && defined && data,
                 Self::LibraryAbsolute => any |= library && defined && absolute,
             }
@@ -80,7 +86,12 @@ fn each(request: &Request, name: &str, see: &mut dyn FnMut(bool, &object::Symbol
                 see(library, &symbol);
             }
         };
-        if library { elf.dynamic_symbols().for_each(look) } else { elf.symbols().for_each(look) }
+        // Mach-O has one table for both.
+        if library && elf.format() == BinaryFormat::Elf {
+            elf.dynamic_symbols().for_each(look);
+        } else {
+            elf.symbols().for_each(look);
+        }
     };
     for file in &request.files {
         match ArchiveFile::parse(&*file.bytes) {
