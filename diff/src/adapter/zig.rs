@@ -51,6 +51,8 @@ const CLASSES: &[(&str, E)] = &[
     ("invalid relocation", E::RelocUnsupported),
     ("unhandled relocation", E::RelocUnsupported),
     ("unexpected relocation", E::RelocUnsupported),
+    ("non-PC-relative", E::RelocUnsupported),
+    ("followed by ARM64_RELOC", E::RelocUnsupported),
     ("invalid cpu architecture", E::WrongMachine),
     ("unrecognized", E::UnknownOption),
     ("unknown command", E::UnknownOption),

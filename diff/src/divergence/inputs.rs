@@ -9,7 +9,7 @@ use object::elf::{
 use object::read::archive::ArchiveFile;
 use object::{
     File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
-    SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolSection,
+    SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolScope, SymbolSection,
 };
 use serde::Deserialize;
 
@@ -45,6 +45,8 @@ pub enum Has {
     Protected,
     /// An object's STT_TLS.
     Tls,
+    /// An object's definition that Mach-O hides from other images.
+    PrivateExtern,
     /// An object's STB_GNU_UNIQUE.
     Unique,
     /// An object's weak definition.
@@ -138,6 +140,12 @@ impl Has {
         match self {
             Self::Absolute => symbol.section() == SymbolSection::Absolute,
             Self::Common => symbol.section() == SymbolSection::Common,
+            Self::PrivateExtern => {
+                !symbol.is_undefined()
+                    && symbol.is_global()
+                    && symbol.scope() == SymbolScope::Linkage
+            }
+            Self::WeakDefinition => !symbol.is_undefined() && symbol.is_weak(),
             _ => false,
         }
     }

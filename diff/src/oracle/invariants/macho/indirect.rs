@@ -60,6 +60,8 @@ fn slot(image: &Image<'_>, section: &Section<'_>, address: u64, i: u64, flaws: &
     };
     let bound = names(image, pointer);
     match symbol {
+        // `mach-o/loader.h`: the symbol that the pointer refers to; LOCAL if strip(1) took it away.
+        Some(symbol) if bound.is_empty() && refers(image, pointer) == Some(symbol.value) => {}
         Some(symbol) if bound.is_empty() => {
             let found = symbol.name;
             flaws.add("indirect symbol of a slot that nothing binds", &at, found, "a local slot");
@@ -76,6 +78,11 @@ fn slot(image: &Image<'_>, section: &Section<'_>, address: u64, i: u64, flaws: &
     if section.kind() == LAZY {
         helper(image, address, flaws);
     }
+}
+
+/// The address that the slot at `address` holds.
+fn refers(image: &Image<'_>, address: u64) -> Option<u64> {
+    image.fixups.at(address).and_then(|fixup| fixup.rebase)
 }
 
 /// What is looked up for the slot at `address`.
