@@ -128,7 +128,9 @@ fn summary(output: &Output) -> serde_json::Value {
 fn hunt(dir: &Path, jobs: &str) -> Output {
     let dir = dir.display().to_string();
     let linkers = ["--linkers", "reference,gnu_ld", "--linker", "broken=/bin/true"];
-    let plan = ["--seed", "5", "--cases", "60", "--jobs", jobs, "--no-reduce"];
+    // GNU ld, and what is called as it is, link ELF.
+    let bounds = ["--seed", "5", "--cases", "60", "--format", "elf"];
+    let plan = [&bounds[..], &["--jobs", jobs, "--no-reduce"]].concat();
     let how = ["--json", "--quiet", "--out", &dir];
     scold(&[&["hunt"], &linkers[..], &plan, &how].concat())
 }
