@@ -51,6 +51,7 @@ const CLASSES: &[(&str, E)] = &[
     ("invalid relocation", E::RelocUnsupported),
     ("unhandled relocation", E::RelocUnsupported),
     ("unexpected relocation", E::RelocUnsupported),
+    ("non-extern target", E::RelocUnsupported),
     ("non-PC-relative", E::RelocUnsupported),
     ("followed by ARM64_RELOC", E::RelocUnsupported),
     ("invalid cpu architecture", E::WrongMachine),

@@ -9,7 +9,7 @@ use object::elf::{
 use object::read::archive::ArchiveFile;
 use object::{
     File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
-    SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolScope, SymbolSection,
+    SectionIndex, SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolScope, SymbolSection,
 };
 use serde::Deserialize;
 
@@ -164,7 +164,8 @@ fn relocated(elf: &File<'_>, wanted: impl Fn(Option<SymbolIndex>) -> bool) -> bo
         .target()
     {
         RelocationTarget::Symbol(index) => wanted(Some(index)),
-        RelocationTarget::Absolute => wanted(None),
+        // `mach-o/reloc.h`: R_ABS instead of a section's number.
+        RelocationTarget::Absolute | RelocationTarget::Section(SectionIndex(0)) => wanted(None),
         _ => false,
     })
 }

@@ -156,7 +156,11 @@ impl Writer<'_, '_> {
                 }
                 None => (nlist::ABS, 0),
             };
-            let desc = if global.weak { nlist::WEAK_DEF } else { 0 };
+            let mut desc = if global.weak { nlist::WEAK_DEF } else { 0 };
+            if let Def::Object(file, index) = global.def {
+                let symbol = &link.files[file as usize].symbols[index as usize];
+                desc |= symbol.desc & nlist::ALT_ENTRY;
+            }
             self.numbers[at as usize] =
                 self.put(name, kind | nlist::EXT, section, desc, global.addr);
         }
