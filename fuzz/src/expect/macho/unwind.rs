@@ -2,10 +2,10 @@
 //!
 //! Spec: compact_unwind_encoding.h. It must not know which functions are in the output.
 
-use scold_diff::Family;
 use scold_diff::model::{Meaning, Value};
+use scold_diff::{Family, Key};
 
-use super::resolve::Fate;
+use super::resolve::{Fate, LOCAL, Winner};
 use super::sites::Sites;
 use crate::case::{Data, Definition, Object, Reloc, Section, SymbolRef};
 
@@ -64,6 +64,10 @@ impl Sites<'_, '_> {
             return;
         }
         let key = format!("{}+{offset:#x}", self.link.labels[file][section]);
+        if self.lost(file, section, offset) {
+            let reason = "a weak copy that lost, in a section that stays";
+            self.findings.policy(Key::new(Family::Unwind, key.clone()), reason);
+        }
         let text = |meaning: Option<Meaning>| match meaning {
             Some(meaning) => meaning.to_string(),
             None => "none".to_owned(),
@@ -77,6 +81,17 @@ impl Sites<'_, '_> {
             text(lsda)
         );
         self.facts.add(Family::Unwind, key, Value::Text(text.into()));
+    }
+
+    /// Whether a name starts there that is another definition's now: nothing leads to it by name.
+    fn lost(&self, file: usize, section: usize, offset: i64) -> bool {
+        let symbols = self.link.world.files[file].object.symbols.iter();
+        symbols.zip(&self.link.ids[file]).enumerate().any(|(index, (symbol, id))| {
+            let here = matches!(symbol.definition, Definition::Section { section: s, offset: o }
+                if s == section && o as i64 == offset);
+            here && *id != LOCAL
+                && self.link.syms[*id].winner != Winner::Object { file, symbol: index }
+        })
     }
 
     /// The place that a pointer leads to, its addend counted.
