@@ -4,6 +4,8 @@
 
 #![warn(missing_docs)]
 
+use std::cell::OnceCell;
+
 pub mod arch;
 pub mod command;
 pub mod compress;
@@ -52,14 +54,8 @@ pub fn link(inputs: &Inputs, options: &Options, sink: &mut dyn Sink) -> Result<R
     let bytes = inputs.list.iter().map(|input| input.bytes().len() as u64).sum();
     // Each file is read, its names get ids, the best definition of each name wins.
     let wraps = wraps(options);
-    let given = candidates(inputs, None);
-    let mut res = resolve::resolve(&given, &wraps, options, arch)?;
-    // A build mode adds an object, with which names are resolved again.
-    let added = mode::add(&res, options, arch)?;
-    let all = added.as_deref().map(|object| candidates(inputs, Some(object)));
-    if let Some(all) = &all {
-        res = resolve::resolve(all, &wraps, options, arch)?;
-    }
+    let (added, lists) = (Default::default(), Default::default());
+    let res = resolved(inputs, options, arch, &wraps, (&added, &lists))?;
     clock.lap("resolve");
     let traced = trace::symbols(&res, &options.trace_symbols);
     let map = map::Map::new(&res, options);
@@ -177,31 +173,57 @@ fn machine(inputs: &Inputs, options: &Options) -> Result<&'static arch::Arch, Er
     Ok(arch)
 }
 
+/// What the inputs' names mean. A build mode adds an object, with which they are resolved again; and then
+/// another, if that brought the runtime. What the result refers to is kept in the last argument.
+fn resolved<'a>(
+    inputs: &'a Inputs,
+    options: &'a Options,
+    arch: &'static arch::Arch,
+    wraps: &'a [[String; 3]],
+    (added, lists): (&'a [OnceCell<mode::Added>; 2], &'a [OnceCell<Candidates<'a>>; 3]),
+) -> Result<resolve::Resolution<'a>, Errors> {
+    let round = |list: &'a OnceCell<Candidates<'a>>, added| {
+        let all = list.get_or_init(|| candidates(inputs, added));
+        resolve::resolve(all, wraps, options, arch)
+    };
+    let mut res = round(&lists[0], None)?;
+    let mut before = None;
+    for (list, cell) in lists[1..].iter().zip(added) {
+        let Some(more) = mode::add(&res, options, arch, before)? else { break };
+        before = Some(cell.get_or_init(|| more));
+        res = round(list, before)?;
+    }
+    Ok(res)
+}
+
+type Candidates<'a> = Vec<resolve::Candidate<'a>>;
+
 /// The inputs, after the object that the build mode adds: what that defines again counts.
-fn candidates<'a>(inputs: &'a Inputs, added: Option<&'a [u8]>) -> Vec<resolve::Candidate<'a>> {
-    let candidate = |input: &'a Input| resolve::Candidate {
+fn candidates<'a>(inputs: &'a Inputs, added: Option<&'a mode::Added>) -> Candidates<'a> {
+    let keeps = added.and_then(|added| added.keeps);
+    let candidate = |(at, input): (usize, &'a Input)| resolve::Candidate {
         name: input.name.clone(),
         given: input.needed.clone().into_bytes(),
         data: input.bytes(),
         what: match (input.kind, input.lazy) {
             (InputKind::Shared, _) => resolve::What::Shared,
-            (_, true) => resolve::What::Lazy,
-            (_, false) => resolve::What::Object,
+            (_, true) if keeps != Some(at) => resolve::What::Lazy,
+            _ => resolve::What::Object,
         },
         as_needed: input.state.as_needed,
         hide: input.hidden,
         replaces: false,
     };
-    let added = added.map(|data| resolve::Candidate {
+    let added = added.map(|added| resolve::Candidate {
         name: mode::OBJECT.into(),
         given: Vec::new(),
-        data,
+        data: &added.object,
         what: resolve::What::Object,
         as_needed: false,
         hide: false,
         replaces: true,
     });
-    added.into_iter().chain(inputs.list.iter().map(candidate)).collect()
+    added.into_iter().chain(inputs.list.iter().enumerate().map(candidate)).collect()
 }
 
 /// Neither a static program nor an object can need a library at run time.

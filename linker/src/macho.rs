@@ -43,12 +43,15 @@ pub fn link(
     let bytes = inputs.iter().map(|input| input.bytes().len() as u64).sum();
     // Files are read, wanted members extracted; each name stands for one thing. No file joins below.
     let mut link = resolve::resolve(inputs, options)?;
-    // A build mode adds an object, with which names are resolved again.
-    let added = mode::add(&link)?;
-    let all;
-    if let Some(object) = added {
-        all = inputs::with_made(object, inputs);
+    // A build mode adds an object, with which names are resolved again; another, if that brought the runtime.
+    let (all, again);
+    if let Some(added) = mode::add(&link, None)? {
+        all = inputs::with_made(&added.object, inputs);
         link = resolve::resolve(&all, options)?;
+        if let Some(added) = mode::add(&link, Some(&added))? {
+            again = inputs::with_made(&added.object, inputs);
+            link = resolve::resolve(&again, options)?;
+        }
     }
     // What nothing reaches goes; equal literals become one.
     live::mark(&mut link);

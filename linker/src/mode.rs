@@ -200,24 +200,47 @@ pub fn check(options: &Options, arch: &'static Arch) -> Result<()> {
     Ok(())
 }
 
-/// The object that the mode adds to the files of `res`; none if they are no Go module.
+/// What a mode adds to one link.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Added {
+    what: Addition,
+    /// The object, which goes before all others.
+    pub object: Vec<u8>,
+    /// The candidate whose definition the object replaces: an archive's member stays for the rest of it.
+    pub keeps: Option<usize>,
+}
+
+/// What the mode adds to the files of `res`; none if they are no Go module.
+///
+/// `before` is what was added to them already, which may have pulled the runtime out of an archive: the answer is
+/// none, too, if that is still right. What asks for nothing new pulls nothing new, so asking twice is enough.
 ///
 /// Errors: `internal`.
 pub fn add(
     res: &Resolution<'_>,
     options: &Options,
     arch: &'static Arch,
-) -> Result<Option<Vec<u8>>> {
+    before: Option<&Added>,
+) -> Result<Option<Added>> {
     let Some(mode) = options.build.mode else { return Ok(None) };
     let (goos, goarch) = target(options, arch);
-    let defines =
-        |name: &str| res.find(name.as_bytes()).is_some_and(|id| res.defs[id.i()].is_local());
+    let find = |name: &str| {
+        res.find(name.as_bytes()).map(|id| res.defs[id.i()]).filter(|def| def.is_local())
+    };
+    let own = usize::from(before.is_some());
     // The Go linker's own output for another linker: it has done all this.
-    if made::is_complete(res) {
+    let mut what = match made::is_complete(res, own) {
+        true => Addition::default(),
+        false => Addition::find(mode, (goos, goarch), |name| find(name).is_some()),
+    };
+    let announced = before.is_some_and(|before| before.what.announce.is_some());
+    what.pulls = announced && what.announce.is_none();
+    if before.map_or(what.is_empty(), |before| before.what == what) {
         return Ok(None);
     }
-    let addition = Addition::find(mode, (goos, goarch), defines);
-    if addition.is_empty() { Ok(None) } else { addition.object(arch).map(Some) }
+    let last = what.list.and_then(|_| find(made::LAST));
+    let keeps = last.and_then(|def| def.file().i().checked_sub(own));
+    Ok(Some(Added { object: what.object(arch)?, what, keeps }))
 }
 
 /// Section bounds that a module may ask for by these names: of the start, of the end, the section.

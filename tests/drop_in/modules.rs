@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::platform::{ARM, ARM64, HOST, Platform};
-use super::{compile, driver, program, run, scratch};
+use super::{command, compile, driver, program, run, scratch};
 
 /// What `_rt0_…` calls it.
 const MACHINES: [(&Platform, &str); 3] = [(&HOST, "amd64"), (&ARM64, "arm64"), (&ARM, "arm")];
@@ -83,6 +83,33 @@ fn modules_are_listed_once_in_the_order_of_loading() {
                 let wanted = format!("host .\n{loads}host p{x} p{y} p{z} .\n");
                 assert_eq!(text, wanted, "{} {mode} {order:?}", platform.name);
             }
+        }
+    }
+}
+
+/// The host's own announcement would be the only one to ask for the runtime: with it, there is none to make.
+#[test]
+fn a_runtime_out_of_an_archive_lists_modules_too() {
+    for (platform, _) in machines() {
+        let world = World::new(platform, "modules-archive");
+        let object = compile(
+            platform.gcc,
+            &program("module_runtime.c"),
+            &["-O1", "-fno-section-anchors", "-fPIC"],
+        );
+        let archive = world.dir.join("librt.a");
+        run(command("ar").arg("rcs").arg(&archive).arg(object));
+        let archive = archive.to_str().expect("a path in UTF-8");
+        for number in 1..=2 {
+            world.plugin(number, PLUGIN);
+        }
+        for (flag, kind, mode) in [("-fPIE", "-pie", "pie"), ("-fno-pic", "-no-pie", "exe")] {
+            let asked = format!("-Wl,--buildmode={mode}");
+            let link = [kind, "-rdynamic", &asked, archive];
+            let host = world.link("host", "module_host.c", &[flag, "-DAPART"], &link);
+            let text = world.run(&host, &["./p2.so", "./p1.so"]);
+            assert!(text.starts_with("host .\n"), "{} {mode}: {text}", platform.name);
+            assert!(text.ends_with("\nhost p2 p1 .\n"), "{} {mode}: {text}", platform.name);
         }
     }
 }

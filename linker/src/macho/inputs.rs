@@ -47,7 +47,7 @@ impl Input {
 }
 
 /// `inputs` after an object that the linker made, called [`crate::mode::OBJECT`].
-pub fn with_made(object: Vec<u8>, inputs: &[Input]) -> Vec<Input> {
+pub fn with_made(object: &[u8], inputs: &[Input]) -> Vec<Input> {
     let made = Input {
         name: crate::mode::OBJECT.into(),
         path: PathBuf::new(),
@@ -55,7 +55,7 @@ pub fn with_made(object: Vec<u8>, inputs: &[Input]) -> Vec<Input> {
         take: Take::default(),
         auto: false,
         range: 0..object.len(),
-        data: object.into(),
+        data: object.to_vec().into(),
     };
     std::iter::once(made).chain(inputs.iter().cloned()).collect()
 }

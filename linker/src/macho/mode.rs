@@ -23,8 +23,11 @@ pub use made::{Init, Place, init};
 /// The system of Mach-O inputs.
 pub const SYSTEM: &str = "darwin";
 
+/// A row of [`MARKERS`].
+type Marker = (&'static str, &'static str, &'static str, &'static str, bool);
+
 /// Section bounds by their names: start, end, segment, section, and whether symbols between lie by size.
-pub static MARKERS: &[(&str, &str, &str, &str, bool)] = &[
+pub static MARKERS: &[Marker] = &[
     ("runtime.text", "runtime.etext", "__TEXT", "__text", false),
     ("runtime.rodata", "runtime.erodata", "__TEXT", "__rodata", true),
     ("runtime.types", "runtime.etypes", "__DATA_CONST", "__go_type", true),
@@ -111,29 +114,54 @@ fn is_wanted(link: &Link<'_>, name: &str) -> bool {
     })
 }
 
-/// The object that the mode adds to `link`; none if that is no Go module.
+/// What a mode adds to one link.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Added {
+    what: Addition,
+    markers: Vec<&'static Marker>,
+    /// The object, which goes before all others.
+    pub object: Vec<u8>,
+}
+
+/// What the mode adds to `link`; none if that is no Go module.
+///
+/// `before` is what was added to it already, which may have pulled the runtime out of an archive: the answer is
+/// none, too, if that is still right.
 ///
 /// Errors: `internal`.
-pub fn add(link: &Link<'_>) -> Result<Option<Vec<u8>>> {
+pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     let Some(mode) = link.options.build.mode else { return Ok(None) };
     let entry = mangled(made::ENTRY);
+    let own = usize::from(before.is_some());
     // The Go linker's own output for another linker: it has done all this.
-    if link.files.iter().flat_map(|file| &file.symbols).any(|symbol| symbol.name == entry) {
+    let mut others = link.files.iter().skip(own).flat_map(|file| &file.symbols);
+    let is_complete = others.any(|symbol| symbol.name == entry);
+    if is_complete && before.is_none() {
         return Ok(None);
     }
     let defines = |name: &str| {
         find(link, name).is_some_and(|id| matches!(link.globals[id.i()].def, Def::Object(..)))
     };
-    let goarch = goarch(link.machine.name);
-    let addition = Addition::find(mode, (SYSTEM, goarch), defines);
-    let markers: Vec<_> = MARKERS
-        .iter()
-        .filter(|row| mode.is_guest && (is_wanted(link, row.0) || is_wanted(link, row.1)))
-        .collect();
-    if addition.is_empty() && markers.is_empty() {
+    let mut what = match is_complete {
+        true => Addition::default(),
+        false => Addition::find(mode, (SYSTEM, goarch(link.machine.name)), defines),
+    };
+    let announced = before.is_some_and(|before| before.what.announce.is_some());
+    what.pulls = announced && what.announce.is_none();
+    // Those that are there are no longer wanted.
+    let made = |row: &Marker| before.is_some_and(|before| before.markers.contains(&row));
+    let wanted = |row: &Marker| is_wanted(link, row.0) || is_wanted(link, row.1);
+    let markers: Vec<_> =
+        MARKERS.iter().filter(|row| mode.is_guest && (made(row) || wanted(row))).collect();
+    let is_known = match before {
+        Some(before) => before.what == what && before.markers == markers,
+        None => what.is_empty() && markers.is_empty(),
+    };
+    if is_known {
         return Ok(None);
     }
-    made::object(&addition, &markers, link.machine).map(Some)
+    let object = made::object(&what, &markers, link.machine)?;
+    Ok(Some(Added { what, markers, object }))
 }
 
 /// What a marker bounds, where it is no symbol of its own.

@@ -21,7 +21,7 @@ const ENTRY: &str = "go:link.addmoduledatainit";
 /// The runtime's own: appends a module to its list.
 const APPEND: &str = "runtime.addmoduledata";
 /// The runtime's pointer to the last module of the list.
-const LAST: &str = "runtime.lastmoduledatap";
+pub(super) const LAST: &str = "runtime.lastmoduledatap";
 /// Its replacement's own name.
 const LIST: &str = "go:link.lastmoduledatap";
 
@@ -35,6 +35,9 @@ pub struct Addition {
     /// The data that the runtime's list starts with: this module has the runtime. As in Go, the symbol
     /// that ends the list is another from then on; only names find it.
     pub list: Option<&'static str>,
+    /// An archive's runtime is part of the module because the module was to announce itself: what asked for it
+    /// still does.
+    pub pulls: bool,
 }
 
 impl Addition {
@@ -47,6 +50,7 @@ impl Addition {
             announce: data.filter(|_| !runtime),
             // One that is another module's is that one's to set.
             list: data.filter(|_| runtime && last),
+            pulls: false,
         }
     }
 
@@ -76,16 +80,20 @@ impl Addition {
             // A name that what it replaces has not.
             made.symbol(LIST, elf::STB_LOCAL, elf::STT_OBJECT, Some(place));
         }
+        if self.pulls {
+            made.undefined(APPEND);
+        }
         finish(&made.object, arch, OBJECT)
     }
 }
 
-/// Whether an object of the link has its entry already: the Go linker made it for another linker.
-pub(super) fn is_complete(res: &Resolution<'_>) -> bool {
+/// Whether an object of the link, past the first `own`, has its entry already: the Go linker made it for
+/// another linker.
+pub(super) fn is_complete(res: &Resolution<'_>, own: usize) -> bool {
     let has = |object: &crate::object::Object<'_>| {
         (1..object.first_global).any(|at| object.symbol_name(at) == ENTRY.as_bytes())
     };
-    res.objects().any(|(_, object)| has(object))
+    res.objects().skip(own).any(|(_, object)| has(object))
 }
 
 /// The object so far.

@@ -106,6 +106,55 @@ fn a_module_with_the_runtime_heads_the_list() {
     assert_eq!(address(&read(&image), "runtime.lastmoduledatap"), 0);
 }
 
+/// An image of `first` and of archive members.
+fn link_lazy(line: &str, first: Vec<u8>, members: Vec<Vec<u8>>) -> Vec<u8> {
+    let names: Vec<String> = (0..members.len()).map(|at| format!("{at}.o")).collect();
+    let line = format!("{line} a.o --start-lib {} --end-lib", names.join(" "));
+    let all = names.iter().map(String::as_str).zip(members).chain([("a.o", first)]);
+    let files: MemoryFiles = all.collect();
+    let args: Vec<String> = line.split(' ').map(String::from).collect();
+    link_args(&args, &files).unwrap().0
+}
+
+#[test]
+fn an_archives_runtime_is_the_modules_own() {
+    let runtime = ["runtime.addmoduledata", "peer"];
+    for (mode, data) in [
+        ("c-shared", "runtime.firstmoduledata"),
+        ("pie", "runtime.firstmoduledata"),
+        ("plugin", "local.moduledata"),
+    ] {
+        // Nothing but the mode asks for it.
+        let members = vec![object(&runtime, &["runtime.lastmoduledatap"]), object(&["no"], &[])];
+        let line = format!("--buildmode={mode}");
+        let image = link_lazy(&line, object(&["_start"], &[data]), members);
+        let file = read(&image);
+        let last = address(&file, "runtime.lastmoduledatap");
+        assert_eq!(bytes(&file, last, 8), address(&file, data).to_le_bytes(), "{mode}");
+        assert_ne!(address(&file, "peer"), 0, "{mode}");
+        assert_eq!(address(&file, "no"), 0, "{mode}");
+        assert!(file.section_by_name(".init_array").is_none(), "{mode}: nobody to tell");
+        // Without the variable there is nothing to set; the runtime is there nonetheless.
+        let members = vec![object(&runtime, &[])];
+        let image = link_lazy(&line, object(&["_start"], &[data]), members);
+        let file = read(&image);
+        assert_ne!(address(&file, "peer"), 0, "{mode}");
+        assert!(file.section_by_name(".init_array").is_none(), "{mode}: nobody to tell");
+    }
+}
+
+#[test]
+fn a_member_stays_though_its_variable_is_replaced() {
+    let datas = ["runtime.firstmoduledata"];
+    let members = vec![object(&["no"], &[]), object(&["peer"], &["runtime.lastmoduledatap"])];
+    let line = "--buildmode=c-shared -u runtime.lastmoduledatap";
+    let image = link_lazy(line, object(&["runtime.addmoduledata"], &datas), members);
+    let file = read(&image);
+    let last = address(&file, "runtime.lastmoduledatap");
+    assert_eq!(bytes(&file, last, 8), address(&file, datas[0]).to_le_bytes());
+    assert_ne!(address(&file, "peer"), 0);
+}
+
 #[test]
 fn what_a_mode_does_not_replace_is_still_a_duplicate() {
     let files: MemoryFiles = [
@@ -236,6 +285,7 @@ fn every_machine_reads_its_code_back() {
             start: Some("start".into()),
             announce: Some("local.moduledata"),
             list: Some("local.moduledata"),
+            pulls: true,
         };
         let bytes = all.object(arch).unwrap();
         let object = crate::format::elf::read::object(&bytes, "a.o".into(), arch).unwrap();

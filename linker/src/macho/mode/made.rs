@@ -8,6 +8,7 @@ use object::{
     SymbolFlags, SymbolKind, SymbolScope,
 };
 
+use super::Marker;
 use crate::format::macho::{attr, kind};
 use crate::macho::machine::Machine;
 use crate::mode::{Addition, OBJECT};
@@ -68,9 +69,6 @@ pub fn init(arch: &str) -> Option<&'static Init> {
 /// Flags of a section of code.
 const CODE: u32 = attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS;
 
-/// A row of `MARKERS`.
-type Marker = (&'static str, &'static str, &'static str, &'static str, bool);
-
 /// The object.
 ///
 /// Errors: `internal`.
@@ -95,6 +93,9 @@ pub(super) fn object(
     if let Some(data) = addition.list {
         let data = made.undefined(data);
         made.pointer(false, LAST, SymbolScope::Dynamic, data)?;
+    }
+    if addition.pulls {
+        made.undefined(APPEND);
     }
     for marker in markers {
         made.markers(marker);

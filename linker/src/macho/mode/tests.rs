@@ -84,11 +84,23 @@ fn module(arch: &str, functions: &[&str], datas: &[&str]) -> Vec<u8> {
 }
 
 fn link(arch: &str, line: &str, object: Vec<u8>) -> Result<Vec<u8>, crate::Errors> {
+    link_lazy(arch, line, object, b"!<arch>\n".to_vec())
+}
+
+/// With an archive, `r.a`, as far as `line` names it.
+fn link_lazy(
+    arch: &str,
+    line: &str,
+    object: Vec<u8>,
+    archive: Vec<u8>,
+) -> Result<Vec<u8>, crate::Errors> {
     let stub = "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n\
                 install-name: /usr/lib/libSystem.B.dylib\nexports:\n  - targets: [ x86_64-macos, \
                 arm64-macos ]\n    symbols: [ dyld_stub_binder ]\n...\n";
     let files: MemoryFiles =
-        [("a.o", object), ("l.tbd", stub.as_bytes().to_vec())].into_iter().collect();
+        [("a.o", object), ("l.tbd", stub.as_bytes().to_vec()), ("r.a", archive)]
+            .into_iter()
+            .collect();
     let all = format!("-arch {arch} -platform_version macos 13.0 13.0 -o /out/l {line} a.o l.tbd");
     let args: Vec<String> = all.split(' ').map(str::to_owned).collect();
     link_args(&args, &files).map(|(image, _)| image)
@@ -176,6 +188,29 @@ fn a_module_with_the_runtime_heads_the_list() {
         let first = address(&file, "_runtime.firstmoduledata");
         assert_eq!(bytes(&file, last, 8), first.to_le_bytes(), "{arch}");
         assert!(file.section_by_name("__mod_init_func").is_none(), "{arch}: nobody to tell");
+    }
+}
+
+#[test]
+fn an_archives_runtime_is_the_modules_own() {
+    for arch in ARCHES {
+        for (mode, data) in
+            [("c-shared", "runtime.firstmoduledata"), ("plugin", "local.moduledata")]
+        {
+            let member = module(arch, &["runtime.addmoduledata"], &["runtime.lastmoduledatap"]);
+            let mut archive = b"!<arch>\n".to_vec();
+            let size = member.len();
+            archive.extend(format!("{:<16}{:<32}{size:<10}`\n", "m.o/", 0).bytes());
+            archive.extend(member);
+            let line = format!("--buildmode={mode} -no_fixup_chains r.a");
+            let image = link_lazy(arch, &line, module(arch, &["f"], &[data]), archive).unwrap();
+            let file = read(&image);
+            let last = address(&file, "_runtime.lastmoduledatap");
+            let data = address(&file, &format!("_{data}"));
+            assert_eq!(bytes(&file, last, 8), data.to_le_bytes(), "{arch} {mode}");
+            let init = file.section_by_name("__mod_init_func");
+            assert!(init.is_none(), "{arch} {mode}: nobody to tell");
+        }
     }
 }
 
