@@ -2,7 +2,7 @@
 //! don't have scold.
 //!
 //! Fields are data with `.reloc` beside them, so that the assembler folds nothing: it has no say in
-//! what a linker must decide. Libraries have no assembler text that makes the same bytes; their text
+//! what a linker must decide. Where GNU `as` would add to the addend in such a field, it has an operator. Libraries have no assembler text that makes the same bytes; their text
 //! makes one with the same symbols, linked by the linker at hand.
 
 pub(crate) mod macho;
@@ -49,7 +49,7 @@ pub fn text(case: &Case, request: &Request) -> String {
     for (name, source) in sources(case) {
         let stub = source.starts_with("--- !tapi");
         let command = match target.format {
-            Format::Elf => format!("as -o {name} -"),
+            Format::Elf => elf_command(&name, &source, find(target)),
             Format::Macho if stub => "as it stands".into(),
             Format::Macho => macho::command(target, &name),
         };
@@ -84,6 +84,20 @@ pub fn text(case: &Case, request: &Request) -> String {
     out
 }
 
+/// What assembles `source`: GNU `as`, or clang where that doesn't know a relocation.
+fn elf_command(name: &str, source: &str, machine: &Machine) -> String {
+    let unknown = |r_type: &&&str| source.contains(&format!(", {r_type}, "));
+    match machine.assembler.clang_only.iter().find(unknown) {
+        None => format!("as -o {name} -"),
+        Some(r_type) => {
+            let arch = machine.assembler.clang;
+            format!(
+                "clang --target={arch} -c -o {name} -x assembler - (GNU as 2.40 has no {r_type})"
+            )
+        }
+    }
+}
+
 fn archives(case: &Case) -> Vec<&Archive> {
     let list = case.inputs.iter().map(|input| match input {
         Input::Archive(archive) => std::slice::from_ref(archive),
@@ -105,7 +119,7 @@ pub fn object(object: &Object, target: Target) -> String {
         section_body(&mut text, object, index, machine);
     }
     for symbol in &object.symbols {
-        symbol_lines(&mut text, object, symbol, machine);
+        symbol_lines(&mut text, symbol, machine);
     }
     stack_line(&mut text, machine);
     text
@@ -181,10 +195,19 @@ fn section_body(text: &mut String, object: &Object, index: usize, machine: &Mach
     // gas has no `.reloc` for a place inside an earlier `.fill`.
     let folds = section.relocs.is_sorted_by_key(|reloc| reloc.offset);
     let mut done = 0;
-    for reloc in &section.relocs {
+    for (position, reloc) in section.relocs.iter().enumerate() {
         let at = (reloc.offset as usize).clamp(done, bytes.len());
         byte_lines(text, &bytes[done..at], folds);
         done = at;
+        let end = section.relocs.get(position + 1).map_or(bytes.len(), |next| next.offset as usize);
+        let field = bytes.get(at..end.min(bytes.len())).and_then(<[u8]>::first_chunk);
+        if let Some(field) = field.filter(|_| at as u64 == reloc.offset)
+            && let Some(line) = operator_line(object, reloc, *field, machine)
+        {
+            text.push_str(&line);
+            done = at + field.len();
+            continue;
+        }
         reloc_line(text, object, reloc, at as u64, machine);
     }
     byte_lines(text, &bytes[done..], folds);
@@ -207,6 +230,23 @@ fn byte_lines(text: &mut String, mut rest: &[u8], folds: bool) {
     }
 }
 
+/// A word whose relocation `as` would add its symbol's value to, if it were one of `.reloc`.
+fn operator_line(
+    object: &Object,
+    reloc: &Reloc,
+    field: [u8; 4],
+    machine: &Machine,
+) -> Option<String> {
+    let name = machine::of(machine.arch).name(reloc.r_type)?;
+    let operators = machine.assembler.operators;
+    let (_, operator) = operators.iter().find(|(psabi, _)| *psabi == name)?;
+    let SymbolRef::Named(index) = reloc.symbol else { return None };
+    let symbol = object.symbols.get(index)?;
+    let placed = matches!(symbol.definition, Definition::Section { .. });
+    let addend = i32::from_le_bytes(field);
+    placed.then(|| format!("\t.word {}({operator}) {addend:+}\n", quoted(&symbol.name)))
+}
+
 /// A relocation of the bytes that follow; `here` is where the text is.
 fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64, machine: &Machine) {
     let name = machine::of(machine.arch).name(reloc.r_type).unwrap_or("BFD_RELOC_NONE");
@@ -220,7 +260,7 @@ fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64, mach
     let _ = write!(text, "\t.reloc {place}, {kind}, ");
     let target = match reloc.symbol {
         SymbolRef::Null => None,
-        SymbolRef::Named(i) => object.symbols.get(i).map(|symbol| reference(object, symbol)),
+        SymbolRef::Named(i) => object.symbols.get(i).map(|symbol| quoted(&symbol.name)),
         SymbolRef::Section(i) => Some(label(i)),
     };
     // Where addends are in the fields, the bytes have them.
@@ -232,20 +272,8 @@ fn reloc_line(text: &mut String, object: &Object, reloc: &Reloc, here: u64, mach
     };
 }
 
-/// How a symbol is called in the text: local names that occur twice, and versions, get one of their own.
-fn reference(object: &Object, symbol: &Symbol) -> String {
-    if symbol.name.contains('@') {
-        let same = object.symbols.iter().position(|other| std::ptr::eq(other, symbol));
-        return format!("scold.version.{}", same.unwrap_or(0));
-    }
-    quoted(&symbol.name)
-}
-
-fn symbol_lines(text: &mut String, object: &Object, symbol: &Symbol, machine: &Machine) {
-    let name = reference(object, symbol);
-    if symbol.name.contains('@') {
-        let _ = writeln!(text, "\t.symver {name}, {}, remove", symbol.name);
-    }
+fn symbol_lines(text: &mut String, symbol: &Symbol, machine: &Machine) {
+    let name = quoted(&symbol.name);
     let _ = match symbol.binding {
         Binding::Local => writeln!(text, "\t.local {name}"),
         Binding::Weak => writeln!(text, "\t.weak {name}"),
@@ -300,16 +328,13 @@ pub fn library(library: &Library, target: Target) -> String {
     let soname = library.soname.as_ref().map(|name| format!(" -soname={name}"));
     let mut text = assembler.head.to_owned();
     let _ = writeln!(text, "# ld -shared{} --version-script=…", soname.unwrap_or_default());
-    for (index, symbol) in library.symbols.iter().enumerate() {
+    for symbol in &library.symbols {
         let version = symbol.version.as_ref().map(|(version, default)| {
             format!("{}{}{version}", symbol.name, if *default { "@@" } else { "@" })
         });
-        let name = version.as_ref().map_or(quoted(&symbol.name), |_| format!("scold.v{index}"));
+        let name = quoted(version.as_ref().unwrap_or(&symbol.name));
         let weak = symbol.binding == Binding::Weak;
         let _ = writeln!(text, "\t{} {name}", if weak { ".weak" } else { ".globl" });
-        if let Some(version) = version {
-            let _ = writeln!(text, "\t.symver {name}, {version}, remove");
-        }
         let number = match symbol.defined {
             LibraryDefinition::Undefined => continue,
             LibraryDefinition::Absolute(value) => {
@@ -340,6 +365,7 @@ pub fn library(library: &Library, target: Target) -> String {
     text
 }
 
+/// Versions too are part of a quoted name: what `.symver` renames can't have relocations in GNU `as`.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.$".contains(c);
     if name.chars().all(plain) { name.to_owned() } else { format!("\"{name}\"") }

@@ -60,6 +60,12 @@ pub struct Assembler {
     pub returns: fn(u64) -> String,
     /// Relocations that GNU calls otherwise than the psABI.
     pub names: &'static [(&'static str, &'static str)],
+    /// Relocations of words that are written as an operator's, where `.reloc` makes another addend.
+    pub operators: &'static [(&'static str, &'static str)],
+    /// Relocations that GNU `as` 2.40 doesn't know, but clang does.
+    pub clang_only: &'static [&'static str],
+    /// What clang calls the target.
+    pub clang: &'static str,
     /// Lines of a resolver before the function it chooses.
     pub resolver: &'static str,
 }

@@ -8,6 +8,7 @@ use scold_diff::{Mode, Target};
 
 use super::*;
 use crate::case::*;
+use crate::generate::matrix;
 
 fn named(name: &str, kind: SymbolKind, definition: Definition) -> Symbol {
     let binding = Binding::Global;
@@ -163,21 +164,60 @@ fn assembler_text_makes_the_same_object() {
 fn assembled(target: Target, assembler: &std::path::Path) {
     for number in 0..40 {
         let mode = Mode::ALL[number as usize % Mode::ALL.len()];
-        let case = crate::generate::seeded(11, number, target, mode);
-        for input in &case.inputs {
-            let Input::Object(object) = input else { continue };
-            if folded(object) || has_rare(object, target) {
-                continue;
+        let random = crate::generate::seeded(11, number, target, mode);
+        // A stride apart, because neighbours are alike.
+        let stride = matrix::count(target) / 40;
+        let table = (number * stride..).find_map(|n| matrix::case(target, n)).unwrap();
+        for (engine, case) in [("random", random), ("matrix", table)] {
+            for input in &case.inputs {
+                let Input::Object(object) = input else { continue };
+                if !folded(object) && !has_rare(object, target) {
+                    same_object(object, target, assembler, &format!("{engine} {number}"));
+                }
             }
-            let scratch = Scratch::new().unwrap();
-            let text = asm::object(object, target);
-            scratch.write("a.s", text.as_bytes()).unwrap();
-            let args = ["-o", "a.o", "a.s"];
-            let run = run::run(assembler, &args, scratch.path(), &[], Limits::default()).unwrap();
-            assert_eq!(run.end, End::Exit(0), "{}\n{text}", run.err());
-            let made = std::fs::read(scratch.path().join("a.o")).unwrap();
-            assert_eq!(shape(&made), shape(&elf::object(object, target)), "case {number}\n{text}");
         }
+    }
+    if target == Target::ARM_ELF {
+        same_object(&thread_words(), target, assembler, "words of thread-local variables");
+    }
+}
+
+fn same_object(object: &Object, target: Target, assembler: &std::path::Path, what: &str) {
+    let scratch = Scratch::new().unwrap();
+    let text = asm::object(object, target);
+    scratch.write("a.s", text.as_bytes()).unwrap();
+    let args = ["-o", "a.o", "a.s"];
+    let run = run::run(assembler, &args, scratch.path(), &[], Limits::default()).unwrap();
+    assert_eq!(run.end, End::Exit(0), "{what}: {}\n{text}", run.err());
+    let made = std::fs::read(scratch.path().join("a.o")).unwrap();
+    assert_eq!(shape(&made), shape(&elf::object(object, target)), "{what}\n{text}");
+}
+
+/// Words whose addends `as` adds the variable's place to, and one that it doesn't, of a variable of the object, of one
+/// elsewhere and of one with a version.
+fn thread_words() -> Object {
+    let data = SectionFlags { write: true, exec: false, tls: true, ..TEXT };
+    let place = |offset| Definition::Section { section: 1, offset };
+    let words = [90, 104, 106, 107, 108];
+    let relocs = (0..15).map(|i: u64| Reloc {
+        offset: 16 + 4 * i,
+        r_type: words[i as usize % 5],
+        symbol: SymbolRef::Named(i as usize / 5),
+        addend: i as i64 - 4,
+    });
+    Object {
+        name: "a.o".into(),
+        sections: vec![
+            section(".text", TEXT, vec![0; 60], relocs.collect()),
+            section(".tdata", data, vec![1; 8], vec![]),
+        ],
+        symbols: vec![
+            named("t", SymbolKind::Tls, place(16)),
+            named("u", SymbolKind::Tls, Definition::Undefined),
+            named("v@V1", SymbolKind::Tls, place(20)),
+        ],
+        groups: vec![],
+        subsections: false,
     }
 }
 
@@ -226,11 +266,8 @@ fn shape(bytes: &[u8]) -> Vec<String> {
         if section.kind() == object::SectionKind::Text {
             data.resize(data.len().next_multiple_of(4), 0);
         }
-        // It makes section symbols and addends of what is in the object, and addends are in the fields.
+        // Addends are in the fields: the contents have them.
         let implicit = file.architecture() == object::Architecture::Arm;
-        for (offset, _) in section.relocations().filter(|_| implicit) {
-            data.iter_mut().skip(offset as usize).take(4).for_each(|byte| *byte = 0);
-        }
         list.push(format!("{name} {} {data:x?}", section.align()));
         for (offset, reloc) in section.relocations() {
             if implicit {
@@ -272,5 +309,26 @@ fn libraries_of_every_machine_read_back() {
         // The first function's number is odd: Thumb code, where there is such a thing.
         assert_eq!(find("f").address() % 2 == 1, *target == Target::ARM_ELF, "{target}");
         assert_eq!(file.is_64(), *target != Target::ARM_ELF);
+    }
+}
+
+#[test]
+fn text_names_an_assembler_that_knows_its_relocations() {
+    for (r_type, expected) in
+        [(315, "clang --target=aarch64-linux-gnu -c -o a.o"), (261, "as -o a.o -")]
+    {
+        let target = SymbolRef::Named(0);
+        let reloc = Reloc { offset: 16, r_type, symbol: target, addend: 0 };
+        let object = Object {
+            name: "a.o".into(),
+            sections: vec![section(".text", TEXT, vec![0; 4], vec![reloc])],
+            symbols: vec![named("f", SymbolKind::Notype, Definition::Undefined)],
+            groups: vec![],
+            subsections: false,
+        };
+        let target = Target::ARM64_ELF;
+        let case = Case { target, ..case(Mode::Shared, vec![Input::Object(object)]) };
+        let text = asm::text(&case, &request(&case));
+        assert!(text.starts_with(&format!("# ---- a.o: {expected}")), "{text}");
     }
 }

@@ -38,6 +38,14 @@ pub(super) const MACHINE: Machine = Machine {
             ("R_ARM_GOT_BREL", "R_ARM_GOT32"),
             ("R_ARM_THM_ALU_ABS_G3", "R_ARM_THM_ALU_ABS_G3_NC"),
         ],
+        operators: &[
+            ("R_ARM_TLS_GOTDESC", "tlsdesc"),
+            ("R_ARM_TLS_GD32", "tlsgd"),
+            ("R_ARM_TLS_IE32", "gottpoff"),
+            ("R_ARM_TLS_LE32", "tpoff"),
+        ],
+        clang_only: &[],
+        clang: "arm-linux-gnueabihf",
         returns: |number| {
             let (low, high) = (number as u32, number >> 32);
             format!(
