@@ -403,12 +403,12 @@ fn ended_badly(trial: &Trial, ruling: &mut Ruling) {
     ruling.complain("outcome", trial.linker.name(), &shape, mismatch, said);
 }
 
-/// The line that says most: the first that speaks of a failure, else the first.
+/// The line that says most: the first that owns up to a fault of the linker's, else that speaks of a failure, else
+/// the first.
 fn first_line(said: &str) -> &str {
-    let telling = |line: &&str| {
-        ["error", "panicked", "ssert", "signal"].iter().any(|word| line.contains(word))
-    };
-    said.lines().find(telling).or_else(|| said.lines().next()).unwrap_or_default()
+    let with = |words: &[&str]| said.lines().find(|line| words.iter().any(|w| line.contains(w)));
+    let own = with(&["internal error", "panicked", "ssert", "signal"]);
+    own.or_else(|| with(&["error"])).or_else(|| said.lines().next()).unwrap_or_default()
 }
 
 #[cfg(test)]

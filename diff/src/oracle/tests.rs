@@ -227,3 +227,12 @@ fn divergences_explain_and_poison() {
     assert!(ruling.complaints.is_empty(), "{ruling:?}");
     assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Poisoned, Verdict::Agree]);
 }
+
+#[test]
+fn a_crash_is_named_by_the_fault_and_not_by_the_input() {
+    let said = "ld: error: Invalid/unrecognized reloc reloc 314\n\
+                ld: internal error in global, at ../../gold/aarch64.cc:6399";
+    assert!(first_line(said).contains("internal error in global"));
+    assert_eq!(first_line("a\nerror: b\nerror: c"), "error: b");
+    assert_eq!(first_line("a\nb"), "a");
+}
