@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use clap::Args;
-use scold_diff::{Format, Target};
+use scold_diff::{Format, Mode, Target};
 
 use crate::exit::{Answer, Done, Failure};
 use crate::out::out;
@@ -16,7 +16,7 @@ Examples:
   scold explain plugin android/arm64
   scold explain plugin arm-elf")]
 pub(crate) struct Explain {
-    /// c-shared, plugin, pie, exe
+    /// c-shared, plugin, pie, exe, shared
     mode: String,
     /// GOOS/GOARCH, or a target: amd64-elf is linux/amd64
     #[arg(default_value = "linux/amd64")]
@@ -26,6 +26,9 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self) -> Answer {
         let (goos, goarch) = self.system()?;
+        if self.mode == Mode::Shared.name() {
+            return plain(&goos, &goarch);
+        }
         let text = scold_linker::mode::explain(&self.mode, &goos, &goarch);
         out!("{}", text.map_err(|error| Failure::Usage(error.to_string()))?);
         Ok(Done::Clean)
@@ -45,4 +48,15 @@ impl Explain {
         let goarch = name.split_once('-').map_or(name, |(goarch, _)| goarch);
         Ok((goos.into(), goarch.into()))
     }
+}
+
+/// The mode that is one of scold's and none of `-buildmode`: it exists where c-shared does.
+fn plain(goos: &str, goarch: &str) -> Answer {
+    scold_linker::mode::explain(Mode::CShared.name(), goos, goarch)
+        .map_err(|error| Failure::Usage(error.to_string().replace("c-shared", "shared")))?;
+    let format = if goos == "darwin" { Format::Macho } else { Format::Elf };
+    out!("mode      shared on {goos}/{goarch}\n");
+    out!("flags     {}\n", Mode::Shared.args(format).join(" "));
+    out!("nothing   is added: a plain library, no build mode; c-shared and plugin are\n");
+    Ok(Done::Clean)
 }

@@ -340,6 +340,14 @@ fn a_mode_is_explained_from_the_tables_of_links() {
         let output = scold(&["explain", "plugin", target]);
         assert_eq!(code(&output), 0, "{target}: {}", err(&output));
     }
+    for (target, flags) in
+        [("arm64-elf", "flags     -shared\n"), ("arm64-macho", "flags     -bundle\n")]
+    {
+        let plain = scold(&["explain", "shared", target]);
+        assert!(code(&plain) == 0 && out(&plain).contains(flags), "{plain:?}");
+    }
+    let refused = scold(&["explain", "shared", "windows/amd64"]);
+    assert!(err(&refused).contains("buildmode shared not supported on windows/amd64"));
     let refused = scold(&["explain", "plugin", "windows/amd64"]);
     assert!(err(&refused).contains("buildmode plugin not supported on windows/amd64"));
 }
