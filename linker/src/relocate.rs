@@ -329,7 +329,7 @@ impl Work<'_, '_, '_> {
             let may = link.arch.thunks.is_some_and(|thunks| thunks.kinds.contains(&reloc.kind));
             match may.then(|| link.pools.find(link, &jump)).flatten() {
                 Some(other) => distance = other,
-                None => self.overflow(row, reloc, distance),
+                None => self.overflow(row, reloc, jump.formula(link)),
             }
         } else if jump.is_misaligned() {
             self.misaligned(row, reloc, distance);

@@ -68,6 +68,12 @@ impl<'r> Jump<'r> {
         self.holds(self.distance)
     }
 
+    /// The distance as the spec's formula has it: where the symbol doesn't say which state it is in, T is 0.
+    pub(crate) fn formula(&self, link: &Link<'_>) -> i64 {
+        let told = link.attrs[self.target.id.i()] & (attr::STATE | attr::FUNC) != 0;
+        if told { self.distance } else { self.distance - (self.distance & self.target.state) }
+    }
+
     fn holds(&self, distance: i64) -> bool {
         let own = match self.row.field {
             Field::Branch(branch) => (branch.reaches)(self.insn, distance),
