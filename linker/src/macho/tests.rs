@@ -1,5 +1,7 @@
 //! Small links in process: what is exported and imported, what is refused, bytes gone wrong.
 
+mod messages;
+
 use object::macho as m;
 use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};
 use object::{
@@ -38,7 +40,7 @@ impl Maker {
     }
 
     /// A function `name` that calls `callee`.
-    fn function(&mut self, name: &str, callee: &str, weak: bool) {
+    fn function(&mut self, name: &str, callee: &str, weak: bool) -> object::write::SymbolId {
         let (mine, theirs) = (
             self.symbol(name, SymbolKind::Text, weak),
             self.symbol(callee, SymbolKind::Text, false),
@@ -54,6 +56,7 @@ impl Maker {
         let flags = RelocationFlags::MachO { r_type, r_pcrel: true, r_length: 2 };
         let relocation = Relocation { offset, symbol: theirs, addend, flags };
         self.object.add_relocation(text, relocation).expect("a relocation");
+        mine
     }
 
     /// A variable `name` that points to `to`.

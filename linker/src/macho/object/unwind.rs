@@ -23,7 +23,7 @@ pub struct Entry {
 }
 
 impl Object<'_> {
-    pub(super) fn read_unwind(&mut self, _: &[Atom]) -> Result<()> {
+    pub(super) fn read_unwind(&mut self, atoms: &[Atom]) -> Result<()> {
         let found = |section: &super::Section<'_>| section.header.name == b"__compact_unwind";
         let Some(section) = self.sections.iter().find(|section| found(section)) else {
             return Ok(());
@@ -34,6 +34,13 @@ impl Object<'_> {
         if !section.data.len().is_multiple_of(SIZE) {
             return Err(fail(section.data.len(), "the unwind table's size is no multiple of 32"));
         }
+        // Whether so many bytes at a place are in its section; a function may be several atoms.
+        let holds = |(atom, offset): (u32, u64), len: u64| {
+            let atom = &atoms[atom as usize];
+            let size = self.sections[atom.section as usize].header.size;
+            let at = atom.start.wrapping_add(offset);
+            at <= size && len <= size - at
+        };
         let mut out = Vec::with_capacity(section.data.len() / SIZE);
         let mut relocs = section.relocs.as_slice();
         for at in (0..section.data.len()).step_by(SIZE) {
@@ -52,7 +59,16 @@ impl Object<'_> {
             let Some(function) = function else {
                 return Err(fail(at, "an unwind entry of no function"));
             };
+            if !holds(function, 0) {
+                return Err(fail(at, "an unwind entry's function is outside of its section"));
+            }
+            if !holds(function, word(8).into()) {
+                return Err(fail(at + 8, "an unwind entry reaches over the end of its section"));
+            }
             let lsda = find(24).and_then(|(target, addend)| self.local(target, addend));
+            if lsda.is_some_and(|lsda| !holds(lsda, 0)) {
+                return Err(fail(at + 24, "an unwind entry's table is outside of its section"));
+            }
             let (len, encoding, personality) = (word(8), word(12), find(16));
             out.push(Entry { function, len, encoding, personality, lsda });
         }

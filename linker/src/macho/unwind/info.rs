@@ -30,10 +30,18 @@ pub(super) fn build(
     functions: &[Function],
     personalities: &[u64],
 ) -> Result<Vec<u8>> {
-    let far = || Error::new(ErrorKind::RelocOverflow, "the image is too large to be unwound");
     let offset = |(atom, at): (u32, u64)| {
-        let addr = link.atoms[atom as usize].addr.wrapping_add(at);
-        u32::try_from(addr.wrapping_sub(link.base)).map_err(|_| far())
+        let atom = &link.atoms[atom as usize];
+        let offset = atom.addr.wrapping_add(at).wrapping_sub(link.base);
+        u32::try_from(offset).map_err(|_| {
+            let text =
+                format!("{offset:#x} bytes behind the image's start: the unwind table has 32 bits");
+            let error = Error::new(ErrorKind::RelocOverflow, text);
+            match link.files.get(atom.file as usize) {
+                Some(object) => error.at(object.site(atom.section, atom.start.wrapping_add(at))),
+                None => error,
+            }
+        })
     };
     let mut lines: Vec<Line> = Vec::with_capacity(functions.len());
     let mut tables = Vec::new();
