@@ -99,6 +99,7 @@ fn pointer(link: &Link<'_>, out: &Out, atom: &Atom, reloc: &Reloc) -> Result<Opt
     }
     let Some(value) = value(link, what, reloc.addend) else { return Ok(None) };
     let fail = |text: &str| {
+        let text = format!("{text}; refers to {}", link.title(atom.file as usize, reloc.target));
         let site = link.files[atom.file as usize].site(atom.section, reloc.offset.into());
         Err(Error::new(ErrorKind::RelocDynamic, text).at(site))
     };
@@ -123,4 +124,29 @@ pub fn template_offset(link: &Link<'_>, out: &Out, what: Ref) -> Option<u64> {
     let home = link.outs.get(link.atoms[atom as usize].out as usize)?;
     let first = link.outs.iter().find(is_template)?;
     is_template(&home).then_some(first.addr)
+}
+
+/// An error about the pointer at an address of the image: where it is from, and what it refers to.
+pub fn located(link: &Link<'_>, kind: ErrorKind, text: &str, addr: u64) -> Error {
+    let inside = |out: &&Out| !out.is_zerofill() && addr.wrapping_sub(out.addr) < out.size;
+    let Some(out) = link.outs.iter().find(inside) else { return Error::new(kind, text) };
+    let slots = match out.made {
+        Some(Made::Got) => Some(&link.got.list),
+        Some(Made::TlvPointers) => Some(&link.tlv.list),
+        Some(Made::LazyPointers) => Some(&link.lazy.list),
+        _ => None,
+    };
+    if let Some(&what) = slots.and_then(|slots| slots.get((addr - out.addr) as usize / 8)) {
+        return Error::new(kind, format!("{text}; the slot of {}", link.title_of(what)));
+    }
+    let after = out.atoms.partition_point(|&atom| link.atoms[atom as usize].addr <= addr);
+    let Some(&at) = out.atoms[..after].last() else { return Error::new(kind, text) };
+    let atom = &link.atoms[at as usize];
+    let offset = atom.start + (addr - atom.addr);
+    let reloc = link.relocs(atom).iter().find(|reloc| u64::from(reloc.offset) == offset);
+    let (Some(reloc), Some(object)) = (reloc, link.files.get(atom.file as usize)) else {
+        return Error::new(kind, text);
+    };
+    let name = link.title(atom.file as usize, reloc.target);
+    Error::new(kind, format!("{text}; refers to {name}")).at(object.site(atom.section, offset))
 }

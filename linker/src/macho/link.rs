@@ -302,6 +302,36 @@ impl<'a> Link<'a> {
         String::from_utf8_lossy(self.names.get(id))
     }
 
+    /// What a relocation of `file` refers to, for people: a name, or the place of what has none.
+    pub fn title(&self, file: usize, target: Target) -> String {
+        match target {
+            Target::Symbol(index) if !self.files[file].symbols[index as usize].name.is_empty() => {
+                String::from_utf8_lossy(self.files[file].symbols[index as usize].name).into_owned()
+            }
+            _ => self.title_of(self.target(file, target)),
+        }
+    }
+
+    /// What a slot or a stub is for, for people: the same.
+    pub fn title_of(&self, what: Ref) -> String {
+        match what {
+            Ref::Name(id) => self.name(id).into_owned(),
+            Ref::Absolute(value) => format!("{value:#x}"),
+            Ref::Zero => "a number".to_owned(),
+            Ref::Atom(at, offset) => {
+                let atom = &self.atoms[at as usize];
+                let Some(object) = self.files.get(atom.file as usize) else {
+                    return "a common symbol".to_owned();
+                };
+                let home = Home::Atom(at.wrapping_sub(object.first_atom), offset as u64);
+                match object.symbols.iter().find(|s| s.home == home && !s.name.is_empty()) {
+                    Some(symbol) => String::from_utf8_lossy(symbol.name).into_owned(),
+                    None => object.site(atom.section, atom.start + offset as u64).to_string(),
+                }
+            }
+        }
+    }
+
     /// The output section that `made` is in.
     pub fn out_of(&self, made: Made) -> Option<&Out> {
         self.outs.iter().find(|out| out.made == Some(made))

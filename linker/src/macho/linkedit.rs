@@ -1,18 +1,18 @@
 //! The tables at the end of the image: fixups, exports, function starts, data in code, symbols, the
 //! signature's place. Must not know where the image goes.
 
-use super::fixups::Fixups;
+use super::fixups::{self, Fixups};
 use super::link::{Def, Link};
 use super::object::Home;
 use super::options::Kind;
 use super::symtab::{self, Counts};
-use crate::Result;
 use crate::format::macho::chained::{self, Form, Import, Value};
 use crate::format::macho::opcodes::{self, Bind, Place};
 use crate::format::macho::signature::Signed;
 use crate::format::macho::trie::{self, Export};
 use crate::format::macho::{attr, nlist, pad, put_uleb};
 use crate::object::SymId;
+use crate::{ErrorKind, Result};
 
 /// One table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,7 +131,11 @@ fn chain(link: &Link<'_>, fixups: &Fixups) -> Result<chained::Chains> {
     for (to, from) in segments.iter_mut().zip(&link.segments) {
         to.size = if from.protection & 2 == 0 { 0 } else { to.size };
     }
-    chained::build(form, &segments, &imports(link), &fixups.list)
+    chained::build(form, &segments, &imports(link), &fixups.list).map_err(|refused| {
+        let text = format!("{} at address {:#x}", refused.text, refused.addr);
+        let text = format!("{text}; -no_fixup_chains takes it");
+        fixups::located(link, ErrorKind::RelocUnsupported, &text, refused.addr)
+    })
 }
 
 /// The segment of an address, and how far in it is.

@@ -97,17 +97,24 @@ fn need(link: &Link<'_>, atom: &Atom, reloc: &Reloc) -> Result<Option<(Need, Ref
     let Some(row) = link.machine.row(reloc.kind) else { return Ok(None) };
     let plain = reloc.kind == link.machine.unsigned && reloc.minus == Target::None;
     let direct = row.what == What::Symbol && !plain;
-    if is_elsewhere(link, minus) || (direct && is_elsewhere(link, what)) {
-        let text = format!("{} can't reach into another image", row.name);
+    let elsewhere = match is_elsewhere(link, minus) {
+        true => Some(reloc.minus),
+        false => (direct && is_elsewhere(link, what)).then_some(reloc.target),
+    };
+    if let Some(target) = elsewhere {
+        let name = link.title(file, target);
+        let text = format!("{} can't reach into another image; refers to {name}", row.name);
         return fail(ErrorKind::RelocDynamic, text);
     }
     let behind = reloc.addend - (link.machine.bias)(reloc.kind);
     if row.what == What::Plt && link.bound(what).is_some() && behind != 0 {
-        let text = format!("{} into a stub, {behind} bytes behind its start", row.name);
+        let name = link.title(file, reloc.target);
+        let text = format!("{} into the stub of {name}, {behind} bytes behind its start", row.name);
         return fail(ErrorKind::RelocUnsupported, text);
     }
     if row.what == What::TlsDesc && !is_thread_local(link, what) {
-        let text = format!("{} against what is not thread-local", row.name);
+        let name = link.title(file, reloc.target);
+        let text = format!("{} against {name}, which is not thread-local", row.name);
         return fail(ErrorKind::TlsMismatch, text);
     }
     Ok(match row.what {

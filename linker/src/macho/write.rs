@@ -51,7 +51,8 @@ fn write_atoms(link: &Link<'_>, index: usize, out: &mut [u8]) -> Vec<Error> {
             let place = &mut out[offset as usize..(offset + thunk.size) as usize];
             let to = branch_target(link, what).wrapping_add(addend as u64);
             if !(thunk.write)(place, section.addr + offset, to) {
-                errors.push(Error::new(ErrorKind::RelocOverflow, "a thunk is out of reach"));
+                let text = format!("a thunk can't reach {:#x}, {}", to, link.title_of(what));
+                errors.push(Error::new(ErrorKind::RelocOverflow, text));
             }
         }
     }
@@ -140,13 +141,14 @@ fn apply(
         let thunk = thunks::find(link, index, place, what, reloc.addend);
         counted = thunk.map_or(counted, |thunk| thunk.wrapping_sub(place) as i64);
     }
+    let name = || link.title(file, reloc.target);
     if !range.holds(counted) {
         let text = format!("{} out of range: {counted} is not in {range}", row.name);
-        return Err((ErrorKind::RelocOverflow, text + "; refers to " + &name(link, what)));
+        return Err((ErrorKind::RelocOverflow, text + "; refers to " + &name()));
     }
     if !field.counts(counted) {
         let text = format!("{}: {counted:#x} is misaligned", row.name);
-        return Err((ErrorKind::RelocMisaligned, text + "; refers to " + &name(link, what)));
+        return Err((ErrorKind::RelocMisaligned, text + "; refers to " + &name()));
     }
     field.write(&mut bytes[at..], counted);
     Ok(())
@@ -163,30 +165,35 @@ fn letter(link: &Link<'_>, letter: What, what: Ref) -> u64 {
     }
 }
 
-fn name(link: &Link<'_>, what: Ref) -> String {
-    match what {
-        Ref::Name(id) => link.name(id).into_owned(),
-        _ => "a local symbol".to_owned(),
+fn write_stubs(link: &Link<'_>, out: &mut [u8]) -> Result<(), Error> {
+    let (machine, section) = (link.machine, link.address_of(Made::Stubs));
+    let size = machine.stub_size as usize;
+    let (got, pointers) = (link.address_of(Made::Got), link.address_of(Made::LazyPointers));
+    for ((i, &what), out) in (0..).zip(&link.stubs.list).zip(out.chunks_exact_mut(size)) {
+        let slot = match link.lazy.get(what) {
+            Some(slot) => pointers + 8 * slot,
+            None => got + 8 * link.got.get(what).unwrap_or(0),
+        };
+        let at = section + machine.stub_size * i;
+        if !(machine.stub)(out, at, slot) {
+            let name = link.title_of(what);
+            let text =
+                format!("the stub of {name} at {at:#x} can't reach its pointer at {slot:#x}");
+            return Err(Error::new(ErrorKind::RelocOverflow, text));
+        }
     }
+    Ok(())
 }
 
 fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Result<(), Error> {
     let machine = link.machine;
     let section = link.address_of(made);
-    let far = || Error::new(ErrorKind::RelocOverflow, "a stub can't reach its pointer");
+    let far = || {
+        Error::new(ErrorKind::RelocOverflow, "the code for lazy binding can't reach its pointers")
+    };
     let check = |near: bool| if near { Ok(()) } else { Err(far()) };
     match made {
-        Made::Stubs => {
-            let size = machine.stub_size as usize;
-            let (got, pointers) = (link.address_of(Made::Got), link.address_of(Made::LazyPointers));
-            for ((i, &what), out) in (0..).zip(&link.stubs.list).zip(out.chunks_exact_mut(size)) {
-                let slot = match link.lazy.get(what) {
-                    Some(slot) => pointers + 8 * slot,
-                    None => got + 8 * link.got.get(what).unwrap_or(0),
-                };
-                check((machine.stub)(out, section + machine.stub_size * i, slot))?;
-            }
-        }
+        Made::Stubs => write_stubs(link, out)?,
         Made::Helper => {
             let helper = &machine.helper;
             let binder = link.binder.and_then(|id| link.got.get(Ref::Name(id))).unwrap_or(0);
@@ -206,7 +213,13 @@ fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Resu
                     None => branch_target(link, what),
                 };
                 let offset = target.wrapping_add(addend as u64).wrapping_sub(link.base);
-                out.copy_from_slice(&(offset as u32).to_le_bytes());
+                let Ok(offset) = u32::try_from(offset) else {
+                    let text =
+                        format!("{offset:#x} is not in 0..2^32-1; the offset of an initializer");
+                    let text = format!("{text}, {}", link.title_of(what));
+                    return Err(Error::new(ErrorKind::RelocOverflow, text));
+                };
+                out.copy_from_slice(&offset.to_le_bytes());
             }
         }
         Made::UnwindInfo => out.copy_from_slice(&link.unwind.info),

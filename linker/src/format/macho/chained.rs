@@ -5,7 +5,6 @@
 use rustc_hash::FxHashMap;
 
 use super::pad;
-use crate::{Error, ErrorKind};
 
 /// What the loader writes into a place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +52,15 @@ pub struct Chains {
     pub words: Vec<u64>,
 }
 
+/// A fixup that chains have no way to tell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Its place.
+    pub addr: u64,
+    /// What is wrong.
+    pub text: String,
+}
+
 /// How pointers are written.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
@@ -65,12 +73,14 @@ pub struct Form {
 }
 
 /// Chains through `fixups`, sorted by address.
+///
+/// Errors: the first fixup that they can't tell.
 pub fn build(
     form: Form,
     segments: &[Segment],
     imports: &[Import<'_>],
     fixups: &[Fixup],
-) -> crate::Result<Chains> {
+) -> Result<Chains, Refused> {
     let (table, place) = rows(fixups);
     let mut chains = Chains { blob: vec![0; 32], words: Vec::with_capacity(fixups.len()) };
     chain(form, fixups, &place, &mut chains.words)?;
@@ -119,12 +129,9 @@ fn chain(
     fixups: &[Fixup],
     place: &FxHashMap<(u32, i64), u32>,
     words: &mut Vec<u64>,
-) -> crate::Result<()> {
+) -> Result<(), Refused> {
     for (i, fixup) in fixups.iter().enumerate() {
-        let refuse = |text: &str| {
-            let text = format!("{text} at address {:#x}; -no_fixup_chains takes it", fixup.addr);
-            Error::new(ErrorKind::RelocUnsupported, text)
-        };
+        let refuse = |text: &str| Refused { addr: fixup.addr, text: text.to_owned() };
         if !fixup.addr.is_multiple_of(4) || fixup.addr % form.page > form.page - 8 {
             return Err(refuse("chained fixups can't hold the unaligned pointer"));
         }
@@ -140,7 +147,8 @@ fn chain(
                 let target = target << 8 >> 8;
                 let low = if form.pointer == 6 { target.wrapping_sub(form.base) } else { target };
                 if low >> 36 != 0 {
-                    return Err(refuse("chained fixups can't hold the far pointer"));
+                    let text = "chained fixups can't hold the far pointer";
+                    return Err(refuse(&format!("{text}: {low:#x} is not in 0..2^36-1")));
                 }
                 low | high << 36 | step << 51
             }

@@ -48,3 +48,85 @@ fn a_corrupt_unwind_entry_is_named_where_it_is() {
         }
     }
 }
+
+/// The number `value` as a symbol of the object alone.
+fn number(maker: &mut Maker, name: &str, value: u64) -> object::write::SymbolId {
+    let symbol = maker.symbol(name, SymbolKind::Data, false);
+    let number = maker.object.symbol_mut(symbol);
+    (number.value, number.section) = (value, SymbolSection::Absolute);
+    number.scope = SymbolScope::Compilation;
+    symbol
+}
+
+/// Adds a variable `v` with a relocation at its start.
+fn variable(
+    maker: &mut Maker,
+    section: StandardSection,
+    (symbol, addend): (object::write::SymbolId, i64),
+    (r_type, r_length): (m::RelocationType, u8),
+) {
+    let mine = maker.symbol("v", SymbolKind::Data, false);
+    let section = maker.object.section_id(section);
+    let offset = maker.object.add_symbol_data(mine, section, &[0; 16], 8);
+    let flags = RelocationFlags::MachO { r_type, r_pcrel: false, r_length };
+    let relocation = Relocation { offset, symbol, addend, flags };
+    maker.object.add_relocation(section, relocation).expect("a relocation");
+}
+
+#[test]
+fn errors_of_pointers_name_place_symbol_and_number() {
+    let plain = m::ARM64_RELOC_UNSIGNED;
+    let mut files = files(true);
+    let mut link = |section, local: bool, addend, length, way: &str| {
+        let mut maker = Maker::new(true);
+        let symbol = match local {
+            true => {
+                let id = maker.function("e", "f", false);
+                maker.object.symbol_mut(id).scope = SymbolScope::Compilation;
+                id
+            }
+            false => maker.symbol("environ", SymbolKind::Data, false),
+        };
+        variable(&mut maker, section, (symbol, addend), (plain, length));
+        files.insert("v.o", maker.bytes());
+        says(true, &format!("-dylib a.o v.o l.tbd{way}"), &files)
+    };
+    let far = link(StandardSection::Data, true, 1 << 40, 3, "");
+    for part in ["v.o:(__DATA,__data+0x0)", "_e", "0x100000", "0..2^36-1", "-no_fixup_chains"] {
+        assert!(far.contains(part), "{part}: {far}");
+    }
+    let text = link(StandardSection::Text, false, 0, 3, "");
+    assert!(text.contains("v.o:(__TEXT,__text+") && text.contains("refers to _environ"), "{text}");
+    let short = link(StandardSection::Data, false, 0, 2, "");
+    assert!(short.contains("four bytes can't be mended"), "{short}");
+    assert!(short.contains("refers to _environ"), "{short}");
+}
+
+#[test]
+fn errors_of_code_name_the_symbol() {
+    let mut files = files(true);
+    let mut says = |code: u32, name: &str, form| {
+        files.insert("r.o", relocated(true, &code.to_le_bytes(), name, form));
+        super::messages::says(true, "-dylib a.o r.o l.tbd", &files)
+    };
+    let page = says(0x9000_0000, "environ", (m::ARM64_RELOC_PAGE21, true));
+    assert!(page.contains("ARM64_RELOC_PAGE21 can't reach into another image"), "{page}");
+    assert!(page.contains("r.o:(__TEXT,__text+0x0)") && page.contains("_environ"), "{page}");
+    let variable = says(0x9000_0000, "f", (m::ARM64_RELOC_TLVP_LOAD_PAGE21, true));
+    assert!(variable.contains("against _f, which is not thread-local"), "{variable}");
+    let stub = says(0x1400_0001, "puts", (m::ARM64_RELOC_BRANCH26, true));
+    assert!(stub.contains("the stub of _puts, 4 bytes"), "{stub}");
+}
+
+#[test]
+fn a_local_number_out_of_range_is_named() {
+    let mut files = files(false);
+    let mut maker = Maker::new(false);
+    let far = number(&mut maker, "e", 1 << 40);
+    variable(&mut maker, StandardSection::Data, (far, 0), (m::X86_64_RELOC_UNSIGNED, 2));
+    files.insert("v.o", maker.bytes());
+    let text = says(false, "-dylib a.o v.o l.tbd", &files);
+    for part in ["v.o:(__DATA,__data+0x0)", "1099511627776", "-2^31..2^32-1", "refers to _e"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
