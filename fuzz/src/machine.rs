@@ -2,7 +2,7 @@
 //!
 //! A machine comes in as one file in `machine/` and one line in [`MACHINES`]; text form, emitters,
 //! generators, expectations and the reducer ask the row. [`Machine`] is a machine as ELF has it; what Mach-O
-//! has otherwise, its relocations before all, is in [`macho`]. [`rows`] serves whoever asks no more. The rows are the judge's own reading of the
+//! has otherwise, its relocations before all, is in [`macho`]. [`rows()`] serves whoever asks no more. The rows are the judge's own reading of the
 //! psABIs; this must not know the linker's rows, nor what any linker makes of a case.
 
 pub mod amd64;

@@ -2,7 +2,7 @@
 //!
 //! Clang has no `.reloc` for Mach-O, so a relocation is what an instruction or a directive makes: [`amd64`] and
 //! [`arm64`] find one with the same bytes. Where there is none, or where the assembler settles a reference
-//! itself, the bytes stand with a comment, and the text is not the whole truth: [`is_whole`].
+//! itself, the bytes stand with a comment, and the text is not the whole truth: `is_whole` tells.
 
 mod amd64;
 mod arm64;
