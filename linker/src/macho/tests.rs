@@ -95,6 +95,24 @@ impl Maker {
         }
     }
 
+    /// A variable `name` that holds `to - from` in four bytes.
+    fn short_difference(
+        &mut self,
+        name: &str,
+        to: object::write::SymbolId,
+        from: object::write::SymbolId,
+    ) {
+        let mine = self.symbol(name, SymbolKind::Data, false);
+        let data = self.object.section_id(StandardSection::Data);
+        let offset = self.object.add_symbol_data(mine, data, &[0; 8], 8);
+        let minus = if self.arm { m::ARM64_RELOC_SUBTRACTOR } else { m::X86_64_RELOC_SUBTRACTOR };
+        for (symbol, r_type) in [(from, minus), (to, m::X86_64_RELOC_UNSIGNED)] {
+            let flags = RelocationFlags::MachO { r_type, r_pcrel: false, r_length: 2 };
+            let relocation = Relocation { offset, symbol, addend: 0, flags };
+            self.object.add_relocation(data, relocation).expect("a relocation");
+        }
+    }
+
     fn bytes(self) -> Vec<u8> {
         self.object.write().expect("an object")
     }
@@ -312,6 +330,9 @@ fn mutated_objects_never_panic() {
         let mut maker = maker(arm);
         maker.difference("d", "f");
         let sample = maker.bytes();
+        let mut whole = files(arm);
+        whole.insert("a.o", sample.clone());
+        link_args(&args(arm, "-dylib a.o l.tbd"), &whole).expect("what is not mutated");
         let mut seed = 1u64;
         let mut next = || {
             seed = seed

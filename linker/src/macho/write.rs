@@ -127,7 +127,10 @@ fn apply(
         value = value.wrapping_sub(start as i64);
     }
     let insn = bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+    let pair = reloc.minus != Target::None;
     let (field, range) = match (reloc.kind == machine.unsigned, reloc.size) {
+        // An address may be read either way; a difference has a sign.
+        (true, 4) if pair => (Field::Data(4), Range::Signed(32)),
         (true, 4) => (Field::Data(4), Range::Either(32)),
         (true, _) => (Field::Data(8), Range::Any),
         (false, _) => ((machine.field)(row, u32::from_le_bytes(insn)), row.range),
@@ -141,9 +144,13 @@ fn apply(
         let thunk = thunks::find(link, index, place, what, reloc.addend);
         counted = thunk.map_or(counted, |thunk| thunk.wrapping_sub(place) as i64);
     }
-    let name = || link.title(file, reloc.target);
+    let name = || match pair {
+        true => link.title(file, reloc.target) + " - " + &link.title(file, reloc.minus),
+        false => link.title(file, reloc.target),
+    };
     if !range.holds(counted) {
-        let text = format!("{} out of range: {counted} is not in {range}", row.name);
+        let title = if pair { machine.row(machine.subtractor).unwrap_or(row) } else { row };
+        let text = format!("{} out of range: {counted} is not in {range}", title.name);
         return Err((ErrorKind::RelocOverflow, text + "; refers to " + &name()));
     }
     if !field.counts(counted) {

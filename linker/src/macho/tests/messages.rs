@@ -130,3 +130,28 @@ fn a_local_number_out_of_range_is_named() {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
+
+#[test]
+fn a_short_difference_has_a_sign() {
+    for (arm, title) in [(true, "ARM64_RELOC_SUBTRACTOR"), (false, "X86_64_RELOC_SUBTRACTOR")] {
+        let mut files = files(arm);
+        let mut link = |value: i64| {
+            let mut maker = Maker::new(arm);
+            let to = number(&mut maker, "to", value as u64);
+            let from = number(&mut maker, "from", 0);
+            maker.short_difference("d", to, from);
+            files.insert("d.o", maker.bytes());
+            link_args(&args(arm, "-dylib a.o d.o l.tbd"), &files).map_err(|e| e.to_string())
+        };
+        for value in [i32::MIN, -1, i32::MAX] {
+            link(value.into()).expect("a signed number of 32 bits");
+        }
+        for value in [i64::from(i32::MIN) - 1, 1 << 31, u32::MAX.into()] {
+            let text = link(value).expect_err("no such number");
+            for part in [title, &format!("{value} is not in -2^31..2^31-1"), "_to - _from"] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+            assert!(text.contains("d.o:(__DATA,__data+0x0): "), "{text}");
+        }
+    }
+}

@@ -45,7 +45,7 @@ impl Sites<'_, '_> {
         if low >= min && high <= max {
             return;
         }
-        let (loose_min, loose_max) = loose(at, min, max);
+        let (loose_min, loose_max) = loose(at, minus.is_some(), (min, max));
         if high < loose_min || low > loose_max {
             // A branch goes further by a thunk, but not to what is no place.
             match (at.row.check.extended, meaning) {
@@ -206,10 +206,10 @@ fn limits(at: &At<'_>, paired: bool) -> Span {
     at.row.limits()
 }
 
-/// What is within these, some linkers take: 32 bits of data may be read either way.
-fn loose(at: &At<'_>, min: i128, max: i128) -> Span {
+/// What is within these, some linkers take: an address of 32 bits may be read either way, a difference has a sign.
+fn loose(at: &At<'_>, paired: bool, tight: Span) -> Span {
     let data = at.row.form == Form::Absolute && at.row.field.width == 4;
-    if data { (-(1 << 31), (1 << 32) - 1) } else { (min, max) }
+    if data && !paired { (-(1 << 31), (1 << 32) - 1) } else { tight }
 }
 
 /// Whether a relocation without symbol leads out of the section it names.
