@@ -51,7 +51,8 @@ impl Linkedit {
     /// Offset and size of a table, as load commands want them.
     pub fn place(&self, part: Part) -> Vec<u32> {
         // Of opcodes and slots that are not there nobody wants to know the place.
-        let told = matches!(part, Part::FunctionStarts | Part::DataInCode | Part::Symbols);
+        let told =
+            matches!(part, Part::Exports | Part::FunctionStarts | Part::DataInCode | Part::Symbols);
         let found = self.parts.iter().find(|entry| entry.0 == part && (told || entry.2 > 0));
         found.map_or(vec![0, 0], |&(_, at, size, _)| vec![at as u32, size as u32])
     }
@@ -70,7 +71,10 @@ pub fn build(link: &mut Link<'_>, fixups: &Fixups) -> Result<Linkedit> {
     } else {
         classic(link, fixups, &mut out, &mut parts);
     }
-    parts.push((Part::Exports, trie::build(&exports(link)), 8));
+    // A trie of nothing but its root is malformed to LLVM's readers: without exports there is none.
+    let exports = exports(link);
+    let trie = if exports.is_empty() { Vec::new() } else { trie::build(&exports) };
+    parts.push((Part::Exports, trie, 8));
     if !link.options.no_function_starts {
         parts.push((Part::FunctionStarts, function_starts(link), 8));
     }

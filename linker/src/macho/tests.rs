@@ -168,6 +168,26 @@ fn a_dylib_exports_and_imports() {
 }
 
 #[test]
+fn without_exports_there_is_no_trie() {
+    use crate::format::macho::lc;
+    for (arm, way) in [(true, ""), (false, ""), (true, " -no_fixup_chains")] {
+        let all = args(arm, &format!("-dylib a.o l.tbd -no_exported_symbols{way}"));
+        let (image, _) = link_args(&all, &files(arm)).expect("a link");
+        let file = object::File::parse(&*image).expect("an image");
+        let seen = file.symbols().filter(|s| s.is_global() && s.is_definition());
+        assert_eq!(seen.count(), 0);
+        let read = crate::format::macho::read::File::parse(&image).expect("commands");
+        let size = match way {
+            "" => read.command(&[lc::EXPORTS_TRIE]).map(|command| command.bytes.0[12..16].to_vec()),
+            _ => {
+                read.command(&[lc::DYLD_INFO_ONLY]).map(|command| command.bytes.0[44..48].to_vec())
+            }
+        };
+        assert_eq!(size.expect("a command"), [0; 4], "{arm} {way}");
+    }
+}
+
+#[test]
 fn packed_pointers_are_not_chained() {
     for arm in [false, true] {
         let mut maker = Maker::new(arm);
