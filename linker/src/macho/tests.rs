@@ -320,6 +320,15 @@ fn options_that_exclude_each_other_or_name_nothing_are_refused() {
     assert_eq!(fails("-exported_symbol _f -unexported_symbol _p"), ErrorKind::Usage);
     assert_eq!(fails("-exported_symbol _none"), ErrorKind::UndefinedSymbol);
     assert_eq!(fails("-init _none"), ErrorKind::UndefinedSymbol);
+    for (option, value) in [
+        ("headerpad", "ffffffffffffff00"),
+        ("headerpad", "100000000"),
+        ("image_base", "ffffffffffff0000"),
+    ] {
+        let all = args(true, &format!("-dylib a.o l.tbd -{option} {value}"));
+        let text = link_args(&all, &files(true)).expect_err("out of proportion").to_string();
+        assert!(text.contains(&format!("-{option}: 0x{value} ")), "{text}");
+    }
     let all = args(true, "-dylib a.o l.tbd -exported_symbol _f -exported_symbol _none*");
     link_args(&all, &files(true)).expect("patterns need not match");
 }

@@ -8,6 +8,9 @@ use crate::macho::mode;
 use crate::mode::Mode;
 use crate::{Error, ErrorKind, Errors, Files};
 
+/// More than any image has.
+const MOST: u64 = 1 << 47;
+
 /// See [`Options::parse`].
 pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Errors> {
     let args = crate::options::expand_responses(args, files)?;
@@ -107,6 +110,9 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
     options.sdk = if options.sdk == 0 { options.minos } else { options.sdk };
     if let Some(base) = options.base.filter(|base| !base.is_multiple_of(options.arch().page)) {
         return Err(usage("image_base", &format!("{base:#x} is not a multiple of the page size")));
+    }
+    if let Some(base) = options.base.filter(|base| base.checked_add(MOST).is_none()) {
+        return Err(usage("image_base", &format!("{base:#x} leaves no room for an image")));
     }
     Ok(())
 }

@@ -55,6 +55,13 @@ fn number(text: &str) -> Result<u64, String> {
     u64::from_str_radix(digits, 16).map_err(|_| format!("not a hexadecimal number: {text}"))
 }
 
+/// Bytes of the file: no more than its offsets can tell.
+fn room(text: &str) -> Result<u64, String> {
+    let bytes = number(text)?;
+    let fits = u32::try_from(bytes).is_ok();
+    fits.then_some(bytes).ok_or_else(|| format!("{bytes:#x} is out of proportion"))
+}
+
 fn parsed(text: &str) -> Result<u32, String> {
     version(text).ok_or_else(|| format!("not a version: {text}"))
 }
@@ -152,7 +159,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "exported_symbol" (a) exported += [a.clone()];
     "no_exported_symbols" () exported += [];
     "unexported_symbol" (a) unexported << a.clone();
-    "headerpad" (a) headerpad = Some(number(a)?);
+    "headerpad" (a) headerpad = Some(room(a)?);
     "headerpad_max_install_names" () headerpad_names = true;
     "image_base" (a) base = Some(number(a)?);
     "seg1addr" (a) base = Some(number(a)?);
