@@ -55,6 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String]) -> io::Result<()> {
     let system = folders(reader, args);
     reader.request.mode = mode(args);
     let mut args = args.iter();
+    let mut output = "a.out".to_owned();
     while let Some(arg) = args.next() {
         let mut word = || {
             args.next().cloned().ok_or_else(|| {
@@ -64,9 +65,10 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String]) -> io::Result<()> {
         let option = arg.strip_prefix('-').filter(|_| arg.starts_with("--")).unwrap_or(arg);
         match option {
             // The target, the output and the mode are not the arguments' to say.
-            "-arch" | "-o" | "-syslibroot" => {
+            "-arch" | "-syslibroot" => {
                 word()?;
             }
+            "-o" => output = word()?,
             "-dylib" | "-bundle" | "-execute" | "-flat_namespace" | "-pie" | "-dynamic" => {}
             "-L" | "-F" => {
                 word()?;
@@ -87,6 +89,12 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String]) -> io::Result<()> {
             }
             _ => other(reader, option, &system)?,
         }
+    }
+    // A library is called what its output is, and each linker has an output of its own.
+    let library = matches!(reader.request.mode, Mode::CShared | Mode::Plugin);
+    let names = ["-install_name", "-dylib_install_name"];
+    if library && !reader.request.args.iter().any(|arg| names.contains(&arg.as_str())) {
+        reader.request.args.extend(["-install_name".to_owned(), output]);
     }
     Ok(())
 }
@@ -213,8 +221,13 @@ mod tests {
         let names: Vec<&str> = request.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["a.o", "libx.a", "libSystem.tbd", "liby.dylib", "list"]);
         assert_eq!(parse(&["-dylib", "-flat_namespace", "a.o"]).unwrap().mode, Mode::Plugin);
-        assert_eq!(parse(&["-bundle", "a.o"]).unwrap().mode, Mode::Shared);
+        let bundle = parse(&["-bundle", "a.o"]).unwrap();
+        assert_eq!((bundle.mode, bundle.args), (Mode::Shared, vec!["a.o".to_owned()]));
         assert_eq!(parse(&["a.o"]).unwrap().mode, Mode::Pie);
+        let named = |args: &[&str]| parse(args).unwrap().args;
+        let library = ["a.o", "-install_name", "libz.dylib"];
+        assert_eq!(named(&["-dylib", "-o", "libz.dylib", "a.o"]), library);
+        assert_eq!(named(&["-dylib", "a.o"])[2], "a.out", "as ld64 calls its output");
         assert!(parse(&["-lnone"]).is_err() && parse(&["-e"]).is_err());
     }
 }
