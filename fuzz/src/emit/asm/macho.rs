@@ -82,11 +82,14 @@ struct Writer<'a> {
     target: Target,
     text: String,
     whole: bool,
+    /// Relocations that could not be spelled.
+    missing: usize,
 }
 
 impl<'a> Writer<'a> {
     fn new(object: &'a Object, target: Target) -> Self {
-        Self { object, target, text: "\t.build_version macos, 11, 0\n".into(), whole: true }
+        let text = "\t.build_version macos, 11, 0\n".into();
+        Self { object, target, text, whole: true, missing: 0 }
     }
 
     fn write(mut self) -> Self {
@@ -98,6 +101,7 @@ impl<'a> Writer<'a> {
                 self.section(part);
             }
         }
+        self.caveat();
         for (index, symbol) in object.symbols.iter().enumerate() {
             self.attributes(index, symbol);
         }
@@ -105,6 +109,17 @@ impl<'a> Writer<'a> {
             self.text.push_str("\t.subsections_via_symbols\n");
         }
         self
+    }
+
+    /// Says at the head what is missing further down.
+    fn caveat(&mut self) {
+        if self.missing > 0 {
+            let count = self.missing;
+            let head = format!(
+                "// this text is not the whole object: relocations left as comments: {count}\n"
+            );
+            self.text.insert_str(0, &head);
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -159,6 +174,7 @@ impl<'a> Writer<'a> {
                         let target = self.name(reloc.symbol);
                         let words = format!("here {name} {target} {:+}", reloc.addend);
                         self.comment(&words);
+                        self.missing += 1;
                     }
                 }
             }
@@ -235,6 +251,11 @@ impl<'a> Writer<'a> {
         let target = self.name(reloc.symbol);
         let plus = if reloc.addend == 0 { String::new() } else { format!("{:+}", reloc.addend) };
         if let [minus, _] = relocs {
+            // For amd64 clang takes no difference of what another file has.
+            let here = |reloc: &Reloc| self.atom(reloc.symbol).is_some();
+            if self.target.arch == Arch::Amd64 && !relocs.iter().all(here) {
+                return None;
+            }
             return data(
                 at,
                 reloc.r_type,

@@ -140,6 +140,32 @@ fn clang_makes_the_same_object_of_the_text() {
     }
 }
 
+/// Clang takes no difference of a name that the file does not have, for amd64: the text says what is missing.
+#[test]
+fn text_that_is_not_the_whole_object_says_so() {
+    let clang = ["clang-22", "clang-19", "clang"].into_iter().find_map(|c| run::find(c).pop());
+    for (from, to) in [
+        ("X86_64_RELOC_SUBTRACTOR.4 _h", "X86_64_RELOC_SUBTRACTOR.4 _ext"),
+        ("X86_64_RELOC_UNSIGNED.4 _g 7", "X86_64_RELOC_UNSIGNED.4 _com 7"),
+        ("X86_64_RELOC_SUBTRACTOR _f", "X86_64_RELOC_SUBTRACTOR _ext"),
+    ] {
+        assert!(AMD64.contains(from));
+        let case = text::parse(&AMD64.replace(from, to)).unwrap();
+        let one = &objects(&case)[0];
+        let text = asm::object(one, case.target);
+        let head = "// this text is not the whole object: relocations left as comments: 2\n";
+        assert!(text.starts_with(head), "{text}");
+        assert!(text.contains("// here X86_64_RELOC_SUBTRACTOR"), "{text}");
+        if let Some(clang) = &clang {
+            assemble(clang, one, case.target);
+        }
+    }
+    for case in cases() {
+        let one = &objects(&case)[0];
+        assert!(!asm::object(one, case.target).contains("not the whole object"));
+    }
+}
+
 #[test]
 fn every_linker_takes_what_is_written() {
     for source in [AMD64, ARM64, INPUTS] {
