@@ -30,19 +30,7 @@ pub(super) fn build(
     functions: &[Function],
     personalities: &[u64],
 ) -> Result<Vec<u8>> {
-    let offset = |(atom, at): (u32, u64)| {
-        let atom = &link.atoms[atom as usize];
-        let offset = atom.addr.wrapping_add(at).wrapping_sub(link.base);
-        u32::try_from(offset).map_err(|_| {
-            let text =
-                format!("{offset:#x} bytes behind the image's start: the unwind table has 32 bits");
-            let error = Error::new(ErrorKind::RelocOverflow, text);
-            match link.files.get(atom.file as usize) {
-                Some(object) => error.at(object.site(atom.section, atom.start.wrapping_add(at))),
-                None => error,
-            }
-        })
-    };
+    let offset = |place| offset(link, place);
     let mut lines: Vec<Line> = Vec::with_capacity(functions.len());
     let mut tables = Vec::new();
     let mut end = 0;
@@ -88,6 +76,21 @@ pub(super) fn build(
     }
     pages.iter().for_each(|page| out.extend(&page.bytes));
     Ok(out)
+}
+
+/// The offset of a place from the image's start, as the table has it.
+fn offset(link: &Link<'_>, (atom, at): (u32, u64)) -> Result<u32> {
+    let atom = &link.atoms[atom as usize];
+    let offset = atom.addr.wrapping_add(at).wrapping_sub(link.base);
+    u32::try_from(offset).map_err(|_| {
+        let text =
+            format!("{offset:#x} bytes behind the image's start: the unwind table has 32 bits");
+        let error = Error::new(ErrorKind::RelocOverflow, text);
+        match link.files.get(atom.file as usize) {
+            Some(object) => error.at(object.site(atom.section, atom.start.wrapping_add(at))),
+            None => error,
+        }
+    })
 }
 
 fn folds(link: &Link<'_>, encoding: u32) -> bool {
