@@ -231,6 +231,15 @@ impl fmt::Display for Place {
     }
 }
 
+/// Why an address is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Use {
+    /// To go there: any way is as good as another.
+    Call,
+    /// To have it: it must be the same wherever it is taken.
+    Address,
+}
+
 /// What a reference finally means at run time.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Meaning {

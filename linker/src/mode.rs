@@ -7,7 +7,7 @@ mod explain;
 mod made;
 mod matrix;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::arch::Arch;
 use crate::link::Special;

@@ -196,16 +196,25 @@ pub fn count(target: Target) -> u64 {
 pub fn case(target: Target, number: u64) -> Option<Case> {
     let modes = Mode::ALL.len() as u64;
     let mode = Mode::ALL[(number % modes) as usize];
-    let mut left = number / modes;
-    for &(shape, reach) in BLOCKS {
-        let partners = partners(shape);
-        let block = MENTIONS.len() as u64 * partners;
-        if left >= block {
-            left -= block;
-            continue;
+    let (block, first, second) = locate(number / modes, BLOCKS, MENTIONS.len(), |b| partners(b.0))?;
+    build(target, mode, block.0, block.1, &MENTIONS[first], second)
+}
+
+/// Which of `blocks` number `left` of a matrix is in, its first mention of so many, and its second among the block's
+/// `partners`; none behind the end.
+pub(super) fn locate<B: Copy>(
+    mut left: u64,
+    blocks: &[B],
+    mentions: usize,
+    partners: impl Fn(B) -> u64,
+) -> Option<(B, usize, usize)> {
+    for &block in blocks {
+        let partners = partners(block);
+        let numbers = mentions as u64 * partners;
+        if left < numbers {
+            return Some((block, (left / partners) as usize, (left % partners) as usize));
         }
-        let (first, second) = ((left / partners) as usize, (left % partners) as usize);
-        return build(target, mode, shape, reach, &MENTIONS[first], second);
+        left -= numbers;
     }
     None
 }

@@ -39,17 +39,20 @@ fn read(image: &[u8]) -> Image<'_> {
     Image::parse(image).unwrap()
 }
 
-fn address(file: &Image<'_>, name: &str) -> u64 {
+/// The address of the symbol called `name`; 0 without one.
+pub(crate) fn address<'a>(file: &impl object::Object<'a>, name: &str) -> u64 {
     file.symbols().find(|s| s.name() == Ok(name)).map(|s| s.address()).unwrap_or_default()
 }
 
-fn bytes<'a>(file: &Image<'a>, at: u64, len: usize) -> &'a [u8] {
+/// What is at an address.
+pub(crate) fn bytes<'a>(file: &impl object::Object<'a>, at: u64, len: usize) -> &'a [u8] {
     let section = file.sections().find(|s| (s.address()..s.address() + s.size()).contains(&at));
     let section = section.expect("a section");
     &section.data().unwrap()[(at - section.address()) as usize..][..len]
 }
 
-fn words(file: &Image<'_>, section: &str) -> Vec<u64> {
+/// A section's words of 64 bits.
+pub(crate) fn words<'a>(file: &impl object::Object<'a>, section: &str) -> Vec<u64> {
     let data = file.section_by_name(section).map_or(&[][..], |s| s.data().unwrap());
     data.chunks_exact(8).map(|w| u64::from_le_bytes(w.try_into().unwrap())).collect()
 }

@@ -17,6 +17,7 @@ use super::places::{Places, copy_at};
 use crate::Request;
 use crate::bytes::{number, sign_extend};
 use crate::loader::{DynReloc, Kind, Module, Symbol};
+pub(super) use crate::model::Use;
 use crate::model::{Meaning, Place};
 
 /// Everything known of one link.
@@ -54,15 +55,6 @@ pub(super) enum Found {
     TlsSymbol(u32, u64),
     /// Nothing good.
     Bad(String),
-}
-
-/// Why the address is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Use {
-    /// To go there: any way is as good as another.
-    Call,
-    /// To have it: it must be the same wherever it is taken.
-    Address,
 }
 
 /// The symbol that a reference names, as the inputs define it.

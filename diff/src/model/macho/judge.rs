@@ -11,6 +11,7 @@ use super::inputs::{Inputs, Spot};
 use super::machine::{Machine, Way};
 use super::places::Places;
 use crate::model::Meaning;
+pub(super) use crate::model::Use;
 
 /// Everything known of one link.
 pub(super) struct Judge<'j, 'a> {
@@ -34,15 +35,6 @@ pub(super) enum Found {
     Symbol(String, u64),
     /// Nothing good.
     Bad(&'static str),
-}
-
-/// Why the address is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Use {
-    /// To go there: any way is as good as another.
-    Call,
-    /// To have it: it must be the same wherever it is taken.
-    Address,
 }
 
 /// What a relocation names, as the inputs define it.

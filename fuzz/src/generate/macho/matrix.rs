@@ -14,6 +14,7 @@ use crate::case::{
     Archive, Binding, Definition, Desc, Input, Library, LibraryDefinition, Object, Opt, Symbol,
     SymbolKind, SymbolRef, Validity, Visibility,
 };
+use crate::generate::matrix::locate;
 use crate::machine::macho::{self, Machine};
 
 /// The one name.
@@ -183,18 +184,9 @@ pub fn count() -> u64 {
 /// The case of a number; `None` where the two mentions can't be of one name.
 pub fn case(target: Target, number: u64) -> Option<Case> {
     let variant = number % VARIANTS;
-    let mut left = number / VARIANTS;
-    for &(shape, reach) in BLOCKS {
-        let partners = partners(shape);
-        let block = MENTIONS.len() as u64 * partners;
-        if left >= block {
-            left -= block;
-            continue;
-        }
-        let (first, second) = ((left / partners) as usize, (left % partners) as usize);
-        return build(target, variant as usize, shape, reach, &MENTIONS[first], second);
-    }
-    None
+    let (block, first, second) =
+        locate(number / VARIANTS, BLOCKS, MENTIONS.len(), |b| partners(b.0))?;
+    build(target, variant as usize, block.0, block.1, &MENTIONS[first], second)
 }
 
 /// Whether a mention says that the name is a thread-local variable's; `None` if it says nothing.

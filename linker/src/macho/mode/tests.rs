@@ -2,13 +2,14 @@ use object::macho as m;
 use object::read::macho::MachOFile64;
 use object::write::{Object, Relocation, Symbol, SymbolSection};
 use object::{
-    Architecture, BinaryFormat, Endianness, Object as _, ObjectSection as _, ObjectSymbol as _,
-    RelocationFlags, SectionFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
+    Architecture, BinaryFormat, Endianness, Object as _, ObjectSection as _, RelocationFlags,
+    SectionFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
 
 use super::*;
 use crate::MemoryFiles;
 use crate::macho::link_args;
+use crate::mode::tests::{address, bytes, words};
 
 const ARCHES: [&str; 2] = ["x86_64", "arm64"];
 
@@ -110,21 +111,6 @@ type Image<'a> = MachOFile64<'a, Endianness>;
 
 fn read(image: &[u8]) -> Image<'_> {
     Image::parse(image).unwrap()
-}
-
-fn address(file: &Image<'_>, name: &str) -> u64 {
-    file.symbols().find(|s| s.name() == Ok(name)).map(|s| s.address()).unwrap_or_default()
-}
-
-fn bytes<'a>(file: &Image<'a>, at: u64, len: usize) -> &'a [u8] {
-    let section = file.sections().find(|s| (s.address()..s.address() + s.size()).contains(&at));
-    let section = section.expect("a section");
-    &section.data().unwrap()[(at - section.address()) as usize..][..len]
-}
-
-fn words(file: &Image<'_>, section: &str) -> Vec<u64> {
-    let data = file.section_by_name(section).map_or(&[][..], |s| s.data().unwrap());
-    data.chunks_exact(8).map(|w| u64::from_le_bytes(w.try_into().unwrap())).collect()
 }
 
 #[test]
