@@ -198,21 +198,21 @@ fn resolved<'a>(
 
 type Candidates<'a> = Vec<resolve::Candidate<'a>>;
 
-/// The inputs, after the object that the build mode adds: what that defines again counts.
+/// The inputs, as the build mode changes them, after the object that it adds.
 fn candidates<'a>(inputs: &'a Inputs, added: Option<&'a mode::Added>) -> Candidates<'a> {
-    let keeps = added.and_then(|added| added.keeps);
+    let edits = added.map_or(&[][..], |added| &added.edits);
+    let edited = |at: usize| edits.iter().find(|edit| edit.0 == at).map(|edit| &edit.1[..]);
     let candidate = |(at, input): (usize, &'a Input)| resolve::Candidate {
         name: input.name.clone(),
         given: input.needed.clone().into_bytes(),
-        data: input.bytes(),
+        data: edited(at).unwrap_or_else(|| input.bytes()),
         what: match (input.kind, input.lazy) {
             (InputKind::Shared, _) => resolve::What::Shared,
-            (_, true) if keeps != Some(at) => resolve::What::Lazy,
+            (_, true) => resolve::What::Lazy,
             _ => resolve::What::Object,
         },
         as_needed: input.state.as_needed,
         hide: input.hidden,
-        replaces: false,
     };
     let added = added.map(|added| resolve::Candidate {
         name: mode::OBJECT.into(),
@@ -221,7 +221,6 @@ fn candidates<'a>(inputs: &'a Inputs, added: Option<&'a mode::Added>) -> Candida
         what: resolve::What::Object,
         as_needed: false,
         hide: false,
-        replaces: true,
     });
     added.into_iter().chain(inputs.list.iter().enumerate().map(candidate)).collect()
 }

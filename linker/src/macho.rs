@@ -42,16 +42,21 @@ pub fn link(
 ) -> Result<Report, Errors> {
     let bytes = inputs.iter().map(|input| input.bytes().len() as u64).sum();
     // Files are read, wanted members extracted; each name stands for one thing. No file joins below.
-    let mut link = resolve::resolve(inputs, options)?;
+    let mut link = resolve::resolve(inputs, options, &[])?;
     // A build mode adds an object, with which names are resolved again; another, if that brought the runtime.
-    let (all, again);
+    let (all, again, first, second);
     if let Some(added) = mode::add(&link, None)? {
-        all = inputs::with_made(&added.object, inputs);
-        link = resolve::resolve(&all, options)?;
-        if let Some(added) = mode::add(&link, Some(&added))? {
-            again = inputs::with_made(&added.object, inputs);
-            link = resolve::resolve(&again, options)?;
+        first = added;
+        all = inputs::with_made(&first.object, inputs);
+        link = resolve::resolve(&all, options, &first.shared)?;
+        let mut last = &first;
+        if let Some(added) = mode::add(&link, Some(&first))? {
+            second = added;
+            again = inputs::with_made(&second.object, inputs);
+            link = resolve::resolve(&again, options, &second.shared)?;
+            last = &second;
         }
+        mode::finish(&mut link, last)?;
     }
     // What nothing reaches goes; equal literals become one.
     live::mark(&mut link);

@@ -3,9 +3,11 @@
 //! What is added is one object like any other (`made`), so no later phase knows of modes. Must not know of
 //! layout or of how an output is written. After the Go linker's modes, as its sources have them.
 
+mod edit;
 mod explain;
 mod made;
 mod matrix;
+mod module;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -159,10 +161,13 @@ impl Mode {
 
     /// The names under which the module's data may be found, the first that is defined counts.
     pub fn data_names(&self) -> [&'static str; 2] {
-        let [host, own] = ["runtime.firstmoduledata", "local.moduledata"];
-        if self.is_guest { [own, host] } else { [host, own] }
+        let host = "runtime.firstmoduledata";
+        if self.is_guest { [OWN, host] } else { [host, OWN] }
     }
 }
+
+/// Module data that is nobody else's, whatever others see: the Go linker leaves it local.
+pub(crate) const OWN: &str = "local.moduledata";
 
 /// A `usage` error.
 pub(crate) fn usage(text: String) -> Error {
@@ -206,8 +211,8 @@ pub struct Added {
     what: Addition,
     /// The object, which goes before all others.
     pub object: Vec<u8>,
-    /// The candidate whose definition the object replaces: an archive's member stays for the rest of it.
-    pub keeps: Option<usize>,
+    /// Inputs, by number, that are part of the link with other bytes.
+    pub edits: Vec<(usize, Vec<u8>)>,
 }
 
 /// What the mode adds to the files of `res`; none if they are no Go module.
@@ -215,7 +220,7 @@ pub struct Added {
 /// `before` is what was added to them already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right. What asks for nothing new pulls nothing new, so asking twice is enough.
 ///
-/// Errors: `internal`.
+/// Errors: `bad-input` for a runtime whose list has no place for an address, `duplicate-symbol`, `internal`.
 pub fn add(
     res: &Resolution<'_>,
     options: &Options,
@@ -223,24 +228,33 @@ pub fn add(
     before: Option<&Added>,
 ) -> Result<Option<Added>> {
     let Some(mode) = options.build.mode else { return Ok(None) };
-    let (goos, goarch) = target(options, arch);
-    let find = |name: &str| {
-        res.find(name.as_bytes()).map(|id| res.defs[id.i()]).filter(|def| def.is_local())
-    };
-    let own = usize::from(before.is_some());
+    let module = module::Module::new(res, usize::from(before.is_some()));
     // The Go linker's own output for another linker: it has done all this.
-    let mut what = match made::is_complete(res, own) {
+    let mut what = match module.is_complete() {
         true => Addition::default(),
-        false => Addition::find(mode, (goos, goarch), |name| find(name).is_some()),
+        false => {
+            let defines = |name: &str| Ok(module.find(name)?.is_some());
+            Addition::find(mode, target(options, arch), defines)?
+        }
     };
+    if let Some(start) = &what.start
+        && module.find(start)?.is_some_and(|place| module.is_called(place))
+    {
+        what.start = None;
+    }
     let announced = before.is_some_and(|before| before.what.announce.is_some());
     what.pulls = announced && what.announce.is_none();
     if before.map_or(what.is_empty(), |before| before.what == what) {
         return Ok(None);
     }
-    let last = what.list.and_then(|_| find(made::LAST));
-    let keeps = last.and_then(|def| def.file().i().checked_sub(own));
-    Ok(Some(Added { object: what.object(arch)?, what, keeps }))
+    // Those from before are the inputs of now.
+    let mut edits = module.edits(&what)?;
+    for (at, bytes) in before.map_or(&[][..], |before| &before.edits) {
+        if !edits.iter().any(|edit| edit.0 == *at) {
+            edits.push((*at, bytes.clone()));
+        }
+    }
+    Ok(Some(Added { object: what.object(arch)?, what, edits }))
 }
 
 /// Section bounds that a module may ask for by these names: of the start, of the end, the section.

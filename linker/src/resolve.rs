@@ -38,8 +38,6 @@ pub struct Candidate<'a> {
     pub as_needed: bool,
     /// Its definitions are not exported (`--exclude-libs`).
     pub hide: bool,
-    /// Its definitions replace others': the linker made it.
-    pub replaces: bool,
 }
 
 /// What a candidate is.

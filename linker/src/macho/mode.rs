@@ -6,6 +6,7 @@
 //! lie by size. After the Go linker (`fixZeroSizedSymbols`, `dodataSect`).
 
 mod made;
+mod module;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,7 @@ use super::link::{Bound, Def, Link};
 use super::object::Target;
 use super::options::{Kind, Options};
 use crate::format::macho::kind;
-use crate::mode::{Addition, Mode, usage};
+use crate::mode::{Addition, Mode, OWN, usage};
 use crate::object::{SymId, hash_name};
 use crate::options::OutputKind;
 use crate::{Error, ErrorKind, Result};
@@ -119,8 +120,12 @@ fn is_wanted(link: &Link<'_>, name: &str) -> bool {
 pub struct Added {
     what: Addition,
     markers: Vec<&'static Marker>,
+    /// The runtime's list ends in a common block: its size and alignment.
+    common: Option<(u64, u8)>,
     /// The object, which goes before all others.
     pub object: Vec<u8>,
+    /// Names, as objects have them, that all objects of the link see, wherever they are, and nobody else does.
+    pub shared: Vec<Vec<u8>>,
 }
 
 /// What the mode adds to `link`; none if that is no Go module.
@@ -128,7 +133,7 @@ pub struct Added {
 /// `before` is what was added to it already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right.
 ///
-/// Errors: `internal`.
+/// Errors: `duplicate-symbol`, `internal`.
 pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     let Some(mode) = link.options.build.mode else { return Ok(None) };
     let entry = mangled(made::ENTRY);
@@ -139,13 +144,27 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     if is_complete && before.is_none() {
         return Ok(None);
     }
+    let mut common = before.and_then(|before| before.common).or_else(|| module::common(link));
     let defines = |name: &str| {
-        find(link, name).is_some_and(|id| matches!(link.globals[id.i()].def, Def::Object(..)))
+        let found = module::defined(link, name)?.is_some();
+        Ok(found || (name == made::LAST && common.is_some()))
     };
     let mut what = match is_complete {
         true => Addition::default(),
-        false => Addition::find(mode, (SYSTEM, goarch(link.machine.name)), defines),
+        false => Addition::find(mode, (SYSTEM, goarch(link.machine.name)), defines)?,
     };
+    let mut shared = before.map_or(Vec::new(), |before| before.shared.clone());
+    let data = what.announce.or(what.list).filter(|data| *data == OWN);
+    shared.extend(data.map(mangled));
+    if let Some(start) = &what.start
+        && let Some(place) = module::defined(link, start)?
+    {
+        if module::is_called(link, place) {
+            what.start = None;
+        } else if !link.files[place.0].symbols[place.1].is_global() {
+            shared.push(mangled(start));
+        }
+    }
     let announced = before.is_some_and(|before| before.what.announce.is_some());
     what.pulls = announced && what.announce.is_none();
     // Those that are there are no longer wanted.
@@ -160,8 +179,17 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     if is_known {
         return Ok(None);
     }
-    let object = made::object(&what, &markers, link.machine)?;
-    Ok(Some(Added { what, markers, object }))
+    common = common.filter(|_| what.list.is_some());
+    common.map_or(Ok(()), |(size, _)| module::check_common(size))?;
+    let object = made::object(&what, &markers, common, link.machine)?;
+    Ok(Some(Added { what, markers, common, object, shared }))
+}
+
+/// What is left to do once every name is known: the runtime's list starts with the module's own data.
+///
+/// Errors: `bad-input` if the list has no place for an address.
+pub fn finish(link: &mut Link<'_>, added: &Added) -> Result<()> {
+    added.what.list.map_or(Ok(()), |data| module::point(link, data))
 }
 
 /// What a marker bounds, where it is no symbol of its own.

@@ -38,6 +38,7 @@ struct Member<'a> {
 
 struct Resolver<'a> {
     options: &'a Options,
+    shared: &'a [Vec<u8>],
     machine: &'static Machine,
     files: Vec<Object<'a>>,
     atoms: Vec<Atom>,
@@ -49,12 +50,17 @@ struct Resolver<'a> {
     errors: Vec<Error>,
 }
 
-/// Resolves every name of `inputs`.
+/// Resolves every name of `inputs`; all objects see those called as one of `shared`, and nobody else does.
 ///
 /// Errors: those of objects, `duplicate-symbol`.
-pub fn resolve<'a>(inputs: &'a [Input], options: &'a Options) -> Result<Link<'a>, Errors> {
+pub fn resolve<'a>(
+    inputs: &'a [Input],
+    options: &'a Options,
+    shared: &'a [Vec<u8>],
+) -> Result<Link<'a>, Errors> {
     let mut resolver = Resolver {
         options,
+        shared,
         machine: options.arch(),
         files: Vec::new(),
         atoms: Vec::new(),
@@ -206,7 +212,12 @@ impl<'a> Resolver<'a> {
         object.first_atom = self.atoms.len() as u32;
         self.atoms.extend(atoms.into_iter().map(|atom| Atom { file, ..atom }));
         for index in 0..object.symbols.len() {
-            let symbol = object.symbols[index];
+            let symbol = &mut object.symbols[index];
+            if !self.shared.is_empty() && symbol.kind & nlist::STAB == 0 {
+                let shares = self.shared.iter().any(|name| name == symbol.name);
+                symbol.kind |= if shares { nlist::EXT | nlist::PEXT } else { 0 };
+            }
+            let symbol = *symbol;
             if !symbol.is_global() {
                 continue;
             }
@@ -257,11 +268,7 @@ impl<'a> Resolver<'a> {
             // The first copy stays; it is as visible as the most visible one.
             global.private &= private;
             global.can_hide &= can_hide;
-        } else if !weak
-            && let Def::Object(other, _) = global.def
-            // What a build mode adds replaces what there is.
-            && !(other == 0 && self.files.first().is_some_and(|f| *f.name == *crate::mode::OBJECT))
-        {
+        } else if !weak && let Def::Object(other, _) = global.def {
             let text = format!("duplicate symbol: {}", String::from_utf8_lossy(symbol.name));
             let first = self.files.get(other as usize).map_or(&object.name, |file| &file.name);
             let both = format!("{text}; also in {first}");

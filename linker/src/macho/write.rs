@@ -78,8 +78,9 @@ fn split(link: &Link<'_>, index: usize, atoms: &[u32], addr: u64, out: &mut [u8]
         let atom = &link.atoms[at as usize];
         let data = link.data(atom);
         let start = (atom.addr - addr) as usize;
-        let place = &mut out[start..start + data.len()];
-        place.copy_from_slice(data);
+        // Zeros have no bytes in the object.
+        let place = &mut out[start..start + atom.size as usize];
+        place[..data.len()].copy_from_slice(data);
         for reloc in link.relocs(atom) {
             if let Err((kind, text)) = apply(link, index, atom, reloc, place) {
                 let site = link.files[atom.file as usize].site(atom.section, reloc.offset.into());

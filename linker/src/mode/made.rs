@@ -1,5 +1,4 @@
-//! What a mode adds → an object: init entries, the function that announces the module's data, the runtime's
-//! list of modules. Must not know how its parts are placed or relocated: it is read like any other object.
+//! What a mode adds → an object: init entries, the function that announces the module's data. Must not know how its parts are placed or relocated: it is read like any other object.
 
 use object::elf;
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
@@ -8,7 +7,6 @@ use object::{RelocationFlags, SectionFlags, SectionKind, SymbolFlags, SymbolKind
 use super::Mode;
 use crate::arch::{Arch, InitField as Field};
 use crate::input::made::{empty, finish};
-use crate::resolve::Resolution;
 use crate::{Error, ErrorKind, Result};
 
 /// What people call the object.
@@ -17,13 +15,11 @@ pub const OBJECT: &str = "<buildmode>";
 /// The function that announces the module's data.
 const FUNCTION: &str = "go:link.addmoduledata";
 /// The init entry that calls it.
-const ENTRY: &str = "go:link.addmoduledatainit";
+pub(super) const ENTRY: &str = "go:link.addmoduledatainit";
 /// The runtime's own: appends a module to its list.
 const APPEND: &str = "runtime.addmoduledata";
 /// The runtime's pointer to the last module of the list.
 pub(super) const LAST: &str = "runtime.lastmoduledatap";
-/// Its replacement's own name.
-const LIST: &str = "go:link.lastmoduledatap";
 
 /// What is added to one link.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -32,8 +28,7 @@ pub struct Addition {
     pub start: Option<String>,
     /// The data that is announced to the host's runtime.
     pub announce: Option<&'static str>,
-    /// The data that the runtime's list starts with: this module has the runtime. As in Go, the symbol
-    /// that ends the list is another from then on; only names find it.
+    /// The data that the runtime's list starts with: this module has the runtime.
     pub list: Option<&'static str>,
     /// An archive's runtime is part of the module because the module was to announce itself: what asked for it
     /// still does.
@@ -42,16 +37,29 @@ pub struct Addition {
 
 impl Addition {
     /// What `mode` adds on `(goos, goarch)` to a link with these definitions.
-    pub fn find(mode: &Mode, target: (&str, &str), defines: impl Fn(&str) -> bool) -> Self {
-        let data = mode.data_names().into_iter().find(|name| defines(name));
-        let (runtime, last) = (defines(APPEND), defines(LAST));
-        Self {
-            start: mode.entry(target.0, target.1).filter(|name| defines(name)),
+    ///
+    /// Errors: those of `defines`.
+    pub fn find(
+        mode: &Mode,
+        target: (&str, &str),
+        defines: impl Fn(&str) -> Result<bool>,
+    ) -> Result<Self> {
+        let mut data = None;
+        for name in mode.data_names() {
+            if data.is_none() && defines(name)? {
+                data = Some(name);
+            }
+        }
+        let (runtime, last) = (defines(APPEND)?, defines(LAST)?);
+        let start = mode.entry(target.0, target.1);
+        let starts = start.as_deref().map_or(Ok(false), &defines)?;
+        Ok(Self {
+            start: start.filter(|_| starts),
             announce: data.filter(|_| !runtime),
             // One that is another module's is that one's to set.
             list: data.filter(|_| runtime && last),
             pulls: false,
-        }
+        })
     }
 
     /// Whether there is nothing to add: no Go module.
@@ -63,37 +71,20 @@ impl Addition {
     ///
     /// Errors: `internal`.
     pub fn object(&self, arch: &'static Arch) -> Result<Vec<u8>> {
-        const INIT: (&str, elf::SectionType) = (".init_array", elf::SHT_INIT_ARRAY);
-        const DATA: (&str, elf::SectionType) = (".noptrdata", elf::SHT_PROGBITS);
         let mut made = Made::new(arch);
         if let Some(data) = self.announce {
             let function = made.function(data)?;
-            made.pointer(INIT, ENTRY, elf::STB_LOCAL, function)?;
+            made.entry(ENTRY, function)?;
         }
         if let Some(start) = &self.start {
             let function = made.undefined(start);
-            made.pointer(INIT, &format!("{start}.ptr"), elf::STB_LOCAL, function)?;
-        }
-        if let Some(data) = self.list {
-            let data = made.undefined(data);
-            let place = made.pointer(DATA, LAST, elf::STB_GLOBAL, data)?;
-            // A name that what it replaces has not.
-            made.symbol(LIST, elf::STB_LOCAL, elf::STT_OBJECT, Some(place));
+            made.entry(&format!("{start}.ptr"), function)?;
         }
         if self.pulls {
             made.undefined(APPEND);
         }
         finish(&made.object, arch, OBJECT)
     }
-}
-
-/// Whether an object of the link, past the first `own`, has its entry already: the Go linker made it for
-/// another linker.
-pub(super) fn is_complete(res: &Resolution<'_>, own: usize) -> bool {
-    let has = |object: &crate::object::Object<'_>| {
-        (1..object.first_global).any(|at| object.symbol_name(at) == ENTRY.as_bytes())
-    };
-    res.objects().skip(own).any(|(_, object)| has(object))
 }
 
 /// The object so far.
@@ -173,19 +164,14 @@ impl Made {
         Ok(self.symbol(FUNCTION, elf::STB_LOCAL, elf::STT_FUNC, Some(place)))
     }
 
-    /// A word called `name` in a section of its own that holds the address of `target`.
-    fn pointer(
-        &mut self,
-        (section, kind): (&str, elf::SectionType),
-        name: &str,
-        bind: elf::SymbolBind,
-        target: SymbolId,
-    ) -> Result<(SectionId, u64)> {
+    /// An init entry called `name` that calls `target`.
+    fn entry(&mut self, name: &str, target: SymbolId) -> Result<()> {
         let word = self.arch.word();
-        let id = self.section(section, kind, elf::SHF_ALLOC | elf::SHF_WRITE);
+        let flags = elf::SHF_ALLOC | elf::SHF_WRITE;
+        let id = self.section(".init_array", elf::SHT_INIT_ARRAY, flags);
         self.object.append_section_data(id, &vec![0; word as usize], word);
         self.refer(id, Field { offset: 0, kind: self.arch.dynamic.word, addend: 0 }, target)?;
-        self.symbol(name, bind, elf::STT_OBJECT, Some((id, word)));
-        Ok((id, word))
+        self.symbol(name, elf::STB_LOCAL, elf::STT_OBJECT, Some((id, word)));
+        Ok(())
     }
 }

@@ -147,7 +147,7 @@ fn an_archives_runtime_is_the_modules_own() {
 }
 
 #[test]
-fn a_member_stays_though_its_variable_is_replaced() {
+fn a_member_stays_though_its_variable_is_set() {
     let datas = ["runtime.firstmoduledata"];
     let members = vec![object(&["no"], &[]), object(&["peer"], &["runtime.lastmoduledatap"])];
     let line = "--buildmode=c-shared -u runtime.lastmoduledatap";
@@ -159,10 +159,11 @@ fn a_member_stays_though_its_variable_is_replaced() {
 }
 
 #[test]
-fn what_a_mode_does_not_replace_is_still_a_duplicate() {
+fn a_second_list_is_a_duplicate() {
+    let last = "runtime.lastmoduledatap";
     let files: MemoryFiles = [
-        ("a.o", object(&["f", "runtime.addmoduledata"], &["runtime.firstmoduledata"])),
-        ("b.o", object(&["f"], &["runtime.lastmoduledatap"])),
+        ("a.o", object(&["runtime.addmoduledata"], &["runtime.firstmoduledata", last])),
+        ("b.o", object(&["f"], &[last])),
     ]
     .into_iter()
     .collect();

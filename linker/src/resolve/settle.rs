@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Candidate, Def, File, Resolution, Resolver, Versioned, mention, rank};
+use super::{Def, File, Resolution, Resolver, Versioned, mention, rank};
 use crate::error::{Error, ErrorKind, Errors, Site};
 use crate::object::{FileId, Home, Object, SymId, kind};
 
@@ -29,7 +29,7 @@ impl<'a> Resolver<'a> {
         resolution.commons = commons(&resolution);
         self.errors.extend(bind_versions(&mut resolution, &self.versioned));
         if !self.options.allow_multiple_definition {
-            self.errors.extend(duplicates(&resolution, self.candidates));
+            self.errors.extend(duplicates(&resolution));
         }
         self.errors.extend(tls_mismatches(&resolution));
         keep_needed(&mut resolution);
@@ -64,17 +64,14 @@ fn commons(resolution: &Resolution<'_>) -> FxHashMap<SymId, (u64, u64)> {
 }
 
 /// Strong definitions that lost to another strong one.
-fn duplicates(resolution: &Resolution<'_>, candidates: &[Candidate<'_>]) -> Vec<Error> {
+fn duplicates(resolution: &Resolution<'_>) -> Vec<Error> {
     let objects: Vec<_> = resolution.objects().collect();
     let per_object = objects.par_iter().flat_map_iter(|&(file, object)| {
         let strong = object.globals.iter().enumerate().filter_map(move |(at, &id)| {
             let index = object.first_global + at as u32;
             let def = resolution.defs[id.i()];
             let other = def.rank() == rank::STRONG && def.as_special().is_none();
-            if !other
-                || (def.file() == file && def.sym() == index)
-                || candidates[def.file().i()].replaces
-            {
+            if !other || (def.file() == file && def.sym() == index) {
                 return None;
             }
             let symbol = object.symbols.get(index);

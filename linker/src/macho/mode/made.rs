@@ -21,7 +21,7 @@ pub(super) const ENTRY: &str = "go:link.addmoduledatainit";
 /// The runtime's own: appends a module to its list.
 const APPEND: &str = "runtime.addmoduledata";
 /// The runtime's pointer to the last module of the list.
-const LAST: &str = "runtime.lastmoduledatap";
+pub(super) const LAST: &str = "runtime.lastmoduledatap";
 
 /// A field of the code: offset, relocation, its name, the addend.
 pub type Place = (u64, m::RelocationType, &'static str, i64);
@@ -75,6 +75,7 @@ const CODE: u32 = attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS;
 pub(super) fn object(
     addition: &Addition,
     markers: &[&Marker],
+    common: Option<(u64, u8)>,
     machine: &Machine,
 ) -> Result<Vec<u8>> {
     let init = init(machine.name).ok_or_else(|| internal("no code for the machine"))?;
@@ -84,15 +85,17 @@ pub(super) fn object(
     let mut made = Made { object, sections: Vec::new(), init };
     if let Some(data) = addition.announce {
         let function = made.function(data)?;
-        made.pointer(true, ENTRY, SymbolScope::Compilation, function)?;
+        made.entry(ENTRY, function)?;
     }
     if let Some(start) = &addition.start {
         let function = made.undefined(start);
-        made.pointer(true, &format!("{start}.ptr"), SymbolScope::Compilation, function)?;
+        made.entry(&format!("{start}.ptr"), function)?;
     }
     if let Some(data) = addition.list {
-        let data = made.undefined(data);
-        made.pointer(false, LAST, SymbolScope::Dynamic, data)?;
+        made.undefined(data);
+    }
+    if let Some((size, align)) = common {
+        made.variable(LAST, size, 1 << align);
     }
     if addition.pulls {
         made.undefined(APPEND);
@@ -181,23 +184,22 @@ impl Made {
         Ok(function)
     }
 
-    /// A word called `name` that holds the address of `target`: an init entry, or data.
-    fn pointer(
-        &mut self,
-        entry: bool,
-        name: &str,
-        scope: SymbolScope,
-        target: SymbolId,
-    ) -> Result<()> {
-        let (section, flags) = match entry {
-            true => ("__mod_init_func", kind::MOD_INIT),
-            false => ("__noptrdata", kind::REGULAR),
-        };
-        let section = self.section("__DATA", section, SectionKind::Data, flags);
-        let symbol = self.symbol(name, SymbolKind::Data, scope, SymbolSection::Section(section));
+    /// An init entry called `name` that calls `target`.
+    fn entry(&mut self, name: &str, target: SymbolId) -> Result<()> {
+        let section = self.section("__DATA", "__mod_init_func", SectionKind::Data, kind::MOD_INIT);
+        let home = SymbolSection::Section(section);
+        let symbol = self.symbol(name, SymbolKind::Data, SymbolScope::Compilation, home);
         let at = self.object.add_symbol_data(symbol, section, &[0; 8], 8);
         // The plain address is 0 on both machines.
         self.refer(section, (at, m::X86_64_RELOC_UNSIGNED, false, 3), target, 0)
+    }
+
+    /// So many zeros that all objects call `name`.
+    fn variable(&mut self, name: &str, size: u64, align: u64) {
+        let section = self.section("__DATA", "__noptrdata", SectionKind::Data, kind::REGULAR);
+        let home = SymbolSection::Section(section);
+        let symbol = self.symbol(name, SymbolKind::Data, SymbolScope::Dynamic, home);
+        self.object.add_symbol_data(symbol, section, &vec![0; size as usize], align);
     }
 
     /// Head and tail of a section: data that only this image sees.
