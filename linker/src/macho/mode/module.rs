@@ -153,3 +153,6 @@ fn write(link: &mut Link<'_>, (file, section): (usize, usize), offset: u32, data
     let reloc = Reloc { offset, kind, size: 8, target, minus, addend: 0 };
     section.relocs = before.into_iter().chain([reloc]).chain(after).collect();
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,13 +11,13 @@ use crate::MemoryFiles;
 use crate::macho::link_args;
 use crate::mode::tests::{address, bytes, words};
 
-const ARCHES: [&str; 2] = ["x86_64", "arm64"];
+pub(super) const ARCHES: [&str; 2] = ["x86_64", "arm64"];
 
 /// An object of functions and data; `pointers` are words that refer, each in a section of its own kind.
-struct Maker(Object<'static>, Vec<(String, object::write::SectionId)>);
+pub(super) struct Maker(pub(super) Object<'static>, Vec<(String, object::write::SectionId)>);
 
 impl Maker {
-    fn new(arch: &str) -> Self {
+    pub(super) fn new(arch: &str) -> Self {
         let arm = arch == "arm64";
         let machine = if arm { Architecture::Aarch64 } else { Architecture::X86_64 };
         let mut object = Object::new(BinaryFormat::MachO, machine, Endianness::Little);
@@ -25,7 +25,7 @@ impl Maker {
         Self(object, Vec::new())
     }
 
-    fn symbol(&mut self, name: &str, section: SymbolSection) -> object::write::SymbolId {
+    pub(super) fn symbol(&mut self, name: &str, section: SymbolSection) -> object::write::SymbolId {
         if let Some(id) = self.0.symbol_id(name.as_bytes()) {
             return id;
         }
@@ -42,7 +42,7 @@ impl Maker {
     }
 
     /// `name`, so many bytes in `__SEGMENT,__section`; its first word refers to `to`.
-    fn data(&mut self, place: (&str, &str), name: &str, size: usize, to: Option<&str>) {
+    pub(super) fn data(&mut self, place: (&str, &str), name: &str, size: usize, to: Option<&str>) {
         let found = self.1.iter().find(|found| found.0 == place.1).map(|found| found.1);
         let id = found.unwrap_or_else(|| {
             let code = place.1 == "__text";
@@ -68,28 +68,28 @@ impl Maker {
         }
     }
 
-    fn bytes(self) -> Vec<u8> {
+    pub(super) fn bytes(self) -> Vec<u8> {
         self.0.write().unwrap()
     }
 }
 
-const TEXT: (&str, &str) = ("__TEXT", "__text");
-const DATA: (&str, &str) = ("__DATA", "__data");
+pub(super) const TEXT: (&str, &str) = ("__TEXT", "__text");
+pub(super) const DATA: (&str, &str) = ("__DATA", "__data");
 
 /// An object that defines these.
-fn module(arch: &str, functions: &[&str], datas: &[&str]) -> Vec<u8> {
+pub(super) fn module(arch: &str, functions: &[&str], datas: &[&str]) -> Vec<u8> {
     let mut maker = Maker::new(arch);
     functions.iter().for_each(|name| maker.data(TEXT, name, 16, None));
     datas.iter().for_each(|name| maker.data(DATA, name, 16, None));
     maker.bytes()
 }
 
-fn link(arch: &str, line: &str, object: Vec<u8>) -> Result<Vec<u8>, crate::Errors> {
+pub(super) fn link(arch: &str, line: &str, object: Vec<u8>) -> Result<Vec<u8>, crate::Errors> {
     link_lazy(arch, line, object, b"!<arch>\n".to_vec())
 }
 
 /// With an archive, `r.a`, as far as `line` names it.
-fn link_lazy(
+pub(super) fn link_lazy(
     arch: &str,
     line: &str,
     object: Vec<u8>,
@@ -107,9 +107,9 @@ fn link_lazy(
     link_args(&args, &files).map(|(image, _)| image)
 }
 
-type Image<'a> = MachOFile64<'a, Endianness>;
+pub(super) type Image<'a> = MachOFile64<'a, Endianness>;
 
-fn read(image: &[u8]) -> Image<'_> {
+pub(super) fn read(image: &[u8]) -> Image<'_> {
     Image::parse(image).unwrap()
 }
 

@@ -126,7 +126,7 @@ fn what_the_list_was_is_gone() {
     let word = |at: u64| u64::from_le_bytes(bytes(&file, at, 8).try_into().unwrap());
     assert_eq!([word(last - 8), word(last + 8)], [start; 2]);
     for odd in [4, 12] {
-        let error = link("--buildmode=exe *", vec![object([24, odd, 24])]).unwrap_err();
+        let error = link("--buildmode=exe *", vec![object([24, odd, 24])]).map(drop).unwrap_err();
         assert!(error.to_string().contains("another relocation overlaps it"), "{error}");
     }
 }
@@ -177,7 +177,7 @@ fn a_member_and_a_common_block_hold_the_list_as_well() {
     };
     let image = link("--buildmode=exe *", vec![runtime(|_| {}), block(8), block(24)]).unwrap();
     assert_points(&image, FIRST);
-    let error = link("--buildmode=exe *", vec![runtime(|_| {}), block(4)]).unwrap_err();
+    let error = link("--buildmode=exe *", vec![runtime(|_| {}), block(4)]).map(drop).unwrap_err();
     assert!(error.to_string().contains("too small"), "{error}");
 }
 
@@ -198,21 +198,21 @@ fn what_can_not_hold_an_address_is_an_error() {
             let home = section(o, name, (sh_type, flags), &[0; 8]);
             symbol(o, LAST, kind, Some((home, at, 8)));
         });
-        let error = link("--buildmode=exe *", vec![object]).unwrap_err();
+        let error = link("--buildmode=exe *", vec![object]).map(drop).unwrap_err();
         assert!(error.to_string().contains(text), "{name}: {error}");
     }
     let number = runtime(|o| {
         let id = symbol(o, LAST, SymbolKind::Data, None);
         o.symbol_mut(id).section = SymbolSection::Absolute;
     });
-    let error = link("--buildmode=exe *", vec![number]).unwrap_err();
+    let error = link("--buildmode=exe *", vec![number]).map(drop).unwrap_err();
     assert!(error.to_string().contains("it is a number"), "{error}");
     let large = runtime(|o| {
         let home = section(o, ".bss", (elf::SHT_NOBITS, RW), &[]);
         o.append_section_bss(home, 1 << 40, 8);
         symbol(o, LAST, SymbolKind::Data, Some((home, 0, 8)));
     });
-    let error = link("--buildmode=exe *", vec![large]).unwrap_err();
+    let error = link("--buildmode=exe *", vec![large]).map(drop).unwrap_err();
     assert!(error.to_string().contains("too many zeros"), "{error}");
 }
 
@@ -266,7 +266,7 @@ fn own_module_data_is_announced_whoever_sees_it() {
     }
     let twice = [vec![guest(&[(true, 0); 2])], vec![guest(&[(true, 0)]), guest(&[(true, 0)])]];
     for objects in twice {
-        let error = link("--buildmode=plugin *", objects).unwrap_err();
+        let error = link("--buildmode=plugin *", objects).map(drop).unwrap_err();
         assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
         assert!(error.to_string().contains("local.moduledata"), "{error}");
     }
@@ -307,6 +307,6 @@ fn a_library_has_one_entry_however_it_starts() {
         }
     }
     let objects = vec![library(true, None), library(true, None)];
-    let error = link("--buildmode=c-shared *", objects).unwrap_err();
+    let error = link("--buildmode=c-shared *", objects).map(drop).unwrap_err();
     assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
 }
