@@ -6,20 +6,20 @@
 //! object is the judge's own, not the reference linker's. It must not know who links, or what for.
 
 mod code;
+mod edit;
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod text;
 mod write;
 
-use crate::model::elf::{self, Mention};
+use edit::Change;
+
+use crate::model::elf::{self, Standing};
 use crate::{File, Format, Mode, Request, Target};
 
 /// The object's name; no request has another file of this name.
 pub const OBJECT: &str = "buildmode.o";
-
-/// What lets the object's definitions replace others': the first one counts.
-pub const REPLACE: &str = "--allow-multiple-definition";
 
 /// A symbol of the object.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,37 +61,43 @@ struct Part {
 pub struct Extra {
     code: &'static code::Code,
     parts: Vec<Part>,
-    replaces: bool,
+    /// What is another in files of the link, by name.
+    changes: Vec<(String, Change)>,
 }
 
 /// What objects of a link say that matters here.
 #[derive(Default)]
-struct Said {
-    defined: Vec<String>,
+struct Said<'r> {
+    files: Vec<&'r File>,
     /// The Go linker has added it all.
     complete: bool,
 }
 
-impl Said {
-    fn of(request: &Request) -> Self {
-        let mut said = Self::default();
+impl<'r> Said<'r> {
+    fn of(request: &'r Request) -> Self {
         let named = request
             .files
             .iter()
             .filter(|file| file.name != OBJECT && request.args.contains(&file.name));
-        for file in named.filter(|file| mentions_go(&file.bytes)) {
-            for Mention { name, global, defined } in elf::mentions(&file.bytes) {
-                said.complete |= name == ENTRY && !global;
-                if global && defined {
-                    said.defined.push(name.to_owned());
-                }
-            }
-        }
-        said
+        let files: Vec<&File> = named.filter(|file| mentions_go(&file.bytes)).collect();
+        let is_entry = |file: &&File| elf::standing(&file.bytes, ENTRY) == Some(Standing::Local);
+        let complete = files.iter().any(is_entry);
+        Self { files, complete }
+    }
+
+    /// Who defines `name` for all objects; or for itself, if that may be and is only one.
+    fn find(&self, name: &str) -> Option<(&'r File, Standing)> {
+        let each = self.files.iter();
+        let all: Vec<_> =
+            each.filter_map(|file| Some((*file, elf::standing(&file.bytes, name)?))).collect();
+        // The first one of the best.
+        let best = all.iter().rev().max_by_key(|(_, standing)| *standing).copied()?;
+        let may_be_local = name == OWN || name.starts_with("_rt0_");
+        (best.1 != Standing::Local || may_be_local && all.len() == 1).then_some(best)
     }
 
     fn defines(&self, name: &str) -> bool {
-        self.defined.iter().any(|other| other == name)
+        self.find(name).is_some()
     }
 }
 
@@ -106,8 +112,8 @@ const FUNCTION: &str = "go:link.addmoduledata";
 const ENTRY: &str = "go:link.addmoduledatainit";
 const APPEND: &str = "runtime.addmoduledata";
 const LAST: &str = "runtime.lastmoduledatap";
-/// The replacement's own name, which nothing else has.
-const LIST: &str = "go:link.lastmoduledatap";
+/// Module data that is nobody else's, whatever others see.
+const OWN: &str = "local.moduledata";
 /// STT_OBJECT, STT_FUNC.
 const DATA: u8 = 1;
 const FUNC: u8 = 2;
@@ -120,31 +126,50 @@ impl Extra {
             return None;
         }
         let said = Said::of(request);
-        if said.complete || said.defined.is_empty() {
+        if said.complete || said.files.is_empty() {
             return None;
         }
         let code = code::of(arch.machine())?;
         let mut parts = Vec::new();
         let data = match request.mode {
-            Mode::Plugin => ["local.moduledata", "runtime.firstmoduledata"],
-            _ => ["runtime.firstmoduledata", "local.moduledata"],
+            Mode::Plugin => [OWN, "runtime.firstmoduledata"],
+            _ => ["runtime.firstmoduledata", OWN],
         };
         let data = data.into_iter().find(|name| said.defines(name));
         let runtime = said.defines(APPEND);
         if let Some(data) = data.filter(|_| !runtime) {
             parts.push(code.announce(data));
-            parts.push(code.pointer(".init_array", &[(ENTRY, false)], FUNCTION));
+            parts.push(code.entry(ENTRY, FUNCTION));
         }
         let target = request.target.name();
         let start = format!("_rt0_{}_linux_lib", target.split('-').next().unwrap_or(target));
-        if request.mode == Mode::CShared && said.defines(&start) {
-            parts.push(code.pointer(".init_array", &[(&format!("{start}.ptr"), false)], &start));
+        let called = || said.files.iter().any(|file| elf::calls(&file.bytes, &start, code.word.0));
+        let starts = request.mode == Mode::CShared && said.defines(&start) && !called();
+        if starts {
+            parts.push(code.entry(&format!("{start}.ptr"), &start));
         }
         let list = data.filter(|_| runtime && said.defines(LAST));
-        if let Some(data) = list {
-            parts.push(code.pointer(".noptrdata", &[(LAST, true), (LIST, false)], data));
+        let mut changes: Vec<(String, Change)> = Vec::new();
+        let mut change = |name: &str, change: &dyn Fn(&mut Change)| {
+            let Some((file, _)) = said.find(name) else { return };
+            let known = changes.iter().position(|(name, _)| *name == file.name);
+            let at = known.unwrap_or(changes.len());
+            if known.is_none() {
+                changes.push((file.name.clone(), Change::default()));
+            }
+            change(&mut changes[at].1);
+        };
+        if data.is_some_and(|data| data == OWN && (!runtime || list.is_some())) {
+            change(OWN, &|change| change.shared.push(OWN.to_owned()));
         }
-        (!parts.is_empty()).then(|| Self { code, parts, replaces: list.is_some() })
+        if starts && said.find(&start).is_some_and(|(_, standing)| standing == Standing::Local) {
+            change(&start, &|change| change.shared.push(start.clone()));
+        }
+        if let Some(data) = list {
+            change(LAST, &|change| change.pointer = Some((LAST.to_owned(), data.to_owned())));
+        }
+        let some = !parts.is_empty() || !changes.is_empty();
+        some.then_some(Self { code, parts, changes })
     }
 
     /// The object.
@@ -152,9 +177,11 @@ impl Extra {
         write::object(self.code, &self.parts)
     }
 
-    /// The object as GNU as reads it.
+    /// The object as GNU as reads it, and what is another in others as comments.
     pub fn text(&self) -> String {
-        text::print(&self.parts)
+        let mut out = if self.parts.is_empty() { String::new() } else { text::print(&self.parts) };
+        self.changes.iter().for_each(|(file, change)| text::remark(&mut out, file, change));
+        out
     }
 }
 
@@ -165,19 +192,34 @@ pub fn desugar(request: Request) -> Request {
     }
     let Some(extra) = Extra::of(&request) else { return request };
     let Request { target, mode, mut args, mut files } = request;
-    args.insert(0, OBJECT.to_owned());
-    if extra.replaces {
-        args.insert(0, REPLACE.to_owned());
+    for (name, change) in &extra.changes {
+        for file in files.iter_mut().filter(|file| file.name == *name) {
+            if let Some(bytes) = edit::changed(extra.code, &file.bytes, change) {
+                file.bytes = bytes.into();
+            }
+        }
     }
-    files.insert(0, File { name: OBJECT.to_owned(), bytes: extra.object().into() });
+    if !extra.parts.is_empty() {
+        args.insert(0, OBJECT.to_owned());
+        files.insert(0, File { name: OBJECT.to_owned(), bytes: extra.object().into() });
+    }
     Request { target, mode, args, files }
 }
 
-/// The arguments of a desugared request without what [`desugar`] put before them; none if it did nothing.
-pub fn sugared(request: &Request) -> Option<&[String]> {
-    match &request.args[..] {
-        [first, rest @ ..] if first == OBJECT => Some(rest),
-        [first, second, rest @ ..] if first == REPLACE && second == OBJECT => Some(rest),
-        _ => None,
+/// The request that became `request` by [`desugar`]; none if none did.
+pub fn sugared(request: &Request) -> Option<Request> {
+    let mut before = request.clone();
+    let added = before.args.first().is_some_and(|first| first == OBJECT);
+    if added {
+        before.args.remove(0);
+        before.files.retain(|file| file.name != OBJECT);
     }
+    let mut changed = false;
+    for file in &mut before.files {
+        if let Some(bytes) = edit::original(&file.bytes) {
+            file.bytes = bytes.into();
+            changed = true;
+        }
+    }
+    (added || changed).then_some(before)
 }

@@ -76,8 +76,7 @@ impl Adapter for Reference {
     fn command(&self, request: &Request) -> Vec<String> {
         let mut args = super::basic(request);
         // What a mode adds is the linker's own to add, where it is asked for that.
-        let sugared = desugar::sugared(request);
-        let sugared = sugared.filter(|_| request.mode != Mode::Shared);
+        let sugared = desugar::sugared(request).filter(|_| request.mode != Mode::Shared);
         let named = matches!(request.mode, Mode::CShared | Mode::Plugin);
         if sugared.is_some() || (named && request.target.format == Format::Elf) {
             args.push(format!("--buildmode={}", request.mode));
@@ -92,7 +91,7 @@ impl Adapter for Reference {
                 Format::Macho => args.extend(["-threads".into(), count.to_string()]),
             }
         }
-        args.extend(sugared.unwrap_or(&request.args).iter().cloned());
+        args.extend(sugared.map_or_else(|| request.args.clone(), |before| before.args));
         args
     }
 
@@ -101,7 +100,11 @@ impl Adapter for Reference {
     }
 
     fn link(&self, request: &Request, limit: Duration) -> Outcome {
-        guarded(self.command(request), request, limit)
+        // So are changes of objects; but not those of a request that somebody has changed since.
+        let before = desugar::sugared(request).filter(|before| {
+            request.mode != Mode::Shared && desugar::desugar(before.clone()) == *request
+        });
+        guarded(self.command(request), before.as_ref().unwrap_or(request), limit)
     }
 
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {

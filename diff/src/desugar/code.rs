@@ -106,27 +106,17 @@ impl Code {
         }
     }
 
-    /// A word in a section of its own, with these names, that holds the address of `target`.
-    pub(super) fn pointer(
-        &self,
-        section: &'static str,
-        names: &[(&str, bool)],
-        target: &str,
-    ) -> Part {
+    /// A word of `.init_array` called `called` that holds the address of `target`.
+    pub(super) fn entry(&self, called: &str, target: &str) -> Part {
         let (r_type, name) = self.word;
-        let symbol = |&(name, global): &(&str, bool)| Symbol {
-            name: name.into(),
-            global,
-            hidden: false,
-            kind: DATA,
-        };
+        let symbol = Symbol { name: called.into(), global: false, hidden: false, kind: DATA };
         Part {
-            name: section,
-            kind: if section == ".init_array" { 14 } else { 1 },
+            name: ".init_array",
+            kind: 14,
             flags: 1 | 2,
             align: self.width() as u64,
             bytes: vec![0; self.width()],
-            symbols: names.iter().map(symbol).collect(),
+            symbols: vec![symbol],
             fields: vec![Field { offset: 0, r_type, name, symbol: target.to_owned(), addend: 0 }],
         }
     }

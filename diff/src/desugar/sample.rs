@@ -14,7 +14,7 @@ pub(crate) const RUNTIME: [&str; 3] =
 pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Request> {
     let code = code::of(target.arch.machine())?;
     let part = |name, flags, data: bool, tag: u8| {
-        let list = names.iter().filter(|name| is_data(name) == data);
+        let list = names.iter().filter(|name| is_data(name) == data && **name != RUNTIME[2]);
         let kind = if data { DATA } else { FUNC };
         let symbol = |name: &&str| Symbol {
             name: (*name).to_owned(),
@@ -26,7 +26,20 @@ pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Reque
         let symbols = list.map(symbol).collect();
         Part { name, kind: 1, flags, align: 16, bytes, symbols, fields: Vec::new() }
     };
-    let mut parts = [part(".text", 6, false, 7), part(".data", 3, true, 9)];
+    let mut parts = vec![part(".text", 6, false, 7), part(".data", 3, true, 9)];
+    // The list's end is a word, and no marker.
+    if let Some(last) = names.iter().find(|name| **name == RUNTIME[2]) {
+        let symbol = Symbol { name: (*last).to_owned(), global: true, hidden: false, kind: DATA };
+        parts.push(Part {
+            name: ".noptrdata",
+            kind: 1,
+            flags: 3,
+            align: 8,
+            bytes: vec![0x11; 16],
+            symbols: vec![symbol],
+            fields: Vec::new(),
+        });
+    }
     // A type refers to itself, as everybody sees it.
     if let Some(name) = names.iter().find(|name| name.starts_with("type.")) {
         let (r_type, word) = code.word;

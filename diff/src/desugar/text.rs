@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Part;
+use super::edit::Change;
 
 /// The text.
 pub(super) fn print(parts: &[Part]) -> String {
@@ -40,4 +41,14 @@ pub(super) fn print(parts: &[Part]) -> String {
     }
     out.push_str("\t.section .note.GNU-stack,\"\",%progbits\n");
     out
+}
+
+/// Says what is another in `file`.
+pub(super) fn remark(out: &mut String, file: &str, change: &Change) {
+    for name in &change.shared {
+        let _ = writeln!(out, "# in {file}: .globl \"{name}\"; .hidden \"{name}\"");
+    }
+    if let Some((variable, target)) = &change.pointer {
+        let _ = writeln!(out, "# in {file}: \"{variable}\" holds the address of \"{target}\"");
+    }
 }

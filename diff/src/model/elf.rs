@@ -78,23 +78,51 @@ pub fn is_linkers(name: &str) -> bool {
     names::is_linkers(name)
 }
 
-/// A symbol that an object mentions.
-pub(crate) struct Mention<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) global: bool,
-    pub(crate) defined: bool,
+/// How an object defines a name, worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Standing {
+    /// For itself.
+    Local,
+    Weak,
+    Common,
+    Strong,
 }
 
-/// The symbols of an object; none of what is none.
-pub(crate) fn mentions<'a>(bytes: &'a [u8]) -> Vec<Mention<'a>> {
-    let object = (crate::bytes::u16_at(bytes, 16) == Some(1))
-        .then(|| object::read(String::new(), bytes))
-        .flatten();
-    let symbols = object.map(|object| object.symbols).unwrap_or_default();
-    let mention = |symbol: object::Symbol<'a>| Mention {
-        name: symbol.name,
-        global: symbol.binding != 0,
-        defined: symbol.place != object::Where::Undefined,
+/// How an object defines `name`, if it does.
+pub(crate) fn standing(bytes: &[u8], name: &str) -> Option<Standing> {
+    let object = relocatable(bytes)?;
+    let own = object.symbols.iter().filter(|symbol| symbol.name == name);
+    let standing = |symbol: &object::Symbol<'_>| match (symbol.binding, symbol.place) {
+        (_, object::Where::Undefined) => None,
+        (0, _) => Some(Standing::Local),
+        (_, object::Where::Common) => Some(Standing::Common),
+        (2, _) => Some(Standing::Weak),
+        _ => Some(Standing::Strong),
     };
-    symbols.into_iter().skip(1).map(mention).collect()
+    own.filter_map(standing).max()
+}
+
+/// Whether an init entry of an object, a word of type `word`, leads to `name`.
+pub(crate) fn calls(bytes: &[u8], name: &str, word: u32) -> bool {
+    let Some(object) = relocatable(bytes) else { return false };
+    let symbols = &object.symbols;
+    let place = |symbol: &object::Symbol<'_>, addend: i64| {
+        let offset = symbol.value.wrapping_add_signed(addend);
+        (symbol.place != object::Where::Undefined).then_some((symbol.place, offset))
+    };
+    let own = symbols.iter().filter(|symbol| symbol.name == name);
+    let homes: Vec<_> = own.filter_map(|symbol| place(symbol, 0)).collect();
+    let arrays = object.sections.iter().filter(|section| section.kind == 14);
+    let mut entries = arrays.flat_map(object::Section::relocs).filter(|r| r.r_type == word);
+    entries.any(|reloc| {
+        let Some(symbol) = symbols.get(reloc.symbol as usize) else { return false };
+        let by_name = symbol.name == name && reloc.addend == 0;
+        by_name || place(symbol, reloc.addend).is_some_and(|place| homes.contains(&place))
+    })
+}
+
+fn relocatable(bytes: &[u8]) -> Option<object::Object<'_>> {
+    (crate::bytes::u16_at(bytes, 16) == Some(1))
+        .then(|| object::read(String::new(), bytes))
+        .flatten()
 }

@@ -18,6 +18,13 @@ pub(super) const ROWS: &[Fault] = &[
         "init entries are a word further",
         Plant::Request(|r| plain(r, "") && edit(r, |kind| kind == 1, 8)),
     ),
+    row("the list of modules starts nowhere", Plant::Request(|r| plain(r, "") && unlisted(r))),
+    row(
+        "the list of modules starts a word further",
+        Plant::Request(|r| {
+            plain(r, "") && change_in(r, "a.o", |r| get(r, 8, 4) == 1 && raise(r, 16, 8))
+        }),
+    ),
     row("modules are announced directly", Plant::Request(|r| plain(r, "") && direct(r))),
     row("a plugin binds its own data", Plant::Request(|r| r.mode == Mode::Plugin && symbolic(r))),
     row("a c-shared library can be closed", Plant::Request(|r| plain(r, "nodelete"))),
@@ -78,6 +85,19 @@ fn plain(request: &mut Request, lost: &str) -> bool {
     flags.remove(0);
     request.args.splice(0..0, flags);
     lost.is_empty() || at.is_some()
+}
+
+/// What a mode changes in objects is as it was.
+fn unlisted(request: &mut Request) -> bool {
+    let Some(before) = sugared(request) else { return false };
+    let mut changed = false;
+    for file in &mut request.files {
+        if let Some(old) = before.file(&file.name).filter(|old| *old != file) {
+            *file = old.clone();
+            changed = true;
+        }
+    }
+    changed
 }
 
 fn drop(request: &mut Request) -> bool {

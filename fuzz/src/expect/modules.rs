@@ -17,50 +17,209 @@ const FIRST: &str = "runtime.firstmoduledata";
 const OWN: &str = "local.moduledata";
 const LAST: &str = "runtime.lastmoduledatap";
 
-/// `case` with what its mode adds.
+/// `case` with what its mode adds and changes.
 pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
-    let defines = |name: &str| {
-        case.inputs.iter().any(|input| match input {
-            Input::Object(object) => object.symbols.iter().any(|symbol| {
-                let defined = symbol.definition != Definition::Undefined;
-                symbol.name == name && defined && symbol.binding != Binding::Local
-            }),
-            _ => false,
-        })
-    };
     if case.mode == Mode::Shared {
         return Cow::Borrowed(case);
     }
+    let defines = |name: &str| find(case, name).is_some();
     let names = if case.mode == Mode::Plugin { [OWN, FIRST] } else { [FIRST, OWN] };
     let data = names.into_iter().find(|name| defines(name));
     let (runtime, last) = (defines(APPEND), defines(LAST));
-    let mut made =
-        Made { target: case.target, object: Object { name: OBJECT.to_owned(), ..EMPTY } };
-    if let Some(data) = data.filter(|_| !runtime) {
-        made.announce(data);
-    }
-    let start = entry(case.target);
-    if case.mode == Mode::CShared && defines(&start) {
-        made.pointer(".init_array", &format!("{start}.ptr"), &start);
-    }
+    let announces = data.filter(|_| !runtime);
     let list = data.filter(|_| runtime && last);
-    if let Some(data) = list {
-        let symbol = made.pointer(".noptrdata", LAST, data);
-        made.object.symbols[symbol].binding = Binding::Global;
-    }
-    if made.object.sections.is_empty() {
+    let start = entry(case.target);
+    let starts = case.mode == Mode::CShared && defines(&start) && !is_called(case, &start);
+    if announces.is_none() && list.is_none() && !starts {
         return Cow::Borrowed(case);
     }
+    let mut made =
+        Made { target: case.target, object: Object { name: OBJECT.to_owned(), ..EMPTY } };
+    if let Some(data) = announces {
+        made.announce(data);
+    }
+    if starts {
+        made.pointer(&format!("{start}.ptr"), &start);
+    }
     let mut case = case.clone();
-    if list.is_some() {
-        // The old one stays where it is, but nobody finds it by its name.
-        let all = case.objects_mut().into_iter().flat_map(|object| &mut object.symbols);
-        for symbol in all.filter(|symbol| symbol.name == LAST && symbol.binding != Binding::Local) {
-            symbol.definition = Definition::Undefined;
+    if announces.or(list) == Some(OWN) {
+        share(&mut case, OWN);
+    }
+    if starts && find(&case, &start).is_some_and(|found| found.standing == Standing::Local) {
+        share(&mut case, &start);
+    }
+    if let Some(data) = list {
+        point(&mut case, data);
+    }
+    if !made.object.sections.is_empty() {
+        case.inputs.insert(0, Input::Object(made.object));
+    }
+    Cow::Owned(case)
+}
+
+/// How an object defines a name, worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Local,
+    Weak,
+    Common,
+    Strong,
+}
+
+/// A definition: which input, which symbol of it.
+#[derive(Clone, Copy)]
+struct Found {
+    input: usize,
+    symbol: usize,
+    standing: Standing,
+}
+
+/// The definition of `name` that counts for all; one that is local, if that is all there is of what may be.
+fn find(case: &Case, name: &str) -> Option<Found> {
+    let mut all = Vec::new();
+    for (input, object) in objects(case) {
+        for (index, symbol) in object.symbols.iter().enumerate().filter(|(_, s)| s.name == name) {
+            let standing = match (symbol.binding, symbol.definition) {
+                (_, Definition::Undefined) => continue,
+                (Binding::Local, _) => Standing::Local,
+                (_, Definition::Common { .. }) => Standing::Common,
+                (Binding::Weak, _) => Standing::Weak,
+                _ => Standing::Strong,
+            };
+            all.push(Found { input, symbol: index, standing });
         }
     }
-    case.inputs.insert(0, Input::Object(made.object));
-    Cow::Owned(case)
+    let best = all.iter().rev().max_by_key(|found| found.standing).copied()?;
+    let may_be_local = name == OWN || name.starts_with("_rt0_");
+    (best.standing != Standing::Local || may_be_local && all.len() == 1).then_some(best)
+}
+
+/// The objects that take part whatever happens.
+fn objects(case: &Case) -> impl Iterator<Item = (usize, &Object)> {
+    case.inputs.iter().enumerate().filter_map(|(at, input)| match input {
+        Input::Object(object) => Some((at, object)),
+        _ => None,
+    })
+}
+
+fn object_mut(case: &mut Case, at: usize) -> Option<&mut Object> {
+    match case.inputs.get_mut(at) {
+        Some(Input::Object(object)) => Some(object),
+        _ => None,
+    }
+}
+
+/// Whether an init entry leads to `start` already.
+fn is_called(case: &Case, start: &str) -> bool {
+    let pointer = machine::of(case.target.arch).pointer;
+    objects(case).any(|(_, object)| {
+        let home = |symbol: &Symbol| match symbol.definition {
+            Definition::Section { section, offset } => Some((section, offset)),
+            _ => None,
+        };
+        let homes: Vec<_> =
+            object.symbols.iter().filter(|s| s.name == start).filter_map(home).collect();
+        let arrays = object.sections.iter().filter(|s| s.kind == SectionKind::InitArray);
+        arrays.flat_map(|section| &section.relocs).filter(|r| r.r_type == pointer).any(|reloc| {
+            let at = |offset: u64| offset.wrapping_add_signed(reloc.addend);
+            match reloc.symbol {
+                SymbolRef::Named(index) => {
+                    let symbol = &object.symbols[index];
+                    let moved = home(symbol).map(|(section, offset)| (section, at(offset)));
+                    (symbol.name == start && reloc.addend == 0)
+                        || moved.is_some_and(|place| homes.contains(&place))
+                }
+                SymbolRef::Section(section) => homes.contains(&(section, at(0))),
+                SymbolRef::Null => false,
+            }
+        })
+    })
+}
+
+/// All objects see what is called `name`, and nobody outside does.
+fn share(case: &mut Case, name: &str) {
+    let Some(found) = find(case, name) else { return };
+    let Some(object) = object_mut(case, found.input) else { return };
+    let symbol = &mut object.symbols[found.symbol];
+    if found.standing == Standing::Local {
+        let hidden = Visibility::Hidden;
+        let twin = Symbol { binding: Binding::Global, visibility: hidden, ..symbol.clone() };
+        object.symbols.push(twin);
+    } else if symbol.visibility == Visibility::Default {
+        symbol.visibility = Visibility::Hidden;
+    }
+}
+
+/// The end of the runtime's list is where it starts, too: the variable holds the address of `data`.
+fn point(case: &mut Case, data: &str) {
+    let machine = machine::of(case.target.arch);
+    let (r_type, width) = (machine.pointer, u64::from(machine.word));
+    let Some(found) = find(case, LAST) else { return };
+    let Some(object) = object_mut(case, found.input) else { return };
+    let (section, offset) = match object.symbols[found.symbol].definition {
+        Definition::Section { section, offset } => (section, offset),
+        Definition::Common { align } => (common(object, found.symbol, align), 0),
+        _ => return,
+    };
+    let target = object.symbols.iter().position(|s| s.name == data && s.binding != Binding::Local);
+    let target = target.unwrap_or_else(|| {
+        object.symbols.push(undefined(data));
+        object.symbols.len() - 1
+    });
+    let home = &mut object.sections[section];
+    if home.kind == SectionKind::Nobits {
+        // What isn't zero isn't with zeros.
+        home.kind = SectionKind::Progbits;
+        for (zeros, like) in [(".bss", ".data"), (".noptrbss", ".noptrdata")] {
+            let rest = home.name.strip_prefix(zeros);
+            if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('.')) {
+                home.name = format!("{like}{rest}");
+                break;
+            }
+        }
+        // There is no room for one, nor was there one.
+        home.marker = Marker::None;
+    }
+    let end = offset + width;
+    home.relocs.retain(|reloc| !(offset..end).contains(&reloc.offset));
+    let symbol = SymbolRef::Named(target);
+    home.relocs.push(Reloc { offset, r_type, symbol, addend: 0 });
+    home.relocs.sort_by_key(|reloc| reloc.offset);
+    let start = home.start();
+    if let Data::Bytes(bytes) = &mut home.data {
+        let word = (offset - start) as usize..(end - start) as usize;
+        bytes[word].fill(0);
+    }
+}
+
+/// A section of its own for a common block.
+fn common(object: &mut Object, symbol: usize, align: u64) -> usize {
+    let section = object.sections.len();
+    object.sections.push(Section {
+        name: ".noptrbss".to_owned(),
+        kind: SectionKind::Nobits,
+        flags: SectionFlags { alloc: true, write: true, ..SectionFlags::default() },
+        align,
+        entsize: 0,
+        marker: Marker::None,
+        data: Data::Zeros(object.symbols[symbol].size),
+        relocs: Vec::new(),
+        link_order: None,
+    });
+    object.symbols[symbol].definition = Definition::Section { section, offset: 0 };
+    section
+}
+
+fn undefined(name: &str) -> Symbol {
+    Symbol {
+        name: name.to_owned(),
+        binding: Binding::Global,
+        kind: SymbolKind::Notype,
+        visibility: Visibility::Default,
+        size: 0,
+        definition: Definition::Undefined,
+        desc: Default::default(),
+    }
 }
 
 /// Where a library for `target` starts.
@@ -87,15 +246,7 @@ impl Made {
     fn symbol(&mut self, name: &str) -> usize {
         let list = &mut self.object.symbols;
         list.iter().position(|symbol| symbol.name == name).unwrap_or_else(|| {
-            list.push(Symbol {
-                name: name.to_owned(),
-                binding: Binding::Global,
-                kind: SymbolKind::Notype,
-                visibility: Visibility::Default,
-                size: 0,
-                definition: Definition::Undefined,
-                desc: Default::default(),
-            });
+            list.push(undefined(name));
             list.len() - 1
         })
     }
@@ -146,16 +297,16 @@ impl Made {
         relocs.push(field(made.call, call));
         relocs.sort_by_key(|reloc| reloc.offset);
         self.section(".text", (FUNCTION, SymbolKind::Func), made.align, made.code.bytes, relocs);
-        self.pointer(".init_array", "go:link.addmoduledatainit", FUNCTION);
+        self.pointer("go:link.addmoduledatainit", FUNCTION);
     }
 
-    /// A word called `name` that holds the address of `target`; its symbol.
-    fn pointer(&mut self, section: &str, name: &str, target: &str) -> usize {
+    /// An init entry called `name` that leads to `target`.
+    fn pointer(&mut self, name: &str, target: &str) {
         let machine = machine::of(self.target.arch);
         let symbol = SymbolRef::Named(self.symbol(target));
         let reloc = Reloc { offset: 0, r_type: machine.pointer, symbol, addend: 0 };
         let word = [0; 8];
-        let word = &word[..usize::from(machine.word)];
-        self.section(section, (name, SymbolKind::Object), machine.word.into(), word, vec![reloc])
+        let (word, align) = (&word[..usize::from(machine.word)], machine.word.into());
+        self.section(".init_array", (name, SymbolKind::Object), align, word, vec![reloc]);
     }
 }

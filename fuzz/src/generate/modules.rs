@@ -4,7 +4,6 @@
 //! The runtime's data lists modules; guests announce theirs to it; a library starts its runtime. Types are
 //! data that every module has and the host's wins. It must not know what a mode makes of the names.
 
-use scold_diff::expectation::Refusal;
 use scold_diff::{Mode, Target};
 
 use super::Dice;
@@ -12,12 +11,10 @@ use crate::Case;
 use crate::case::*;
 use crate::machine;
 
-/// Module case number `index` of the stream `seed`; none where the case it is made from must be refused:
-/// two definitions of a name, say, are no error to linkers that are told to take the first.
+/// Module case number `index` of the stream `seed`; none where the case it is made from is no valid one.
 pub fn seeded(seed: u64, index: u64, target: Target, mode: Mode) -> Option<Case> {
     let case = super::seeded(seed, index, target, mode);
-    let valid = case.validity != Validity::Invalid
-        && !matches!(crate::expect::expect(&case).refusal, Refusal::Must(_));
+    let valid = case.validity != Validity::Invalid;
     let bytes = super::bytes(!seed, index);
     valid.then(|| add(case, &mut Dice::new(&bytes)))
 }
@@ -159,9 +156,30 @@ impl Module {
                 let symbol = &mut self.object.symbols[symbol];
                 symbol.visibility =
                     *dice.pick(&[Visibility::Default, Visibility::Hidden, Visibility::Protected]);
-                symbol.binding = *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak]);
+                symbol.binding =
+                    *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak, Binding::Local]);
+                self.start(dice, text, offset);
             }
         }
+    }
+
+    /// Maybe an init entry that leads to the last symbol, at `offset` of `text`, or near it: the Go linker's own.
+    fn start(&mut self, dice: &mut Dice<'_>, text: usize, offset: u64) {
+        let symbol = self.object.symbols.len() - 1;
+        let by_place = SymbolRef::Section(text);
+        let (symbol, addend) = match dice.below(8) {
+            0 => (SymbolRef::Named(symbol), 0),
+            1 => (by_place, 16 + offset as i64),
+            2 if offset > 0 => (by_place, 16),
+            _ => return,
+        };
+        let width = machine::of(self.target.arch).word;
+        let section = self.section(".init_array", false, vec![0; width.into()]);
+        let r_type = machine::of(self.target.arch).pointer;
+        let array = &mut self.object.sections[section];
+        (array.kind, array.marker, array.align) =
+            (SectionKind::InitArray, Marker::None, width.into());
+        array.relocs.push(Reloc { offset: 0, r_type, symbol, addend });
     }
 
     /// The module's data under either name, and the end of the runtime's list.
@@ -172,8 +190,10 @@ impl Module {
         let own = if mode == Mode::Plugin { 850 } else { 400 };
         if dice.chance(own) {
             let symbol = self.define("local.moduledata", SymbolKind::Object, (section, 0), size);
-            // The loader must not take another module's for it.
-            self.object.symbols[symbol].visibility = Visibility::Hidden;
+            // What others see of it is the mode's to hide.
+            let symbol = &mut self.object.symbols[symbol];
+            symbol.visibility = *dice.pick(&[Visibility::Hidden, Visibility::Default]);
+            symbol.binding = *dice.pick(&[Binding::Global, Binding::Local]);
         }
         // Where the host could preempt it, code can't refer to it.
         if mode != Mode::Plugin && dice.chance(600) {
@@ -184,13 +204,40 @@ impl Module {
             self.refer(section, 8 * word, symbol);
         }
         if dice.chance(700) {
-            let width = machine::of(self.target.arch).word;
-            let data = self.section(".data", false, vec![0; 32]);
-            let place = (data, 0);
-            let last =
-                self.define("runtime.lastmoduledatap", SymbolKind::Object, place, width.into());
-            self.refer(data, 16, last);
+            self.last(dice, (section, 16 + 8 * words as u64));
         }
+    }
+
+    /// The end of the runtime's list, somewhere among data or zeros; the word `spare` leads there without its name.
+    fn last(&mut self, dice: &mut Dice<'_>, spare: (usize, u64)) {
+        const NAME: &str = "runtime.lastmoduledatap";
+        let width = u64::from(machine::of(self.target.arch).word);
+        if dice.chance(100) {
+            let symbol = self.define(NAME, SymbolKind::Object, (0, 0), width);
+            self.object.symbols[symbol].definition = Definition::Common { align: width };
+            return;
+        }
+        let data = (".data", SectionKind::Progbits);
+        let zeros = |name| (name, SectionKind::Nobits);
+        let homes = [data, data, data, zeros(".bss"), zeros(".noptrbss"), zeros(".bss.go")];
+        let (name, kind) = *dice.pick(&homes);
+        let section = self.section(name, false, vec![*dice.pick(&[0, 0x5a]); 32]);
+        let last = self.define(NAME, SymbolKind::Object, (section, 0), width);
+        self.object.symbols[last].binding =
+            *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak]);
+        self.object.sections[section].kind = kind;
+        if kind == SectionKind::Nobits {
+            self.object.sections[section].data = Data::Zeros(48);
+        } else {
+            self.refer(section, 16, last);
+            if dice.chance(200) {
+                self.refer(section, 0, last);
+            }
+        }
+        let r_type = machine::of(self.target.arch).pointer;
+        let symbol = SymbolRef::Section(section);
+        let reloc = Reloc { offset: spare.1, r_type, symbol, addend: 16 };
+        self.object.sections[spare.0].relocs.push(reloc);
     }
 
     /// Data that every module has: each finds the host's, unless it binds its own.
@@ -242,10 +289,12 @@ mod tests {
             let facts = crate::expect::expect(&case).facts.to_string();
             let added = sugared(&emit::request(&case)).is_some();
             assert!(added || !facts.contains("buildmode.o"), "only one of two adds: {case:?}");
-            for part in [".text+", ".noptrdata+"] {
-                if facts.contains(&format!("buildmode.o:{part}")) {
-                    seen.insert((case.mode, part));
-                }
+            if facts.contains("buildmode.o:.text+") {
+                seen.insert((case.mode, "announced"));
+            }
+            let before = sugared(&emit::request(&case));
+            if before.is_some_and(|b| b.file("go.o") != emit::request(&case).file("go.o")) {
+                seen.insert((case.mode, "changed"));
             }
         }
         assert_eq!(seen.len(), 2 * MODES.len(), "{seen:?}");

@@ -1,0 +1,347 @@
+//! An object and what a mode changes in it → the object as linkers that know no modes must get it.
+//!
+//! What changes is written behind what was there, so that the object before can be had again. It must not know why
+//! anything changes.
+
+use super::code::Code;
+use crate::bytes::{slice, str_at, u32_at};
+use crate::class::{Class, RawReloc, RawSymbol, SectionHeader};
+
+/// What changes in an object.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Change {
+    /// Names that all objects of the link see, and nobody else.
+    pub(super) shared: Vec<String>,
+    /// A variable, and what it holds the address of.
+    pub(super) pointer: Option<(String, String)>,
+}
+
+/// The end of every changed object; before it the number of bytes there were, before that the file header.
+const MAGIC: &[u8; 8] = b"\0sugared";
+/// STV_HIDDEN.
+const HIDDEN: u8 = 2;
+
+/// `bytes` with `change`; none if it is no object that can be changed so.
+pub(super) fn changed(code: &Code, bytes: &[u8], change: &Change) -> Option<Vec<u8>> {
+    let mut editor = Editor::read(code, bytes)?;
+    change.shared.iter().try_for_each(|name| editor.share(name))?;
+    if let Some((variable, target)) = &change.pointer {
+        editor.point(variable, target)?;
+    }
+    editor.touched.then(|| editor.finish())
+}
+
+/// The object that became `bytes`; none if none did.
+pub(super) fn original(bytes: &[u8]) -> Option<Vec<u8>> {
+    let size = Class::of(bytes)?.sizes().header as usize;
+    let rest = bytes.strip_suffix(MAGIC)?;
+    let (rest, len) = rest.split_last_chunk()?;
+    let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
+    let head = rest.get(rest.len().checked_sub(size)?..)?;
+    Some([head, rest.get(size..len)?].concat())
+}
+
+/// An object in the making: its tables, as far as they are new.
+struct Editor<'o> {
+    code: &'o Code,
+    bytes: &'o [u8],
+    /// Anything is new.
+    touched: bool,
+    sections: Vec<SectionHeader>,
+    /// New contents, by section.
+    contents: Vec<Option<Vec<u8>>>,
+    /// Numbers of sections: section names, symbols, their names.
+    names: usize,
+    symtab: usize,
+    strtab: usize,
+}
+
+impl<'o> Editor<'o> {
+    fn read(code: &'o Code, bytes: &'o [u8]) -> Option<Self> {
+        let header = code.class.file_header(bytes)?;
+        let sections = code.class.sections(bytes, &header)?;
+        let names = match header.names {
+            0xffff => sections.first()?.link as usize,
+            names => names.into(),
+        };
+        let symtab = sections.iter().rposition(|section| section.kind == 2)?;
+        let strtab = sections[symtab].link as usize;
+        let is_strings = |at: usize| sections.get(at).is_some_and(|section| section.kind == 3);
+        (is_strings(names) && is_strings(strtab)).then_some(())?;
+        let contents = vec![None; sections.len()];
+        let touched = false;
+        Some(Self { code, bytes, touched, sections, contents, names, symtab, strtab })
+    }
+
+    /// What a section holds, to be changed.
+    fn content(&mut self, at: usize) -> Option<&mut Vec<u8>> {
+        if self.contents.get(at)?.is_none() {
+            let SectionHeader { offset, size, kind, .. } = *self.sections.get(at)?;
+            let old = if kind == 8 { &[] } else { slice(self.bytes, offset, size)? };
+            self.contents[at] = Some(old.to_vec());
+        }
+        self.contents[at].as_mut()
+    }
+
+    fn string(&mut self, table: usize, text: &str) -> Option<u32> {
+        let strings = self.content(table)?;
+        let at = strings.len() as u32;
+        strings.extend(text.as_bytes());
+        strings.push(0);
+        Some(at)
+    }
+
+    /// The symbol called `name`, the best there is: one that others see, and of those a definition.
+    fn symbol(&mut self, name: &str) -> Option<(usize, RawSymbol)> {
+        let class = self.code.class;
+        let size = class.sizes().symbol as usize;
+        let strings = self.content(self.strtab)?.clone();
+        let table = self.content(self.symtab)?.chunks_exact(size).enumerate();
+        let all = table.filter_map(|(at, raw)| Some((at, class.symbol(raw)?)));
+        let named = |symbol: &RawSymbol| {
+            let text = str_at(&strings, symbol.name.into());
+            text == name || text.strip_prefix(name).is_some_and(|rest| rest.starts_with("@@"))
+        };
+        let own = all.filter(|(_, symbol)| named(symbol));
+        own.max_by_key(|(at, s)| (s.info >> 4 != 0, s.section != 0, std::cmp::Reverse(*at)))
+    }
+
+    fn symbol_bytes(&self, symbol: &RawSymbol) -> Vec<u8> {
+        let RawSymbol { name, info, other, section, value, size } = *symbol;
+        let word = |value: u64| value.to_le_bytes()[..self.code.class.word() as usize].to_vec();
+        let rest = [&[info, other][..], &section.to_le_bytes()].concat();
+        let numbers = [word(value), word(size)].concat();
+        let name = name.to_le_bytes().to_vec();
+        match self.code.class {
+            Class::Elf64 => [name, rest, numbers].concat(),
+            Class::Elf32 => [name, numbers, rest].concat(),
+        }
+    }
+
+    fn put_symbol(&mut self, at: usize, symbol: &RawSymbol) -> Option<()> {
+        let raw = self.symbol_bytes(symbol);
+        let place = at * raw.len();
+        self.touched = true;
+        self.content(self.symtab)?.get_mut(place..place + raw.len())?.copy_from_slice(&raw);
+        Some(())
+    }
+
+    /// Adds a symbol that others see.
+    fn add_symbol(&mut self, name: &str, symbol: &RawSymbol, wide: u32) -> Option<usize> {
+        self.touched = true;
+        let name = self.string(self.strtab, name)?;
+        let raw = self.symbol_bytes(&RawSymbol { name, ..*symbol });
+        let table = self.content(self.symtab)?;
+        let at = table.len() / raw.len();
+        table.extend(raw);
+        if let Some(numbers) = self.sections.iter().rposition(|section| section.kind == 18) {
+            let numbers = self.content(numbers)?;
+            numbers.resize(4 * at, 0);
+            numbers.extend(wide.to_le_bytes());
+        }
+        Some(at)
+    }
+
+    /// Section numbers of symbols that don't fit them.
+    fn wide(&mut self, symbol: usize) -> u32 {
+        let table = self.sections.iter().rposition(|section| section.kind == 18);
+        let table = table.and_then(|at| self.content(at).map(|content| &*content));
+        table.and_then(|table| u32_at(table, 4 * symbol as u64)).unwrap_or(0)
+    }
+
+    /// What is called `name` here is that for all objects, and for nobody outside.
+    fn share(&mut self, name: &str) -> Option<()> {
+        let (at, symbol) = self.symbol(name)?;
+        if symbol.info >> 4 != 0 {
+            let other = symbol.other | HIDDEN;
+            let seen = symbol.other & 3 == 0;
+            return if seen {
+                self.put_symbol(at, &RawSymbol { other, ..symbol })
+            } else {
+                Some(())
+            };
+        }
+        let wide = if symbol.section == 0xffff { self.wide(at) } else { 0 };
+        let info = 1 << 4 | symbol.info & 15;
+        let other = symbol.other & !3 | HIDDEN;
+        self.add_symbol(name, &RawSymbol { info, other, ..symbol }, wide).map(drop)
+    }
+
+    /// The variable called `name` holds the address of `target`.
+    fn point(&mut self, name: &str, target: &str) -> Option<()> {
+        let (at, symbol) = self.symbol(name)?;
+        let (section, offset) = match symbol.section {
+            0xfff2 => (self.allot(at, &symbol)?, 0),
+            0xffff => (self.wide(at) as usize, symbol.value),
+            0 | 0xff00.. => return None,
+            section => (section.into(), symbol.value),
+        };
+        self.fill(section)?;
+        let width = self.code.class.word();
+        let start = usize::try_from(offset).ok()?;
+        self.content(section)?.get_mut(start..start + width as usize)?.fill(0);
+        let target = match self.symbol(target).filter(|(_, symbol)| symbol.info >> 4 != 0) {
+            Some((at, _)) => at,
+            None => {
+                let none =
+                    RawSymbol { name: 0, info: 1 << 4, other: 0, section: 0, value: 0, size: 0 };
+                self.add_symbol(target, &none, 0)?
+            }
+        };
+        self.relocate(section, offset, target as u32)
+    }
+
+    /// A section of its own for a common symbol.
+    fn allot(&mut self, at: usize, symbol: &RawSymbol) -> Option<usize> {
+        let number = self.sections.len();
+        let section = u16::try_from(number).ok().filter(|number| *number < 0xff00)?;
+        let (size, align) = (symbol.size, symbol.value);
+        let name = self.string(self.names, ".noptrbss")?;
+        // SHF_ALLOC, SHF_WRITE.
+        let header = SectionHeader { name, kind: 8, flags: 3, size, align, ..NONE };
+        self.sections.push(header);
+        self.contents.push(None);
+        // STT_OBJECT.
+        let info = symbol.info & 0xf0 | 1;
+        self.put_symbol(at, &RawSymbol { info, section, value: 0, ..*symbol })?;
+        Some(number)
+    }
+
+    /// A section of zeros becomes one of data, and is called like others of data.
+    fn fill(&mut self, at: usize) -> Option<()> {
+        let SectionHeader { kind, size, name, .. } = *self.sections.get(at)?;
+        if kind != 8 {
+            return Some(());
+        }
+        let size = usize::try_from(size).ok().filter(|size| *size < 1 << 27)?;
+        let names = self.content(self.names)?;
+        let name = str_at(names, name.into()).to_owned();
+        let (first, rest) = match name[1.min(name.len())..].find('.') {
+            Some(dot) => name.split_at(dot + 1),
+            None => (&*name, ""),
+        };
+        let like = match first {
+            ".bss" => Some(".data"),
+            ".noptrbss" => Some(".noptrdata"),
+            _ => None,
+        };
+        if let Some(like) = like {
+            self.sections[at].name = self.string(self.names, &format!("{like}{rest}"))?;
+        }
+        self.sections[at].kind = 1;
+        self.contents[at] = Some(vec![0; size]);
+        Some(())
+    }
+
+    /// The word at `offset` of a section holds the address of a symbol, and nothing else is there.
+    fn relocate(&mut self, section: usize, offset: u64, symbol: u32) -> Option<()> {
+        let (class, word) = (self.code.class, self.code.word);
+        let is_table = |header: &SectionHeader| {
+            matches!(header.kind, 4 | 9) && header.info as usize == section
+        };
+        let table = match self.sections.iter().position(is_table) {
+            Some(table) => table,
+            None => self.add_table(section)?,
+        };
+        let rela = self.sections[table].kind == 4;
+        let end = offset + class.word();
+        let size = class.reloc_size(rela) as usize;
+        let own = RawReloc { offset, r_type: word.0, symbol, addend: rela.then_some(0) };
+        let own = record(class, &own);
+        self.touched = true;
+        let content = self.content(table)?;
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for raw in content.chunks_exact(size) {
+            let at = class.relocs(raw, rela).next()?.offset;
+            if at < offset {
+                before.extend(raw);
+            } else if at >= end {
+                after.extend(raw);
+            }
+        }
+        *content = [before, own, after].concat();
+        Some(())
+    }
+
+    fn add_table(&mut self, section: usize) -> Option<usize> {
+        let (class, rela) = (self.code.class, self.code.rela);
+        let old = self.sections[section].name;
+        let names = self.content(self.names)?;
+        let name = str_at(names, old.into()).to_owned();
+        let (kind, prefix) = if rela { (4, ".rela") } else { (9, ".rel") };
+        let name = self.string(self.names, &format!("{prefix}{name}"))?;
+        let (link, info) = (self.symtab as u32, section as u32);
+        let (align, entsize) = (class.word(), class.reloc_size(rela));
+        // SHF_INFO_LINK.
+        let header = SectionHeader { name, kind, flags: 0x40, link, info, align, entsize, ..NONE };
+        self.sections.push(header);
+        self.contents.push(Some(Vec::new()));
+        Some(self.sections.len() - 1)
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let class = self.code.class;
+        let mut out = self.bytes.to_vec();
+        for (section, content) in self.sections.iter_mut().zip(&self.contents) {
+            if let Some(content) = content {
+                out.resize(out.len().next_multiple_of(16), 0);
+                (section.offset, section.size) = (out.len() as u64, content.len() as u64);
+                out.extend(content);
+            }
+        }
+        out.resize(out.len().next_multiple_of(16), 0);
+        let table = out.len() as u64;
+        let count = u16::try_from(self.sections.len()).ok().filter(|count| *count < 0xff00);
+        self.sections[0].size = if count.is_none() { self.sections.len() as u64 } else { 0 };
+        for section in &self.sections {
+            out.extend(section_bytes(class, section));
+        }
+        let word = class.word() as usize;
+        // e_shoff, the third of three words from offset 24; e_shnum, twelve bytes behind them.
+        let places = [(24 + 2 * word, table, word), (36 + 3 * word, count.unwrap_or(0).into(), 2)];
+        out.extend(&self.bytes[..class.sizes().header as usize]);
+        out.extend((self.bytes.len() as u64).to_le_bytes());
+        out.extend(MAGIC);
+        for (at, value, len) in places {
+            out[at..at + len].copy_from_slice(&u64::to_le_bytes(value)[..len]);
+        }
+        out
+    }
+}
+
+/// A header of nothing.
+const NONE: SectionHeader = SectionHeader {
+    name: 0,
+    kind: 0,
+    flags: 0,
+    address: 0,
+    offset: 0,
+    size: 0,
+    link: 0,
+    info: 0,
+    align: 0,
+    entsize: 0,
+};
+
+fn word(class: Class, value: u64) -> Vec<u8> {
+    value.to_le_bytes()[..class.word() as usize].to_vec()
+}
+
+fn section_bytes(class: Class, header: &SectionHeader) -> Vec<u8> {
+    let SectionHeader { name, kind, flags, address, offset, size, link, info, align, entsize } =
+        *header;
+    let mut out = [name.to_le_bytes(), kind.to_le_bytes()].concat();
+    [flags, address, offset, size].iter().for_each(|value| out.extend(word(class, *value)));
+    out.extend([link.to_le_bytes(), info.to_le_bytes()].concat());
+    [align, entsize].iter().for_each(|value| out.extend(word(class, *value)));
+    out
+}
+
+fn record(class: Class, reloc: &RawReloc) -> Vec<u8> {
+    let info = match class {
+        Class::Elf64 => u64::from(reloc.symbol) << 32 | u64::from(reloc.r_type),
+        Class::Elf32 => u64::from(reloc.symbol) << 8 | u64::from(reloc.r_type & 0xff),
+    };
+    let addend = reloc.addend.map(|addend| word(class, addend as u64));
+    [word(class, reloc.offset), word(class, info), addend.unwrap_or_default()].concat()
+}
