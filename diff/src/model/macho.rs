@@ -16,6 +16,7 @@ mod inputs;
 mod judge;
 mod leb;
 pub(crate) mod machine;
+mod match_bytes;
 mod object;
 mod places;
 mod sites;

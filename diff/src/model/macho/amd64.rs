@@ -20,6 +20,7 @@ pub(super) static MACHINE: Machine = Machine {
     object_target,
     mask,
     see,
+    hint: |_, _, _| None,
     stub,
     lazy,
     dwarf: 0x0400_0000,

@@ -2,6 +2,8 @@
 //!
 //! Spec: `mach-o/arm64/reloc.h`, `mach/machine.h`; Arm ARM, C6.
 
+mod hints;
+
 use super::image::File;
 use super::machine::{Field, Form, Machine, Part, RawReloc, Row, Seen, Way};
 use crate::Arch;
@@ -20,6 +22,7 @@ pub(super) static MACHINE: Machine = Machine {
     object_target,
     mask,
     see,
+    hint: hints::follow,
     stub,
     lazy,
     dwarf: 0x0300_0000,
@@ -113,6 +116,11 @@ fn is_literal(word: u32) -> bool {
     word & 0x3b00_0000 == 0x1800_0000
 }
 
+/// What LDR (literal) at `place` loads from.
+fn literal(place: u64, word: u32) -> u64 {
+    place.wrapping_add((((word << 8).cast_signed() >> 13) as i64 * 4) as u64)
+}
+
 /// ADD (immediate) of 64 bits, unshifted.
 fn is_add(word: u32) -> bool {
     word & 0xffc0_0000 == 0x9100_0000
@@ -166,13 +174,14 @@ fn see_low(field: Field<'_>, from: u32, to: u32) -> Result<Seen, &'static str> {
         return Ok(Seen::Nothing);
     }
     let slot = matches!(field.row.form, Form::GotLoad | Form::Tlv);
-    let literal = || field.place.wrapping_add((((to << 8).cast_signed() >> 13) as i64 * 4) as u64);
+    let literal = || literal(field.place, to);
     let same_register = (from ^ to) & 0x1f == 0;
+    let loads_same = same_register && hints::literal_of(from) == Some(to & 0xff00_0000);
     if slot {
         return match (from ^ to) & 0x3ff == 0 {
             true if is_load(to) && is_load(from) => Ok(Seen::Low(low(to).unwrap_or(0), true)),
             true if is_add(to) => Ok(Seen::Low(low(to).unwrap_or(0), false)),
-            _ if same_register && is_literal(to) => Ok(Seen::Whole(literal(), true)),
+            _ if loads_same => Ok(Seen::Whole(literal(), true)),
             _ if same_register && is_adr(to) => {
                 Ok(Seen::Whole(field.place.wrapping_add(near(to)), false))
             }
@@ -183,7 +192,7 @@ fn see_low(field: Field<'_>, from: u32, to: u32) -> Result<Seen, &'static str> {
         return low(to).map(|rest| Seen::Low(rest, false)).ok_or("12 bits of what has none");
     }
     match same_register {
-        true if is_literal(to) => Ok(Seen::Whole(literal(), false)),
+        true if loads_same => Ok(Seen::Whole(literal(), false)),
         true if is_adr(to) => Ok(Seen::Whole(field.place.wrapping_add(near(to)), false)),
         _ => Err("an instruction that became something else"),
     }

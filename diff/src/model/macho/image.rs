@@ -202,8 +202,8 @@ pub(crate) struct File<'a> {
     pub(crate) chains: Option<Blob>,
     /// LC_DYLD_EXPORTS_TRIE.
     pub(crate) trie: Option<Blob>,
-    /// Objects: there is an LC_LINKER_OPTIMIZATION_HINT.
-    pub(crate) hints: bool,
+    /// Objects: LC_LINKER_OPTIMIZATION_HINT.
+    pub(crate) hints: Option<Blob>,
 }
 
 /// Whether `bytes` start as a 64-bit Mach-O file of this byte order does.
@@ -250,7 +250,7 @@ impl<'a> File<'a> {
             info: None,
             chains: None,
             trie: None,
-            hints: false,
+            hints: None,
         };
         let (count, size) = (word(16)?, word(20)?);
         let mut commands = slice(bytes, 32, size.into()).ok_or("load commands are cut")?;
@@ -291,7 +291,7 @@ impl<'a> File<'a> {
             }
             0x8000_0034 => self.chains = Some(blob(8)?),
             0x8000_0033 => self.trie = Some(blob(8)?),
-            0x2e => self.hints = true,
+            0x2e => self.hints = Some(blob(8)?),
             _ => {}
         }
         Some(())

@@ -87,6 +87,20 @@ pub(super) struct Field<'s> {
     pub(super) place: u64,
 }
 
+/// An instruction that a hint names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// In the object.
+    pub(super) from: u32,
+    /// In the output.
+    pub(super) to: u32,
+    /// Its address.
+    pub(super) place: u64,
+}
+
+/// The address that instructions make, and whether it is that of a slot.
+pub(super) type Made = Result<(u64, bool), &'static str>;
+
 /// What an instruction says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Seen {
@@ -135,6 +149,9 @@ pub(crate) struct Machine {
     pub(super) mask: fn(u8, u8) -> (u64, u64),
     /// Reads an instruction's field.
     pub(super) see: fn(Field<'_>) -> Result<Seen, &'static str>,
+    /// What the instructions of a hint of some kind make in the output, given the page that is there already; none if
+    /// the object's are no such instructions.
+    pub(super) hint: fn(u8, &[Step], Option<u64>) -> Option<Made>,
     /// Reads a stub, a thunk or an island.
     pub(crate) stub: fn(&File<'_>, u64) -> Option<Way>,
     /// What a stub helper entry at an address pushes.

@@ -5,6 +5,7 @@
 //! Spec: `mach-o/reloc.h`; MH_SUBSECTIONS_VIA_SYMBOLS in `mach-o/loader.h`.
 
 use super::image::{File, OBJECT, SUBSECTIONS, Section, kind};
+use super::leb::Reader;
 use super::machine::{Machine, RawReloc};
 use crate::bytes::{slice, u32_at};
 use crate::model::MARKER_MAGIC;
@@ -56,6 +57,7 @@ pub(super) struct Atom<'a> {
     /// Its bytes; none of zero-filled ones.
     pub(super) data: &'a [u8],
     pub(super) relocs: Vec<Reloc>,
+    pub(super) hints: Vec<Hint>,
     /// The bytes after MARKER_MAGIC and where MARKER_MAGIC is.
     pub(super) marker: Option<([u8; 8], u64)>,
 }
@@ -119,6 +121,20 @@ pub(super) struct Reloc {
     pub(super) minus: Option<Target>,
 }
 
+/// LC_LINKER_OPTIMIZATION_HINT: instructions that a linker may rewrite together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Hint {
+    /// LOH_*.
+    pub(super) kind: u8,
+    /// Where in the atom each is.
+    pub(super) at: Vec<u64>,
+}
+
+impl Hint {
+    /// LOH_ARM64_ADRP_ADRP: both make the same page, if that is near enough.
+    pub(super) const PAGE_AGAIN: u8 = 1;
+}
+
 /// An object of the link.
 #[derive(Clone, Debug)]
 pub(super) struct Object<'a> {
@@ -126,8 +142,6 @@ pub(super) struct Object<'a> {
     pub(super) file: String,
     pub(super) atoms: Vec<Atom<'a>>,
     pub(super) symbols: Vec<Symbol<'a>>,
-    /// LC_LINKER_OPTIMIZATION_HINT: instructions may be rewritten.
-    pub(super) hints: bool,
     /// Sections with an entry for each function: `__compact_unwind`.
     pub(super) unwind: Vec<u32>,
 }
@@ -138,13 +152,8 @@ pub(super) fn read<'a>(name: String, bytes: &'a [u8], machine: &Machine) -> Opti
     if file.kind != OBJECT || file.machine.arch != machine.arch {
         return None;
     }
-    let mut object = Object {
-        file: name,
-        atoms: Vec::new(),
-        symbols: Vec::new(),
-        hints: file.hints,
-        unwind: Vec::new(),
-    };
+    let mut object =
+        Object { file: name, atoms: Vec::new(), symbols: Vec::new(), unwind: Vec::new() };
     // By section: its atoms.
     let ranges: Vec<_> = (0..file.sections.len())
         .map(|index| {
@@ -184,6 +193,7 @@ pub(super) fn read<'a>(name: String, bytes: &'a [u8], machine: &Machine) -> Opti
             object.unwind.extend(ranges[index].clone().map(|atom| atom as u32));
         }
     }
+    read_hints(&file, &mut object.atoms);
     relocs.sort_by_key(|(atom, reloc)| (*atom, reloc.offset));
     for (atom, reloc) in relocs {
         object.atoms[atom as usize].relocs.push(reloc);
@@ -252,6 +262,7 @@ fn split<'a>(file: &File<'a>, index: usize, atoms: &mut Vec<Atom<'a>>) {
             size,
             data,
             relocs: Vec::new(),
+            hints: Vec::new(),
             marker: marker(data),
         });
     }
@@ -269,6 +280,29 @@ fn marker(data: &[u8]) -> Option<([u8; 8], u64)> {
     let at = memchr::memmem::find(data, &MARKER_MAGIC)?;
     let unique = data.get(at + 8..at + 16)?.try_into().ok()?;
     Some((unique, at as u64))
+}
+
+/// Gives each atom its hints; those that are none, or of several atoms, are nobody's.
+fn read_hints(file: &File<'_>, atoms: &mut [Atom<'_>]) {
+    let blob = file.hints.and_then(|blob| file.blob(blob)).unwrap_or_default();
+    let Some(mut reader) = Reader::at(blob, 0) else { return };
+    while let Some((kind, count)) = reader.uleb().zip(reader.uleb()).filter(|(kind, _)| *kind > 0) {
+        let mut places = Vec::new();
+        for _ in 0..count {
+            match reader.uleb() {
+                Some(place) => places.push(place),
+                None => return,
+            }
+        }
+        let (Ok(kind), Some(first)) = (u8::try_from(kind), places.first()) else { continue };
+        let has = |atom: &Atom<'_>, place: u64| place.wrapping_sub(atom.address) < atom.size;
+        // An empty section may be where the next one starts.
+        let found = atoms.iter_mut().find(|atom| atom.code && has(atom, *first));
+        if let Some(atom) = found.filter(|atom| places.iter().all(|place| has(atom, *place))) {
+            let at = places.iter().map(|place| place - atom.address).collect();
+            atom.hints.push(Hint { kind, at });
+        }
+    }
 }
 
 /// The relocations of a section, offsets from its start, in the table's order; pairs are one.

@@ -1,6 +1,6 @@
 //! Inputs beside an image → where each atom is, and which place an address is.
 //!
-//! Atoms are found by their markers, then by symbols whose name is unique. It must not know what any
+//! Atoms are found by their markers, then by symbols whose name is unique, then by their neighbours and bytes. It must not know what any
 //! relocation means.
 
 use rustc_hash::FxHashMap;
@@ -54,6 +54,7 @@ impl Places {
                 .or_insert(Some(symbol.value));
         }
         places.by_symbols(inputs, file);
+        super::match_bytes::locate(inputs, file, &mut places.base);
         places.index(inputs);
         places.commons(inputs);
         places

@@ -3,10 +3,12 @@
 //! Every relocation's field and the instruction around it is decoded by the machine's rows, followed
 //! through slots and fixups, and given its meaning.
 
+mod code;
+
 use super::image::kind;
 use super::inputs::{AtomId, Spot};
 use super::judge::{Found, Judge, Reference, Use, bad};
-use super::machine::{Field, Form, Part, Row, Seen};
+use super::machine::{Form, Row};
 use super::object::{Atom, Object, Reloc, Target};
 use crate::bytes::{number, sign_extend, slice};
 use crate::model::{Facts, Family, Meaning, Value};
@@ -86,11 +88,7 @@ fn contents(
     };
     let object = judge.inputs.owner[id as usize];
     let pass = Pass { judge, object, atom, output, base };
-    // Hints let a linker rewrite instructions that have no relocation.
-    let hints = judge.inputs.objects[object as usize].hints && atom.code;
-    if !hints {
-        facts.put(Family::Bytes, name, Value::Digest(pass.digest(end)));
-    }
+    facts.put(Family::Bytes, name, Value::Digest(pass.digest(end)));
     for reloc in &atom.relocs {
         let offset = reloc.offset;
         facts.put(Family::Site, format!("{name}+{offset:#x}"), Value::Ref(pass.meaning(reloc)));
@@ -112,6 +110,12 @@ impl<'p> Pass<'p, '_, '_> {
             let to = reloc.offset.saturating_add(after).min(self.atom.size) as usize;
             bytes[from..to].fill(0);
             masked[from..to].fill(true);
+        }
+        for at in self.atom.hints.iter().flat_map(|hint| &hint.at) {
+            // What they do is told at their relocations.
+            let at = (*at).min(self.atom.size) as usize;
+            let end = bytes.len().min(at + 4);
+            bytes[at..end].fill(0);
         }
         let mut digest = crate::model::digest(&bytes);
         for (address, _) in self.judge.fixups.within(self.base, end) {
@@ -255,115 +259,6 @@ impl<'p> Pass<'p, '_, '_> {
     fn in_slot(&self, slot: u64, to: Reference<'_>) -> Meaning {
         let slot = slot.wrapping_add_signed(to.addend.wrapping_neg());
         self.judge.settle(self.judge.slot(slot), Reference { addend: 0, ..to }, Use::Address)
-    }
-
-    fn see(&self, reloc: &Reloc, row: Row) -> Result<Seen, &'static str> {
-        let at = usize::try_from(reloc.offset).unwrap_or(usize::MAX);
-        let (input, output, place) = (self.atom.data, self.output, self.place(reloc));
-        (self.judge.machine.see)(Field { row, size: reloc.size, input, output, at, place })
-    }
-
-    /// An instruction's field, or a distance in data.
-    fn code(&self, reloc: &Reloc, row: Row, to: Reference<'_>) -> Meaning {
-        let seen = match self.see(reloc, row) {
-            Ok(seen) => seen,
-            Err(text) => return bad(text),
-        };
-        let usage = if row.form == Form::Branch { Use::Call } else { Use::Address };
-        match self.whole(reloc, row, seen) {
-            Some(Ok((slot, true))) => self.in_slot(slot, to),
-            Some(Ok((address, false))) => self.reached(address, to, usage),
-            Some(Err(text)) => bad(text),
-            None => self.alone(seen, to),
-        }
-    }
-
-    /// An address that code makes. A number is reached as far as it can be: where the image does not slide.
-    fn reached(&self, address: u64, to: Reference<'_>, usage: Use) -> Meaning {
-        let number = address.wrapping_add_signed(to.addend.wrapping_neg());
-        match to.defs.contains(&Spot::Absolute(number)) {
-            true => Meaning::Absolute(number),
-            false => self.judge.settle(Found::Address(address), to, usage),
-        }
-    }
-
-    /// The address that an instruction and its mate make, and whether it is a slot's; none if it has no mate.
-    fn whole(
-        &self,
-        reloc: &Reloc,
-        row: Row,
-        seen: Seen,
-    ) -> Option<Result<(u64, bool), &'static str>> {
-        let other = || {
-            let mate = self.mate(reloc, row)?;
-            Some(self.see(mate, self.row(mate)?))
-        };
-        Some(match seen {
-            Seen::Whole(address, slot) => Ok((address, slot)),
-            Seen::Page(page) => match other()? {
-                Ok(Seen::Low(low, slot)) => Ok((page.wrapping_add(low), slot)),
-                Ok(Seen::Whole(address, slot)) => Ok((address, slot)),
-                Ok(_) => Err("a page without the rest"),
-                Err(text) => Err(text),
-            },
-            Seen::Low(low, slot) => match other()? {
-                Ok(Seen::Page(page)) => Ok((page.wrapping_add(low), slot)),
-                Ok(_) => Err("12 bits without a page"),
-                Err(text) => Err(text),
-            },
-            Seen::Nothing => match other()? {
-                Ok(Seen::Whole(address, slot)) => Ok((address, slot)),
-                Ok(_) => Err("an address that nobody makes"),
-                Err(text) => Err(text),
-            },
-        })
-    }
-
-    /// The relocation of the other part of the same address: of several the nearest, a page's behind it and the
-    /// rest's before it.
-    fn mate(&self, reloc: &Reloc, row: Row) -> Option<&'p Reloc> {
-        let wanted = match row.part {
-            Part::Page => Part::Low,
-            Part::Low => Part::Page,
-            Part::Whole => return None,
-        };
-        let same = |other: &&Reloc| {
-            other.target == reloc.target
-                && other.addend == reloc.addend
-                && self.row(other).is_some_and(|o| o.form == row.form && o.part == wanted)
-        };
-        let relocs = &self.atom.relocs;
-        let at = relocs.partition_point(|other| other.offset < reloc.offset);
-        let before = || relocs[..at].iter().rev().find(same);
-        let behind = || relocs[at..].iter().find(same);
-        match row.part {
-            Part::Page => behind().or_else(before),
-            _ => before().or_else(behind),
-        }
-    }
-
-    /// What a page or 12 bits alone can mean for its symbol.
-    fn alone(&self, seen: Seen, to: Reference<'_>) -> Meaning {
-        let fits = |address: u64| match seen {
-            Seen::Page(page) => address & !0xfff == page,
-            Seen::Low(low, false) => address & 0xfff == low,
-            _ => false,
-        };
-        for spot in to.defs {
-            if let Spot::Absolute(number) = *spot
-                && fits(number.wrapping_add_signed(to.addend))
-            {
-                return Meaning::Absolute(number);
-            }
-            let address = self.judge.places.address(self.judge.inputs, *spot);
-            let place = super::places::Places::place(self.judge.inputs, *spot);
-            if let (Some(address), Some(place)) = (address, place)
-                && fits(address.wrapping_add_signed(to.addend))
-            {
-                return Meaning::Place(place);
-            }
-        }
-        bad("a part of another address")
     }
 }
 

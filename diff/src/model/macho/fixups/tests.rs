@@ -33,7 +33,7 @@ fn image<'a>(bytes: &'a [u8], data: u64) -> File<'a> {
         info: None,
         chains: None,
         trie: None,
-        hints: false,
+        hints: None,
     }
 }
 
