@@ -20,6 +20,7 @@ pub(super) static MACHINE: Machine = Machine {
     object_target,
     mask,
     see,
+    joined: |_, _| true,
     hint: |_, _, _| None,
     stub,
     lazy,

@@ -22,6 +22,7 @@ pub(super) static MACHINE: Machine = Machine {
     object_target,
     mask,
     see,
+    joined: |page, low| page & 0x1f == low >> 5 & 0x1f,
     hint: hints::follow,
     stub,
     lazy,

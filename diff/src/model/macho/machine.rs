@@ -149,6 +149,8 @@ pub(crate) struct Machine {
     pub(super) mask: fn(u8, u8) -> (u64, u64),
     /// Reads an instruction's field.
     pub(super) see: fn(Field<'_>) -> Result<Seen, &'static str>,
+    /// Whether of two instructions of the object the second adds to the page that the first makes, in its register.
+    pub(super) joined: fn(u32, u32) -> bool,
     /// What the instructions of a hint of some kind make in the output, given the page that is there already; none if
     /// the object's are no such instructions.
     pub(super) hint: fn(u8, &[Step], Option<u64>) -> Option<Made>,

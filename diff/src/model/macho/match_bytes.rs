@@ -47,7 +47,7 @@ pub(super) fn locate<'a>(inputs: &Inputs<'a>, file: &File<'a>, base: &mut [u64])
     for round in 0..3 {
         let mut found = 0;
         for run in &runs {
-            found += search.beside(run, base);
+            found += search.beside(run, base) + search.fill(run, base);
         }
         if round < 2 {
             for id in runs.iter().flatten() {
@@ -156,23 +156,62 @@ impl<'s, 'a> Search<'s, 'a> {
             let address = start.saturating_sub(atom.size);
             guesses.push(address - address % atom.align.max(1));
         }
-        let closed = |address: u64| {
-            // Nothing else has room between the neighbours.
-            let end = address.wrapping_add(atom.size);
-            let section = self.file.section_at(address);
-            let room = section.map_or(0, |s| (s.address + s.size).wrapping_sub(end));
-            before.is_some_and(|(start, other, _)| address - start.wrapping_add(other.size) < 16)
-                && behind.map_or(at + 1 == run.len() && room == 0, |(start, other, _)| {
-                    start.wrapping_sub(end) < other.align.max(16)
-                })
-        };
         guesses.into_iter().find(|address| {
             self.free(atom, *address)
-                && match self.bytes_fit(atom, *address) {
-                    Some(fits) => fits || self.named(id, *address),
-                    None => self.named(id, *address) || closed(*address),
-                }
+                && (self.bytes_fit(atom, *address).unwrap_or(false) || self.named(id, *address))
         })
+    }
+
+    /// Places the atoms of every stretch of a run that has nothing but them between two that are placed: what is mostly
+    /// written by the linker, or has no bytes, can't be known otherwise.
+    fn fill(&mut self, run: &[AtomId], base: &mut [u64]) -> usize {
+        let mut found = 0;
+        let mut at = 1;
+        while at < run.len() {
+            let lost = |id: &AtomId| base[*id as usize] == NOWHERE;
+            let count = run[at..].iter().take_while(|id| lost(id)).count();
+            if count > 0
+                && !lost(&run[at - 1])
+                && let Some(places) =
+                    self.stretch(&run[at - 1..(at + count + 1).min(run.len())], base)
+            {
+                for (id, address) in run[at..].iter().zip(&places) {
+                    self.put(*id, *address, base);
+                }
+                found += places.len();
+            }
+            at += count.max(1);
+        }
+        found
+    }
+
+    /// Where the atoms between the first, which is placed, and the last, which is if the section goes on, are.
+    fn stretch(&self, run: &[AtomId], base: &[u64]) -> Option<Vec<u64>> {
+        let (first, rest) = run.split_first()?;
+        let (mut before, mut address) = (*first, base[*first as usize]);
+        let mut places = Vec::new();
+        for id in rest {
+            let (atom, other) = (self.inputs.atom(*id)?, self.inputs.atom(before)?);
+            let same = self.inputs.owner[*id as usize] == self.inputs.owner[before as usize];
+            let next = match same && atom.start > other.start {
+                true => address.wrapping_add(atom.start - other.start),
+                false => (address.saturating_add(other.size))
+                    .checked_next_multiple_of(atom.align.max(1))?,
+            };
+            let placed = base[*id as usize];
+            if placed != NOWHERE {
+                return (placed == next).then_some(places);
+            }
+            if !self.free(atom, next) || self.bytes_fit(atom, next) == Some(false) {
+                return None;
+            }
+            places.push(next);
+            (before, address) = (*id, next);
+        }
+        // The section ends here.
+        let end = address.wrapping_add(self.inputs.atom(before)?.size);
+        let section = self.file.section_at(address)?;
+        (section.address + section.size == end).then_some(places)
     }
 
     /// Whether the output has a symbol of the atom's at `address`.

@@ -113,27 +113,38 @@ impl<'p> Pass<'p, '_, '_> {
         })
     }
 
-    /// The relocation of the other part of the same address: of several the nearest, a page's behind it and the
-    /// rest's before it.
+    /// The relocation of the other part of the same address: of several the nearest by the same register, a page's
+    /// behind it and the rest's before it. One that a linker made superfluous makes way for one that it did not.
     fn mate(&self, reloc: &Reloc, row: Row) -> Option<&'p Reloc> {
         let wanted = match row.part {
             Part::Page => Part::Low,
             Part::Low => Part::Page,
             Part::Whole => return None,
         };
-        let same = |other: &&Reloc| {
+        let same = move |other: &&Reloc| {
             other.target == reloc.target
                 && other.addend == reloc.addend
                 && self.row(other).is_some_and(|o| o.form == row.form && o.part == wanted)
         };
         let relocs = &self.atom.relocs;
         let at = relocs.partition_point(|other| other.offset < reloc.offset);
-        let before = || relocs[..at].iter().rev().find(same);
-        let behind = || relocs[at..].iter().find(same);
-        match row.part {
-            Part::Page => behind().or_else(before),
-            _ => before().or_else(behind),
-        }
+        let (before, behind) = (relocs[..at].iter().rev(), &relocs[at..]);
+        let mut mates: Vec<&Reloc> = match row.part {
+            Part::Page => behind.iter().chain(before).filter(same).collect(),
+            _ => before.chain(behind).filter(same).collect(),
+        };
+        let first = mates.first().copied();
+        let word = |reloc: &Reloc| u32_at(self.atom.data, reloc.offset);
+        mates.retain(|mate| {
+            let (page, low) = if wanted == Part::Page { (*mate, reloc) } else { (reloc, *mate) };
+            let both = word(page).zip(word(low));
+            both.is_some_and(|(page, low)| (self.judge.machine.joined)(page, low))
+        });
+        let made = |mate: &&&Reloc| {
+            let seen = self.row(mate).map(|row| self.see(mate, row));
+            !matches!(seen, Some(Ok(Seen::Nothing)))
+        };
+        mates.iter().find(made).or(mates.first()).copied().or(first)
     }
 
     /// What a page or 12 bits alone can mean for its symbol.
