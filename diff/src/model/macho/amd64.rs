@@ -21,7 +21,7 @@ pub(super) static MACHINE: Machine = Machine {
     mask,
     see,
     joined: |_, _| true,
-    hint: |_, _, _| None,
+    hint: |_, _, _, _| None,
     stub,
     lazy,
     dwarf: 0x0400_0000,

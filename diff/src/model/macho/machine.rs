@@ -151,9 +151,9 @@ pub(crate) struct Machine {
     pub(super) see: fn(Field<'_>) -> Result<Seen, &'static str>,
     /// Whether of two instructions of the object the second adds to the page that the first makes, in its register.
     pub(super) joined: fn(u32, u32) -> bool,
-    /// What the instructions of a hint of some kind make in the output, given the page that is there already; none if
-    /// the object's are no such instructions.
-    pub(super) hint: fn(u8, &[Step], Option<u64>) -> Option<Made>,
+    /// What the instructions of a hint of some kind make in the output, given whether the second loads an address from a
+    /// slot and the page that is there already; none if the object's are no such instructions.
+    pub(super) hint: fn(u8, bool, &[Step], Option<u64>) -> Option<Made>,
     /// Reads a stub, a thunk or an island.
     pub(crate) stub: fn(&File<'_>, u64) -> Option<Way>,
     /// What a stub helper entry at an address pushes.

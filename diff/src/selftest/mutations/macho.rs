@@ -127,6 +127,20 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation { name: "helper pushes another bind", apply: |i| helper(i) },
     Mutation { name: "a stub's code", apply: |i| contents(i, "__stubs", 0, 0x10) },
     Mutation { name: "a stub's slot", apply: |i| stub(i) },
+    // `f` is first, and its third address is one that hints are for: ADRP and ADD, or ADR and NOP.
+    Mutation {
+        name: "arm64: an address of a hint",
+        apply: |i| arm64(i) && contents(i, "__text", 13, 1),
+    },
+    Mutation {
+        name: "arm64: a register of a hint",
+        apply: |i| arm64(i) && contents(i, "__text", 12, 2),
+    },
+    Mutation { name: "arm64: half a hint", apply: |i| arm64(i) && nop(i, 12) },
+    Mutation {
+        name: "arm64: the rest of a hint",
+        apply: |i| arm64(i) && contents(i, "__text", 17, 4),
+    },
     Mutation { name: "an indirect symbol", apply: |i| indirect(i, |v| v ^ 1) },
     Mutation { name: "a local indirect symbol", apply: |i| indirect(i, |_| 0x8000_0000) },
     Mutation { name: "an initialiser's offset", apply: |i| contents(i, "__init_offsets", 2, 0x40) },

@@ -171,7 +171,49 @@ fn object(arch: Arch) -> File {
     maker.pointer((init, 0), start, 0);
     uses(&mut maker, (text, f_at), [ext, extdata, words, w, variable]);
     unwind(&mut maker, [f, w, words]);
-    File { name: "a.o".into(), bytes: maker.object.write().unwrap_or_default().into() }
+    let bytes = maker.object.write().unwrap_or_default();
+    let bytes = if arm { hinted(bytes).unwrap_or_default() } else { bytes };
+    File { name: "a.o".into(), bytes: bytes.into() }
+}
+
+/// LOH_ARM64_ADRP_LDR_GOT, ADRP_ADD, and ADRP_LDR of the variable, at the start of the first section.
+const HINTS: &[u8] = &[8, 2, 4, 8, 7, 2, 12, 16, 2, 2, 24, 28, 0, 0, 0, 0];
+
+/// Adds LC_LINKER_OPTIMIZATION_HINT, which the writer doesn't know, to an object.
+fn hinted(mut object: Vec<u8>) -> Option<Vec<u8>> {
+    const COMMAND: u32 = 16;
+    fn change(object: &mut [u8], at: usize, by: u32) -> Option<u32> {
+        let field: &mut [u8; 4] = object.get_mut(at..)?.first_chunk_mut()?;
+        let old = u32::from_le_bytes(*field);
+        // A part that is not there is at 0.
+        *field = if old == 0 { 0 } else { old + by }.to_le_bytes();
+        Some(old)
+    }
+    let count = change(&mut object, 16, 1)?;
+    let end = 32 + change(&mut object, 20, COMMAND)? as usize;
+    let mut at = 32;
+    for _ in 0..count {
+        match change(&mut object, at, 0)? {
+            0x19 => {
+                change(&mut object, at + 40, COMMAND)?;
+                for section in 0..change(&mut object, at + 64, 0)? as usize {
+                    change(&mut object, at + 72 + 80 * section + 48, COMMAND)?;
+                    change(&mut object, at + 72 + 80 * section + 56, COMMAND)?;
+                }
+            }
+            2 => {
+                change(&mut object, at + 8, COMMAND)?;
+                change(&mut object, at + 16, COMMAND)?;
+            }
+            _ => {}
+        }
+        at += change(&mut object, at + 4, 0)? as usize;
+    }
+    let blob = object.len() as u32 + COMMAND;
+    let command = [0x2e, COMMAND, blob, HINTS.len() as u32];
+    object.splice(end..end, command.iter().flat_map(|word| word.to_le_bytes()));
+    object.extend(HINTS);
+    Some(object)
 }
 
 /// A thread-local variable `t`.

@@ -149,9 +149,9 @@ impl Registers {
 }
 
 /// What the instructions of a hint of this kind make, addend included: the address, and whether it is a slot's; the page
-/// for two ADRP. `before` is the page that an ADRP of before left, which makes the first superfluous. None if the
+/// for two ADRP. With `slot` the second loads an address: compilers hint so at a thread-local variable's. `before` is the page that an ADRP of before left, which makes the first superfluous. None if the
 /// object's instructions are not what the kind says.
-pub(super) fn follow(kind: u8, steps: &[Step], before: Option<u64>) -> Option<Made> {
+pub(super) fn follow(kind: u8, slot: bool, steps: &[Step], before: Option<u64>) -> Option<Made> {
     let [first, second, rest @ ..] = steps else { return None };
     if !is_adrp(first.from) {
         return None;
@@ -168,6 +168,7 @@ pub(super) fn follow(kind: u8, steps: &[Step], before: Option<u64>) -> Option<Ma
     if base_register(second.from) != page_in {
         return None;
     }
+    let kind = if kind == LOAD && slot { GOT } else { kind };
     if kind == LOAD {
         low(second.from).filter(|_| !is_add(second.from))?;
         let mut registers = Registers { own: [page_in; 2], held: [None; 2] };

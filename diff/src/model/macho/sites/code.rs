@@ -26,14 +26,14 @@ impl<'p> Pass<'p, '_, '_> {
     }
 
     /// What the instructions of a hint make.
-    fn made(&self, hint: &Hint, before: Option<u64>) -> Option<Made> {
+    fn made(&self, hint: &Hint, slot: bool, before: Option<u64>) -> Option<Made> {
         let step = |at: &u64| {
             let place = self.base.wrapping_add(*at);
             let (from, to) = (u32_at(self.atom.data, *at)?, u32_at(self.output, *at)?);
             Some(Step { from, to, place })
         };
         let steps: Option<Vec<Step>> = hint.at.iter().map(step).collect();
-        (self.judge.machine.hint)(hint.kind, &steps?, before)
+        (self.judge.machine.hint)(hint.kind, slot, &steps?, before)
     }
 
     /// The page that an ADRP of before left to the one at `offset`, if a hint says so.
@@ -43,17 +43,18 @@ impl<'p> Pass<'p, '_, '_> {
         };
         let hint = self.atom.hints.iter().find(again)?;
         let before = hops.checked_sub(1).and_then(|hops| self.held(hint.at[0], hops));
-        Some(self.made(hint, before)?.ok()?.0)
+        Some(self.made(hint, false, before)?.ok()?.0)
     }
 
     /// The address that the instructions of a hint make of which the one of `reloc` is one.
-    fn hinted(&self, reloc: &Reloc) -> Option<Made> {
+    fn hinted(&self, reloc: &Reloc, row: Row) -> Option<Made> {
         let with = |hint: &&Hint| {
             hint.kind != Hint::PAGE_AGAIN && hint.at.iter().take(2).any(|at| *at == reloc.offset)
         };
         let hint = self.atom.hints.iter().find(with)?;
         let before = self.held(*hint.at.first()?, MOST_PAGES);
-        self.made(hint, before)
+        let slot = matches!(row.form, Form::GotLoad | Form::Tlv);
+        self.made(hint, slot, before)
     }
 
     /// An instruction's field, or a distance in data.
@@ -64,7 +65,7 @@ impl<'p> Pass<'p, '_, '_> {
             Ok((address, false)) => self.reached(address, to, usage),
             Err(text) => bad(text),
         };
-        if let Some(made) = self.hinted(reloc) {
+        if let Some(made) = self.hinted(reloc, row) {
             return reached(made);
         }
         let seen = match self.see(reloc, row) {

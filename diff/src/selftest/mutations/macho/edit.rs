@@ -64,6 +64,16 @@ pub(super) fn chained(image: &[u8]) -> bool {
     !commands(image, CHAINS).is_empty()
 }
 
+pub(super) fn arm64(image: &[u8]) -> bool {
+    small(image, 4, 4) == Some(0x0100_000c)
+}
+
+/// Makes an instruction of `__text` do nothing.
+pub(super) fn nop(image: &mut [u8], at: usize) -> bool {
+    let start = header(image, "__text").and_then(|header| small(image, header + 48, 4));
+    start.is_some_and(|start| word(image, start + at, |_| 0xd503_201f))
+}
+
 fn named(image: &[u8], at: usize, name: &str) -> bool {
     image.get(at..at + 16).is_some_and(|field| {
         field.starts_with(name.as_bytes()) && field[name.len()..].iter().all(|byte| *byte == 0)
@@ -202,14 +212,12 @@ pub(super) fn got(image: &mut [u8], change: fn(&mut [u8])) -> bool {
 
 /// The first entry of the stub helper names a bind one byte further.
 pub(super) fn helper(image: &mut [u8]) -> bool {
-    let arm = small(image, 4, 4) == Some(0x0100_000c);
-    contents(image, "__stub_helper", if arm { 24 + 8 } else { 16 + 1 }, 1)
+    contents(image, "__stub_helper", if arm64(image) { 24 + 8 } else { 16 + 1 }, 1)
 }
 
 /// The first stub jumps by the pointer behind its own.
 pub(super) fn stub(image: &mut [u8]) -> bool {
-    let arm = small(image, 4, 4) == Some(0x0100_000c);
-    match arm {
+    match arm64(image) {
         // The offset of ldr is in units of 8 from bit 10 on.
         true => contents(image, "__stubs", 5, 4),
         false => contents(image, "__stubs", 2, 8),

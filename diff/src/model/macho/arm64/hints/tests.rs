@@ -10,7 +10,7 @@ fn made(kind: u8, from: &[u32], to: &[u32], before: Option<u64>) -> Option<Made>
         to: *to,
         place: 0x1000 + 4 * i as u64,
     };
-    follow(kind, &words.map(step).collect::<Vec<_>>(), before)
+    follow(kind, false, &words.map(step).collect::<Vec<_>>(), before)
 }
 
 /// `adrp x0, 1`, `add x1, x0, #8`, `ldr w2, [x1, #4]`, `str w2, [x1, #4]`, `ldr x1, [x0, #8]`.
@@ -86,6 +86,10 @@ fn slots_may_be_near_or_left_out() {
     for to in [[NOP, half, LDR_4], [NOP, near, LDR_4 ^ 0x400], [NOP, near ^ 1, LDR_4]] {
         assert!(matches!(made(4, &from, &to, None), Some(Err(_))), "{to:x?}");
     }
+    // Of a thread-local variable's descriptor.
+    let steps = [(0x9000_0000, ADRP), (0xf940_0001, ADD_8)];
+    let step = |i: usize| Step { from: steps[i].0, to: steps[i].1, place: 0x1000 + 4 * i as u64 };
+    assert_eq!(follow(LOAD, true, &[step(0), step(1)], None), Some(Ok((0x2008, false))));
     // No load from a slot, a hint of two instructions with three, a kind that is none.
     assert_eq!(made(4, &[0x9000_0000, ADD_8, LDR_4], &[ADRP, ADD_8, LDR_4], None), None);
     assert_eq!(made(ADD, &[0x9000_0000, ADD_8, LDR_4], &[ADRP, ADD_8, LDR_4], None), None);
