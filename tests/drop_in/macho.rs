@@ -152,6 +152,31 @@ const WAYS: &[&[&str]] = &[
     &["-dead_strip", "-S"],
 ];
 
+/// `scold diff` on the objects of each machine: the linkers agree, but for known bugs.
+#[track_caller]
+fn judged(tools: &Tools, objects: impl Fn(&Machine) -> Vec<PathBuf>) {
+    if !has("ld64.lld") && !has("ld64.lld-22") {
+        return skip("darwin judgement", "ld64.lld", "apt-get install lld");
+    }
+    // lld refuses the newest machines in the stub.
+    let lib = base().join("darwin-sdk-known/usr/lib");
+    fs::create_dir_all(&lib).expect("the SDK's folder");
+    let stub = fs::read_to_string(tools.sdk().join("usr/lib/libSystem.tbd")).expect("the stub");
+    let mine = lib.join(format!("{:?}", std::thread::current().id()));
+    fs::write(&mine, stub.replace("arm64e.x1", "arm64")).expect("the stub");
+    fs::rename(mine, lib.join("libSystem.tbd")).expect("the stub takes its name");
+    let sdk = base().join("darwin-sdk-known").display().to_string();
+    for machine in &MACHINES {
+        let objects = objects(machine);
+        for way in [&["-dylib"][..], &["-execute", "-e", "_probe", "-dead_strip"]] {
+            let mut scold = command(env!("CARGO_BIN_EXE_scold"));
+            scold.args(["diff", "--linkers", "reference,ld64_lld,zig", "--target"]);
+            scold.arg(format!("{}-macho", machine.goarch)).arg("--").args(way).args(&objects);
+            run(scold.args(["-syslibroot", &sdk, "-lSystem"]));
+        }
+    }
+}
+
 /// Links the objects that `objects` gives for each machine in every way; what the loader prints for
 /// `calls` must be the same of all.
 #[track_caller]
@@ -197,8 +222,9 @@ fn darwin_zstd_round_trips() {
         objects
     };
     let calls = ["call:_probe:100000", "call:_probe:999"];
-    let answer = every_way(&tools, "darwin-zstd", objects, &calls);
+    let answer = every_way(&tools, "darwin-zstd", &objects, &calls);
     assert!(!answer.contains('-'), "{answer}");
+    judged(&tools, objects);
 }
 
 #[test]
@@ -223,8 +249,9 @@ fn darwin_sqlite_answers() {
         let files = [source.join("sqlite3.c"), program("sqlite_probe.c")];
         files.iter().map(|file| tools.object(machine, file, &flags)).collect()
     };
-    let answer = every_way(&tools, "darwin-sqlite", objects, &["call:_probe:2000"]);
+    let answer = every_way(&tools, "darwin-sqlite", &objects, &["call:_probe:2000"]);
     assert_eq!(answer, "_probe 778800\n");
+    judged(&tools, objects);
 }
 
 #[test]

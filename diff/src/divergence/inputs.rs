@@ -47,6 +47,8 @@ pub enum Has {
     Tls,
     /// An object's definition that Mach-O hides from other images.
     PrivateExtern,
+    /// An object's symbol in a section of code that is empty.
+    EmptyCode,
     /// An object's STB_GNU_UNIQUE.
     Unique,
     /// An object's weak definition.
@@ -92,6 +94,11 @@ impl Has {
                         if matches!(section.kind(), SectionKind::Tls | SectionKind::UninitializedTls));
                     by_section && thread
                 })
+            }),
+            Self::EmptyCode => elf.symbols().any(|symbol| {
+                let section = symbol.section_index().map(|at| elf.section_by_index(at));
+                matches!(section, Some(Ok(section))
+                    if section.kind() == SectionKind::Text && section.size() == 0)
             }),
             _ => elf.symbols().any(|symbol| self.is_object_symbol(&symbol)),
         }

@@ -90,7 +90,7 @@ impl<'p> Pass<'p, '_, '_> {
     /// The address that an instruction and its mate make, and whether it is a slot's; none if it has no mate.
     fn whole(&self, reloc: &Reloc, row: Row, seen: Seen) -> Option<Made> {
         let other = || {
-            let mate = self.mate(reloc, row)?;
+            let mate = self.mate(reloc, row, seen)?;
             Some(self.see(mate, self.row(mate)?))
         };
         Some(match seen {
@@ -115,8 +115,8 @@ impl<'p> Pass<'p, '_, '_> {
     }
 
     /// The relocation of the other part of the same address: of several the nearest by the same register, a page's
-    /// behind it and the rest's before it. One that a linker made superfluous makes way for one that it did not.
-    fn mate(&self, reloc: &Reloc, row: Row) -> Option<&'p Reloc> {
+    /// behind it and the rest's before it. One that a linker made into something else makes way for one that fits.
+    fn mate(&self, reloc: &Reloc, row: Row, own: Seen) -> Option<&'p Reloc> {
         let wanted = match row.part {
             Part::Page => Part::Low,
             Part::Low => Part::Page,
@@ -141,11 +141,16 @@ impl<'p> Pass<'p, '_, '_> {
             let both = word(page).zip(word(low));
             both.is_some_and(|(page, low)| (self.judge.machine.joined)(page, low))
         });
-        let made = |mate: &&&Reloc| {
+        let fits = |mate: &&&Reloc| {
             let seen = self.row(mate).map(|row| self.see(mate, row));
-            !matches!(seen, Some(Ok(Seen::Nothing)))
+            matches!(
+                (own, seen),
+                (Seen::Low(..), Some(Ok(Seen::Page(_))))
+                    | (Seen::Page(_), Some(Ok(Seen::Low(..) | Seen::Whole(..))))
+                    | (Seen::Nothing, Some(Ok(Seen::Whole(..))))
+            )
         };
-        mates.iter().find(made).or(mates.first()).copied().or(first)
+        mates.iter().find(fits).or(mates.first()).copied().or(first)
     }
 
     /// What a page or 12 bits alone can mean for its symbol.
