@@ -222,7 +222,7 @@ fn darwin_zstd_round_trips() {
         objects
     };
     let calls = ["call:_probe:100000", "call:_probe:999"];
-    let answer = every_way(&tools, "darwin-zstd", &objects, &calls);
+    let answer = every_way(&tools, "darwin-zstd", objects, &calls);
     assert!(!answer.contains('-'), "{answer}");
     judged(&tools, objects);
 }
@@ -249,7 +249,7 @@ fn darwin_sqlite_answers() {
         let files = [source.join("sqlite3.c"), program("sqlite_probe.c")];
         files.iter().map(|file| tools.object(machine, file, &flags)).collect()
     };
-    let answer = every_way(&tools, "darwin-sqlite", &objects, &["call:_probe:2000"]);
+    let answer = every_way(&tools, "darwin-sqlite", objects, &["call:_probe:2000"]);
     assert_eq!(answer, "_probe 778800\n");
     judged(&tools, objects);
 }
