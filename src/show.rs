@@ -66,7 +66,12 @@ impl Show {
                 }
             }
             As::Desugared => match Extra::of(&emit::request(&case)) {
-                Some(extra) => out!("{}", extra.text()),
+                Some(extra) => {
+                    for (name, source) in extra.texts() {
+                        outln!("# ---- {name}: as -o {name} -");
+                        out!("{source}");
+                    }
+                }
                 None => outln!("# {} adds nothing to this link", case.mode),
             },
             As::Args => {

@@ -5,8 +5,10 @@
 //! host's runtime, or the head of the runtime's list. Which of them comes of what the objects define; the
 //! object is the judge's own, not the reference linker's. It must not know who links, or what for.
 
+mod bounds;
 mod code;
 mod edit;
+mod said;
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
@@ -14,12 +16,22 @@ mod text;
 mod write;
 
 use edit::Change;
+use said::{Said, Unit};
 
+use crate::model::archive;
 use crate::model::elf::{self, Standing};
 use crate::{File, Format, Mode, Request, Target};
 
 /// The object's name; no request has another file of this name.
 pub const OBJECT: &str = "buildmode.o";
+
+/// The name of an object after all others: where sections end that the module asks the bounds of.
+pub const TAIL: &str = "buildmode.end.o";
+
+/// Whether a file of this name is one of those.
+pub(crate) fn is_added(name: &str) -> bool {
+    name == OBJECT || name == TAIL
+}
 
 /// A symbol of the object.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +66,8 @@ struct Part {
     bytes: Vec<u8>,
     symbols: Vec<Symbol>,
     fields: Vec<Field>,
+    /// The bytes and fields as assemblers read them.
+    lines: Vec<String>,
 }
 
 /// What a mode adds to a link.
@@ -61,56 +75,19 @@ struct Part {
 pub struct Extra {
     code: &'static code::Code,
     parts: Vec<Part>,
-    /// What is another in files of the link, by name.
-    changes: Vec<(String, Change)>,
-}
-
-/// What objects of a link say that matters here.
-#[derive(Default)]
-struct Said<'r> {
-    files: Vec<&'r File>,
-    /// The Go linker has added it all.
-    complete: bool,
-}
-
-impl<'r> Said<'r> {
-    fn of(request: &'r Request) -> Self {
-        let named = request
-            .files
-            .iter()
-            .filter(|file| file.name != OBJECT && request.args.contains(&file.name));
-        let files: Vec<&File> = named.filter(|file| mentions_go(&file.bytes)).collect();
-        let is_entry = |file: &&File| elf::standing(&file.bytes, ENTRY) == Some(Standing::Local);
-        let complete = files.iter().any(is_entry);
-        Self { files, complete }
-    }
-
-    /// Who defines `name` for all objects; or for itself, if that may be and is only one.
-    fn find(&self, name: &str) -> Option<(&'r File, Standing)> {
-        let each = self.files.iter();
-        let all: Vec<_> =
-            each.filter_map(|file| Some((*file, elf::standing(&file.bytes, name)?))).collect();
-        // The first one of the best.
-        let best = all.iter().rev().max_by_key(|(_, standing)| *standing).copied()?;
-        let may_be_local = name == OWN || name.starts_with("_rt0_");
-        (best.1 != Standing::Local || may_be_local && all.len() == 1).then_some(best)
-    }
-
-    fn defines(&self, name: &str) -> bool {
-        self.find(name).is_some()
-    }
-}
-
-/// Whether `bytes` have any of the names at all: most objects don't.
-fn mentions_go(bytes: &[u8]) -> bool {
-    ["_rt0_", "moduledata"]
-        .iter()
-        .any(|part| memchr::memmem::find(bytes, part.as_bytes()).is_some())
+    /// What goes behind all other inputs.
+    tail: Vec<Part>,
+    /// An archive's runtime is part of the module because the module was to announce itself: what asked for it
+    /// still does.
+    pulls: bool,
+    /// What is another in files of the link: their names, and which member it is of an archive's.
+    changes: Vec<((String, Option<usize>), Change)>,
 }
 
 const FUNCTION: &str = "go:link.addmoduledata";
 const ENTRY: &str = "go:link.addmoduledatainit";
 const APPEND: &str = "runtime.addmoduledata";
+const FIRST: &str = "runtime.firstmoduledata";
 const LAST: &str = "runtime.lastmoduledatap";
 /// Module data that is nobody else's, whatever others see.
 const OWN: &str = "local.moduledata";
@@ -125,37 +102,43 @@ impl Extra {
         if request.mode == Mode::Shared || format != Format::Elf {
             return None;
         }
-        let said = Said::of(request);
-        if said.complete || said.files.is_empty() {
-            return None;
-        }
         let code = code::of(arch.machine())?;
-        let mut parts = Vec::new();
-        let data = match request.mode {
-            Mode::Plugin => [OWN, "runtime.firstmoduledata"],
-            _ => ["runtime.firstmoduledata", OWN],
+        let mut said = Said::of(request, None)?;
+        let names = match request.mode {
+            Mode::Plugin => [OWN, FIRST],
+            _ => [FIRST, OWN],
         };
-        let data = data.into_iter().find(|name| said.defines(name));
+        let known = |said: &Said<'_>| names.into_iter().find(|name| said.defines(name));
+        // Asking for the host's runtime may find one in an archive: then it is the module's own.
+        let asks = !said.complete && known(&said).is_some() && !said.defines(APPEND);
+        if asks {
+            said = Said::of(request, Some(APPEND))?;
+        }
+        let (tail, mut parts) = (bounds::tails(&said), bounds::heads(&said));
+        let data = known(&said).filter(|_| !said.complete);
         let runtime = said.defines(APPEND);
         if let Some(data) = data.filter(|_| !runtime) {
             parts.push(code.announce(data));
             parts.push(code.entry(ENTRY, FUNCTION));
         }
         let target = request.target.name();
-        let start = format!("_rt0_{}_linux_lib", target.split('-').next().unwrap_or(target));
-        let called = || said.files.iter().any(|file| elf::calls(&file.bytes, &start, code.word.0));
-        let starts = request.mode == Mode::CShared && said.defines(&start) && !called();
+        let goarch = target.split('-').next().unwrap_or(target);
+        let start = format!("_rt0_{goarch}_{}_lib", request.goos());
+        let called = || said.units.iter().any(|unit| elf::calls(unit.bytes, &start, code.word.0));
+        let wanted = request.mode == Mode::CShared && !said.complete;
+        let starts = wanted && said.defines(&start) && !called();
         if starts {
             parts.push(code.entry(&format!("{start}.ptr"), &start));
         }
         let list = data.filter(|_| runtime && said.defines(LAST));
-        let mut changes: Vec<(String, Change)> = Vec::new();
+        let mut changes: Vec<((String, Option<usize>), Change)> = Vec::new();
         let mut change = |name: &str, change: &dyn Fn(&mut Change)| {
-            let Some((file, _)) = said.find(name) else { return };
-            let known = changes.iter().position(|(name, _)| *name == file.name);
+            let Some((&Unit { file, member, .. }, _)) = said.find(name) else { return };
+            let place = (file.to_owned(), member);
+            let known = changes.iter().position(|(other, _)| *other == place);
             let at = known.unwrap_or(changes.len());
             if known.is_none() {
-                changes.push((file.name.clone(), Change::default()));
+                changes.push((place, Change::default()));
             }
             change(&mut changes[at].1);
         };
@@ -168,20 +151,33 @@ impl Extra {
         if let Some(data) = list {
             change(LAST, &|change| change.pointer = Some((LAST.to_owned(), data.to_owned())));
         }
-        let some = !parts.is_empty() || !changes.is_empty();
-        some.then_some(Self { code, parts, changes })
+        let pulls = asks && runtime;
+        let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls;
+        some.then_some(Self { code, parts, tail, pulls, changes })
     }
 
-    /// The object.
-    pub fn object(&self) -> Vec<u8> {
-        write::object(self.code, &self.parts)
+    /// The object, if there is one.
+    pub fn object(&self) -> Option<Vec<u8>> {
+        let wanted = if self.pulls { &[APPEND][..] } else { &[] };
+        let some = !self.parts.is_empty() || self.pulls;
+        some.then(|| write::object(self.code, &self.parts, wanted))
     }
 
-    /// The object as GNU as reads it, and what is another in others as comments.
-    pub fn text(&self) -> String {
-        let mut out = if self.parts.is_empty() { String::new() } else { text::print(&self.parts) };
-        self.changes.iter().for_each(|(file, change)| text::remark(&mut out, file, change));
-        out
+    /// The object behind all others, if there is one.
+    pub fn tail(&self) -> Option<Vec<u8>> {
+        (!self.tail.is_empty()).then(|| write::object(self.code, &self.tail, &[]))
+    }
+
+    /// The objects as GNU as reads them, each with its name; what is another in others as comments.
+    pub fn texts(&self) -> Vec<(&'static str, String)> {
+        let some = !self.parts.is_empty() || self.pulls;
+        let mut first = if some { text::print(&self.parts) } else { String::new() };
+        if self.pulls {
+            text::want(&mut first, APPEND);
+        }
+        self.changes.iter().for_each(|((file, _), change)| text::remark(&mut first, file, change));
+        let tail = (!self.tail.is_empty()).then(|| (TAIL, text::print(&self.tail)));
+        [(OBJECT, first)].into_iter().chain(tail).collect()
     }
 }
 
@@ -191,35 +187,52 @@ pub fn desugar(request: Request) -> Request {
         return request;
     }
     let Some(extra) = Extra::of(&request) else { return request };
-    let Request { target, mode, mut args, mut files } = request;
-    for (name, change) in &extra.changes {
+    let Request { target, mode, mut args, mut files, goos } = request;
+    for ((name, member), change) in &extra.changes {
         for file in files.iter_mut().filter(|file| file.name == *name) {
-            if let Some(bytes) = edit::changed(extra.code, &file.bytes, change) {
+            let changed = match member {
+                None => edit::changed(extra.code, &file.bytes, change),
+                Some(member) => archive::with_members(&file.bytes, |at, bytes| {
+                    let own = at == *member;
+                    own.then(|| edit::changed(extra.code, bytes, change)).flatten()
+                }),
+            };
+            if let Some(bytes) = changed {
                 file.bytes = bytes.into();
             }
         }
     }
-    if !extra.parts.is_empty() {
+    if let Some(bytes) = extra.object() {
         args.insert(0, OBJECT.to_owned());
-        files.insert(0, File { name: OBJECT.to_owned(), bytes: extra.object().into() });
+        files.insert(0, File { name: OBJECT.to_owned(), bytes: bytes.into() });
     }
-    Request { target, mode, args, files }
+    if let Some(bytes) = extra.tail() {
+        args.push(TAIL.to_owned());
+        files.push(File { name: TAIL.to_owned(), bytes: bytes.into() });
+    }
+    Request { target, mode, args, files, goos }
 }
 
 /// The request that became `request` by [`desugar`]; none if none did.
 pub fn sugared(request: &Request) -> Option<Request> {
     let mut before = request.clone();
-    let added = before.args.first().is_some_and(|first| first == OBJECT);
-    if added {
-        before.args.remove(0);
-        before.files.retain(|file| file.name != OBJECT);
-    }
     let mut changed = false;
+    if before.args.first().is_some_and(|first| first == OBJECT) {
+        before.args.remove(0);
+        changed = true;
+    }
+    if before.args.last().is_some_and(|last| last == TAIL) {
+        before.args.pop();
+        changed = true;
+    }
+    if changed {
+        before.files.retain(|file| !is_added(&file.name));
+    }
     for file in &mut before.files {
         if let Some(bytes) = edit::original(&file.bytes) {
             file.bytes = bytes.into();
             changed = true;
         }
     }
-    (added || changed).then_some(before)
+    changed.then_some(before)
 }

@@ -4,6 +4,7 @@
 //! find (libc's scripts, default folders) stays an argument. It must not know who asks.
 
 mod ld64;
+mod modes;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,20 +12,31 @@ use std::path::{Path, PathBuf};
 use crate::{File, Format, Mode, Request, Target};
 
 /// The request that `args` describe, paths relative to `dir`: as GNU ld takes them, or for Mach-O as ld64 does.
-/// `-o FILE` is dropped.
+/// `-o FILE` is dropped. What `--buildmode` asks for, with `--goos` and `--goarch`, is there for linkers that know no
+/// modes, too: [`desugar`] adds it.
 ///
-/// Errors: a file that can't be read; an option whose argument is missing.
+/// [`desugar`]: crate::desugar::desugar
+///
+/// Errors: a file that can't be read; an option whose argument is missing; a mode that isn't there on the system.
 pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Request> {
     let mut reader = Reader {
         dir,
         folders: Vec::new(),
-        request: Request { target, mode: Mode::Exe, args: Vec::new(), files: Vec::new() },
+        request: Request {
+            target,
+            mode: Mode::Exe,
+            args: Vec::new(),
+            files: Vec::new(),
+            goos: None,
+        },
         prefer_static: false,
     };
     if target.format == Format::Macho {
         ld64::read(&mut reader, args)?;
         return Ok(reader.request);
     }
+    let (args, asked) = modes::read(args)?;
+    let args = &args[..];
     // Folders count for libraries named before them too.
     reader.folders = folders(args, dir);
     let mut args = args.iter();
@@ -38,6 +50,10 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
             "-o" | "--output" | "-m" => {
                 value()?;
             }
+            // A compiler that links in a mode says what that is, too.
+            "-shared" | "--shared" | "-Bshareable" | "-pie" | "--pie" | "-pic-executable"
+            | "-no-pie" | "--no-pie"
+                if asked.mode.is_some() => {}
             "-shared" | "--shared" | "-Bshareable" => reader.request.mode = Mode::Shared,
             "-pie" | "--pie" | "-pic-executable" => reader.request.mode = Mode::Pie,
             "-no-pie" | "--no-pie" => reader.request.mode = Mode::Exe,
@@ -59,7 +75,7 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
         }
     }
     reader.request.args.extend(reader.built_in());
-    Ok(reader.request)
+    asked.apply(reader.request)
 }
 
 /// Where GNU ld looks by itself, after every `-L`; a compiler names these to the others.

@@ -227,9 +227,19 @@ pub struct Request {
     pub args: Vec<String>,
     /// Every file `args` name (objects, archives, libraries, scripts).
     pub files: Vec<File>,
+    /// The system the output is for, as Go calls it; none: what the format says.
+    pub goos: Option<&'static str>,
 }
 
 impl Request {
+    /// The system the output is for, as Go calls it.
+    pub fn goos(&self) -> &'static str {
+        self.goos.unwrap_or(match self.target.format {
+            Format::Elf => "linux",
+            Format::Macho => "darwin",
+        })
+    }
+
     /// The file called `name`.
     pub fn file(&self, name: &str) -> Option<&File> {
         self.files.iter().find(|f| f.name == name)

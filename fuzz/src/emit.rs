@@ -98,7 +98,7 @@ fn gnu_request(case: &Case) -> Request {
         }
     }
     let Link { args, files, .. } = link;
-    desugar(Request { target: case.target, mode: case.mode, args, files })
+    desugar(Request { target: case.target, mode: case.mode, args, files, goos: None })
 }
 
 struct Link {

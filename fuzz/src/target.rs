@@ -63,7 +63,7 @@ pub fn parse(bytes: &[u8]) {
     for target in [Target::AMD64_ELF, Target::AMD64_MACHO, Target::ARM64_MACHO] {
         let file = File { name: "a.o".into(), bytes: bytes.into() };
         let args = vec!["a.o".into()];
-        let request = Request { target, mode: Mode::Shared, args, files: vec![file] };
+        let request = Request { target, mode: Mode::Shared, args, files: vec![file], goos: None };
         let outcome = reference().link(&request, Duration::from_secs(10));
         assert!(!matches!(outcome, Outcome::Crashed(_)), "{target}: {outcome:?}");
         let _ = model::facts(&request, bytes);

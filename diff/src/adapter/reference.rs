@@ -80,6 +80,7 @@ impl Adapter for Reference {
         let named = matches!(request.mode, Mode::CShared | Mode::Plugin);
         if sugared.is_some() || (named && request.target.format == Format::Elf) {
             args.push(format!("--buildmode={}", request.mode));
+            args.extend(request.goos.map(|goos| format!("--goos={goos}")));
         } else {
             args.extend(
                 request.mode.args(request.target.format).iter().map(|arg| (*arg).to_owned()),

@@ -356,7 +356,7 @@ fn links_and_refuses(linker: &Installed, target: Target) {
     let args = vec!["a.o".into()];
     // Not every linker makes bundles.
     let mode = if macho { crate::Mode::CShared } else { crate::Mode::Shared };
-    let request = Request { target, mode, args, files: vec![file] };
+    let request = Request { target, mode, args, files: vec![file], goos: None };
     let limit = Duration::from_secs(20);
     let name = format!("{} {} for {target}", linker.name(), linker.version());
     let outcome = linker.link(&request, limit);
@@ -427,7 +427,7 @@ fn zig_is_called_as_a_compiler() {
     let args = "-platform_version macos 11.0 26.0 -fixup_chains -install_name x a.o -dead_strip";
     let args = args.split(' ').map(str::to_owned).collect();
     let (target, mode) = (Target::ARM64_MACHO, crate::Mode::CShared);
-    let request = Request { target, mode, args, files: Vec::new() };
+    let request = Request { target, mode, args, files: Vec::new(), goos: None };
     let wanted =
         "cc -target aarch64-macos.11.0 -nostdlib -shared -Wl,-install_name,x a.o -Wl,-dead_strip";
     assert_eq!(words(&request).join(" "), wanted);

@@ -25,6 +25,10 @@ pub(super) struct Code {
     data: &'static [Place],
     /// What refers to the function.
     call: Place,
+    /// The same as assemblers read it.
+    lines: &'static [&'static str],
+    /// What assemblers call a word that holds an address.
+    pub(super) directive: &'static str,
 }
 
 /// AMD64: `lea DATA(%rip), %rdi; call; ret`. AArch64: `adrp x0; add x0, x0; b`. Arm:
@@ -40,6 +44,8 @@ static MACHINES: &[Code] = &[
         align: 16,
         data: &[(3, 2, "R_X86_64_PC32", -4)],
         call: (8, 4, "R_X86_64_PLT32", -4),
+        lines: &["lea DATA(%rip), %rdi", "call runtime.addmoduledata@PLT", "ret"],
+        directive: ".quad",
     },
     Code {
         machine: 183,
@@ -54,6 +60,14 @@ static MACHINES: &[Code] = &[
             (4, 277, "R_AARCH64_ADD_ABS_LO12_NC", 0),
         ],
         call: (8, 283, "R_AARCH64_CALL26", 0),
+        // The Go linker has a branch with a call's relocation.
+        lines: &[
+            "adrp x0, DATA",
+            "add x0, x0, :lo12:DATA",
+            ".reloc ., R_AARCH64_CALL26, runtime.addmoduledata",
+            "b .",
+        ],
+        directive: ".xword",
     },
     Code {
         machine: 40,
@@ -65,6 +79,8 @@ static MACHINES: &[Code] = &[
         align: 4,
         data: &[(12, 3, "R_ARM_REL32", 0)],
         call: (8, 29, "R_ARM_JUMP24", -8),
+        lines: &["ldr r0, [pc, #4]", "add r0, pc, r0", "b runtime.addmoduledata", ".word DATA - ."],
+        directive: ".word",
     },
 ];
 
@@ -103,6 +119,7 @@ impl Code {
                 kind: FUNC,
             }],
             fields,
+            lines: self.lines.iter().map(|line| line.replace("DATA", data)).collect(),
         }
     }
 
@@ -118,6 +135,7 @@ impl Code {
             bytes: vec![0; self.width()],
             symbols: vec![symbol],
             fields: vec![Field { offset: 0, r_type, name, symbol: target.to_owned(), addend: 0 }],
+            lines: vec![format!("{} \"{target}\"", self.directive)],
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::code::Code;
 use crate::bytes::{slice, str_at, u32_at};
 use crate::class::{Class, RawReloc, RawSymbol, SectionHeader};
+use crate::model::archive;
 
 /// What changes in an object.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -31,8 +32,12 @@ pub(super) fn changed(code: &Code, bytes: &[u8], change: &Change) -> Option<Vec<
     editor.touched.then(|| editor.finish())
 }
 
-/// The object that became `bytes`; none if none did.
+/// The object, or archive with such members, that became `bytes`; none if none did.
 pub(super) fn original(bytes: &[u8]) -> Option<Vec<u8>> {
+    if bytes.starts_with(archive::MAGIC) {
+        memchr::memmem::find(bytes, MAGIC)?;
+        return archive::with_members(bytes, |_, member| original(member));
+    }
     let size = Class::of(bytes)?.sizes().header as usize;
     let rest = bytes.strip_suffix(MAGIC)?;
     let (rest, len) = rest.split_last_chunk()?;

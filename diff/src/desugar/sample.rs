@@ -24,7 +24,16 @@ pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Reque
         };
         let bytes = [&MARKER_MAGIC[..], &[tag; 8], &[0; 16]].concat();
         let symbols = list.map(symbol).collect();
-        Part { name, kind: 1, flags, align: 16, bytes, symbols, fields: Vec::new() }
+        Part {
+            name,
+            kind: 1,
+            flags,
+            align: 16,
+            bytes,
+            symbols,
+            fields: Vec::new(),
+            lines: Vec::new(),
+        }
     };
     let mut parts = vec![part(".text", 6, false, 7), part(".data", 3, true, 9)];
     // The list's end is a word, and no marker.
@@ -38,6 +47,7 @@ pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Reque
             bytes: vec![0x11; 16],
             symbols: vec![symbol],
             fields: Vec::new(),
+            lines: Vec::new(),
         });
     }
     // A type refers to itself, as everybody sees it.
@@ -46,8 +56,9 @@ pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Reque
         let symbol = (*name).to_owned();
         parts[1].fields.push(Field { offset: 16, r_type, name: word, symbol, addend: 0 });
     }
-    let files = vec![File { name: "a.o".into(), bytes: Arc::from(write::object(code, &parts)) }];
-    Some(Request { target, mode, args: vec!["a.o".into()], files })
+    let files =
+        vec![File { name: "a.o".into(), bytes: Arc::from(write::object(code, &parts, &[])) }];
+    Some(Request { target, mode, args: vec!["a.o".into()], files, goos: None })
 }
 
 /// The same with words that refer to section bounds which only a linker that knows modes has: those of code, and
@@ -73,8 +84,9 @@ pub(crate) fn bounded(target: Target, mode: Mode) -> Option<Request> {
         bytes: [&MARKER_MAGIC[..], &[5; 8], &[0; 32]].concat(),
         symbols: Vec::new(),
         fields: (0..).zip(&bounds).map(field).collect(),
+        lines: Vec::new(),
     };
-    let bytes = Arc::from(write::object(code, &[table]));
+    let bytes = Arc::from(write::object(code, &[table], &[]));
     request.files.push(File { name: BOUNDED.into(), bytes });
     request.args.push(BOUNDED.into());
     Some(request)

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+
 use super::sample::{RUNTIME, module};
 use super::*;
 use crate::adapter::{ADAPTERS, Adapter, Outcome, Reference};
@@ -109,41 +111,82 @@ fn told(facts: &crate::Facts) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What counts of an object: sections that are loaded, what refers to what in them, the symbols that begin one.
+fn contents(bytes: &[u8]) -> Vec<String> {
+    let file = object::File::parse(bytes).unwrap();
+    let mut list = Vec::new();
+    let section_name = |at| file.section_by_index(at).unwrap().name().unwrap().to_owned();
+    // Assemblers begin with three sections of their own: those count that have a symbol.
+    let named = file.symbols().filter_map(|s| Some((s.section_index()?, s)));
+    let named: Vec<_> = named
+        .filter(|(_, s)| !s.name().unwrap().is_empty() && !s.name().unwrap().starts_with('$'))
+        .collect();
+    for (at, symbol) in &named {
+        let section = file.section_by_index(*at).unwrap();
+        let flags = match section.flags() {
+            object::SectionFlags::Elf { sh_type, sh_flags } => (sh_type.0, sh_flags.0),
+            _ => unreachable!(),
+        };
+        let (name, binding) = (symbol.name().unwrap(), symbol.is_global());
+        list.push(format!(
+            "{} {flags:x?} {} {:x?}: {name} {binding} {:?} {}",
+            section_name(*at),
+            section.align(),
+            section.data().unwrap(),
+            symbol.scope(),
+            symbol.size(),
+        ));
+        for (offset, reloc) in section.relocations() {
+            let object::RelocationTarget::Symbol(target) = reloc.target() else { unreachable!() };
+            let target = file.symbol_by_index(target).unwrap();
+            let to = match target.section_index() {
+                Some(at) => format!("{}+{}", section_name(at), target.address()),
+                None => target.name().unwrap().to_owned(),
+            };
+            list.push(format!("  {offset:#x} {:?} {to} {}", reloc.flags(), reloc.addend()));
+        }
+    }
+    let wanted = file.symbols().filter(|symbol| symbol.is_undefined());
+    list.extend(wanted.map(|symbol| format!("wants {}", symbol.name().unwrap())));
+    list.sort();
+    list
+}
+
 #[test]
 fn the_text_is_the_same_object() {
-    let assembler = run::find("as").into_iter().next();
-    let Some(assembler) = assembler.filter(|_| cfg!(target_arch = "x86_64")) else {
-        eprintln!("skipped: no assembler for amd64 here");
-        return;
-    };
-    for (mode, names) in [
-        (Mode::Plugin, &["local.moduledata"][..]),
-        (Mode::CShared, &["_rt0_amd64_linux_lib", RUNTIME[0], RUNTIME[1], RUNTIME[2]]),
+    let mut seen = 0;
+    for (arch, assembler) in [
+        (Arch::Amd64, "x86_64-linux-gnu-as"),
+        (Arch::Arm64, "aarch64-linux-gnu-as"),
+        (Arch::Arm, "arm-linux-gnueabihf-as"),
     ] {
-        let plain = in_mode(mode, names);
-        let text = Extra::of(&plain).unwrap().text();
-        let request = desugar(plain);
-        let files = [File { name: "a.s".into(), bytes: text.clone().into_bytes().into() }];
-        let scratch = Scratch::with(&files).unwrap();
-        let args = ["a.s", "-o", "a.o"];
-        let ran = run::run(&assembler, &args, scratch.path(), &[], Limits::wall(LIMIT)).unwrap();
-        assert_eq!(ran.end, run::End::Exit(0), "{}\n{text}", ran.err());
-        let bytes = std::fs::read(scratch.path().join("a.o")).unwrap();
-        let mut other = request.clone();
-        other.files[0].bytes = bytes.into();
-        // As an ordinary object, not as one the reference makes itself.
-        let facts = |request: &Request| {
-            let plain = Request { mode: Mode::Shared, ..request.clone() };
-            let args =
-                plain.args.iter().map(|arg| if arg == OBJECT { "./buildmode.o" } else { arg });
-            let args: Vec<String> = args.map(str::to_owned).collect();
-            let mut plain = Request { args, ..plain };
-            plain.files[0].name = "./buildmode.o".into();
-            match Reference::default().link(&plain, LIMIT) {
-                Outcome::Linked(image) => elf::facts(&plain, &image).to_string(),
-                other => panic!("{other:?}"),
-            }
+        let Some(assembler) = run::find(assembler).into_iter().next() else {
+            eprintln!("skipped: no {assembler} here");
+            continue;
         };
-        assert_eq!(facts(&request), facts(&other), "{text}");
+        let target = Target { arch, format: Format::Elf };
+        let start = format!("_rt0_{}_linux_lib", target.name().trim_end_matches("-elf"));
+        let [append, first, last] = RUNTIME;
+        for request in [
+            module(target, Mode::Plugin, &["local.moduledata"]).unwrap(),
+            module(target, Mode::CShared, &[&start, append, first, last]).unwrap(),
+            super::sample::bounded(target, Mode::Plugin).unwrap(),
+        ] {
+            let extra = Extra::of(&request).unwrap();
+            let objects = [extra.object(), extra.tail()].into_iter().flatten();
+            for ((name, text), object) in extra.texts().into_iter().zip(objects) {
+                let files = [File { name: "a.s".into(), bytes: text.clone().into_bytes().into() }];
+                let scratch = Scratch::with(&files).unwrap();
+                let args = ["a.s", "-o", "a.o"];
+                let ran = run::run(&assembler, &args, scratch.path(), &[], Limits::wall(LIMIT));
+                let ran = ran.unwrap();
+                assert_eq!(ran.end, run::End::Exit(0), "{}\n{text}", ran.err());
+                let bytes = std::fs::read(scratch.path().join("a.o")).unwrap();
+                assert_eq!(contents(&bytes), contents(&object), "{target} {name}\n{text}");
+                assert!(!text.contains(".byte"), "{text}");
+                seen += 1;
+            }
+        }
     }
+    assert!(seen == 0 || seen % 4 == 0, "each has four objects: {seen}");
 }

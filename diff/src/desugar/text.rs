@@ -9,10 +9,13 @@ use super::edit::Change;
 pub(super) fn print(parts: &[Part]) -> String {
     let mut out = String::new();
     for (at, part) in parts.iter().enumerate() {
-        let (flags, kind) = match (part.flags & 4 != 0, part.kind) {
-            (true, _) => ("ax", "progbits"),
-            (_, 14) => ("aw", "init_array"),
-            _ => ("aw", "progbits"),
+        let letters = [(2, 'a'), (1, 'w'), (4, 'x')];
+        let flags: String =
+            letters.iter().filter(|(bit, _)| part.flags & bit != 0).map(|(_, c)| c).collect();
+        let kind = match part.kind {
+            8 => "nobits",
+            14 => "init_array",
+            _ => "progbits",
         };
         // Parts of one name stay apart.
         let again = parts[..at].iter().any(|other| other.name == part.name);
@@ -20,27 +23,32 @@ pub(super) fn print(parts: &[Part]) -> String {
         let _ = writeln!(out, "\t.section {},\"{flags}\",%{kind}{unique}", part.name);
         let _ = writeln!(out, "\t.balign {}", part.align);
         for symbol in &part.symbols {
-            let kind = if symbol.kind == super::FUNC { "function" } else { "object" };
+            let kind = match symbol.kind {
+                super::FUNC => "function",
+                super::DATA => "object",
+                _ => "notype",
+            };
             if symbol.global {
                 let _ = writeln!(out, "\t.globl \"{}\"", symbol.name);
+            }
+            if symbol.hidden {
+                let _ = writeln!(out, "\t.hidden \"{}\"", symbol.name);
             }
             let _ = writeln!(out, "\t.type \"{}\", %{kind}", symbol.name);
             let _ = writeln!(out, "\t.size \"{}\", {}", symbol.name, part.bytes.len());
             let _ = writeln!(out, "\"{}\":", symbol.name);
         }
-        let _ = writeln!(out, ".Lpart{at}:");
-        for field in &part.fields {
-            let _ = writeln!(
-                out,
-                "\t.reloc .Lpart{at}+{}, {}, \"{}\"{:+}",
-                field.offset, field.name, field.symbol, field.addend
-            );
+        for line in &part.lines {
+            let _ = writeln!(out, "\t{line}");
         }
-        let bytes: Vec<_> = part.bytes.iter().map(|byte| format!("{byte:#04x}")).collect();
-        let _ = writeln!(out, "\t.byte {}", bytes.join(", "));
     }
     out.push_str("\t.section .note.GNU-stack,\"\",%progbits\n");
     out
+}
+
+/// Asks for `name`.
+pub(super) fn want(out: &mut String, name: &str) {
+    let _ = writeln!(out, "\t.globl \"{name}\"");
 }
 
 /// Says what is another in `file`.

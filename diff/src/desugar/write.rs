@@ -74,7 +74,7 @@ struct Table {
 
 impl Table {
     /// Parts are sections 1, 2, ….
-    fn of(parts: &[Part]) -> Self {
+    fn of(parts: &[Part], wanted: &[&str]) -> Self {
         let mut list = vec![(String::new(), [0, 0], 0, 0)];
         let mut locals = 1;
         for global in [false, true] {
@@ -90,9 +90,10 @@ impl Table {
                 locals = list.len() as u32;
             }
         }
-        for Field { symbol, .. } in parts.iter().flat_map(|part| &part.fields) {
-            if !list.iter().any(|entry| entry.0 == *symbol) {
-                list.push((symbol.clone(), [1 << 4, 0], 0, 0));
+        let named = parts.iter().flat_map(|part| &part.fields).map(|field| &*field.symbol);
+        for symbol in named.chain(wanted.iter().copied()) {
+            if !list.iter().any(|entry| entry.0 == symbol) {
+                list.push((symbol.to_owned(), [1 << 4, 0], 0, 0));
             }
         }
         Self { list, locals }
@@ -136,8 +137,8 @@ fn records(code: &Code, writer: &Writer, table: &Table, fields: &[Field]) -> Vec
     out
 }
 
-/// The object of `parts`.
-pub(super) fn object(code: &Code, parts: &[Part]) -> Vec<u8> {
+/// The object of `parts`, which asks for `wanted`, too.
+pub(super) fn object(code: &Code, parts: &[Part], wanted: &[&str]) -> Vec<u8> {
     let sizes = code.class.sizes();
     let mut writer = Writer {
         class: code.class,
@@ -150,7 +151,7 @@ pub(super) fn object(code: &Code, parts: &[Part]) -> Vec<u8> {
         writer.section(part.name, Header { kind, flags, align, ..Header::default() }, &part.bytes);
     }
     writer.section(".note.GNU-stack", Header { kind: 1, ..Header::default() }, &[]);
-    let table = Table::of(parts);
+    let table = Table::of(parts, wanted);
     let (symbols, strings) = table.write(&writer);
     // After the parts, the note and a table of relocations for each part.
     let symtab = 2 * parts.len() as u32 + 2;

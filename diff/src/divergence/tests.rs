@@ -76,8 +76,13 @@ fn entries_match_both_values_and_count() {
     "#;
     let rules = Rules::parse(&[text]).unwrap();
     let gold = Fake("gold", "2.40");
-    let mut request =
-        Request { target: Target::AMD64_ELF, mode: Mode::Pie, args: vec![], files: vec![] };
+    let mut request = Request {
+        target: Target::AMD64_ELF,
+        mode: Mode::Pie,
+        args: vec![],
+        files: vec![],
+        goos: None,
+    };
     let key = Key::new(Family::Site, "a.o:.text+0x1");
     let null = Value::Ref(Meaning::Absolute(0));
     let dynamic = Value::Ref(Meaning::Dynamic("x".into()));
@@ -124,8 +129,13 @@ fn pairs_are_ordered_tails_are_compared_and_the_reference_is_not_excused() {
         );
         Rules::parse(&[&text]).unwrap()
     };
-    let request =
-        Request { target: Target::AMD64_ELF, mode: Mode::Exe, args: vec![], files: vec![] };
+    let request = Request {
+        target: Target::AMD64_ELF,
+        mode: Mode::Exe,
+        args: vec![],
+        files: vec![],
+        goos: None,
+    };
     let relocations = Relocations::of(&request);
     let ask = |rules: &Rules, linker: &'static str, key: &Key, found: &Value, wanted: &Value| {
         let linker = Fake(linker, "1.0");
@@ -212,7 +222,8 @@ fn complaint(key: &str) -> Complaint {
 #[test]
 fn a_known_bug_is_as_narrow_as_its_entry_says() {
     let args = vec!["--gc-sections".to_owned()];
-    let mut request = Request { target: Target::AMD64_ELF, mode: Mode::Pie, args, files: vec![] };
+    let mut request =
+        Request { target: Target::AMD64_ELF, mode: Mode::Pie, args, files: vec![], goos: None };
     let known = |more: &str, request: &Request| {
         let text = format!("[[known]]\nlinkers = ['gold']\nsignatures = ['*']\nlink = 'l'\n{more}");
         let rules = Rules::parse(&[&text]).unwrap();
@@ -241,8 +252,13 @@ fn every_known_bug_has_a_condition() {
 
 #[test]
 fn a_known_bug_needs_its_inputs() {
-    let request =
-        Request { target: Target::AMD64_ELF, mode: Mode::Shared, args: vec![], files: vec![] };
+    let request = Request {
+        target: Target::AMD64_ELF,
+        mode: Mode::Shared,
+        args: vec![],
+        files: vec![],
+        goos: None,
+    };
     let text = "[[known]]\nlinkers=['gold']\nsignatures=['*']\nhas=['comdat']\nlink='l'";
     let rules = Rules::parse(&[text]).unwrap();
     assert!(rules.known[0].is_narrow());

@@ -61,3 +61,87 @@ fn member<'a>(name: &'a str, long: &'a [u8], bytes: &'a [u8], start: u64) -> (&'
     }
     (name.strip_suffix('/').unwrap_or(name), 0)
 }
+
+/// An archive's entry as it is stored: the header, what is behind it, and whether that is no member.
+struct Entry<'a> {
+    at: usize,
+    header: &'a [u8],
+    content: &'a [u8],
+    special: bool,
+}
+
+/// The archive `bytes`, not a thin one, with other members: `other` is given the number of each, as [`members`] counts
+/// them, and its bytes. None if all stay.
+pub(crate) fn with_members(
+    bytes: &[u8],
+    mut other: impl FnMut(usize, &[u8]) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let mut out = bytes.get(..8)?.to_vec();
+    let (mut moved, mut indexes) = (Vec::new(), Vec::new());
+    let (mut number, mut changed) = (0, false);
+    for Entry { at, header, content, special } in entries(bytes) {
+        moved.push((at as u64, out.len() as u64));
+        if special {
+            indexes.push((out.len() + 60, String::from_utf8_lossy(&header[..16]).into_owned()));
+        }
+        // BSD has a long name before the member.
+        let name = std::str::from_utf8(&header[..16]).ok()?.trim_end();
+        let before = name.strip_prefix("#1/").map_or(Ok(0), str::parse::<usize>).ok()?;
+        let new = match special {
+            true => None,
+            false => other(number, content.get(before..)?),
+        };
+        number += usize::from(!special);
+        changed |= new.is_some();
+        let content = new.map_or_else(
+            || content.to_vec(),
+            |new| [content.get(..before).unwrap_or_default(), &new].concat(),
+        );
+        out.extend(&header[..48]);
+        out.extend(format!("{:<10}", content.len()).as_bytes());
+        out.extend(&header[58..]);
+        out.extend(&content);
+        if out.len() % 2 == 1 {
+            out.push(b'\n');
+        }
+    }
+    for (start, name) in indexes {
+        reindex(&mut out[start..], name.trim_end(), &moved)?;
+    }
+    changed.then_some(out)
+}
+
+fn entries(bytes: &[u8]) -> Vec<Entry<'_>> {
+    let mut list = Vec::new();
+    let mut at = 8;
+    while let Some(header) = bytes.get(at..at + 60) {
+        let name = std::str::from_utf8(&header[..16]).unwrap_or_default().trim_end();
+        let size = std::str::from_utf8(&header[48..58]).unwrap_or_default().trim_end();
+        let Ok(size) = size.parse::<usize>() else { break };
+        let Some(content) = bytes.get(at + 60..at + 60 + size) else { break };
+        let long = name.starts_with("#1/") && content.starts_with(b"__.SYMDEF");
+        let special =
+            matches!(name, "/" | "//" | "/SYM64/") || name.starts_with("__.SYMDEF") || long;
+        list.push(Entry { at, header, content, special });
+        at = (at + 60 + size).next_multiple_of(2);
+    }
+    list
+}
+
+/// Moves the places of members in an index called `name` at the start of `index`; GNU's, the others stay.
+fn reindex(index: &mut [u8], name: &str, moved: &[(u64, u64)]) -> Option<()> {
+    let width = match name {
+        "/" => 4,
+        "/SYM64/" => 8,
+        _ => return Some(()),
+    };
+    let read = |raw: &[u8]| raw.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
+    let count = usize::try_from(read(index.get(..width)?)).ok()?;
+    for raw in index.get_mut(width..)?.get_mut(..count.checked_mul(width)?)?.chunks_exact_mut(width)
+    {
+        let old = read(raw);
+        let new = moved.iter().find(|(from, _)| *from == old).map_or(old, |(_, to)| *to);
+        raw.copy_from_slice(&new.to_be_bytes()[8 - width..]);
+    }
+    Some(())
+}

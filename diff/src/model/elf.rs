@@ -8,6 +8,7 @@
 mod amd64;
 mod arm;
 mod arm64;
+mod bounds;
 mod dynamic;
 mod exidx;
 pub(crate) mod frame;
@@ -78,6 +79,8 @@ pub fn is_linkers(name: &str) -> bool {
     names::is_linkers(name)
 }
 
+pub(crate) use bounds::{BOUNDS, Bound};
+
 /// How an object defines a name, worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Standing {
@@ -121,8 +124,71 @@ pub(crate) fn calls(bytes: &[u8], name: &str, word: u32) -> bool {
     })
 }
 
+/// What a mention of a name in an object is to other objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Facing {
+    /// Nothing.
+    Local,
+    /// A definition.
+    Defined,
+    /// A reference that asks for one.
+    Wanted,
+    /// A reference that does without.
+    Weak,
+}
+
+/// A symbol that an object mentions.
+#[derive(Clone)]
+pub(crate) struct Mention<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) facing: Facing,
+}
+
+/// The symbols of an object; none of what is none.
+pub(crate) fn mentions(bytes: &[u8]) -> Vec<Mention<'_>> {
+    let symbols = relocatable(bytes).map(|object| object.symbols).unwrap_or_default();
+    let facing = |symbol: &object::Symbol<'_>| match (symbol.binding, symbol.place) {
+        (0, _) => Facing::Local,
+        (2, object::Where::Undefined) => Facing::Weak,
+        (_, object::Where::Undefined) => Facing::Wanted,
+        _ => Facing::Defined,
+    };
+    symbols.iter().skip(1).map(|s| Mention { name: s.name, facing: facing(s) }).collect()
+}
+
+/// What places a section beside others.
+pub(crate) struct Outline<'a> {
+    pub(crate) name: &'a str,
+    /// SHT_*.
+    pub(crate) kind: u32,
+    /// SHF_*.
+    pub(crate) flags: u64,
+    pub(crate) align: u64,
+}
+
+/// The sections of an object that are loaded.
+pub(crate) fn outlines(bytes: &[u8]) -> Vec<Outline<'_>> {
+    let sections = relocatable(bytes).map(|object| object.sections).unwrap_or_default();
+    let loaded = sections.iter().filter(|section| section.has(object::ALLOC));
+    loaded.map(|s| Outline { name: s.name, kind: s.kind, flags: s.flags, align: s.align }).collect()
+}
+
 fn relocatable(bytes: &[u8]) -> Option<object::Object<'_>> {
     (crate::bytes::u16_at(bytes, 16) == Some(1))
         .then(|| object::read(String::new(), bytes))
         .flatten()
+}
+
+/// Whether `bytes` are a library's.
+pub(crate) fn is_library(bytes: &[u8]) -> bool {
+    crate::class::Class::of(bytes).is_some() && crate::bytes::u16_at(bytes, 16) == Some(3)
+}
+
+/// The names that a library defines for everybody, and those that it needs; whether it is one of the former.
+pub(crate) fn dynamic_names(bytes: &[u8]) -> Vec<(&str, bool)> {
+    let symbols = Module::load(bytes).map(|module| module.symbols.list).unwrap_or_default();
+    // A hidden version answers to nobody who asks by the plain name.
+    let plain = symbols.iter().skip(1).filter(|s| s.undefined() || s.version & 0x8000 == 0);
+    let asks = plain.filter(|symbol| !symbol.undefined() || symbol.binding != 2);
+    asks.map(|symbol| (symbol.name, !symbol.undefined())).collect()
 }

@@ -24,7 +24,13 @@ impl Adapter for Named {
 }
 
 pub(crate) fn request() -> Request {
-    Request { target: Target::AMD64_ELF, mode: Mode::Shared, args: vec![], files: vec![] }
+    Request {
+        target: Target::AMD64_ELF,
+        mode: Mode::Shared,
+        args: vec![],
+        files: vec![],
+        goos: None,
+    }
 }
 
 fn place(section: &str) -> Value {

@@ -92,7 +92,7 @@ fn request(mode: Mode) -> Request {
         args.extend(["-e".to_owned(), "tf".to_owned()]);
     }
     let files = vec![File { name: "a.o".into(), bytes: Arc::from(written(mode)) }];
-    Request { target: Target::ARM_ELF, mode, args, files }
+    Request { target: Target::ARM_ELF, mode, args, files, goos: None }
 }
 
 fn written(mode: Mode) -> Vec<u8> {

@@ -80,6 +80,7 @@ pub(crate) fn request() -> Request {
         mode: Mode::Shared,
         args: vec!["a.o".into()],
         files: vec![object(None)],
+        goos: None,
     }
 }
 
@@ -103,7 +104,13 @@ fn library() -> File {
                 File { name: "l.o".into(), bytes },
                 File { name: "l.map".into(), bytes: Arc::from(&script[..]) },
             ],
-            ..Request { target: Target::AMD64_ELF, mode: Mode::Shared, args: vec![], files: vec![] }
+            ..Request {
+                target: Target::AMD64_ELF,
+                mode: Mode::Shared,
+                args: vec![],
+                files: vec![],
+                goos: None,
+            }
         };
         let outcome = Reference::default().link(&request, Duration::from_secs(60));
         Arc::from(outcome.image().unwrap_or_default())

@@ -10,7 +10,7 @@ pub(crate) mod macho;
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use scold_diff::desugar::{Extra, OBJECT};
+use scold_diff::desugar::Extra;
 use scold_diff::{Format, Request, Target};
 
 use super::machine::{Machine, find};
@@ -55,8 +55,8 @@ pub fn text(case: &Case, request: &Request) -> String {
         };
         let _ = writeln!(out, "# ---- {name}: {command}\n{source}");
     }
-    if let Some(extra) = Extra::of(request) {
-        let _ = writeln!(out, "# ---- {OBJECT}: as -o {OBJECT} -\n{}", extra.text());
+    for (name, source) in Extra::of(request).iter().flat_map(Extra::texts) {
+        let _ = writeln!(out, "# ---- {name}: as -o {name} -\n{source}");
     }
     for file in &request.files {
         let script = std::str::from_utf8(&file.bytes).ok();

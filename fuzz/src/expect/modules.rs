@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use scold_diff::desugar::OBJECT;
 use scold_diff::{Mode, Target};
 
+use super::world::World;
 use crate::case::*;
 use crate::machine;
 
@@ -19,42 +20,59 @@ const LAST: &str = "runtime.lastmoduledatap";
 
 /// `case` with what its mode adds and changes.
 pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
-    if case.mode == Mode::Shared {
+    if case.mode == Mode::Shared || !mentions_modes(case) {
         return Cow::Borrowed(case);
     }
-    let defines = |name: &str| find(case, name).is_some();
     let names = if case.mode == Mode::Plugin { [OWN, FIRST] } else { [FIRST, OWN] };
-    let data = names.into_iter().find(|name| defines(name));
-    let (runtime, last) = (defines(APPEND), defines(LAST));
+    let mut made =
+        Made { target: case.target, object: Object { name: OBJECT.to_owned(), ..EMPTY } };
+    let mut link = Link::new(case.clone(), None);
+    let known = |link: &Link| names.into_iter().find(|name| link.defines(name));
+    if known(&link).is_some() && !link.defines(APPEND) {
+        // Asking for the host's runtime may find one in an archive, which is the module's own then.
+        made.symbol(APPEND);
+        link = Link::new(case.clone(), Some(&made.object));
+        if !link.defines(APPEND) {
+            made.object.symbols.clear();
+        }
+    }
+    let data = known(&link);
+    let (runtime, last) = (link.defines(APPEND), link.defines(LAST));
     let announces = data.filter(|_| !runtime);
     let list = data.filter(|_| runtime && last);
     let start = entry(case.target);
-    let starts = case.mode == Mode::CShared && defines(&start) && !is_called(case, &start);
-    if announces.is_none() && list.is_none() && !starts {
+    let starts = case.mode == Mode::CShared && link.defines(&start) && !link.is_called(&start);
+    let pulls = !made.object.symbols.is_empty();
+    if announces.is_none() && list.is_none() && !starts && !pulls {
         return Cow::Borrowed(case);
     }
-    let mut made =
-        Made { target: case.target, object: Object { name: OBJECT.to_owned(), ..EMPTY } };
     if let Some(data) = announces {
         made.announce(data);
     }
     if starts {
         made.pointer(&format!("{start}.ptr"), &start);
     }
-    let mut case = case.clone();
     if announces.or(list) == Some(OWN) {
-        share(&mut case, OWN);
+        link.share(OWN);
     }
-    if starts && find(&case, &start).is_some_and(|found| found.standing == Standing::Local) {
-        share(&mut case, &start);
+    if starts && link.find(&start).is_some_and(|found| found.standing == Standing::Local) {
+        link.share(&start);
     }
     if let Some(data) = list {
-        point(&mut case, data);
+        link.point(data);
     }
-    if !made.object.sections.is_empty() {
+    let mut case = link.case;
+    if !made.object.sections.is_empty() || pulls {
         case.inputs.insert(0, Input::Object(made.object));
     }
     Cow::Owned(case)
+}
+
+/// Whether a mode may have anything to look at: most cases have nothing.
+fn mentions_modes(case: &Case) -> bool {
+    let parts = ["_rt0_", "moduledata"];
+    let mut all = case.objects().into_iter().flat_map(|object| &object.symbols);
+    all.any(|symbol| parts.iter().any(|part| symbol.name.contains(part)))
 }
 
 /// How an object defines a name, worst first.
@@ -66,129 +84,156 @@ enum Standing {
     Strong,
 }
 
-/// A definition: which input, which symbol of it.
+/// A definition: which object, as [`Case::objects`] counts them, which symbol of it.
 #[derive(Clone, Copy)]
 struct Found {
-    input: usize,
+    object: usize,
     symbol: usize,
     standing: Standing,
 }
 
-/// The definition of `name` that counts for all; one that is local, if that is all there is of what may be.
-fn find(case: &Case, name: &str) -> Option<Found> {
-    let mut all = Vec::new();
-    for (input, object) in objects(case) {
-        for (index, symbol) in object.symbols.iter().enumerate().filter(|(_, s)| s.name == name) {
-            let standing = match (symbol.binding, symbol.definition) {
-                (_, Definition::Undefined) => continue,
-                (Binding::Local, _) => Standing::Local,
-                (_, Definition::Common { .. }) => Standing::Common,
-                (Binding::Weak, _) => Standing::Weak,
-                _ => Standing::Strong,
-            };
-            all.push(Found { input, symbol: index, standing });
-        }
-    }
-    let best = all.iter().rev().max_by_key(|found| found.standing).copied()?;
-    let may_be_local = name == OWN || name.starts_with("_rt0_");
-    (best.standing != Standing::Local || may_be_local && all.len() == 1).then_some(best)
+/// A case and what of it takes part.
+struct Link {
+    case: Case,
+    taken: Vec<bool>,
 }
 
-/// The objects that take part whatever happens.
-fn objects(case: &Case) -> impl Iterator<Item = (usize, &Object)> {
-    case.inputs.iter().enumerate().filter_map(|(at, input)| match input {
-        Input::Object(object) => Some((at, object)),
-        _ => None,
-    })
-}
-
-fn object_mut(case: &mut Case, at: usize) -> Option<&mut Object> {
-    match case.inputs.get_mut(at) {
-        Some(Input::Object(object)) => Some(object),
-        _ => None,
-    }
-}
-
-/// Whether an init entry leads to `start` already.
-fn is_called(case: &Case, start: &str) -> bool {
-    let pointer = machine::of(case.target.arch).pointer;
-    objects(case).any(|(_, object)| {
-        let home = |symbol: &Symbol| match symbol.definition {
-            Definition::Section { section, offset } => Some((section, offset)),
-            _ => None,
+impl Link {
+    /// If `first` goes before all others, too.
+    fn new(case: Case, first: Option<&Object>) -> Self {
+        let taken = |case: &Case| World::new(case).files.iter().map(|file| file.loaded).collect();
+        let taken = match first {
+            None => taken(&case),
+            Some(first) => {
+                let mut longer = case.clone();
+                longer.inputs.insert(0, Input::Object(first.clone()));
+                let mut all: Vec<bool> = taken(&longer);
+                all.remove(0);
+                all
+            }
         };
-        let homes: Vec<_> =
-            object.symbols.iter().filter(|s| s.name == start).filter_map(home).collect();
-        let arrays = object.sections.iter().filter(|s| s.kind == SectionKind::InitArray);
-        arrays.flat_map(|section| &section.relocs).filter(|r| r.r_type == pointer).any(|reloc| {
-            let at = |offset: u64| offset.wrapping_add_signed(reloc.addend);
-            match reloc.symbol {
-                SymbolRef::Named(index) => {
-                    let symbol = &object.symbols[index];
-                    let moved = home(symbol).map(|(section, offset)| (section, at(offset)));
-                    (symbol.name == start && reloc.addend == 0)
-                        || moved.is_some_and(|place| homes.contains(&place))
-                }
-                SymbolRef::Section(section) => homes.contains(&(section, at(0))),
-                SymbolRef::Null => false,
-            }
-        })
-    })
-}
-
-/// All objects see what is called `name`, and nobody outside does.
-fn share(case: &mut Case, name: &str) {
-    let Some(found) = find(case, name) else { return };
-    let Some(object) = object_mut(case, found.input) else { return };
-    let symbol = &mut object.symbols[found.symbol];
-    if found.standing == Standing::Local {
-        let hidden = Visibility::Hidden;
-        let twin = Symbol { binding: Binding::Global, visibility: hidden, ..symbol.clone() };
-        object.symbols.push(twin);
-    } else if symbol.visibility == Visibility::Default {
-        symbol.visibility = Visibility::Hidden;
+        Self { case, taken }
     }
-}
 
-/// The end of the runtime's list is where it starts, too: the variable holds the address of `data`.
-fn point(case: &mut Case, data: &str) {
-    let machine = machine::of(case.target.arch);
-    let (r_type, width) = (machine.pointer, u64::from(machine.word));
-    let Some(found) = find(case, LAST) else { return };
-    let Some(object) = object_mut(case, found.input) else { return };
-    let (section, offset) = match object.symbols[found.symbol].definition {
-        Definition::Section { section, offset } => (section, offset),
-        Definition::Common { align } => (common(object, found.symbol, align), 0),
-        _ => return,
-    };
-    let target = object.symbols.iter().position(|s| s.name == data && s.binding != Binding::Local);
-    let target = target.unwrap_or_else(|| {
-        object.symbols.push(undefined(data));
-        object.symbols.len() - 1
-    });
-    let home = &mut object.sections[section];
-    if home.kind == SectionKind::Nobits {
-        // What isn't zero isn't with zeros.
-        home.kind = SectionKind::Progbits;
-        for (zeros, like) in [(".bss", ".data"), (".noptrbss", ".noptrdata")] {
-            let rest = home.name.strip_prefix(zeros);
-            if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('.')) {
-                home.name = format!("{like}{rest}");
-                break;
+    fn defines(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The definition of `name` that counts for all; one that is local, if that is all there is of what may be.
+    fn find(&self, name: &str) -> Option<Found> {
+        let mut all = Vec::new();
+        for (at, object) in self.objects() {
+            for (index, symbol) in object.symbols.iter().enumerate().filter(|(_, s)| s.name == name)
+            {
+                let standing = match (symbol.binding, symbol.definition) {
+                    (_, Definition::Undefined) => continue,
+                    (Binding::Local, _) => Standing::Local,
+                    (_, Definition::Common { .. }) => Standing::Common,
+                    (Binding::Weak, _) => Standing::Weak,
+                    _ => Standing::Strong,
+                };
+                all.push(Found { object: at, symbol: index, standing });
             }
         }
-        // There is no room for one, nor was there one.
-        home.marker = Marker::None;
+        let best = all.iter().rev().max_by_key(|found| found.standing).copied()?;
+        let may_be_local = name == OWN || name.starts_with("_rt0_");
+        (best.standing != Standing::Local || may_be_local && all.len() == 1).then_some(best)
     }
-    let end = offset + width;
-    home.relocs.retain(|reloc| !(offset..end).contains(&reloc.offset));
-    let symbol = SymbolRef::Named(target);
-    home.relocs.push(Reloc { offset, r_type, symbol, addend: 0 });
-    home.relocs.sort_by_key(|reloc| reloc.offset);
-    let start = home.start();
-    if let Data::Bytes(bytes) = &mut home.data {
-        let word = (offset - start) as usize..(end - start) as usize;
-        bytes[word].fill(0);
+
+    /// The objects and members that take part.
+    fn objects(&self) -> impl Iterator<Item = (usize, &Object)> {
+        let all = self.case.objects().into_iter().enumerate();
+        all.filter(|(at, _)| self.taken.get(*at) == Some(&true))
+    }
+
+    fn object_mut(&mut self, at: usize) -> Option<&mut Object> {
+        self.case.objects_mut().into_iter().nth(at)
+    }
+
+    /// Whether an init entry leads to `start` already.
+    fn is_called(&self, start: &str) -> bool {
+        let pointer = machine::of(self.case.target.arch).pointer;
+        self.objects().any(|(_, object)| {
+            let home = |symbol: &Symbol| match symbol.definition {
+                Definition::Section { section, offset } => Some((section, offset)),
+                _ => None,
+            };
+            let homes: Vec<_> =
+                object.symbols.iter().filter(|s| s.name == start).filter_map(home).collect();
+            let arrays = object.sections.iter().filter(|s| s.kind == SectionKind::InitArray);
+            arrays.flat_map(|section| &section.relocs).filter(|r| r.r_type == pointer).any(
+                |reloc| {
+                    let at = |offset: u64| offset.wrapping_add_signed(reloc.addend);
+                    match reloc.symbol {
+                        SymbolRef::Named(index) => {
+                            let symbol = &object.symbols[index];
+                            let moved = home(symbol).map(|(section, offset)| (section, at(offset)));
+                            (symbol.name == start && reloc.addend == 0)
+                                || moved.is_some_and(|place| homes.contains(&place))
+                        }
+                        SymbolRef::Section(section) => homes.contains(&(section, at(0))),
+                        SymbolRef::Null => false,
+                    }
+                },
+            )
+        })
+    }
+
+    /// All objects see what is called `name`, and nobody outside does.
+    fn share(&mut self, name: &str) {
+        let Some(found) = self.find(name) else { return };
+        let Some(object) = self.object_mut(found.object) else { return };
+        let symbol = &mut object.symbols[found.symbol];
+        if found.standing == Standing::Local {
+            let hidden = Visibility::Hidden;
+            let twin = Symbol { binding: Binding::Global, visibility: hidden, ..symbol.clone() };
+            object.symbols.push(twin);
+        } else if symbol.visibility == Visibility::Default {
+            symbol.visibility = Visibility::Hidden;
+        }
+    }
+
+    /// The end of the runtime's list is where it starts, too: the variable holds the address of `data`.
+    fn point(&mut self, data: &str) {
+        let machine = machine::of(self.case.target.arch);
+        let (r_type, width) = (machine.pointer, u64::from(machine.word));
+        let Some(found) = self.find(LAST) else { return };
+        let Some(object) = self.object_mut(found.object) else { return };
+        let (section, offset) = match object.symbols[found.symbol].definition {
+            Definition::Section { section, offset } => (section, offset),
+            Definition::Common { align } => (common(object, found.symbol, align), 0),
+            _ => return,
+        };
+        let target =
+            object.symbols.iter().position(|s| s.name == data && s.binding != Binding::Local);
+        let target = target.unwrap_or_else(|| {
+            object.symbols.push(undefined(data));
+            object.symbols.len() - 1
+        });
+        let home = &mut object.sections[section];
+        if home.kind == SectionKind::Nobits {
+            // What isn't zero isn't with zeros.
+            home.kind = SectionKind::Progbits;
+            for (zeros, like) in [(".bss", ".data"), (".noptrbss", ".noptrdata")] {
+                let rest = home.name.strip_prefix(zeros);
+                if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('.')) {
+                    home.name = format!("{like}{rest}");
+                    break;
+                }
+            }
+            // There is no room for one, nor was there one.
+            home.marker = Marker::None;
+        }
+        let end = offset + width;
+        home.relocs.retain(|reloc| !(offset..end).contains(&reloc.offset));
+        let symbol = SymbolRef::Named(target);
+        home.relocs.push(Reloc { offset, r_type, symbol, addend: 0 });
+        home.relocs.sort_by_key(|reloc| reloc.offset);
+        let start = home.start();
+        if let Data::Bytes(bytes) = &mut home.data {
+            let word = (offset - start) as usize..(end - start) as usize;
+            bytes[word].fill(0);
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Switches<'c> {
     pub(crate) library: bool,
     /// The image can be loaded anywhere.
     pub(crate) pic: bool,
+    /// Names bound sections: a mode is asked for.
+    pub(crate) marks: bool,
     pub(crate) symbolic: bool,
     pub(crate) symbolic_functions: bool,
     pub(crate) export_dynamic: bool,
@@ -42,6 +44,7 @@ impl<'c> Switches<'c> {
         let mut on = Self {
             library,
             pic: case.mode != Mode::Exe,
+            marks: case.mode != Mode::Shared,
             symbolic: case.mode == Mode::CShared,
             nodelete: case.mode == Mode::CShared,
             now: case.mode == Mode::Plugin,

@@ -39,11 +39,23 @@ fn bounds(link: &Link<'_>) -> FxHashMap<Vec<u8>, (u64, u64)> {
     });
     let asked: FxHashSet<&[u8]> = asked.collect();
     let mut bounds: FxHashMap<Vec<u8>, (u64, u64)> = FxHashMap::default();
-    for out in link.outs.iter().filter(|o| o.is_alloc() && asked.contains(&o.name[..])) {
-        let end = out.addr.saturating_add(out.size);
-        bounds.entry(out.name.clone()).or_insert((out.addr, end)).1 = end;
+    let outs = link.outs.iter().enumerate();
+    for (number, out) in outs.filter(|(_, o)| o.is_alloc() && asked.contains(&o.name[..])) {
+        let (start, end) = inputs_of(link, number, out);
+        bounds.entry(out.name.clone()).or_insert((start, end)).1 = end;
     }
     bounds
+}
+
+/// Where an output section's inputs start and end: thunks around them are nobody's.
+fn inputs_of(link: &Link<'_>, number: usize, out: &OutSec) -> (u64, u64) {
+    let (before, behind) = link.pools.around(number, out);
+    let first = out.members.first().filter(|_| before > 0);
+    let last = out.members.last().filter(|_| behind > 0);
+    let offset = |member: &super::Member| link.sec_off[member.sec.i()];
+    let end = last
+        .map_or(out.size, |last| offset(last) + link.object(last.file).section_size(last.index));
+    (out.addr + first.map_or(0, offset), out.addr.saturating_add(end))
 }
 
 fn local_address(link: &Link<'_>, object: &Object<'_>, index: u32) -> u64 {

@@ -13,6 +13,7 @@ use crate::arch::{Arch, Stub, Thunks};
 use crate::error::{Error, ErrorKind, Errors};
 use crate::format::elf::SHF_EXECINSTR;
 use crate::link::{Link, Special, attr};
+use crate::object::is_c_identifier;
 use crate::relocate::branch::{self, Jump, Target};
 
 /// What a stub does.
@@ -67,6 +68,15 @@ impl Pools {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// How long the stubs before and behind all input sections of an output section are.
+    pub(super) fn around(&self, number: usize, out: &OutSec) -> (u64, u64) {
+        let size = |after: usize| {
+            let there = self.list.iter().filter(|pool| pool.out == number && pool.size > 0);
+            there.filter(|pool| pool.after == after).map(|pool| pool.size).sum::<u64>()
+        };
+        (size(0), size(out.members.len()))
     }
 
     /// The distance to the nearest thunk that stands in for where `jump` goes.
@@ -190,10 +200,10 @@ fn far(link: &Link<'_>, thunks: &Thunks) -> bool {
     end - start >= thunks.reach || link.attrs.par_iter().zip(&link.addrs).any(beyond)
 }
 
-/// Code that is one function, or whose bounds are known by name: nothing may come between.
+/// Code that is one function, or that programs walk through by the bounds of its name: nothing may come between.
 fn is_whole(link: &Link<'_>, out: &OutSec) -> bool {
     let bound = |special: &Special| match special {
-        Special::Start(name) | Special::Stop(name) => *name == out.name,
+        Special::Start(name) | Special::Stop(name) => *name == out.name && is_c_identifier(name),
         _ => false,
     };
     matches!(&out.name[..], b".init" | b".fini") || link.specials.iter().any(bound)

@@ -5,12 +5,13 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::bounds;
 use super::object::{self, Object, Symbol, Where};
-use crate::Request;
 use crate::bytes::{slice, str_at, u16_at};
 use crate::class::Class;
 use crate::loader::{Module, Symbols};
 use crate::model::archive;
+use crate::{Request, desugar};
 
 /// A section of some object: index into [`Inputs::owner`].
 pub(super) type SecId = u32;
@@ -111,7 +112,14 @@ impl<'a> Inputs<'a> {
     }
 
     fn object(&mut self, file: String, bytes: &'a [u8]) {
-        let Some(object) = object::read(file, bytes) else { return };
+        let Some(mut object) = object::read(file, bytes) else { return };
+        if desugar::is_added(&object.file) {
+            // Where something begins or ends is a name that linkers define.
+            let sections = object.sections.iter_mut().filter(|section| section.size == 0);
+            sections.for_each(|section| section.kind = 0);
+            let symbols = object.symbols.iter_mut().filter(|s| bounds::is_marker(s.name));
+            symbols.for_each(|symbol| symbol.place = Where::Undefined);
+        }
         let index = self.objects.len() as u32;
         self.first.push(self.owner.len() as u32);
         self.owner.resize(self.owner.len() + object.sections.len(), index);

@@ -3,6 +3,7 @@
 //! Where linkers put these differs (JUDGE row 8 of the divergences): each is judged by its relation to
 //! what it bounds. It must not know relocations.
 
+use super::bounds;
 use super::judge::Judge;
 use super::object::Section;
 use crate::loader::Segment;
@@ -51,14 +52,14 @@ pub(super) fn meaning(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<M
                 && within(judge, value, |segment| segment.executable(), |segment| segment.size)
         }
         "__bss_start" => zeros(judge, value),
-        _ if name.starts_with("runtime.") => marker(judge, name, value)?,
+        _ if name.starts_with("runtime.") => bounds::marker(judge, name, value)?,
         _ => {
             let (bound, end) = match (name.strip_prefix("__start_"), name.strip_prefix("__stop_")) {
                 (Some(bound), _) => (bound, false),
                 (_, Some(bound)) => (bound, true),
                 _ => return None,
             };
-            bounds(judge, bound, end, value)?
+            identifier(judge, bound, end, value)?
         }
     };
     Some(match right {
@@ -168,38 +169,6 @@ pub(super) fn is_linkers(name: &str) -> bool {
     .any(|prefix| name.starts_with(prefix))
 }
 
-/// What Go's runtime calls the bounds of sections: of the start, of the end, the section.
-const MARKERS: [(&str, &str, &str); 7] = [
-    ("runtime.text", "runtime.etext", ".text"),
-    ("runtime.rodata", "runtime.erodata", ".rodata"),
-    ("runtime.types", "runtime.etypes", ".go.type"),
-    ("runtime.noptrdata", "runtime.enoptrdata", ".noptrdata"),
-    ("runtime.data", "runtime.edata", ".data"),
-    ("runtime.bss", "runtime.ebss", ".bss"),
-    ("runtime.noptrbss", "runtime.enoptrbss", ".noptrbss"),
-];
-
-/// Whether `value` is exactly where the section starts or ends that `name` bounds: the runtime looks at all that is
-/// between. Bounds of a section that isn't there only have to be equal.
-fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bool> {
-    let (pair, end, bound) = MARKERS.iter().find(|row| row.0 == name || row.1 == name)?;
-    let ours = |name: &str| {
-        let rest = name.strip_prefix(bound);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            && !name.starts_with(".data.rel.ro")
-    };
-    let placed = judge.places.sections().filter_map(|(id, base)| {
-        let section = judge.inputs.section(id).filter(|section| ours(section.name))?;
-        Some((base, base.saturating_add(section.size)))
-    });
-    let range = placed.reduce(|(low, high), (base, stop)| (low.min(base), high.max(stop)));
-    Some(match range {
-        Some((_, high)) if name == *end => value == high,
-        Some((low, _)) => value == low,
-        None => *judge.bounds.borrow_mut().entry(pair).or_insert(value) == value,
-    })
-}
-
 /// `_GLOBAL_OFFSET_TABLE_`: the same for everybody who asks.
 pub(super) fn got(judge: &Judge<'_, '_>, value: u64) -> Meaning {
     let known = judge.got_base().unwrap_or(value);
@@ -225,7 +194,7 @@ fn ends(judge: &Judge<'_, '_>, value: u64, which: fn(u64, bool) -> bool) -> bool
 }
 
 /// Whether `value` bounds the output section that has all input sections called `bound`.
-fn bounds(judge: &Judge<'_, '_>, bound: &str, end: bool, value: u64) -> Option<bool> {
+fn identifier(judge: &Judge<'_, '_>, bound: &str, end: bool, value: u64) -> Option<bool> {
     let named = |name: &str| name == bound;
     let mut range: Option<(u64, u64, u64)> = None;
     for (id, base) in judge.places.sections() {

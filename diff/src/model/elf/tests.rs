@@ -233,7 +233,7 @@ fn request(mode: Mode, more: &[&str]) -> Option<Request> {
     if !mode.is_library() {
         args.extend(["--dynamic-linker".into(), "/lib64/ld-linux-x86-64.so.2".into()]);
     }
-    Some(Request { target: Target::AMD64_ELF, mode, args, files })
+    Some(Request { target: Target::AMD64_ELF, mode, args, files, goos: None })
 }
 
 fn link(request: &Request) -> Vec<(String, Vec<u8>)> {

@@ -73,7 +73,7 @@ fn request(arch: Arch, mode: Mode, sources: &[(&str, &str)], args: &[&str]) -> O
     files.push(File { name: "libSystem.tbd".into(), bytes: SYSTEM.as_bytes().into() });
     let given = args.iter().map(|arg| (*arg).to_owned());
     let args = given.chain(files.iter().map(|file| file.name.clone())).collect();
-    Some(Request { target: Target { arch, format: Format::Macho }, mode, args, files })
+    Some(Request { target: Target { arch, format: Format::Macho }, mode, args, files, goos: None })
 }
 
 /// The facts of what each linker makes of `request`, by linker.

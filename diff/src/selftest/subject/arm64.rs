@@ -15,6 +15,7 @@ pub(super) fn all() -> Vec<(&'static str, Request)> {
         // There are no frames; mold makes an empty table of them.
         args: vec!["a.o".into(), "--no-eh-frame-hdr".into()],
         files: vec![object(mode)],
+        goos: None,
     };
     vec![("arm64 library", request(Mode::Shared)), ("arm64 pie", request(Mode::Pie))]
 }

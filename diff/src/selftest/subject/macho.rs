@@ -22,7 +22,13 @@ pub(super) fn all() -> Vec<(&'static str, Request)> {
     let request = |target: Target, mode, way: &[&str]| {
         let args = way.iter().copied().chain(["a.o", "libSystem.tbd"]).map(String::from);
         let system = File { name: "libSystem.tbd".into(), bytes: Arc::from(SYSTEM.as_bytes()) };
-        Request { target, mode, args: args.collect(), files: vec![object(target.arch), system] }
+        Request {
+            target,
+            mode,
+            args: args.collect(),
+            files: vec![object(target.arch), system],
+            goos: None,
+        }
     };
     let name = ["-install_name", "@rpath/subject.dylib"];
     let chained = [&name[..], &["-fixup_chains", "-rpath", "@loader_path"]].concat();

@@ -41,7 +41,7 @@ pub fn request(case: &Case) -> Request {
     link.arg(STUB);
     link.file(STUB, system().into_bytes());
     let Link { args, files, .. } = link;
-    Request { target: case.target, mode: case.mode, args, files }
+    Request { target: case.target, mode: case.mode, args, files, goos: None }
 }
 
 /// A text stub with what images of every kind need of the system.

@@ -132,6 +132,7 @@ impl<'c> Link<'c> {
                 }
             }
         }
+        let found = found.filter(|_| !self.is_marker(&self.syms[id].name));
         let Some((library, symbol)) = found else {
             if self.linker_makes(&self.syms[id].name) {
                 self.syms[id].winner = Winner::Linker;
@@ -195,9 +196,14 @@ impl<'c> Link<'c> {
         }
     }
 
+    /// Whether `name` bounds a section in this link: no other module's does.
+    fn is_marker(&self, name: &str) -> bool {
+        self.world.on.marks && MARKERS.as_flattened().contains(&name)
+    }
+
     /// Whether the linker itself defines `name` when nobody else does.
     pub(super) fn linker_makes(&self, name: &str) -> bool {
-        if LINKER_NAMES.contains(&name) {
+        if LINKER_NAMES.contains(&name) || self.is_marker(name) {
             return true;
         }
         let bounded = name.strip_prefix("__start_").or_else(|| name.strip_prefix("__stop_"));
@@ -213,6 +219,17 @@ impl<'c> Link<'c> {
         })
     }
 }
+
+/// What the Go linker calls the bounds of sections: a mode has the linker define them.
+const MARKERS: [[&str; 2]; 7] = [
+    ["runtime.text", "runtime.etext"],
+    ["runtime.rodata", "runtime.erodata"],
+    ["runtime.types", "runtime.etypes"],
+    ["runtime.noptrdata", "runtime.enoptrdata"],
+    ["runtime.data", "runtime.edata"],
+    ["runtime.bss", "runtime.ebss"],
+    ["runtime.noptrbss", "runtime.enoptrbss"],
+];
 
 /// Names that every linker makes when they are only referenced.
 const LINKER_NAMES: &[&str] = &[

@@ -1,0 +1,48 @@
+//! The bounds of sections that a module asks for → empty sections before and behind all of the kind.
+//!
+//! Every linker lays the inputs of a section out in the order of its objects. A linker that orders them by alignment
+//! has the first one first, as it is aligned as the others at most are, and the last one, which is not, last. It must
+//! not know how bounds are used.
+
+use super::said::Said;
+use super::{Part, Symbol};
+use crate::model::elf::{self, Bound, Outline};
+
+/// SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR: what keeps sections of one name apart.
+const APART: u64 = 7;
+
+/// Where sections start that `said` asks that of.
+pub(super) fn heads(said: &Said<'_>) -> Vec<Part> {
+    let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.start));
+    wanted.map(|bound| part(said, bound, true)).collect()
+}
+
+/// Where they end.
+pub(super) fn tails(said: &Said<'_>) -> Vec<Part> {
+    let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.end));
+    wanted.map(|bound| part(said, bound, false)).collect()
+}
+
+fn part(said: &Said<'_>, bound: &Bound, is_head: bool) -> Part {
+    let ours: Vec<&Outline<'_>> = said.sections.iter().filter(|s| bound.has(s.name)).collect();
+    let first = ours.iter().find(|section| section.name == bound.section).or(ours.first());
+    let (kind, flags) = first.map_or((bound.kind, bound.flags), |s| (s.kind, s.flags & APART));
+    let align = ours.iter().map(|section| section.align).max().unwrap_or(1);
+    // GNU ld and gold have code that is unlikely to run first.
+    let first_of_code = is_head && bound.section == ".text";
+    Part {
+        name: if first_of_code { ".text.unlikely" } else { bound.section },
+        kind,
+        flags,
+        align: if is_head { align } else { 1 },
+        bytes: Vec::new(),
+        symbols: vec![Symbol {
+            name: if is_head { bound.start } else { bound.end }.to_owned(),
+            global: true,
+            hidden: true,
+            kind: 0,
+        }],
+        fields: Vec::new(),
+        lines: Vec::new(),
+    }
+}

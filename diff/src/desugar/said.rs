@@ -1,0 +1,197 @@
+//! The inputs of a link → what of it is part of the module: who takes part, what those define and ask for.
+//!
+//! Of archives only members count that something asks for. It must not know what a mode makes of the names.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{ENTRY, OWN, is_added};
+use crate::model::archive;
+use crate::model::elf::{self, Facing, Mention, Standing};
+use crate::{File, Request};
+
+/// What the inputs that take part say that matters here.
+#[derive(Default)]
+pub(super) struct Said<'r> {
+    /// Those of them that mention what modes look at.
+    pub(super) units: Vec<Unit<'r>>,
+    /// Global names that they define.
+    defined: BTreeSet<&'r str>,
+    /// Global names that they don't define, and ask for.
+    wanted: BTreeSet<&'r str>,
+    /// Their sections.
+    pub(super) sections: Vec<elf::Outline<'r>>,
+    /// The Go linker has added it all.
+    pub(super) complete: bool,
+}
+
+/// An object, or a member of an archive.
+#[derive(Clone)]
+pub(super) struct Unit<'r> {
+    /// The file it is in.
+    pub(super) file: &'r str,
+    /// Which of the archive's members, unless that is a file of its own.
+    pub(super) member: Option<usize>,
+    pub(super) bytes: &'r [u8],
+    mentions: Vec<Mention<'r>>,
+    /// Takes part only if something asks for it.
+    lazy: bool,
+}
+
+impl<'r> Said<'r> {
+    /// What the inputs of `request` say if `more` is asked for, too; none if they know nothing of modes.
+    pub(super) fn of(request: &'r Request, more: Option<&'r str>) -> Option<Self> {
+        let inputs = Inputs::read(request);
+        inputs.units.iter().any(|unit| knows_modes(unit.bytes)).then_some(())?;
+        let mut said = Self::default();
+        for unit in inputs.taking_part(request, more) {
+            for Mention { name, facing } in &unit.mentions {
+                match facing {
+                    Facing::Local => said.complete |= *name == ENTRY,
+                    Facing::Defined => _ = said.defined.insert(name),
+                    Facing::Wanted | Facing::Weak => _ = said.wanted.insert(name),
+                }
+            }
+            said.sections.extend(elf::outlines(unit.bytes));
+            if knows_modes(unit.bytes) {
+                said.units.push(unit.clone());
+            }
+        }
+        Some(said)
+    }
+
+    /// Who defines `name` for all objects; or for itself, if that may be and is only one.
+    pub(super) fn find(&self, name: &str) -> Option<(&Unit<'r>, Standing)> {
+        let each = self.units.iter();
+        let all: Vec<_> =
+            each.filter_map(|unit| Some((unit, elf::standing(unit.bytes, name)?))).collect();
+        // The first one of the best.
+        let best = all.iter().rev().max_by_key(|(_, standing)| *standing).copied()?;
+        let may_be_local = name == OWN || name.starts_with("_rt0_");
+        (best.1 != Standing::Local || may_be_local && all.len() == 1).then_some(best)
+    }
+
+    /// Whether somebody does.
+    pub(super) fn defines(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Whether they refer to `name`, and nobody of them defines it.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        self.wanted.contains(name) && !self.defined.contains(name)
+    }
+}
+
+/// Whether `bytes` have any of the names at all: most objects don't.
+fn knows_modes(bytes: &[u8]) -> bool {
+    ["_rt0_", "moduledata", "runtime."]
+        .iter()
+        .any(|part| memchr::memmem::find(bytes, part.as_bytes()).is_some())
+}
+
+/// Objects and members in the order of the command line, and who offers what.
+#[derive(Default)]
+struct Inputs<'r> {
+    units: Vec<Unit<'r>>,
+    /// The first archive member that defines a name; none if a library that comes before does.
+    offers: HashMap<&'r str, Option<usize>>,
+    /// What libraries ask for.
+    wants: Vec<&'r str>,
+}
+
+impl<'r> Inputs<'r> {
+    fn read(request: &'r Request) -> Self {
+        let mut inputs = Self::default();
+        let mut whole = false;
+        for arg in &request.args {
+            match arg.trim_start_matches('-') {
+                "whole-archive" => whole = true,
+                "no-whole-archive" => whole = false,
+                _ => {}
+            }
+            if let Some(file) = request.file(arg).filter(|file| !is_added(&file.name)) {
+                inputs.file(request, file, whole);
+            }
+        }
+        inputs
+    }
+
+    fn file(&mut self, request: &'r Request, file: &'r File, whole: bool) {
+        match file.bytes.get(..8) {
+            Some(archive::MAGIC | archive::THIN) => {
+                let thin = file.bytes.starts_with(archive::THIN);
+                for (at, (label, bytes)) in archive::members(request, file).into_iter().enumerate()
+                {
+                    let name = label.split_once('(').and_then(|(_, name)| name.strip_suffix(')'));
+                    let own = request.files.iter().find(|it| thin && Some(&*it.name) == name);
+                    match own {
+                        Some(own) => self.unit((&own.name, None), bytes, !whole),
+                        None => self.unit((&file.name, Some(at)), bytes, !whole),
+                    }
+                }
+            }
+            _ if elf::is_library(&file.bytes) => {
+                for (name, defined) in elf::dynamic_names(&file.bytes) {
+                    match defined {
+                        true => _ = self.offers.entry(name).or_insert(None),
+                        false => self.wants.push(name),
+                    }
+                }
+            }
+            _ => self.unit((&file.name, None), &file.bytes, false),
+        }
+    }
+
+    fn unit(&mut self, place: (&'r str, Option<usize>), bytes: &'r [u8], lazy: bool) {
+        let at = self.units.len();
+        let mentions = elf::mentions(bytes);
+        for mention in mentions.iter().filter(|it| lazy && it.facing == Facing::Defined) {
+            self.offers.entry(mention.name).or_insert(Some(at));
+        }
+        let (file, member) = place;
+        self.units.push(Unit { file, member, bytes, mentions, lazy });
+    }
+
+    /// Objects, and the members that something asks for, by and by.
+    fn taking_part(&self, request: &'r Request, more: Option<&'r str>) -> Vec<&Unit<'r>> {
+        let mut taken: Vec<bool> = self.units.iter().map(|unit| !unit.lazy).collect();
+        let mut defined: BTreeSet<&str> = BTreeSet::new();
+        let mut queue: Vec<&str> = named(&request.args).chain(more).collect();
+        queue.extend(&self.wants);
+        let mut news: Vec<usize> = (0..taken.len()).filter(|at| taken[*at]).collect();
+        loop {
+            for unit in news.drain(..).map(|at| &self.units[at]) {
+                let named = |wanted: Facing| {
+                    let those = unit.mentions.iter().filter(move |it| it.facing == wanted);
+                    those.map(|it| it.name)
+                };
+                defined.extend(named(Facing::Defined));
+                queue.extend(named(Facing::Wanted));
+            }
+            for name in queue.drain(..).filter(|name| !defined.contains(name)) {
+                if let Some(Some(at)) = self.offers.get(name)
+                    && !std::mem::replace(&mut taken[*at], true)
+                {
+                    news.push(*at);
+                }
+            }
+            if news.is_empty() {
+                break;
+            }
+        }
+        self.units.iter().zip(taken).filter(|(_, taken)| *taken).map(|(unit, _)| unit).collect()
+    }
+}
+
+/// The names that arguments ask for: `-u`, `-e`, what a `--defsym` stands for.
+fn named(args: &[String]) -> impl Iterator<Item = &str> {
+    args.iter().enumerate().filter_map(|(at, arg)| {
+        let next = || args.get(at + 1).map(String::as_str);
+        let bare = arg.strip_prefix('-')?.trim_start_matches('-');
+        let (name, value) = bare.split_once('=').map_or((bare, None), |(n, v)| (n, Some(v)));
+        match name {
+            "u" | "e" | "undefined" | "entry" | "require-defined" => value.or_else(next),
+            "defsym" => Some(value.or_else(next)?.rsplit('=').next()?.trim()),
+            _ => None,
+        }
+    })
+}

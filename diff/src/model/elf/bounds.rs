@@ -1,0 +1,134 @@
+//! The names by which Go's runtime asks for the bounds of sections → whether an address is the right one.
+//!
+//! A mode has the linker define them. The runtime looks at all that is between: they are exact. It must not know
+//! relocations.
+
+use super::judge::Judge;
+use super::object::Where;
+
+/// A section that has names for where it starts and ends.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    /// `runtime.text`.
+    pub(crate) start: &'static str,
+    /// `runtime.etext`.
+    pub(crate) end: &'static str,
+    /// `.text`.
+    pub(crate) section: &'static str,
+    /// What it is where no input says: SHT_*, SHF_*.
+    pub(crate) kind: u32,
+    /// See `kind`.
+    pub(crate) flags: u64,
+}
+
+/// A row of data that is written.
+const fn row(start: &'static str, end: &'static str, section: &'static str, kind: u32) -> Bound {
+    Bound { start, end, section, kind, flags: 3 }
+}
+
+/// Every such section.
+pub(crate) const BOUNDS: [Bound; 7] = [
+    Bound { flags: 6, ..row("runtime.text", "runtime.etext", ".text", 1) },
+    Bound { flags: 2, ..row("runtime.rodata", "runtime.erodata", ".rodata", 1) },
+    Bound { flags: 2, ..row("runtime.types", "runtime.etypes", ".go.type", 1) },
+    row("runtime.noptrdata", "runtime.enoptrdata", ".noptrdata", 1),
+    row("runtime.data", "runtime.edata", ".data", 1),
+    row("runtime.bss", "runtime.ebss", ".bss", 8),
+    row("runtime.noptrbss", "runtime.enoptrbss", ".noptrbss", 8),
+];
+
+/// Whether `name` is one of them.
+pub(super) fn is_marker(name: &str) -> bool {
+    name.starts_with("runtime.") && BOUNDS.iter().any(|row| row.start == name || row.end == name)
+}
+
+impl Bound {
+    /// Whether input sections called `name` are part of it: the usual ones have others behind a dot, and the old
+    /// way to say COMDAT.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let letter = match self.section {
+            ".text" => "t",
+            ".rodata" => "r",
+            ".data" => "d",
+            ".bss" => "b",
+            _ => return name == self.section,
+        };
+        let once = name.strip_prefix(".gnu.linkonce.").and_then(|rest| rest.split_once('.'));
+        let rest = name.strip_prefix(self.section);
+        once.is_some_and(|(kind, rest)| kind == letter && !rest.starts_with("rel.ro"))
+            || (rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                && !rest.is_some_and(|rest| rest.starts_with(".rel.ro")))
+    }
+}
+
+/// Whether `value` is exactly where the section starts or ends that `name` bounds. Bounds of a section that isn't
+/// there only have to be equal.
+///
+/// What can't be found may be part of it, and so may common storage of `.bss`, which some linkers have behind it, and
+/// thunks: then the bound may be further out, as long as nothing else is between.
+pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bool> {
+    let bound = BOUNDS.iter().find(|row| row.start == name || row.end == name)?;
+    let is_end = bound.end == name;
+    let mut range: Option<(u64, u64)> = None;
+    let mut others = Vec::new();
+    let mut commons = false;
+    for (id, base) in judge.places.sections() {
+        let section = judge.inputs.section(id);
+        let common = section.is_none() && bound.section == ".bss";
+        commons |= common;
+        match section {
+            Some(section) if section.size == 0 || section.has(super::object::TLS) => {}
+            Some(section) if bound.has(section.name) => {
+                let stop = base.saturating_add(section.size);
+                let (low, high) = range.unwrap_or((base, stop));
+                range = Some((low.min(base), high.max(stop)));
+            }
+            _ if common => {}
+            _ => others.push(base),
+        }
+    }
+    let Some((low, high)) = range else {
+        if commons || is_hidden(judge, bound) {
+            return Some(judge.module.image.segment(value).is_some());
+        }
+        return Some(*judge.bounds.borrow_mut().entry(bound.start).or_insert(value) == value);
+    };
+    let exact = value == if is_end { high } else { low };
+    let loose = || commons || has_thunk(judge, bound, high) || is_hidden(judge, bound);
+    let between = |from: u64, to: u64| others.iter().any(|base| (from..to).contains(base));
+    Some(
+        exact
+            || match is_end {
+                true => loose() && value > high && !between(high, value),
+                false => loose() && value < low && !between(value, low),
+            },
+    )
+}
+
+/// Whether a thunk is right behind code that ends at `end`: part of the section to some linkers.
+fn has_thunk(judge: &Judge<'_, '_>, bound: &Bound, end: u64) -> bool {
+    let starts = [4, 8, 16].map(|align| end.next_multiple_of(align));
+    let stub = judge.module.machine.stub;
+    bound.section == ".text" && starts.iter().any(|at| stub(&judge.module.image, *at).is_ok())
+}
+
+/// Whether something of the section may be in the output that has no known place: it has neither a marker nor a
+/// symbol that the output would have.
+fn is_hidden(judge: &Judge<'_, '_>, bound: &Bound) -> bool {
+    let objects = judge.inputs.objects.iter().zip(&judge.inputs.first);
+    objects.into_iter().any(|(object, first)| {
+        let parts = object.sections.iter().enumerate().filter(|(at, section)| {
+            let unknown = judge.places.base(first + *at as u32).is_none();
+            let loaded = section.has(super::object::ALLOC) && section.size > 0;
+            loaded && unknown && section.marker().is_none() && bound.has(section.name)
+        });
+        parts.into_iter().any(|(at, _)| {
+            if object.sections[at].merged() {
+                return true;
+            }
+            let here = object.symbols.iter().filter(|s| s.place == Where::Section(at as u32));
+            let mut names = here.map(|symbol| symbol.name).filter(|name| !name.is_empty());
+            !names.any(|name| !judge.places.symbols.contains_key(name))
+        })
+    })
+}
