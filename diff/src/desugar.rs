@@ -109,14 +109,17 @@ impl Extra {
             _ => [FIRST, OWN],
         };
         let known = |said: &Said<'_>| names.into_iter().find(|name| said.defines(name));
+        // Nobody loads an executable: if it has the list, it has the runtime.
+        let lists = |said: &Said<'_>| !request.mode.is_library() && said.defines(LAST);
+        let runs = |said: &Said<'_>| said.defines(APPEND) || lists(said);
         // Asking for the host's runtime may find one in an archive: then it is the module's own.
-        let asks = !said.complete && known(&said).is_some() && !said.defines(APPEND);
+        let asks = !said.complete && known(&said).is_some() && !runs(&said);
         if asks {
             said = Said::of(request, Some(APPEND))?;
         }
         let (tail, mut parts) = (bounds::tails(&said), bounds::heads(&said));
         let data = known(&said).filter(|_| !said.complete);
-        let runtime = said.defines(APPEND);
+        let runtime = runs(&said);
         if let Some(data) = data.filter(|_| !runtime) {
             parts.push(code.announce(data));
             parts.push(code.entry(ENTRY, FUNCTION));

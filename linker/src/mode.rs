@@ -159,6 +159,12 @@ impl Mode {
         self.starts.then(|| format!("_rt0_{goarch}_{goos}_lib"))
     }
 
+    /// Whether a module that has the end of the list has the runtime: nobody loads an executable. The Go linker
+    /// leaves out of one what only announces modules, where its own packages don't.
+    pub fn has_runtime_if_listed(&self) -> bool {
+        self.kind != OutputKind::Shared
+    }
+
     /// The names under which the module's data may be found, the first that is defined counts.
     pub fn data_names(&self) -> [&'static str; 2] {
         let host = "runtime.firstmoduledata";

@@ -28,7 +28,10 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         Made { target: case.target, object: Object { name: OBJECT.to_owned(), ..EMPTY } };
     let mut link = Link::new(case.clone(), None);
     let known = |link: &Link| names.into_iter().find(|name| link.defines(name));
-    if known(&link).is_some() && !link.defines(APPEND) {
+    // An executable is never announced by the list that it has itself.
+    let lists = |link: &Link| !case.mode.is_library() && link.defines(LAST);
+    let runs = |link: &Link| link.defines(APPEND) || lists(link);
+    if known(&link).is_some() && !runs(&link) {
         // Asking for the host's runtime may find one in an archive, which is the module's own then.
         made.symbol(APPEND);
         link = Link::new(case.clone(), Some(&made.object));
@@ -37,7 +40,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         }
     }
     let data = known(&link);
-    let (runtime, last) = (link.defines(APPEND), link.defines(LAST));
+    let (runtime, last) = (runs(&link), link.defines(LAST));
     let announces = data.filter(|_| !runtime);
     let list = data.filter(|_| runtime && last);
     let start = entry(case.target);

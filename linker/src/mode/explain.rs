@@ -31,8 +31,7 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
-    line("announce", "where the module has DATA and no runtime.addmoduledata, a local function");
-    line("", "go:link.addmoduledata hands DATA to its host's runtime:");
+    announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in arch.module_init.text {
         line("", &format!("    {text}"));
     }
@@ -44,13 +43,31 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
         line("", &format!("    +{} {name} {to}{:+}", field.offset, field.addend));
     }
     line("", &format!("{entries} gets a pointer to it, go:link.addmoduledatainit"));
-    line("list", "where the module has DATA, runtime.addmoduledata and runtime.lastmoduledatap,");
-    line("", "runtime.lastmoduledatap points to DATA, whatever it was");
+    list(mode).into_iter().for_each(|(label, text)| line(label, text));
     line("markers", "if something refers to them and nothing defines them:");
     for (start, end, section) in MARKERS {
         line("", &format!("    {start} and {end} bound {section}"));
     }
     Ok(out)
+}
+
+/// When a module is announced.
+fn announcement(mode: &Mode) -> [(&'static str, &'static str); 3] {
+    let (label, last) = ("announce", "go:link.addmoduledata hands DATA to its host's runtime:");
+    let more = match mode.has_runtime_if_listed() {
+        true => "nor runtime.lastmoduledatap, a local function",
+        false => "a local function",
+    };
+    [(label, "where the module has DATA and no runtime.addmoduledata,"), ("", more), ("", last)]
+}
+
+/// When it starts the list.
+fn list(mode: &Mode) -> [(&'static str, &'static str); 2] {
+    let when = match mode.has_runtime_if_listed() {
+        true => "where the module has DATA and runtime.lastmoduledatap,",
+        false => "where the module has DATA, runtime.addmoduledata and runtime.lastmoduledatap,",
+    };
+    [("list", when), ("", "runtime.lastmoduledatap points to DATA, whatever it was")]
 }
 
 /// The same for Mach-O.
@@ -72,8 +89,7 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
-    line("announce", "where the module has DATA and no runtime.addmoduledata, a local function");
-    line("", "go:link.addmoduledata hands DATA to its host's runtime:");
+    announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in init.text {
         line("", &format!("    {text}"));
     }
@@ -85,8 +101,7 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
     }
     line("", entries);
     line("", "gets a pointer to it, go:link.addmoduledatainit");
-    line("list", "where the module has DATA, runtime.addmoduledata and runtime.lastmoduledatap,");
-    line("", "runtime.lastmoduledatap points to DATA, whatever it was");
+    list(mode).into_iter().for_each(|(label, text)| line(label, text));
     line("markers", "if something refers to them and nothing defines them:");
     for (start, end, segment, section, _) in macho::MARKERS {
         line("", &format!("    {start} and {end} bound {segment},{section}"));

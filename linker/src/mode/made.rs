@@ -50,7 +50,8 @@ impl Addition {
                 data = Some(name);
             }
         }
-        let (runtime, last) = (defines(APPEND)?, defines(LAST)?);
+        let last = defines(LAST)?;
+        let runtime = defines(APPEND)? || mode.has_runtime_if_listed() && last;
         let start = mode.entry(target.0, target.1);
         let starts = start.as_deref().map_or(Ok(false), &defines)?;
         Ok(Self {
