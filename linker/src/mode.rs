@@ -11,6 +11,9 @@ mod module;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(test)]
+pub(crate) use module::tests::sample as module_sample;
+
 use crate::arch::Arch;
 use crate::link::Special;
 use crate::options::{Options, OutputKind, Symbolic};

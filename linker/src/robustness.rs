@@ -191,4 +191,15 @@ proptest! {
         changes.iter().for_each(|c| apply(&mut bytes, c));
         link(name, bytes, options);
     }
+
+    #[test]
+    fn spoilt_modules_are_no_panic(
+        changes in prop::collection::vec(change(), 1..6),
+        mode in prop::sample::select(vec!["c-shared", "plugin", "pie"]),
+        zeros in any::<bool>(),
+    ) {
+        let mut bytes = crate::mode::module_sample(zeros);
+        changes.iter().for_each(|c| apply(&mut bytes, c));
+        link("a.o", bytes, &format!("--buildmode={mode} -u runtime.lastmoduledatap"));
+    }
 }

@@ -7,6 +7,10 @@ use crate::Result;
 use crate::arch::ARCHES;
 use crate::macho::mode as macho;
 
+/// Who sees the data.
+const LOCAL: &str =
+    "(one object may have it as a local symbol; no other module sees local.moduledata)";
+
 /// What mode `mode` adds on `goos/goarch`.
 ///
 /// Errors: `usage` for a mode or a pair there is none of.
@@ -27,10 +31,12 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     line("file", &format!("mode {:04o} less the umask", mode.file_mode));
     let entries = ".init_array";
     if let Some(start) = mode.entry(goos, goarch) {
-        line("start", &format!("where {start} is defined, {entries} gets a pointer to it"));
+        line("start", &format!("where {start} is defined, {entries} gets a pointer to it,"));
+        line("", "unless it has one already");
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
+    line("", LOCAL);
     announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in arch.module_init.text {
         line("", &format!("    {text}"));
@@ -52,13 +58,19 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
 }
 
 /// When a module is announced.
-fn announcement(mode: &Mode) -> [(&'static str, &'static str); 3] {
-    let (label, last) = ("announce", "go:link.addmoduledata hands DATA to its host's runtime:");
-    let more = match mode.has_runtime_if_listed() {
-        true => "nor runtime.lastmoduledatap, a local function",
-        false => "a local function",
+fn announcement(mode: &Mode) -> Vec<(&'static str, &'static str)> {
+    let mut lines = match mode.has_runtime_if_listed() {
+        true => vec![
+            ("announce", "where the module has DATA, but neither runtime.addmoduledata"),
+            ("", "nor runtime.lastmoduledatap, a local function"),
+        ],
+        false => {
+            let text = "where the module has DATA and no runtime.addmoduledata, a local function";
+            vec![("announce", text)]
+        }
     };
-    [(label, "where the module has DATA and no runtime.addmoduledata,"), ("", more), ("", last)]
+    lines.push(("", "go:link.addmoduledata hands DATA to its host's runtime:"));
+    lines
 }
 
 /// When it starts the list.
@@ -85,10 +97,12 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
     let entries = "__DATA,__mod_init_func, or __TEXT,__init_offsets where fixups are chained,";
     if let Some(start) = mode.entry(goos, goarch) {
         line("start", &format!("where {start} is defined,"));
-        line("", &format!("{entries} gets a pointer to it"));
+        line("", &format!("{entries} gets a pointer to it,"));
+        line("", "unless it has one already");
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
+    line("", LOCAL);
     announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in init.text {
         line("", &format!("    {text}"));

@@ -181,4 +181,4 @@ impl Step<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

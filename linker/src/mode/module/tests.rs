@@ -50,6 +50,20 @@ fn runtime(more: impl FnOnce(&mut Object<'static>)) -> Vec<u8> {
     o.write().unwrap()
 }
 
+/// A module with all that modes look at: where it starts, an init entry, its data, the list among bytes or zeros.
+pub(crate) fn sample(zeros: bool) -> Vec<u8> {
+    runtime(|o| {
+        let kind = if zeros { elf::SHT_NOBITS } else { elf::SHT_PROGBITS };
+        let home = section(o, ".bss", (kind, RW), &[0; 32]);
+        symbol(o, LAST, SymbolKind::Data, Some((home, 8, 8)));
+        let start = local(o, START, home, 16);
+        let own = local(o, OWN, home, 24);
+        let init = section(o, ".init_array", (elf::SHT_INIT_ARRAY, RW), &[0; 16]);
+        reloc(o, init, 0, start, 8, elf::R_X86_64_64);
+        reloc(o, init, 8, own, 0, elf::R_X86_64_64);
+    })
+}
+
 fn link(line: &str, objects: Vec<Vec<u8>>) -> Result<Vec<u8>, Errors> {
     let names: Vec<String> = (0..objects.len()).map(|at| format!("{at}.o")).collect();
     let files: MemoryFiles = names.iter().map(String::as_str).zip(objects).collect();
@@ -73,6 +87,21 @@ fn assert_points(image: &[u8], data: &str) {
     let [word, address] = pointed(image, data);
     assert_eq!(word, address);
     assert_ne!(address, 0);
+}
+
+#[test]
+fn the_sample_links() {
+    for zeros in [false, true] {
+        for mode in ["c-shared", "plugin", "pie"] {
+            assert_points(
+                &link(&format!("--buildmode={mode} *"), vec![sample(zeros)]).unwrap(),
+                match mode {
+                    "plugin" => OWN,
+                    _ => FIRST,
+                },
+            );
+        }
+    }
 }
 
 #[test]
