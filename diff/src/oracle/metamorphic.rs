@@ -4,12 +4,15 @@
 //! split in two, local symbols renamed, dead code) are variants that the caller makes: see
 //! [`compare`]. All linkers being wrong together is no help here.
 
+mod bsd;
+
 use std::time::Duration;
 
 use object::{Object as _, ObjectSymbol as _};
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
 use crate::adapter::{Outcome, Shared};
+use crate::model::macho;
 use crate::{File, Format, Request, Value};
 
 /// The relations.
@@ -38,10 +41,6 @@ impl Oracle for Metamorphic {
 
     fn cost(&self) -> Cost {
         Cost::Links
-    }
-
-    fn reads(&self, format: Format) -> bool {
-        format == Format::Elf
     }
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
@@ -108,8 +107,9 @@ pub fn compare(
 /// Positions in `args` of inputs that are plain objects.
 fn objects(request: &Request) -> Vec<usize> {
     let is = |arg: &String| {
-        request.file(arg).is_some_and(|file| {
-            file.bytes.starts_with(b"\x7fELF") && file.bytes.get(16) == Some(&1)
+        request.file(arg).is_some_and(|file| match request.target.format {
+            Format::Elf => file.bytes.starts_with(b"\x7fELF") && file.bytes.get(16) == Some(&1),
+            Format::Macho => macho::file_kind(&file.bytes) == Some(macho::image::OBJECT),
         })
     };
     request.args.iter().enumerate().filter(|(_, arg)| is(arg)).map(|(i, _)| i).collect()
@@ -123,7 +123,7 @@ fn independent(request: &Request) -> bool {
     for file in &request.files {
         let Ok(elf) = object::File::parse(&*file.bytes) else { continue };
         let init =
-            |name: &str| name.contains("init") || name.contains("fini") || name.contains("tors");
+            |name: &str| ["init", "fini", "tors", "_term_"].iter().any(|part| name.contains(part));
         inits += usize::from(
             object::Object::sections(&elf)
                 .any(|section| object::ObjectSection::name(&section).is_ok_and(init)),
@@ -159,6 +159,9 @@ fn reordered(request: &Request) -> Option<Request> {
 fn wrapped(request: &Request) -> Option<Request> {
     let at = *objects(request).last()?;
     let file = request.file(&request.args[at])?;
+    if request.target.format == Format::Macho {
+        return force_loaded(request, at, file);
+    }
     let mut other = request.clone();
     let name = "wrap.a".to_owned();
     other.files.push(File { name: name.clone(), bytes: archive(file).into() });
@@ -167,6 +170,17 @@ fn wrapped(request: &Request) -> Option<Request> {
     let state = request.args.iter().any(|arg| arg.contains("whole-archive"));
     (!state).then_some(())?;
     other.args.splice(at..=at, whole);
+    Some(other)
+}
+
+/// The same as ld64 says it. Which of equal definitions wins may depend on where the file comes from.
+fn force_loaded(request: &Request, at: usize, file: &File) -> Option<Request> {
+    independent(request).then_some(())?;
+    let mut other = request.clone();
+    let name = "wrap.a".to_owned();
+    let bytes = bsd::archive(&file.name, &file.bytes, &global_names(file));
+    other.files.push(File { name: name.clone(), bytes: bytes.into() });
+    other.args.splice(at..=at, ["-force_load".to_owned(), name]);
     Some(other)
 }
 
@@ -221,6 +235,8 @@ fn partial(
     linker: &Shared,
     limit: Duration,
 ) -> Option<Result<Request, Outcome>> {
+    // Few of Mach-O's linkers have it, and it ends with atoms that others cut elsewhere.
+    (request.target.format == Format::Elf).then_some(())?;
     let at = objects(request);
     let first = *at.first()?;
     // Options about symbols act twice, and what stands in between loses its place.

@@ -59,13 +59,11 @@ fn a_crash_on_partial_links_shows() {
     assert!(matches!(applied, Some(Err(Outcome::Crashed(_)))));
 }
 
-fn complaints(linker: &Shared) -> Vec<String> {
-    let request = subject::request();
+fn complaints(linker: &Shared, request: &Request) -> Vec<String> {
     let limit = Duration::from_secs(20);
-    let trials = [Trial::run(linker, &request, limit)];
+    let trials = [Trial::run(linker, request, limit)];
     let rules = Rules::default();
-    let evidence =
-        Evidence { request: &request, trials: &trials, expected: None, rules: &rules, limit };
+    let evidence = Evidence { request, trials: &trials, expected: None, rules: &rules, limit };
     let ruling = judge(&evidence, &[&Metamorphic]);
     ruling
         .complaints
@@ -78,15 +76,21 @@ fn complaints(linker: &Shared) -> Vec<String> {
 fn a_fault_in_one_way_of_linking_shows_and_correct_linkers_have_none() {
     let linkers = adapter::select(&["all".into()], &[]).unwrap();
     let mut any = false;
-    let target = subject::request().target;
-    let others = linkers.into_iter().filter(|linker| linker.name() != adapter::REFERENCE);
-    for linker in others.filter(|linker| linker.serves(target)) {
-        let list = complaints(&linker);
-        assert!(list.is_empty(), "{}: {list:#?}", linker.name());
-        let wrong: Shared = Arc::new(Partial(linker));
-        let list = complaints(&wrong);
-        assert!(list.iter().any(|text| text.starts_with("archive: bytes")), "{list:?}");
-        any = true;
+    let others: Vec<_> = linkers.iter().filter(|l| l.name() != adapter::REFERENCE).collect();
+    let requests = subject::macho().into_iter().map(|(_, request)| request);
+    for request in requests.chain([subject::request()]) {
+        for linker in others.iter().filter(|linker| linker.serves(request.target)) {
+            let list = complaints(linker, &request);
+            assert!(list.is_empty(), "{}: {list:#?}", linker.name());
+            // Where it links at all.
+            let limit = Duration::from_secs(20);
+            if Trial::run(linker, &request, limit).outcome.image().is_some() {
+                let wrong: Shared = Arc::new(Partial((*linker).clone()));
+                let list = complaints(&wrong, &request);
+                assert!(list.iter().any(|text| text.starts_with("archive: bytes")), "{list:?}");
+                any = true;
+            }
+        }
     }
     if !any {
         assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no linker here");
