@@ -17,6 +17,7 @@ Examples:
   scold diff -- -shared a.o b.o -lm
   scold diff --linkers gnu_ld,lld-14,lld-22 -- -shared -z now a.o --version-script=v.map
   scold diff --linker mine=./ld --json -- -pie crt1.o main.o
+  scold diff -- --buildmode=c-shared --goos=android go.o    what the mode adds is an object for other linkers
   scold diff --target arm64-macho -- -dylib a.o -syslibroot SDK -lSystem")]
 pub(crate) struct Diff {
     #[command(flatten)]
@@ -30,7 +31,8 @@ pub(crate) struct Diff {
     /// One JSON object for machines
     #[arg(long)]
     json: bool,
-    /// Arguments as one would give `ld`, for Mach-O ld64; `-o` is ignored
+    /// Arguments as one would give `ld`, for Mach-O ld64; `-o` is ignored. `--buildmode`, `--goos` and `--goarch` are
+    /// the reference linker's: the others get the mode's flags and objects that stand for what it adds, ELF only
     #[arg(last = true, required = true, value_name = "LD-ARGS")]
     args: Vec<String>,
 }

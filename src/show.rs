@@ -101,7 +101,10 @@ impl Show {
             (Some(path), _) => read_case(path),
             (None, Some(number)) => {
                 let schedule = self.plan.schedule(self.plan.seed.unwrap_or(1))?;
-                let none = || Failure::Usage(format!("the plan has no case {number}"));
+                let none = || {
+                    let why = schedule.absence(number).unwrap_or_default();
+                    Failure::Usage(format!("the plan has no case {number}: {why}"))
+                };
                 schedule.get(number).ok_or_else(none)
             }
             (None, None) => Err(Failure::Usage("give a case, or --number".into())),

@@ -56,6 +56,56 @@ fn the_request_comes_back() {
     }
 }
 
+/// A module, and more objects in an archive behind it.
+fn with_archive(names: &[&str], members: &[&[&str]]) -> Request {
+    let mut request = in_mode(Mode::Plugin, names);
+    let one = |names: &&[&str]| in_mode(Mode::Plugin, names).files[0].bytes.to_vec();
+    let objects: Vec<Vec<u8>> = members.iter().map(one).collect();
+    let list: Vec<(&str, &[u8])> =
+        ["m.o", "n.o"].into_iter().zip(objects.iter().map(|o| &**o)).collect();
+    let bytes = crate::model::archive::tests::archive(&list).into();
+    request.files.push(File { name: "l.a".into(), bytes });
+    request.args.push("l.a".into());
+    request
+}
+
+#[test]
+fn of_an_archive_counts_what_is_asked_for() {
+    let [append, first, last] = RUNTIME;
+    // Nobody asks for the member.
+    assert_eq!(Extra::of(&with_archive(&["f"], &[&["local.moduledata"]])), None);
+    let mut asked = with_archive(&["f"], &[&["local.moduledata", "g"], &["h", first]]);
+    asked.args.splice(0..0, ["-u".to_owned(), "g".to_owned()]);
+    let extra = Extra::of(&asked).unwrap();
+    assert_eq!(part_names(&asked), [".text", ".init_array"]);
+    assert_eq!(extra.changes.iter().map(|it| it.0.1).collect::<Vec<_>>(), [Some(0)]);
+    let whole = with_archive(&["f"], &[&["local.moduledata"]]);
+    let args = ["a.o", "--whole-archive", "l.a"].map(str::to_owned).to_vec();
+    assert_eq!(part_names(&Request { args, ..whole }), [".text", ".init_array"]);
+    // What asks for a runtime finds one, and goes on asking.
+    let own = with_archive(&["f", "local.moduledata"], &[&[append, last]]);
+    let extra = Extra::of(&own).unwrap();
+    assert!(extra.pulls && extra.parts.is_empty(), "{extra:?}");
+    let changed = desugar(own.clone());
+    assert_eq!(changed.args, [OBJECT, "a.o", "l.a"]);
+    assert_ne!(changed.file("l.a"), own.file("l.a"));
+    assert_eq!(sugared(&changed), Some(own));
+}
+
+#[test]
+fn bounds_are_around_what_they_bound() {
+    let request = super::sample::bounded(Target::AMD64_ELF, Mode::Plugin).unwrap();
+    let other = desugar(request.clone());
+    assert_eq!(other.args.first().map(String::as_str), Some(OBJECT));
+    assert_eq!(other.args.last().map(String::as_str), Some(TAIL));
+    assert_eq!(sugared(&other), Some(request.clone()));
+    let extra = Extra::of(&request).unwrap();
+    let tail: Vec<_> = extra.tail.iter().map(|part| (part.name, part.align)).collect();
+    assert_eq!(tail, [(".text", 1), (".noptrbss", 1)]);
+    // As aligned as what follows.
+    assert_eq!((extra.parts[0].name, extra.parts[0].align), (".text.unlikely", 16));
+}
+
 #[test]
 fn every_linker_makes_the_same_of_a_module() {
     let all: Vec<Box<dyn Adapter>> = ADAPTERS

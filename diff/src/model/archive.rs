@@ -145,3 +145,50 @@ fn reindex(index: &mut [u8], name: &str, moved: &[(u64, u64)]) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{Mode, Target};
+
+    /// A GNU archive of members with short names, and an index that says of each where it is.
+    pub(crate) fn archive(list: &[(&str, &[u8])]) -> Vec<u8> {
+        let header = |name: &str, size: usize| {
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644).into_bytes()
+        };
+        let names: Vec<u8> = list.iter().flat_map(|it| [it.0.as_bytes(), &[0]].concat()).collect();
+        let size = 4 + 4 * list.len() + names.len();
+        let mut at = (8 + 60 + size).next_multiple_of(2);
+        let mut index = (list.len() as u32).to_be_bytes().to_vec();
+        for (_, bytes) in list {
+            index.extend((at as u32).to_be_bytes());
+            at = (at + 60 + bytes.len()).next_multiple_of(2);
+        }
+        let mut out = [MAGIC, &header("/", size), &index, &names].concat();
+        for (name, bytes) in list {
+            out.resize(out.len().next_multiple_of(2), b'\n');
+            out.extend(header(&format!("{name}/"), bytes.len()));
+            out.extend(*bytes);
+        }
+        out
+    }
+
+    #[test]
+    fn a_longer_member_moves_what_follows() {
+        let old = archive(&[("a.o", b"one"), ("b.o", b"other"), ("c.o", b"third")]);
+        let new = with_members(&old, |at, bytes| (at == 1).then(|| [bytes, b" and more"].concat()));
+        let new = new.unwrap();
+        assert_eq!(new, archive(&[("a.o", b"one"), ("b.o", b"other and more"), ("c.o", b"third")]));
+        assert_eq!(with_members(&old, |_, _| None), None);
+        let file = File { name: "l.a".into(), bytes: new.into() };
+        let request = Request {
+            target: Target::AMD64_ELF,
+            mode: Mode::Shared,
+            args: vec!["l.a".into()],
+            files: vec![file.clone()],
+            goos: None,
+        };
+        let names: Vec<String> = members(&request, &file).into_iter().map(|m| m.0).collect();
+        assert_eq!(names, ["l.a(a.o)", "l.a(b.o)", "l.a(c.o)"]);
+    }
+}

@@ -117,6 +117,22 @@ impl Schedule {
         }
     }
 
+    /// Why there is no case at `number`, if there is none.
+    pub fn absence(&self, number: u64) -> Option<String> {
+        let Some((source, nth)) = self.turn(number) else {
+            return Some(format!("the plan ends after {} numbers", self.len().unwrap_or_default()));
+        };
+        let source = &self.sources[source];
+        let nth = source.len.map_or(nth, |len| stride(nth, len, self.seed));
+        match (source.case)(nth) {
+            None => Some("its draw gives no valid case: a hunt passes over it, too".to_owned()),
+            Some(case) if !self.modes.is_empty() && !self.modes.contains(&case.mode) => {
+                Some(format!("it is of mode {}, which the plan leaves out", case.mode))
+            }
+            Some(_) => None,
+        }
+    }
+
     /// Whose turn `number` is, and how many turns that source had before.
     ///
     /// Sources that have an end drop out when they reach it; the others go on in turns.

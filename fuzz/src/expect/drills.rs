@@ -12,6 +12,7 @@ use scold_diff::oracle::world::{Line, Stage};
 
 use crate::case::*;
 use crate::emit;
+use crate::generate::modules::bounds::ROWS;
 use crate::generate::worlds::{INIT, START, value};
 
 const FIRST: &str = "runtime.firstmoduledata";
@@ -73,6 +74,8 @@ struct Module {
     wants: BTreeSet<String>,
     /// All names that mean something here.
     names: BTreeSet<String>,
+    /// Bounds of sections, and where each must be.
+    bounds: Vec<(&'static str, String)>,
     /// What init functions leave in the log.
     log: Vec<u8>,
     has_runtime: bool,
@@ -93,7 +96,9 @@ impl Module {
         let exports = object.symbols.iter().filter(defined).filter(seen);
         let protected = exports.clone().filter(|s| s.visibility == Visibility::Protected);
         let wants = object.symbols.iter().filter(|symbol| {
-            symbol.definition == Definition::Undefined && symbol.binding == Binding::Global
+            let undefined = symbol.definition == Definition::Undefined;
+            let bound = ROWS.iter().any(|row| row.3.contains(&symbol.name.as_str()));
+            undefined && symbol.binding == Binding::Global && !bound
         });
         let has = |name: &str| names.contains(name);
         Some(Self {
@@ -103,6 +108,7 @@ impl Module {
             number,
             exports: exports.map(|symbol| symbol.name.clone()).collect(),
             protected: protected.map(|symbol| symbol.name.clone()).collect(),
+            bounds: bounds(object),
             wants: wants.map(|symbol| symbol.name.clone()).collect(),
             log: log(case, object)?,
             has_runtime: has("runtime.addmoduledata") && has(FIRST) && has(LAST),
@@ -126,6 +132,27 @@ impl Module {
     fn log_line(&self) -> String {
         self.log.iter().map(|number| format!("{number} ")).collect::<String>() + "."
     }
+}
+
+/// What bounds of sections `object` returns, and the expression of where each must be: what is in the section is known
+/// by a name, and without anything in it start and end are one place.
+fn bounds(object: &Object) -> Vec<(&'static str, String)> {
+    let symbol = |name: &str| object.symbols.iter().find(|symbol| symbol.name == name);
+    let mut list = Vec::new();
+    for (section, _, _, [start, end]) in ROWS {
+        if symbol(&format!("mark/{start}")).is_none() || symbol(&format!("mark/{end}")).is_none() {
+            continue;
+        }
+        let name = format!("at{section}");
+        match symbol(&name).map(|symbol| (symbol.definition, symbol.size)) {
+            Some((Definition::Section { offset, .. }, size)) => {
+                list.push((start, format!("name:{name}-{offset}")));
+                list.push((end, format!("name:{name}+{size}")));
+            }
+            _ => list.push((end, format!("call:mark/{start}"))),
+        }
+    }
+    list
 }
 
 /// What the init functions of `object` log when they run: `_init`, then the array, by priority, then by place.
@@ -256,6 +283,10 @@ impl World<'_> {
                     let command = format!("same {module} {how}:{prefix}{name} {to} {expression}");
                     drill.line("one copy", command, "same");
                 }
+            }
+            for (name, place) in &it.bounds {
+                let command = format!("same {module} call:mark/{name} {module} {place}");
+                drill.line("section bounds", command, "same");
             }
             for name in it.of_kind("own/") {
                 let wanted = value(it.number, name).to_string();

@@ -4,9 +4,11 @@
 //! The runtime's data lists modules; guests announce theirs to it; a library starts its runtime. Types are
 //! data that every module has and the host's wins. It must not know what a mode makes of the names.
 
+pub(crate) mod bounds;
+
 use scold_diff::{Mode, Target};
 
-use super::Dice;
+use super::{Dice, parts};
 use crate::Case;
 use crate::case::*;
 use crate::machine;
@@ -25,14 +27,66 @@ pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
     module.code(dice, case.mode);
     module.data(dice, case.mode);
     module.types(dice);
+    module.bounds(dice);
     if !case.mode.is_library() || dice.chance(500) {
         case.inputs.push(Input::Library(host(&module.object, dice)));
     }
     let direct = case.inputs.iter().filter(|input| matches!(input, Input::Object(_))).count();
     // After the first object: that one has an executable's start.
     let at = dice.below(direct + 1).max(1).min(case.inputs.len());
+    if dice.chance(250) {
+        let user = user(&module, dice);
+        case.inputs.extend(user.map(Input::Object));
+        shelve(&mut case, module.object, dice);
+        return case;
+    }
     case.inputs.insert(at, Input::Object(module.object));
+    if dice.chance(250) {
+        let mut runtime = Module::new(case.target);
+        runtime.object.name = "rt.o".into();
+        runtime.runtime(dice);
+        shelve(&mut case, runtime.object, dice);
+    }
     case
+}
+
+/// An object that asks for something of `module`, maybe; it comes before archives.
+fn user(module: &Module, dice: &mut Dice<'_>) -> Option<Object> {
+    dice.chance(700).then_some(())?;
+    let shared = |s: &&Symbol| {
+        let kind = matches!(s.kind, SymbolKind::Func | SymbolKind::Object);
+        kind && s.binding == Binding::Global && s.definition != Definition::Undefined
+    };
+    let names: Vec<&str> =
+        module.object.symbols.iter().filter(shared).map(|s| s.name.as_str()).collect();
+    let name = *dice.pick(&names);
+    let mut user = Module::new(module.target);
+    user.object.name = "use.o".into();
+    let data = user.section(".data", false, vec![0; 16]);
+    user.object.symbols.push(Symbol {
+        binding: *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak]),
+        ..parts::symbol(name, SymbolKind::Notype, Definition::Undefined)
+    });
+    user.refer(data, 0, 0);
+    Some(user.object)
+}
+
+/// Puts `object` into an archive: it takes part only if something asks for it.
+fn shelve(case: &mut Case, object: Object, dice: &mut Dice<'_>) {
+    let mut members = vec![object];
+    if dice.chance(300) {
+        members.insert(dice.below(2), parts::object("no.o"));
+    }
+    let archive = Archive {
+        name: "libgo.a".into(),
+        members,
+        whole: dice.chance(150),
+        thin: dice.chance(200),
+    };
+    // After objects, and mostly before libraries.
+    let library = case.inputs.iter().position(|input| matches!(input, Input::Library(_)));
+    let at = library.filter(|_| dice.chance(800)).unwrap_or(case.inputs.len());
+    case.inputs.insert(at, Input::Archive(archive));
 }
 
 /// What a host defines and `module` doesn't.
@@ -160,6 +214,17 @@ impl Module {
                     *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak, Binding::Local]);
                 self.start(dice, text, offset);
             }
+        }
+    }
+
+    /// What only a runtime has.
+    fn runtime(&mut self, dice: &mut Dice<'_>) {
+        let ret = machine::of(self.target.arch).code.ret;
+        let text = self.section(".text", true, ret.to_vec());
+        self.define("runtime.addmoduledata", SymbolKind::Func, (text, 0), ret.len() as u64);
+        let spare = self.section(".data.rt", false, vec![0; 32]);
+        if dice.chance(700) {
+            self.last(dice, (spare, 8));
         }
     }
 

@@ -12,9 +12,12 @@
 //! | `local.fn:F` | the same, found in its own object only |
 //! | `got/S`, `ptr/S` | a function that returns the address of `S`, a word that holds it |
 //! | `plt/F`, `own/F` | functions that call `F` as everybody sees it, and the local one |
+//! | `mark/B` | a function that returns the bound `B` of a section, around `at.SECTION` |
 //! | `init/N`, `_init` | appends `N` to the module's log, whose address the function `log` returns |
 //!
 //! It must not know what comes of all that.
+
+mod bounds;
 
 use scold_diff::{Mode, Target};
 
@@ -77,6 +80,7 @@ fn module(
     module.inits(mode, dice);
     module.functions(dice);
     module.types(dice);
+    module.bounds(dice);
     let mut case = case(target, mode);
     for (permille, option) in [
         (200, Opt::GcSections),

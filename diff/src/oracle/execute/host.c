@@ -16,7 +16,7 @@
  *   same K EXPR K EXPR   same | other
  *   log K NAME       what the init functions left behind the function's result: a count, a byte each
  *   list FIRST LAST  the numbers of the modules on module 0's list: `0 2 1 .`; `lost` if LAST is not its end
- * where EXPR is call:FUNCTION, word:DATA (what is in it), name:SYMBOL (its address), or null.
+ * where EXPR is call:FUNCTION, word:DATA (what is in it), name:SYMBOL (its address; +N or -N: so far from it), or null.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -92,12 +92,14 @@ static void *modules[MODULES];
 static char files[MODULES][64];
 
 static uintptr_t evaluate(unsigned k, const char *expression) {
-    const char *name = strchr(expression, ':');
-    void *at = name ? dlsym(modules[k], name + 1) : NULL;
+    const char *name = strchr(expression, ':'), *offset = strpbrk(expression, "+-");
+    char plain[256] = "";
+    if (name) snprintf(plain, sizeof plain, "%.*s", (int)strcspn(name + 1, "+-"), name + 1);
+    void *at = name ? dlsym(modules[k], plain) : NULL;
     if (!at) return 0;
     if (!strncmp(expression, "call:", 5)) return ((uintptr_t(*)(void))(uintptr_t)at)();
     if (!strncmp(expression, "word:", 5)) return *(uintptr_t *)at;
-    return (uintptr_t)at;
+    return (uintptr_t)at + (offset ? strtol(offset, NULL, 10) : 0);
 }
 
 static void list(const char *first, const char *last) {
