@@ -170,6 +170,7 @@ pub(crate) mod tests {
             out.extend(header(&format!("{name}/"), bytes.len()));
             out.extend(*bytes);
         }
+        out.resize(out.len().next_multiple_of(2), b'\n');
         out
     }
 
