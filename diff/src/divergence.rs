@@ -55,6 +55,9 @@ pub struct Divergence {
     /// Relocation types of which the request must have one anywhere.
     #[serde(default)]
     pub with: Vec<String>,
+    /// What the inputs must have, each.
+    #[serde(default)]
+    pub has: Vec<Has>,
     /// Values of which the two sides must have two different ones (or both the only one), globs;
     /// `absent` for none. Any if empty.
     #[serde(default)]
@@ -131,6 +134,7 @@ impl Divergence {
             && self.args.iter().all(arg)
             && self.pairs(question)
             && (self.with.is_empty() || question.relocations.have(&self.with))
+            && self.has.iter().all(|has| has.describes(question.request))
             && self.symbol.is_none_or(|symbol| symbol.describes(question))
     }
 }

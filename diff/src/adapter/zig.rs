@@ -48,6 +48,7 @@ const CLASSES: &[(&str, E)] = &[
     ("Overflow", E::RelocOverflow),
     ("overflow", E::RelocOverflow),
     ("does not fit", E::RelocOverflow),
+    ("invalid length", E::RelocUnsupported),
     ("invalid relocation", E::RelocUnsupported),
     ("unhandled relocation", E::RelocUnsupported),
     ("unexpected relocation", E::RelocUnsupported),

@@ -8,12 +8,14 @@ use object::elf::{
 };
 use object::read::archive::ArchiveFile;
 use object::{
-    File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
-    SectionIndex, SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolScope, SymbolSection,
+    BinaryFormat, File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _,
+    RelocationTarget, SectionIndex, SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolScope,
+    SymbolSection,
 };
 use serde::Deserialize;
 
 use crate::Request;
+use crate::model::macho;
 
 /// What one of the inputs must have.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Debug)]
@@ -43,12 +45,16 @@ pub enum Has {
     InitFunction,
     /// An object's protected definition.
     Protected,
-    /// An object's STT_TLS.
+    /// An object's STT_TLS, or Mach-O's descriptor of a thread-local variable.
     Tls,
+    /// Mach-O's table of how functions unwind.
+    Unwind,
     /// An object's definition that Mach-O hides from other images.
     PrivateExtern,
     /// An object's symbol in a section of code that is empty.
     EmptyCode,
+    /// A difference whose subtrahend is in a section, not a symbol.
+    SubtractorBySection,
     /// An object's STB_GNU_UNIQUE.
     Unique,
     /// An object's weak definition.
@@ -64,6 +70,9 @@ pub enum Has {
 impl Has {
     /// Whether an input of `request` has it.
     pub(super) fn describes(self, request: &Request) -> bool {
+        if self == Self::SubtractorBySection {
+            return macho::subtracts_section(request);
+        }
         let read = |bytes: &[u8]| File::parse(bytes).is_ok_and(|elf| self.is_in(&elf));
         request.files.iter().any(|file| match ArchiveFile::parse(&*file.bytes) {
             Ok(archive) => {
@@ -95,6 +104,10 @@ impl Has {
                     by_section && thread
                 })
             }),
+            Self::Tls if elf.format() == BinaryFormat::MachO => {
+                elf.sections().any(|section| section.kind() == SectionKind::TlsVariables)
+            }
+            Self::Unwind => elf.sections().any(|section| section.name() == Ok("__compact_unwind")),
             Self::EmptyCode => elf.symbols().any(|symbol| {
                 let section = symbol.section_index().map(|at| elf.section_by_index(at));
                 matches!(section, Some(Ok(section))

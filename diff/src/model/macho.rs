@@ -138,3 +138,11 @@ pub(crate) fn relocations(request: &Request) -> Vec<(String, u8)> {
     }
     list
 }
+
+/// Whether an object has a SUBTRACTOR with r_extern 0.
+pub(crate) fn subtracts_section(request: &Request) -> bool {
+    let Some(machine) = machine::of(request.target.arch) else { return false };
+    let inputs = inputs::Inputs::read(request, machine);
+    let mut relocs = inputs.placeable().flat_map(|(_, atom)| &atom.relocs);
+    relocs.any(|reloc| matches!(reloc.minus, Some(object::Target::Atom(_))))
+}

@@ -1,8 +1,8 @@
 //! Dropping parts of a case: a list of parts → the case without them, references repaired.
 
-use scold_diff::Target;
+use scold_diff::{Format, Target};
 
-use crate::case::{Archive, Case, Definition, Input, Object, Section, SymbolRef};
+use crate::case::{Archive, Case, Data, Definition, Input, Object, Section, SymbolRef};
 use crate::machine;
 
 /// Kinds of parts, coarse first: a dropped input saves hundreds of smaller questions.
@@ -135,7 +135,31 @@ pub(super) fn without(case: &Case, drop: &[Part]) -> Case {
     for part in drop.iter().rev() {
         drop_part(&mut case, *part);
     }
+    if case.target.format == Format::Macho {
+        case.objects_mut().into_iter().for_each(drop_entries);
+    }
     case
+}
+
+/// Drops the entries of `__compact_unwind` that are nobody's: no compiler writes such, and what a linker makes of
+/// them says nothing.
+fn drop_entries(object: &mut Object) {
+    const ENTRY: u64 = 32;
+    let tables = object.sections.iter_mut().filter(|s| s.name == "__LD,__compact_unwind");
+    for section in tables {
+        let Data::Bytes(bytes) = &mut section.data else { continue };
+        for entry in (0..bytes.len() as u64 / ENTRY).rev() {
+            let start = entry * ENTRY;
+            if section.relocs.iter().any(|reloc| reloc.offset == start) {
+                continue;
+            }
+            bytes.drain(start as usize..(start + ENTRY) as usize);
+            section.relocs.retain(|reloc| !(start..start + ENTRY).contains(&reloc.offset));
+            for reloc in section.relocs.iter_mut().filter(|reloc| reloc.offset > start) {
+                reloc.offset -= ENTRY;
+            }
+        }
+    }
 }
 
 fn drop_part(case: &mut Case, part: Part) {

@@ -149,6 +149,44 @@ fn same_case_same_result() {
     assert_eq!(named_targets(&one.case).len(), 3);
 }
 
+/// Two entries of a table, each for a function.
+const UNWIND: &str = "\
+case amd64-macho c-shared
+object a.o subsections {
+  section __TEXT,__text progbits ax align=4 tail-marker {
+    hex c3
+  }
+  section __TEXT,__text progbits ax align=4 tail-marker {
+    hex c3
+  }
+  section __LD,__compact_unwind progbits - align=8 {
+    fill 0x00 0x48
+    hex 01 00 00 00 00 00 00 01
+    fill 0x00 0x10
+    reloc 0x0 X86_64_RELOC_UNSIGNED [#0]
+    reloc 0x20 X86_64_RELOC_UNSIGNED [#1]
+  }
+  symbol _f global notype at #0+0x0
+  symbol _g global notype at #1+0x0
+}
+";
+
+#[test]
+fn entries_of_functions_go_with_them() {
+    let case = crate::text::parse(UNWIND).unwrap();
+    let table = |case: &Case| {
+        let all = case.objects().into_iter().flat_map(|object| object.sections.clone());
+        all.filter(|section| section.name.ends_with("unwind")).last()
+    };
+    let reduced = reduce(&case, Budget::default(), &mut |candidate| {
+        let Some(table) = table(candidate) else { return false };
+        assert_eq!(table.relocs.len() as u64 * 32, table.size(), "{candidate:?}");
+        !table.relocs.is_empty()
+    });
+    let table = table(&reduced.case).unwrap();
+    assert_eq!((table.size(), table.relocs[0].offset), (32, 0), "{:?}", reduced.case);
+}
+
 /// What Mach-O adds: pairs stay pairs, atoms keep what they start with.
 const MACHO: &str = "\
 case amd64-macho c-shared
