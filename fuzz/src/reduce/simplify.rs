@@ -129,6 +129,13 @@ fn trim_data(object: &mut Object, index: usize) -> Step {
         _ => None,
     });
     let used = relocs.chain(symbols).max().unwrap_or(0).saturating_sub(marker);
+    // Tables keep whole entries.
+    let entry = match section.kind {
+        _ if section.name == "__LD,__compact_unwind" => 32,
+        SectionKind::ThreadLocalVariables => 24,
+        _ => 1,
+    };
+    let used = used.next_multiple_of(entry);
     match &mut object.sections[index].data {
         Data::Bytes(bytes) => {
             let before = bytes.len();
