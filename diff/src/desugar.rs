@@ -81,7 +81,39 @@ pub struct Extra {
     /// still does.
     pulls: bool,
     /// What is another in files of the link: their names, and which member it is of an archive's.
-    changes: Vec<((String, Option<usize>), Change)>,
+    changes: Vec<(Place, Change)>,
+}
+
+/// A file's name, and which member it is of an archive's.
+type Place = (String, Option<usize>);
+
+/// What changes in whose bytes: `data` is announced or is what `list` says the list starts with; `start` is called.
+fn changes(
+    said: &Said<'_>,
+    data: Option<&str>,
+    list: Option<&str>,
+    start: Option<&str>,
+) -> Vec<(Place, Change)> {
+    let mut changes: Vec<(Place, Change)> = Vec::new();
+    let mut change = |name: &str, change: &dyn Fn(&mut Change)| {
+        let Some((&Unit { file, member, .. }, _)) = said.find(name) else { return };
+        let place = (file.to_owned(), member);
+        let known = changes.iter().position(|(other, _)| *other == place);
+        let at = known.unwrap_or(changes.len());
+        if known.is_none() {
+            changes.push((place, Change::default()));
+        }
+        change(&mut changes[at].1);
+    };
+    let is_local = |name: &str| said.find(name).is_some_and(|it| it.1 == Standing::Local);
+    let shared = data.filter(|data| *data == OWN).into_iter();
+    for name in shared.chain(start.filter(|start| is_local(start))) {
+        change(name, &|change| change.shared.push(name.to_owned()));
+    }
+    if let Some(data) = list {
+        change(LAST, &|change| change.pointer = Some((LAST.to_owned(), data.to_owned())));
+    }
+    changes
 }
 
 const FUNCTION: &str = "go:link.addmoduledata";
@@ -134,26 +166,8 @@ impl Extra {
             parts.push(code.entry(&format!("{start}.ptr"), &start));
         }
         let list = data.filter(|_| runtime && said.defines(LAST));
-        let mut changes: Vec<((String, Option<usize>), Change)> = Vec::new();
-        let mut change = |name: &str, change: &dyn Fn(&mut Change)| {
-            let Some((&Unit { file, member, .. }, _)) = said.find(name) else { return };
-            let place = (file.to_owned(), member);
-            let known = changes.iter().position(|(other, _)| *other == place);
-            let at = known.unwrap_or(changes.len());
-            if known.is_none() {
-                changes.push((place, Change::default()));
-            }
-            change(&mut changes[at].1);
-        };
-        if data.is_some_and(|data| data == OWN && (!runtime || list.is_some())) {
-            change(OWN, &|change| change.shared.push(OWN.to_owned()));
-        }
-        if starts && said.find(&start).is_some_and(|(_, standing)| standing == Standing::Local) {
-            change(&start, &|change| change.shared.push(start.clone()));
-        }
-        if let Some(data) = list {
-            change(LAST, &|change| change.pointer = Some((LAST.to_owned(), data.to_owned())));
-        }
+        let data = data.filter(|_| !runtime || list.is_some());
+        let changes = changes(&said, data, list, Some(&*start).filter(|_| starts));
         let pulls = asks && runtime;
         let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls;
         some.then_some(Self { code, parts, tail, pulls, changes })
