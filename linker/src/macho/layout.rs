@@ -167,16 +167,17 @@ fn own(link: &Link<'_>, what: Ref) -> u64 {
     link.atoms[atom as usize].addr.wrapping_add(offset)
 }
 
+/// What is not there is empty, and somewhere in the image: it moves with it.
 fn bound_address(link: &Link<'_>, bound: &Bound) -> u64 {
     match bound {
         Bound::Base => link.base,
         Bound::Section(segment, name, end) => {
             let found = link.outs.iter().find(|o| o.segment == *segment && o.name == *name);
-            found.map_or(0, |out| if *end { out.addr + out.size } else { out.addr })
+            found.map_or(link.base, |out| if *end { out.addr + out.size } else { out.addr })
         }
         Bound::Segment(name, end) => {
             let found = link.segments.iter().find(|segment| segment.name == *name);
-            found.map_or(0, |s| if *end { s.addr + s.size } else { s.addr })
+            found.map_or(link.base, |s| if *end { s.addr + s.size } else { s.addr })
         }
     }
 }

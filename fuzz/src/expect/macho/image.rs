@@ -3,6 +3,7 @@
 //! Spec: loader.h, and dyld for what it does with it. It must not know what relocations do: `sites` says that.
 
 use rustc_hash::FxHashSet;
+use scold_diff::model::macho::is_linkers;
 use scold_diff::model::{Binding as Bind, Meaning, Place, SymbolKind, Value, digest};
 use scold_diff::{Family, Key};
 
@@ -64,7 +65,7 @@ impl Sites<'_, '_> {
             names.extend(symbols.map(|s| &*s.name));
         }
         let exported = self.exported();
-        for name in names {
+        for name in names.into_iter().filter(|name| !is_linkers(name)) {
             let id = self.link.find(name);
             let found = exported.iter().find(|(it, _)| Some(*it) == id);
             let found = found.map(|(_, meaning)| meaning.clone());
@@ -80,6 +81,20 @@ impl Sites<'_, '_> {
             );
             let (mut used, mut strongly) = (false, false);
             uses.for_each(|sym| (used, strongly) = (true, strongly | sym.strong_ref));
+            if self.link.world.on.needed_only {
+                if !used {
+                    continue;
+                }
+                let bound = self.bound.values().any(|id| {
+                    let winner = self.link.syms[*id].winner;
+                    matches!(winner, Winner::Library { library, .. } if library == index)
+                });
+                if !bound {
+                    // By the symbol tables, or by what is left of the image.
+                    let reason = "a library that only dead code uses";
+                    self.findings.families(&[Family::Needed], reason, true);
+                }
+            }
             let mark = if library.weak || (used && !strongly) { " weak" } else { "" };
             list.push(install_name(library) + mark);
         }
@@ -89,6 +104,14 @@ impl Sites<'_, '_> {
             // dyld_stub_binder is wanted too, by some if there are stubs only.
             let reason = "a system library that only weak references use";
             self.findings.policy(Key::new(Family::Needed, list.len().to_string()), reason);
+        }
+        if self.link.world.on.needed_only {
+            // Some keep dyld_stub_binder's library in any case.
+            let unused = !self.link.syms.iter().any(|s| s.winner == Winner::System);
+            if unused {
+                let reason = "a system library that nothing uses";
+                self.findings.policy(Key::new(Family::Needed, list.len().to_string()), reason);
+            }
         }
         list.push(SYSTEM.to_owned() + if only_weakly { " weak" } else { "" });
         for (index, name) in list.into_iter().enumerate() {

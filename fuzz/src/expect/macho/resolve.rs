@@ -6,6 +6,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use scold_diff::model::ErrorClass;
+use scold_diff::model::macho::is_linkers;
 use scold_diff::{Family, Key};
 
 use super::world::{Offer, SYSTEM, World};
@@ -27,6 +28,8 @@ pub(super) enum Winner {
     System,
     /// Nowhere, and that is allowed: dyld looks it up in every image.
     Lookup,
+    /// The linker: the header, or where a section or segment starts or ends.
+    Linker,
 }
 
 /// A global name of the link.
@@ -286,6 +289,7 @@ impl<'c> Link<'c> {
                     sym.weak = weak_offer;
                 }
                 (Winner::Undefined, Some(Offer::System)) => sym.winner = Winner::System,
+                (Winner::Undefined, _) if is_linkers(sym.name) => sym.winner = Winner::Linker,
                 (Winner::Undefined, _) if on.dynamic_lookup || on.allowed.contains(&sym.name) => {
                     sym.winner = Winner::Lookup;
                 }
@@ -322,7 +326,7 @@ impl<'c> Link<'c> {
         let on = &self.world.on;
         for sym in &mut self.syms {
             sym.bound = match sym.winner {
-                Winner::Undefined => None,
+                Winner::Undefined | Winner::Linker => None,
                 Winner::Lookup => Some(format!("{}@flat", sym.name)),
                 Winner::System if on.flat => Some(format!("{}@flat", sym.name)),
                 Winner::System => Some(format!("{}@{SYSTEM}", sym.name)),

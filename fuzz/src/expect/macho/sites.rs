@@ -347,6 +347,7 @@ impl<'l, 'c> Sites<'l, 'c> {
                 let section = format!("{name}:COMMON.{}", self.link.syms[id].name).into();
                 Some(Meaning::Place(Place { section, offset: 0 }))
             }
+            Winner::Linker => Some(Meaning::Linker(self.link.syms[id].name.into())),
             _ => None,
         }
     }

@@ -61,6 +61,7 @@ pub(in crate::generate) fn generate(dice: &mut Dice<'_>, target: Target, mode: M
     world.define(dice);
     world.add_code(dice);
     world.add_data(dice);
+    world.add_bounds(dice);
     world.add_arrays(dice);
     world.add_unwind(dice);
     world.add_main(dice);

@@ -127,6 +127,9 @@ fn undefined(link: &mut Link<'_>) {
     }
 }
 
+/// The library that every image of the system needs.
+const SYSTEM: &[u8] = b"/usr/lib/libSystem.B.dylib";
+
 /// Counts the libraries that stay.
 fn number_libraries(link: &mut Link<'_>) {
     for global in &link.globals {
@@ -140,10 +143,12 @@ fn number_libraries(link: &mut Link<'_>) {
     let mut count = 0;
     let mut seen: Vec<(Vec<u8>, i32)> = Vec::new();
     for library in &mut link.libraries {
+        // An image without any library is none that dyld loads.
+        let system = library.install_name == SYSTEM;
         let keep = library.used || library.take.needed || library.take.reexport;
         if library.is_loader {
             library.ordinal = ordinal::MAIN;
-        } else if keep || !(strip || library.auto) {
+        } else if keep || !(strip && !system || library.auto) {
             // Two files may have the same install name: the loader takes it once.
             let old = seen.iter().find(|(name, _)| *name == library.install_name);
             library.ordinal = old.map_or(count + 1, |&(_, ordinal)| ordinal);

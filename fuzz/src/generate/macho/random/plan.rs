@@ -218,6 +218,9 @@ impl World {
         if self.objects.iter().all(|object| object.subsections) && dice.chance(300) {
             self.options.push(Opt::GcSections);
         }
+        if !self.libraries.is_empty() && dice.chance(150) {
+            self.options.push(Opt::AsNeeded);
+        }
         let nowhere = self.entities.iter().filter(|entity| entity.home == Home::Nowhere);
         let nowhere: Vec<String> = nowhere.map(|entity| entity.name.clone()).collect();
         if !nowhere.is_empty() && dice.chance(500) {

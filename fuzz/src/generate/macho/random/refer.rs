@@ -210,6 +210,52 @@ impl World {
     }
 }
 
+/// Names that linkers define. Those of sections are of ones that every object may have.
+const BOUNDS: [&str; 6] = [
+    "___dso_handle",
+    "section$start$__TEXT$__text",
+    "section$end$__DATA$__data",
+    "section$start$__DATA$__none",
+    "segment$start$__DATA",
+    "segment$end$__TEXT",
+];
+
+impl World {
+    /// References to where the image, a section or a segment starts or ends.
+    pub(super) fn add_bounds(&mut self, dice: &mut Dice<'_>) {
+        for object in 0..self.objects.len() {
+            if !dice.chance(100) {
+                continue;
+            }
+            let (machine, code) = (self.machine, self.code);
+            let it = &mut self.objects[object];
+            let letter = char::from(b'a' + object as u8);
+            let (mut words, mut user) = (Content::of(&[0x55; 8]), Content::of(code.nop));
+            for name in BOUNDS {
+                if !dice.chance(400) {
+                    continue;
+                }
+                let symbol = parts::symbol(name, Binding::Global, Definition::Undefined);
+                let symbol = parts::name(it, symbol);
+                match dice.below(3) {
+                    0 => words.pointer(machine, symbol, 0),
+                    1 => user.piece(&code.load, symbol, 0),
+                    _ => user.piece(&code.take, symbol, 0),
+                }
+            }
+            user.bytes.extend(code.ret);
+            user.align(4, code.nop[0]);
+            for (section, content, what) in
+                [("__DATA,__data", words, "bounds"), ("__TEXT,__text", user, "bounded")]
+            {
+                let name = format!("_{what}_{letter}");
+                let symbol = parts::symbol(&name, Binding::Global, Definition::Undefined);
+                parts::atom(it, section, 16, content, symbol);
+            }
+        }
+    }
+}
+
 /// Appends to the object's one section of that name, which elements cut, not symbols.
 fn in_one(object: &mut Object, section: &str, align: u64, content: Content) -> (usize, u64) {
     let cut = std::mem::replace(&mut object.subsections, false);
