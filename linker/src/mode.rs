@@ -102,7 +102,7 @@ pub static MODES: &[Mode] = &[
         starts: false,
         is_guest: false,
         file_mode: 0o777,
-        targets: matrix::EXECUTABLE,
+        targets: matrix::FIXED,
     },
 ];
 

@@ -36,6 +36,10 @@ pub fn run(args: &[String]) -> u8 {
 
 fn perform(args: &[String]) -> Result<(), Errors> {
     let options = Options::parse(args, &DiskFiles)?;
+    if options.help {
+        let _ = std::io::stdout().write_all(Options::help_text().as_bytes());
+        return Ok(());
+    }
     if options.version {
         // Drivers read the version from this line.
         let _ = writeln!(std::io::stderr(), "{}", crate::command::VERSION);

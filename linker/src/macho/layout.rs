@@ -159,12 +159,13 @@ fn name_addresses(link: &mut Link<'_>) {
 }
 
 fn own(link: &Link<'_>, what: Ref) -> u64 {
-    let Some((mut atom, offset)) = link.atom_of(what) else { return 0 };
-    let forward = link.atoms[atom as usize].forward;
-    if forward != NONE {
-        atom = forward;
-    }
-    link.atoms[atom as usize].addr.wrapping_add(offset)
+    let Some((atom, offset)) = link.atom_of(what) else { return 0 };
+    let it = &link.atoms[atom as usize];
+    let (start, offset) = match it.forward {
+        NONE => (it.addr, offset),
+        other => (link.atoms[other as usize].addr, offset.wrapping_add(it.forward_at)),
+    };
+    start.wrapping_add(offset)
 }
 
 /// What is not there is empty, and somewhere in the image: it moves with it.

@@ -238,9 +238,10 @@ impl<'a> Link<'a> {
     /// The atom that stands for `atom`.
     #[inline]
     fn atom(&self, atom: u32, offset: i64) -> Ref {
-        match self.atoms[atom as usize].forward {
+        let it = &self.atoms[atom as usize];
+        match it.forward {
             NONE => Ref::Atom(atom, offset),
-            other => Ref::Atom(other, offset),
+            other => Ref::Atom(other, offset.wrapping_add_unsigned(it.forward_at)),
         }
     }
 

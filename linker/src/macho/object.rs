@@ -87,6 +87,8 @@ pub struct Atom {
     pub live: bool,
     /// The atom in whose place it is used; `NONE` if it is used itself.
     pub forward: u32,
+    /// Where in that atom.
+    pub forward_at: u64,
     /// The output section.
     pub out: u32,
     /// Its address.

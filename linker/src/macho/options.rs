@@ -1,5 +1,6 @@
 //! Options: the command line of ld64 → what the link is to do. Must not open files but lists.
 
+mod help;
 mod parse;
 mod table;
 
@@ -126,6 +127,7 @@ pub struct Options {
     pub no_warnings: bool,
     pub fatal_warnings: bool,
     pub version: bool,
+    pub help: bool,
     pub warnings: Vec<String>,
     /// `--buildmode`, `--goos`, `--goarch`.
     pub build: crate::mode::Build,
@@ -137,6 +139,11 @@ impl Options {
     /// Errors: `unknown-option`, `usage`, `io` for lists that can't be read.
     pub fn parse(args: &[String], files: &dyn Files) -> Result<Self, Errors> {
         parse::parse(args, files)
+    }
+
+    /// What `--help` prints.
+    pub fn help_text() -> String {
+        help::text()
     }
 
     /// The machine; the parser saw to it that there is one.
@@ -163,6 +170,16 @@ impl Options {
     pub fn exported_names(&self) -> impl Iterator<Item = &str> {
         let listed = self.exported.iter().flatten().map(String::as_str);
         listed.filter(|name| !name.contains(['*', '?', '[']))
+    }
+
+    /// Names that options want to be there, each with the option.
+    pub fn asked_names(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let entry = self.entry.as_deref().unwrap_or("_main");
+        let entry = (self.kind == Kind::Execute).then_some(("-e", entry));
+        let wanted = self.wanted.iter().map(|name| ("-u", name.as_str()));
+        let init = self.init.iter().map(|name| ("-init", name.as_str()));
+        let exported = self.exported_names().map(|name| ("-exported_symbol", name));
+        wanted.chain(init).chain(exported).chain(entry)
     }
 
     /// Whether the output is signed.

@@ -57,7 +57,11 @@ pub fn scan(link: &mut Link<'_>) -> Result<(), Errors> {
     for at in 0..link.inits.len() {
         let what = link.inits[at].0;
         if let Some(name) = nothing(link, what) {
-            let text = format!("undefined symbol: {name}; called when the image is loaded");
+            let why = match link.options.init.as_deref() == Some(&*name) {
+                true => "wanted by -init",
+                false => "called when the image is loaded",
+            };
+            let text = format!("undefined symbol: {name}; {why}");
             errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
         } else if link.atom_of(what).is_none() {
             // What another image has is called through a stub.
@@ -177,17 +181,19 @@ pub fn plan_stubs(link: &mut Link<'_>) -> Result<(), Errors> {
 /// Names that options ask for must be there.
 fn asked(link: &mut Link<'_>) -> Result<(), Errors> {
     let options = link.options;
-    let is_program = options.kind == super::options::Kind::Execute;
-    let entry = options.entry.as_deref().unwrap_or("_main");
-    let named = options.wanted.iter().chain(&options.init).map(String::as_str);
-    let named = named.chain(options.exported_names());
     let mut errors = Vec::new();
-    for name in named.chain(is_program.then_some(entry)) {
+    for (option, name) in options.asked_names() {
         let id = link.names.find(name.as_bytes(), crate::object::hash_name(name.as_bytes()));
-        let def = id.map_or(Def::None, |id| link.globals[id.i()].def);
-        if def == Def::None {
-            let text = format!("undefined symbol: {name}");
+        let global = id.map(|id| &link.globals[id.i()]);
+        if global.is_none_or(|global| global.def == Def::None) {
+            // Who names no entry has that of every program.
+            let text = match option == "-e" && options.entry.is_none() {
+                true => format!("undefined symbol: {name}; where a program starts, but for -e"),
+                false => format!("undefined symbol: {name}; wanted by {option}"),
+            };
             errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
+        } else if option == "-exported_symbol" && global.is_some_and(|global| global.private) {
+            link.warnings.push(format!("cannot export {name}, which is hidden; {option}"));
         }
     }
     Errors::collect(errors).map_or(Ok(()), Err)

@@ -5,8 +5,8 @@ mod messages;
 use object::macho as m;
 use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};
 use object::{
-    Architecture, BinaryFormat, Endianness, Object as _, ObjectSymbol as _, RelocationFlags,
-    SymbolFlags, SymbolKind, SymbolScope,
+    Architecture, BinaryFormat, Endianness, Object as _, ObjectSection as _, ObjectSymbol as _,
+    RelocationFlags, SymbolFlags, SymbolKind, SymbolScope,
 };
 
 use super::link_args;
@@ -308,6 +308,45 @@ fn an_addend_in_the_instruction_counts_as_one_beside_it() {
     let insn = u32::from_le_bytes(image[place..place + 4].try_into().expect("four bytes"));
     let wanted = (at("_f") + 8 - at("_g")) as u32 / 4;
     assert_eq!(insn, 0x1400_0000 | wanted);
+}
+
+#[test]
+fn a_weak_copy_that_lost_is_the_winner_wherever_that_is() {
+    let mut first = Maker::new(false);
+    // In an object that can't be cut: the winner is inside of an atom.
+    first.function("before", "puts", false);
+    first.function("w", "puts", true);
+    let mut first = first.bytes();
+    first[24..28].copy_from_slice(&0_u32.to_le_bytes());
+    let mut second = Maker::new(false);
+    let copy = second.function("w", "puts", true);
+    // A name of the copy's place that is nobody else's, and a pointer to it.
+    let place = second.object.symbol(copy).section;
+    let other = second.symbol("l_w", SymbolKind::Data, false);
+    let symbol = second.object.symbol_mut(other);
+    (symbol.section, symbol.scope) = (place, SymbolScope::Compilation);
+    symbol.name = b"ltmp1".to_vec();
+    let mine = second.symbol("p", SymbolKind::Data, false);
+    let data = second.object.section_id(StandardSection::Data);
+    let offset = second.object.add_symbol_data(mine, data, &[0; 8], 8);
+    let r_type = m::X86_64_RELOC_UNSIGNED;
+    let flags = RelocationFlags::MachO { r_type, r_pcrel: false, r_length: 3 };
+    let relocation = Relocation { offset, symbol: other, addend: 0, flags };
+    second.object.add_relocation(data, relocation).expect("a relocation");
+    let mut files = files(false);
+    files.insert("1.o", first);
+    files.insert("2.o", second.bytes());
+    let line = "-dylib -no_fixup_chains 1.o 2.o l.tbd";
+    let (image, _) = link_args(&args(false, line), &files).expect("a link");
+    let file = object::File::parse(&*image).expect("an image");
+    let at = |name| {
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+        symbol.expect("a symbol").address()
+    };
+    let section = file.section_by_name("__data").expect("data");
+    let offset = (at("_p") - section.address()) as usize;
+    let word = &section.data().expect("bytes")[offset..offset + 8];
+    assert_eq!(u64::from_le_bytes(word.try_into().expect("a word")), at("_w"));
 }
 
 #[test]

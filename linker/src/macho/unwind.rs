@@ -77,7 +77,10 @@ pub fn plan(link: &mut Link<'_>) -> Result<()> {
             }
             compact.insert(at);
             let personality = match entry.personality {
-                Some((target, _)) => plan.personality(link.target(file, target))?,
+                Some((target, _)) => {
+                    let number = plan.personality(link.target(file, target));
+                    number.ok_or_else(|| too_many(link, at, link.title(file, target)))?
+                }
                 None => 0,
             };
             let lsda = entry.lsda.map(|(atom, offset)| (object.first_atom + atom, offset));
@@ -103,18 +106,25 @@ pub fn plan(link: &mut Link<'_>) -> Result<()> {
 }
 
 impl Plan {
-    /// The number of a personality routine, from 1.
-    fn personality(&mut self, what: Ref) -> Result<u32> {
+    /// The number of a personality routine, from 1; none if there are more than the table has room for.
+    fn personality(&mut self, what: Ref) -> Option<u32> {
         let found = self.personalities.iter().position(|&other| other == what);
         let at = found.unwrap_or_else(|| {
             self.personalities.push(what);
             self.personalities.len() - 1
         });
-        if at >= 3 {
-            let text = "more than three personality routines: the unwind table has no room";
-            return Err(Error::new(ErrorKind::BadInput, text));
-        }
-        Ok(at as u32 + 1)
+        (at < 3).then_some(at as u32 + 1)
+    }
+}
+
+/// A fourth personality routine, called `name`, of the function at that place.
+fn too_many(link: &Link<'_>, (atom, offset): (u32, u64), name: String) -> Error {
+    let text = "more than three personality routines: the unwind table has no room";
+    let error = Error::new(ErrorKind::BadInput, format!("{text} for {name}"));
+    let atom = &link.atoms[atom as usize];
+    match link.files.get(atom.file as usize) {
+        Some(object) => error.at(object.site(atom.section, atom.start.wrapping_add(offset))),
+        None => error,
     }
 }
 
@@ -176,12 +186,12 @@ pub fn build(link: &mut Link<'_>) -> Result<()> {
     if !plan.functions.is_empty() {
         let key = |f: &Function| link.atoms[f.at.0 as usize].addr.wrapping_add(f.at.1);
         plan.functions.sort_by_cached_key(|function| (key(function), function.encoding));
-        let slots: Vec<u64> = plan
+        let slots: Vec<(Ref, u64)> = plan
             .personalities
             .iter()
             .map(|&what| {
                 let slot = link.address_of(Made::Got) + 8 * link.got.get(what).unwrap_or(0);
-                slot.wrapping_sub(link.base)
+                (what, slot.wrapping_sub(link.base))
             })
             .collect();
         plan.info = info::build(link, &plan.functions, &slots)?;
@@ -208,8 +218,15 @@ pub fn write_records(link: &Link<'_>, addr: u64, out: &mut [u8]) -> Result<()> {
         let mut put = |field: u32, width: u8, to: u64| {
             let value = to.wrapping_sub(place + u64::from(field)) as i64;
             if width == 4 && i32::try_from(value).is_err() {
-                let text = "an unwind record is too far from what it describes";
-                return Err(Error::new(ErrorKind::RelocOverflow, text).in_file(&object.name));
+                let text = format!(
+                    "an unwind record is too far from what it describes: {value:#x} is not in \
+                     -2^31..2^31-1"
+                );
+                let is_frame = |s: &super::object::Section<'_>| s.header.name == b"__eh_frame";
+                let section = object.sections.iter().position(is_frame).unwrap_or_default();
+                let offset = record.range.0 as u64 + u64::from(field);
+                let error = Error::new(ErrorKind::RelocOverflow, text);
+                return Err(error.at(object.site(section as u32, offset)));
             }
             crate::arch::Field::Data(width).write(&mut out[field as usize..], value);
             Ok(())

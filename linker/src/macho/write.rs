@@ -196,10 +196,11 @@ fn write_stubs(link: &Link<'_>, out: &mut [u8]) -> Result<(), Error> {
 fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Result<(), Error> {
     let machine = link.machine;
     let section = link.address_of(made);
-    let far = || {
-        Error::new(ErrorKind::RelocOverflow, "the code for lazy binding can't reach its pointers")
+    let check = |near: bool, at: u64, whose: &str| {
+        let text =
+            format!("the code for lazy binding at {at:#x} can't reach the pointers of {whose}");
+        near.then_some(()).ok_or_else(|| Error::new(ErrorKind::RelocOverflow, text))
     };
-    let check = |near: bool| if near { Ok(()) } else { Err(far()) };
     match made {
         Made::Stubs => write_stubs(link, out)?,
         Made::Helper => {
@@ -207,11 +208,16 @@ fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Resu
             let binder = link.binder.and_then(|id| link.got.get(Ref::Name(id))).unwrap_or(0);
             let binder = link.address_of(Made::Got) + 8 * binder;
             let (head, entries) = out.split_at_mut(helper.header_size as usize);
-            check((helper.header)(head, section, link.address_of(Made::Private), binder))?;
+            let near = (helper.header)(head, section, link.address_of(Made::Private), binder);
+            check(near, section, "dyld_stub_binder")?;
             let entries = entries.chunks_exact_mut(helper.entry_size as usize);
             for ((i, entry), &offset) in (0..).zip(entries).zip(lazy) {
                 let at = section + helper.header_size + helper.entry_size * i;
-                check((helper.entry)(entry, at, section, offset))?;
+                let near = (helper.entry)(entry, at, section, offset);
+                if !near {
+                    let what = link.lazy.list.get(i as usize).copied();
+                    check(near, at, &what.map_or_else(String::new, |what| link.title_of(what)))?;
+                }
             }
         }
         Made::InitOffsets => {

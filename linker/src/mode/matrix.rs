@@ -13,6 +13,8 @@ pub(super) const C_SHARED: &[(&str, &[&str])] =
     &[("linux", THREE), ("android", THREE), ("darwin", TWO)];
 pub(super) const PLUGIN: &[(&str, &[&str])] =
     &[("linux", THREE), ("android", THREE), ("darwin", TWO)];
+/// Hosts that can't be moved: darwin has none any more.
+pub(super) const FIXED: &[(&str, &[&str])] = &[("linux", THREE), ("android", THREE)];
 /// Hosts.
 pub(super) const EXECUTABLE: &[(&str, &[&str])] =
     &[("linux", THREE), ("android", THREE), ("darwin", TWO)];

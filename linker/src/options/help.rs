@@ -13,7 +13,8 @@ pub(super) fn text() -> String {
     let mut out = String::from(
         "Usage: ld.scold [options] file...\n\
          Links ELF objects, archives and shared libraries, as gcc, clang, rustc and go call ld.\n\n\
-         Long options take one dash or two. @FILE reads options from FILE.\n\nOptions:\n",
+         Long options take one dash or two. @FILE reads options from FILE. With -arch ARCH it links\n\
+         Mach-O as ld64 does: `ld.scold -arch arm64 --help` has those options.\n\nOptions:\n",
     );
     for row in table::all().filter(|row| !row.help.is_empty()) {
         let spelling = spelling(row);

@@ -106,6 +106,7 @@ fn cut(section: &Section<'_>, index: u32, mut starts: Vec<u64>, atoms: &mut Vec<
             align: align as u8,
             live: true,
             forward: NONE,
+            forward_at: 0,
             out: NONE,
             addr: 0,
         });

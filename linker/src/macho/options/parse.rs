@@ -90,6 +90,9 @@ fn usage(name: &str, text: &str) -> Errors {
 
 /// What follows from the whole.
 fn finish(options: &mut Options) -> Result<(), Errors> {
+    if options.help {
+        return Ok(());
+    }
     if options.machine.is_none() && !options.version {
         return Err(Error::new(ErrorKind::Usage, "-arch is missing").into());
     }

@@ -15,11 +15,13 @@ pub(super) struct Row {
     pub(super) args: usize,
     /// What it does.
     pub(super) act: Act,
+    /// For people: what its argument is, if it has one, and what it does; empty if it is another's old name.
+    pub(super) help: (&'static str, &'static str),
 }
 
-/// `"name" (argument) field = value;` sets a field, `field << value;` adds to a list.
+/// `"name" (argument) field = value => "ARGUMENT" "what it does";` sets a field, `field << value` adds to a list.
 macro_rules! rows {
-    ($($name:literal ($($arg:ident)?) $field:ident $op:tt $value:expr;)*) => {
+    ($($name:literal ($($arg:ident)?) $field:ident $op:tt $value:expr => $what:literal $help:literal;)*) => {
         &[$(Row {
             name: $name,
             args: 0 $(+ { stringify!($arg); 1 })?,
@@ -28,6 +30,7 @@ macro_rules! rows {
                 rows!(@ _options.$field $op $value);
                 Ok(())
             },
+            help: ($what, $help),
         }),*]
     };
     (@ $o:ident.$field:ident = $value:expr) => { $o.$field = $value };
@@ -105,90 +108,91 @@ fn threads(text: &str) -> Result<Option<usize>, String> {
 
 /// Options whose argument is attached, the longest first: `-lNAME`.
 pub(super) const ATTACHED: &[Row] = rows! {
-    "reexport-l" (a) inputs << library(a, REEXPORT);
-    "needed-l" (a) inputs << library(a, NEEDED);
-    "upward-l" (a) inputs << library(a, UPWARD);
-    "hidden-l" (a) inputs << library(a, HIDDEN);
-    "weak-l" (a) inputs << library(a, WEAK);
-    "l" (a) inputs << library(a, PLAIN);
-    "L" (a) library_paths << a.into();
-    "F" (a) framework_paths << a.into();
+    "reexport-l" (a) inputs << library(a, REEXPORT) => "NAME" "The same, and its symbols are the output's, too";
+    "needed-l" (a) inputs << library(a, NEEDED) => "NAME" "The same, and it stays with -dead_strip_dylibs";
+    "upward-l" (a) inputs << library(a, UPWARD) => "NAME" "The same, a library that is above this one";
+    "hidden-l" (a) inputs << library(a, HIDDEN) => "NAME" "An archive, nothing of which is exported";
+    "weak-l" (a) inputs << library(a, WEAK) => "NAME" "The same, and the program runs without it";
+    "l" (a) inputs << library(a, PLAIN) => "NAME" "Link libNAME.tbd, libNAME.dylib or libNAME.a";
+    "L" (a) library_paths << a.into() => "DIR" "Search DIR for libraries";
+    "F" (a) framework_paths << a.into() => "DIR" "Search DIR for frameworks";
 };
 
 /// All others that do something.
 pub(super) const ROWS: &[Row] = rows! {
-    "arch" (a) machine = Some(machine(a)?);
-    "macosx_version_min" (a) minos = parsed(a)?;
-    "macos_version_min" (a) minos = parsed(a)?;
-    "sdk_version" (a) sdk = parsed(a)?;
-    "execute" () kind = Kind::Execute;
-    "dylib" () kind = Kind::Dylib;
-    "bundle" () kind = Kind::Bundle;
-    "o" (a) output = a.into();
-    "flat_namespace" () flat = true;
-    "twolevel_namespace" () flat = false;
-    "undefined" (a) undefined = undefined(a)?;
-    "U" (a) allowed << a.clone();
-    "u" (a) wanted << a.clone();
-    "e" (a) entry = Some(a.clone());
-    "init" (a) init = Some(a.clone());
-    "syslibroot" (a) roots << a.into();
-    "Z" () no_default_paths = true;
-    "framework" (a) inputs << framework(a, PLAIN);
-    "weak_framework" (a) inputs << framework(a, WEAK);
-    "needed_framework" (a) inputs << framework(a, NEEDED);
-    "reexport_framework" (a) inputs << framework(a, REEXPORT);
-    "upward_framework" (a) inputs << framework(a, UPWARD);
-    "weak_library" (a) inputs << path(a, WEAK);
-    "needed_library" (a) inputs << path(a, NEEDED);
-    "reexport_library" (a) inputs << path(a, REEXPORT);
-    "upward_library" (a) inputs << path(a, UPWARD);
-    "force_load" (a) inputs << path(a, FORCE);
-    "load_hidden" (a) inputs << path(a, HIDDEN);
-    "bundle_loader" (a) bundle_loader = Some(a.into());
-    "all_load" () all_load = true;
-    "noall_load" () all_load = false;
-    "ObjC" () objc_load = true;
-    "install_name" (a) install_name = Some(a.clone());
-    "dylib_install_name" (a) install_name = Some(a.clone());
-    "current_version" (a) current = parsed(a)?;
-    "dylib_current_version" (a) current = parsed(a)?;
-    "compatibility_version" (a) compatibility = parsed(a)?;
-    "dylib_compatibility_version" (a) compatibility = parsed(a)?;
-    "rpath" (a) rpaths << a.clone();
-    "exported_symbol" (a) exported += [a.clone()];
-    "no_exported_symbols" () exported += [];
-    "unexported_symbol" (a) unexported << a.clone();
-    "headerpad" (a) headerpad = Some(room(a)?);
-    "headerpad_max_install_names" () headerpad_names = true;
-    "image_base" (a) base = Some(number(a)?);
-    "seg1addr" (a) base = Some(number(a)?);
-    "pagezero_size" (a) pagezero = Some(number(a)?);
-    "stack_size" (a) stack_size = number(a)?;
-    "dead_strip" () dead_strip = true;
-    "dead_strip_dylibs" () dead_strip_dylibs = true;
-    "S" () no_debug = true;
-    "x" () no_locals = true;
-    "fixup_chains" () chained = Some(true);
-    "no_fixup_chains" () chained = Some(false);
-    "bind_at_load" () bind_at_load = true;
-    "adhoc_codesign" () sign = Some(true);
-    "no_adhoc_codesign" () sign = Some(false);
-    "no_uuid" () no_uuid = true;
-    "no_function_starts" () no_function_starts = true;
-    "function_starts" () no_function_starts = false;
-    "no_data_in_code_info" () no_data_in_code = true;
-    "data_in_code_info" () no_data_in_code = false;
-    "no_compact_unwind" () no_compact_unwind = true;
-    "mark_dead_strippable_dylib" () dead_strippable = true;
-    "application_extension" () application_extension = true;
-    "no_application_extension" () application_extension = false;
-    "map" (a) map = Some(a.into());
-    "w" () no_warnings = true;
-    "fatal_warnings" () fatal_warnings = true;
-    "v" () version = true;
-    "-version" () version = true;
-    "threads" (a) threads = threads(a)?;
+    "arch" (a) machine = Some(machine(a)?) => "ARCH" "The machine: x86_64 or arm64";
+    "macosx_version_min" (a) minos = parsed(a)? => "VERSION" "The oldest macOS that the output runs on";
+    "macos_version_min" (a) minos = parsed(a)? => "VERSION" "The same";
+    "sdk_version" (a) sdk = parsed(a)? => "VERSION" "The SDK that it is made with";
+    "execute" () kind = Kind::Execute => "" "Make a program (default)";
+    "dylib" () kind = Kind::Dylib => "" "Make a library";
+    "bundle" () kind = Kind::Bundle => "" "Make a bundle";
+    "o" (a) output = a.into() => "FILE" "Write the output to FILE (a.out)";
+    "flat_namespace" () flat = true => "" "Names are looked up in every image";
+    "twolevel_namespace" () flat = false => "" "Names are looked up in the library that has them (default)";
+    "undefined" (a) undefined = undefined(a)? => "HOW" "error, dynamic_lookup; with a flat namespace: warning, suppress";
+    "U" (a) allowed << a.clone() => "SYMBOL" "SYMBOL may be undefined: it is looked up at run time";
+    "u" (a) wanted << a.clone() => "SYMBOL" "Search archives for SYMBOL, which must be there";
+    "e" (a) entry = Some(a.clone()) => "SYMBOL" "Start at SYMBOL (_main)";
+    "init" (a) init = Some(a.clone()) => "SYMBOL" "Call SYMBOL before all other initialisers";
+    "syslibroot" (a) roots << a.into() => "DIR" "Absolute paths of libraries start in DIR";
+    "Z" () no_default_paths = true => "" "Search no folders but those of -L and -F";
+    "framework" (a) inputs << framework(a, PLAIN) => "NAME" "Link the framework NAME";
+    "weak_framework" (a) inputs << framework(a, WEAK) => "NAME" "The same, and the program runs without it";
+    "needed_framework" (a) inputs << framework(a, NEEDED) => "NAME" "The same, and it stays with -dead_strip_dylibs";
+    "reexport_framework" (a) inputs << framework(a, REEXPORT) => "NAME" "The same, and its symbols are the output's, too";
+    "upward_framework" (a) inputs << framework(a, UPWARD) => "NAME" "The same, one that is above this output";
+    "weak_library" (a) inputs << path(a, WEAK) => "FILE" "Link FILE, without which the program runs";
+    "needed_library" (a) inputs << path(a, NEEDED) => "FILE" "Link FILE, which stays with -dead_strip_dylibs";
+    "reexport_library" (a) inputs << path(a, REEXPORT) => "FILE" "Link FILE, whose symbols are the output's, too";
+    "upward_library" (a) inputs << path(a, UPWARD) => "FILE" "Link FILE, which is above this output";
+    "force_load" (a) inputs << path(a, FORCE) => "FILE" "Link every member of the archive FILE";
+    "load_hidden" (a) inputs << path(a, HIDDEN) => "FILE" "Link the archive FILE, nothing of which is exported";
+    "bundle_loader" (a) bundle_loader = Some(a.into()) => "FILE" "The program that will load the bundle";
+    "all_load" () all_load = true => "" "Link every member of every archive";
+    "noall_load" () all_load = false => "" "Link the members that are needed (default)";
+    "ObjC" () objc_load = true => "" "Link members with classes or categories, too";
+    "install_name" (a) install_name = Some(a.clone()) => "PATH" "Where programs will find the library";
+    "dylib_install_name" (a) install_name = Some(a.clone()) => "" "";
+    "current_version" (a) current = parsed(a)? => "VERSION" "The library's version";
+    "dylib_current_version" (a) current = parsed(a)? => "" "";
+    "compatibility_version" (a) compatibility = parsed(a)? => "VERSION" "The oldest version it can stand for";
+    "dylib_compatibility_version" (a) compatibility = parsed(a)? => "" "";
+    "rpath" (a) rpaths << a.clone() => "DIR" "What @rpath may be";
+    "exported_symbol" (a) exported += [a.clone()] => "SYMBOL" "Export SYMBOL, which may be a pattern, and what others say so";
+    "no_exported_symbols" () exported += [] => "" "Export nothing";
+    "unexported_symbol" (a) unexported << a.clone() => "SYMBOL" "Don't export SYMBOL, which may be a pattern";
+    "headerpad" (a) headerpad = Some(room(a)?) => "SIZE" "Leave so many bytes (hexadecimal) after the load commands";
+    "headerpad_max_install_names" () headerpad_names = true => "" "Leave room for install names of 1,024 bytes";
+    "image_base" (a) base = Some(number(a)?) => "ADDRESS" "Where the image starts (hexadecimal)";
+    "seg1addr" (a) base = Some(number(a)?) => "ADDRESS" "The same";
+    "pagezero_size" (a) pagezero = Some(number(a)?) => "SIZE" "Bytes of __PAGEZERO (hexadecimal)";
+    "stack_size" (a) stack_size = number(a)? => "SIZE" "Bytes of the program's stack (hexadecimal)";
+    "dead_strip" () dead_strip = true => "" "Leave out what nothing reaches";
+    "dead_strip_dylibs" () dead_strip_dylibs = true => "" "Leave out libraries that nothing uses";
+    "S" () no_debug = true => "" "No debug map";
+    "x" () no_locals = true => "" "No local symbols";
+    "fixup_chains" () chained = Some(true) => "" "Fixups as chains (default from macOS 12 or 13 on)";
+    "no_fixup_chains" () chained = Some(false) => "" "Fixups as opcodes";
+    "bind_at_load" () bind_at_load = true => "" "Bind everything when the image is loaded";
+    "adhoc_codesign" () sign = Some(true) => "" "Sign the output (default for arm64)";
+    "no_adhoc_codesign" () sign = Some(false) => "" "Don't";
+    "no_uuid" () no_uuid = true => "" "No LC_UUID";
+    "no_function_starts" () no_function_starts = true => "" "No LC_FUNCTION_STARTS";
+    "function_starts" () no_function_starts = false => "" "With it (default)";
+    "no_data_in_code_info" () no_data_in_code = true => "" "No LC_DATA_IN_CODE";
+    "data_in_code_info" () no_data_in_code = false => "" "With it (default)";
+    "no_compact_unwind" () no_compact_unwind = true => "" "No __unwind_info";
+    "mark_dead_strippable_dylib" () dead_strippable = true => "" "Who links the library needs it only if it is used";
+    "application_extension" () application_extension = true => "" "The library is fit for extensions of applications";
+    "no_application_extension" () application_extension = false => "" "It is not (default)";
+    "map" (a) map = Some(a.into()) => "FILE" "Write to FILE where everything is";
+    "w" () no_warnings = true => "" "No warnings";
+    "fatal_warnings" () fatal_warnings = true => "" "Warnings are errors";
+    "v" () version = true => "" "Say which linker this is";
+    "-version" () version = true => "" "The same";
+    "-help" () help = true => "" "Print this";
+    "threads" (a) threads = threads(a)? => "N" "Link with N threads";
 };
 
 /// Accepted for the sake of those who always pass them: names with the arguments they take.

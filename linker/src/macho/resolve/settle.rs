@@ -32,6 +32,7 @@ fn make_commons(link: &mut Link<'_>) {
             align,
             live: true,
             forward: NONE,
+            forward_at: 0,
             out: NONE,
             addr: 0,
         });
@@ -97,12 +98,14 @@ fn give_way(link: &mut Link<'_>) {
             if stays.contains(&atom) {
                 continue;
             }
-            let winner = link.atom_of(crate::macho::link::Ref::Name(id));
             let loser = link.files[file].first_atom + atom;
-            if let Some((winner, 0)) = winner.filter(|winner| winner.0 != loser) {
-                link.atoms[loser as usize].forward = winner;
+            let winner = link.atom_of(crate::macho::link::Ref::Name(id));
+            let winner = winner.filter(|winner| winner.0 != loser);
+            let loser = &mut link.atoms[loser as usize];
+            if let Some((winner, at)) = winner {
+                (loser.forward, loser.forward_at) = (winner, at);
             }
-            link.atoms[loser as usize].live = false;
+            loser.live = false;
         }
     }
 }

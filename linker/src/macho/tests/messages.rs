@@ -155,3 +155,61 @@ fn a_short_difference_has_a_sign() {
         }
     }
 }
+
+#[test]
+fn who_wants_an_undefined_symbol_is_named() {
+    let files = files(true);
+    for (more, end) in [
+        ("-dylib a.o l.tbd -u _none", "undefined symbol: _none; wanted by -u"),
+        ("-dylib a.o l.tbd -init _none", "undefined symbol: _none; wanted by -init"),
+        ("-dylib a.o l.tbd -exported_symbol _none", "_none; wanted by -exported_symbol"),
+        ("-e _none a.o l.tbd", "undefined symbol: _none; wanted by -e"),
+        ("a.o l.tbd", "undefined symbol: _main; where a program starts, but for -e"),
+    ] {
+        let text = says(true, more, &files);
+        assert!(text.ends_with(end), "{more}: {text}");
+    }
+}
+
+#[test]
+fn a_hidden_symbol_that_is_to_be_exported_is_named() {
+    let mut maker = Maker::new(false);
+    let hidden = maker.function("hidden", "puts", false);
+    maker.object.symbol_mut(hidden).scope = SymbolScope::Linkage;
+    maker.function("seen", "puts", false);
+    let mut files = files(false);
+    files.insert("h.o", maker.bytes());
+    let line = "-dylib h.o l.tbd -exported_symbol _hidden -exported_symbol _seen";
+    let (_, report) = link_args(&args(false, line), &files).expect("a link");
+    let said = ["cannot export _hidden, which is hidden; -exported_symbol"];
+    assert_eq!(report.warnings, said);
+}
+
+#[test]
+fn a_fourth_personality_routine_is_named_with_its_function() {
+    let mut maker = Maker::new(false);
+    let name = |text: &str| text.as_bytes().to_vec();
+    let unwind = maker.object.add_section(
+        name("__LD"),
+        name("__compact_unwind"),
+        object::SectionKind::Debug,
+    );
+    for number in 0..4 {
+        let function = maker.function(&format!("f{number}"), "puts", false);
+        let routine = maker.function(&format!("p{number}"), "puts", false);
+        let mut entry = [0; 32];
+        entry[8] = 6;
+        let offset = maker.object.append_section_data(unwind, &entry, 8);
+        for (skip, symbol) in [(0, function), (16, routine)] {
+            let r_type = m::X86_64_RELOC_UNSIGNED;
+            let flags = RelocationFlags::MachO { r_type, r_pcrel: false, r_length: 3 };
+            let relocation = Relocation { offset: offset + skip, symbol, addend: 0, flags };
+            maker.object.add_relocation(unwind, relocation).expect("a relocation");
+        }
+    }
+    let mut files = files(false);
+    files.insert("p.o", maker.bytes());
+    let text = says(false, "-dylib p.o l.tbd", &files);
+    assert!(text.contains("p.o:(__TEXT,__text+0x"), "{text}");
+    assert!(text.ends_with("the unwind table has no room for _p3"), "{text}");
+}

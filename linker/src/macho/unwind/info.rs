@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Function;
-use crate::macho::link::Link;
+use crate::macho::link::{Link, Ref};
 use crate::{Error, ErrorKind, Result};
 
 const HEADER: usize = 28;
@@ -24,12 +24,16 @@ struct Line {
     encoding: u32,
 }
 
-/// The section; `personalities` are offsets of slots from the image's base.
+/// The section; `personalities` are routines and the offsets of their slots from the image's base.
+///
+/// Errors: `reloc-overflow` for what is further than the table can say.
 pub(super) fn build(
     link: &Link<'_>,
     functions: &[Function],
-    personalities: &[u64],
+    personalities: &[(Ref, u64)],
 ) -> Result<Vec<u8>> {
+    let slots = personalities.iter().map(|&(what, slot)| self::slot(link, what, slot));
+    let slots = slots.collect::<Result<Vec<u32>>>()?;
     let offset = |place| offset(link, place);
     let mut lines: Vec<Line> = Vec::with_capacity(functions.len());
     let mut tables = Vec::new();
@@ -62,8 +66,8 @@ pub(super) fn build(
     put(&[1, HEADER as u32, shared.len() as u32, personalities_at as u32]);
     put(&[personalities.len() as u32, index_at as u32, pages.len() as u32 + 1]);
     put(&shared);
-    for &slot in personalities {
-        put(&[u32::try_from(slot).unwrap_or(0)]);
+    for slot in slots {
+        put(&[slot]);
     }
     let table_of = |function| tables_at + 8 * tables.partition_point(|table| table.0 < function);
     for page in &pages {
@@ -76,6 +80,18 @@ pub(super) fn build(
     }
     pages.iter().for_each(|page| out.extend(&page.bytes));
     Ok(out)
+}
+
+/// The offset of a personality routine's slot, as the table has it.
+fn slot(link: &Link<'_>, what: Ref, slot: u64) -> Result<u32> {
+    u32::try_from(slot).map_err(|_| {
+        let name = link.title_of(what);
+        let text = format!(
+            "the slot of the personality routine {name} is {slot:#x} bytes behind the image's start: \
+             the unwind table has 32 bits"
+        );
+        Error::new(ErrorKind::RelocOverflow, text)
+    })
 }
 
 /// The offset of a place from the image's start, as the table has it.
