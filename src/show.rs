@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use scold_diff::desugar::Extra;
+use scold_diff::desugar;
 use scold_fuzz::{Case, emit, expect, text};
 
 use crate::args::{Plan, read_case};
@@ -42,7 +42,7 @@ enum As {
     Asm,
     /// The facts that the specs demand, and what they leave open
     Expected,
-    /// GNU as text of the object that stands for the build mode, for linkers that know none
+    /// Assembler text of the object that stands for the build mode, for linkers that know none
     Desugared,
     /// The arguments for ld
     Args,
@@ -65,15 +65,16 @@ impl Show {
                     outln!("; open: {family}.{} ({})", open.rest, open.reason);
                 }
             }
-            As::Desugared => match Extra::of(&emit::request(&case)) {
-                Some(extra) => {
-                    for (name, source) in extra.texts() {
-                        outln!("# ---- {name}: as -o {name} -");
-                        out!("{source}");
-                    }
+            As::Desugared => {
+                let texts = desugar::texts(&emit::request(&case));
+                for (name, source) in &texts {
+                    outln!("# ---- {name}: {}", emit::asm::assembler(case.target, name));
+                    out!("{source}");
                 }
-                None => outln!("# {} adds nothing to this link", case.mode),
-            },
+                if texts.is_empty() {
+                    outln!("# {} adds nothing to this link", case.mode);
+                }
+            }
             As::Args => {
                 let request = emit::request(&case);
                 outln!(

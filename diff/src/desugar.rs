@@ -8,6 +8,7 @@
 mod bounds;
 mod code;
 mod edit;
+pub(crate) mod macho;
 mod said;
 pub(crate) mod sample;
 #[cfg(test)]
@@ -200,6 +201,9 @@ impl Extra {
 
 /// `request` for linkers that know no modes.
 pub fn desugar(request: Request) -> Request {
+    if request.target.format == Format::Macho {
+        return macho::desugar(request);
+    }
     if sugared(&request).is_some() {
         return request;
     }
@@ -232,6 +236,9 @@ pub fn desugar(request: Request) -> Request {
 
 /// The request that became `request` by [`desugar`]; none if none did.
 pub fn sugared(request: &Request) -> Option<Request> {
+    if request.target.format == Format::Macho {
+        return macho::sugared(request);
+    }
     let mut before = request.clone();
     let mut changed = false;
     if before.args.first().is_some_and(|first| first == OBJECT) {
@@ -252,4 +259,13 @@ pub fn sugared(request: &Request) -> Option<Request> {
         }
     }
     changed.then_some(before)
+}
+
+/// The objects that the mode of `request` adds, by their names, as assemblers read them, and what it changes in others
+/// as comments; nothing if that is nothing.
+pub fn texts(request: &Request) -> Vec<(&'static str, String)> {
+    match request.target.format {
+        Format::Elf => Extra::of(request).map_or_else(Vec::new, |extra| extra.texts()),
+        Format::Macho => macho::text(request).into_iter().map(|text| (OBJECT, text)).collect(),
+    }
 }

@@ -8,7 +8,7 @@
 mod binding;
 pub mod drills;
 mod live;
-mod macho;
+pub(crate) mod macho;
 mod module;
 mod modules;
 mod resolve;

@@ -126,6 +126,49 @@ pub(crate) fn relocation_name(arch: crate::Arch, r_type: u8) -> String {
     row.map_or_else(|| format!("r{r_type}"), |row| row.name.to_owned())
 }
 
+/// An atom that a symbol begins.
+pub(crate) struct Named {
+    /// Its object.
+    pub(crate) file: String,
+    /// The segment and section it is in.
+    pub(crate) segment: String,
+    /// See `segment`.
+    pub(crate) section: String,
+    /// Bytes up to the next one.
+    pub(crate) size: u64,
+    /// Symbols in it; the first is at its start.
+    pub(crate) names: Vec<String>,
+}
+
+/// Every atom of the objects of `request` that a symbol begins, as they come.
+pub(crate) fn atoms(request: &Request) -> Vec<Named> {
+    let Some(machine) = machine::of(request.target.arch) else { return Vec::new() };
+    let order = |file: &str| request.args.iter().position(|arg| arg == file);
+    let mut objects = inputs::Inputs::read(request, machine).objects;
+    objects.retain(|object| order(&object.file).is_some());
+    objects.sort_by_key(|object| order(&object.file));
+    let mut list = Vec::new();
+    for object in &objects {
+        for (index, atom) in (0..).zip(&object.atoms) {
+            let mut symbols: Vec<_> = object.symbols.iter().collect();
+            symbols.retain(|s| matches!(s.place, object::Where::Atom(at, _) if at == index));
+            let begins = |s: &&object::Symbol<'_>| s.place == object::Where::Atom(index, 0);
+            symbols.sort_by_key(|symbol| !begins(symbol));
+            if !symbols.first().is_some_and(begins) {
+                continue;
+            }
+            list.push(Named {
+                file: object.file.clone(),
+                segment: atom.segment.to_owned(),
+                section: atom.section.to_owned(),
+                size: atom.size,
+                names: symbols.into_iter().map(|symbol| symbol.name.to_owned()).collect(),
+            });
+        }
+    }
+    list
+}
+
 /// Every relocation of an object: the place of its site, and its type. None of what is no object.
 pub(crate) fn relocations(request: &Request) -> Vec<(String, u8)> {
     let Some(machine) = machine::of(request.target.arch) else { return Vec::new() };

@@ -65,7 +65,13 @@ fn of_macho(engine: Engine, target: Target, modes: Vec<Mode>, seed: u64) -> Sour
             len: none.then_some(0),
             case: Arc::new(move |n| Some(generate::seeded(seed, n, target, mode(n)?))),
         },
-        // Go's modules are made of ELF's names so far.
-        Engine::Modules => numbered(0, |_, _| None),
+        Engine::Modules => Source {
+            len: none.then_some(0),
+            // Modules by themselves, and worlds of them, in turns.
+            case: Arc::new(move |n| match n % 2 {
+                0 => macho::modules::seeded(seed, n, target, mode(n / 2)?),
+                _ => macho::worlds::seeded(seed, n, target, mode(n / 2)?),
+            }),
+        },
     }
 }

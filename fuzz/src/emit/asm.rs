@@ -10,7 +10,7 @@ pub(crate) mod macho;
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use scold_diff::desugar::Extra;
+use scold_diff::desugar;
 use scold_diff::{Format, Request, Target};
 
 use super::machine::{Machine, find};
@@ -55,8 +55,8 @@ pub fn text(case: &Case, request: &Request) -> String {
         };
         let _ = writeln!(out, "# ---- {name}: {command}\n{source}");
     }
-    for (name, source) in Extra::of(request).iter().flat_map(Extra::texts) {
-        let _ = writeln!(out, "# ---- {name}: as -o {name} -\n{source}");
+    for (name, source) in desugar::texts(request) {
+        let _ = writeln!(out, "# ---- {name}: {}\n{source}", assembler(target, name));
     }
     for file in &request.files {
         let script = std::str::from_utf8(&file.bytes).ok();
@@ -82,6 +82,14 @@ pub fn text(case: &Case, request: &Request) -> String {
     let mode = request.mode.args(target.format).join(" ");
     let _ = writeln!(out, "# {ld} {mode} {} -o out", request.args.join(" "));
     out
+}
+
+/// What assembles a text for `target` that every assembler of it knows.
+pub fn assembler(target: Target, name: &str) -> String {
+    match target.format {
+        Format::Elf => format!("as -o {name} -"),
+        Format::Macho => macho::command(target, name),
+    }
 }
 
 /// What assembles `source`: GNU `as`, or clang where that doesn't know a relocation.

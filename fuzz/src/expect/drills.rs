@@ -3,13 +3,14 @@
 //! The rules are the dynamic loader's (gABI ch. 5, "Shared Object Dependencies": the first definition in the order of
 //! loading wins, unless a module looks into itself first) and those of build modes: the list of modules has each
 //! once, in the order of loading; init functions run once, in order; functions bind locally where code asks for it;
-//! a c-shared library stays. `generate::worlds` says what names mean. It must not know who links.
+//! an ELF c-shared library stays. dyld has the same rules for flat images, and for weak definitions of all images. `generate::worlds` says what names mean. It must not know who links.
 
 use std::collections::BTreeSet;
 
-use scold_diff::Mode;
 use scold_diff::oracle::world::{Line, Stage};
+use scold_diff::{Format, Mode};
 
+use super::macho::MARKERS;
 use crate::case::*;
 use crate::emit;
 use crate::generate::modules::bounds::ROWS;
@@ -60,6 +61,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 /// What counts of one module.
 struct Module {
     mode: Mode,
+    macho: bool,
     /// It finds its own symbols first.
     symbolic: bool,
     /// The number in its data, if it has any that it announces, or starts the list with.
@@ -68,7 +70,7 @@ struct Module {
     number: usize,
     /// Names that others find.
     exports: BTreeSet<String>,
-    /// Those that nobody preempts.
+    /// Those that nobody preempts, or sees.
     protected: BTreeSet<String>,
     /// Names that somebody must have.
     wants: BTreeSet<String>,
@@ -84,33 +86,35 @@ struct Module {
 impl Module {
     /// None if it is nothing that `generate::worlds` made.
     fn of(case: &Case) -> Option<Self> {
-        let [object] = case.objects()[..] else { return None };
-        let number = object.name.strip_prefix('m')?.strip_suffix(".o")?.parse().ok()?;
+        let objects = case.objects();
+        let (number, _) = objects.first()?.name.strip_prefix('m')?.split_once('.')?;
+        let own = format!("m{number}.");
+        objects.iter().all(|object| object.name.starts_with(&own)).then_some(())?;
+        let number = number.parse().ok()?;
+        let plain = |symbol: &Symbol| plain(case, &symbol.name).to_owned();
+        let symbols = objects.iter().flat_map(|object| &object.symbols);
         let defined = |symbol: &&Symbol| symbol.definition != Definition::Undefined;
-        let names: BTreeSet<String> =
-            object.symbols.iter().filter(defined).map(|symbol| symbol.name.clone()).collect();
-        let seen = |symbol: &&Symbol| {
-            symbol.binding != Binding::Local
-                && matches!(symbol.visibility, Visibility::Default | Visibility::Protected)
-        };
-        let exports = object.symbols.iter().filter(defined).filter(seen);
-        let protected = exports.clone().filter(|s| s.visibility == Visibility::Protected);
-        let wants = object.symbols.iter().filter(|symbol| {
-            let undefined = symbol.definition == Definition::Undefined;
-            let bound = ROWS.iter().any(|row| row.3.contains(&symbol.name.as_str()));
-            undefined && symbol.binding == Binding::Global && !bound
+        let names: BTreeSet<String> = symbols.clone().filter(defined).map(plain).collect();
+        let global = symbols.clone().filter(defined).filter(|s| s.binding != Binding::Local);
+        let seen =
+            |s: &&Symbol| matches!(s.visibility, Visibility::Default | Visibility::Protected);
+        let protected = global.clone().filter(|s| s.visibility != Visibility::Default);
+        let wants = symbols.filter(|symbol| {
+            symbol.definition == Definition::Undefined && symbol.binding == Binding::Global
         });
+        let wants = wants.map(plain).filter(|name| !names.contains(name) && !is_marker(name));
         let has = |name: &str| names.contains(name);
         Some(Self {
             mode: case.mode,
             symbolic: case.mode != Mode::Plugin || case.options.contains(&Opt::Bsymbolic),
             data: (has("local.moduledata") || has(FIRST)).then_some(number),
             number,
-            exports: exports.map(|symbol| symbol.name.clone()).collect(),
-            protected: protected.map(|symbol| symbol.name.clone()).collect(),
-            bounds: bounds(object),
-            wants: wants.map(|symbol| symbol.name.clone()).collect(),
-            log: log(case, object)?,
+            macho: case.target.format == Format::Macho,
+            exports: global.filter(seen).map(plain).collect(),
+            protected: protected.map(plain).collect(),
+            wants: wants.collect(),
+            log: log(case, &objects)?,
+            bounds: bounds(objects[0]),
             has_runtime: has("runtime.addmoduledata") && has(FIRST) && has(LAST),
             names,
         })
@@ -155,33 +159,46 @@ fn bounds(object: &Object) -> Vec<(&'static str, String)> {
     list
 }
 
-/// What the init functions of `object` log when they run: `_init`, then the array, by priority, then by place.
+/// A name as the source has it.
+fn plain<'n>(case: &Case, name: &'n str) -> &'n str {
+    match case.target.format {
+        Format::Elf => name,
+        Format::Macho => name.strip_prefix('_').unwrap_or(name),
+    }
+}
+
+/// Whether the linker says where a name is: a bound of a section of a Go module.
+fn is_marker(name: &str) -> bool {
+    let names = MARKERS.iter().flat_map(|row| [row.0, row.1]);
+    names.filter_map(|marker| marker.strip_prefix('_')).any(|marker| marker == name)
+}
+
+/// What the init functions of `objects` log when they run: `_init`, then the array, by priority, then by place.
 /// What the mode adds comes before the array's entries without a priority. None if an entry is no init function.
-fn log(case: &Case, object: &Object) -> Option<Vec<u8>> {
+fn log(case: &Case, objects: &[&Object]) -> Option<Vec<u8>> {
     let mut log = Vec::new();
-    let name = |symbol: SymbolRef| match symbol {
-        SymbolRef::Named(at) => object.symbols.get(at).map(|symbol| symbol.name.as_str()),
-        _ => None,
-    };
     let defines = |name: &str| {
-        let mut symbols = object.symbols.iter();
-        symbols.any(|symbol| symbol.name == name && symbol.definition != Definition::Undefined)
+        let mut symbols = objects.iter().flat_map(|object| &object.symbols);
+        symbols.any(|s| plain(case, &s.name) == name && s.definition != Definition::Undefined)
     };
-    if defines("_init") {
+    if defines("_init") && case.target.format == Format::Elf {
         log.push(INIT);
     }
     let mut entries = Vec::new();
     if case.mode == Mode::CShared && defines(&super::module_entry(case.target)) {
         entries.push((u32::MAX, START));
     }
-    for section in object.sections.iter().filter(|s| s.kind == SectionKind::InitArray) {
+    let sections =
+        objects.iter().flat_map(|object| object.sections.iter().map(move |s| (object, s)));
+    for (object, section) in sections.filter(|(_, s)| s.kind == SectionKind::InitArray) {
         let priority = match section.name.strip_prefix(".init_array.") {
             Some(number) => number.parse().ok()?,
             None => u32::MAX,
         };
         for reloc in &section.relocs {
-            let number = name(reloc.symbol)?.strip_prefix("init/")?.parse().ok()?;
-            entries.push((priority, number));
+            let SymbolRef::Named(at) = reloc.symbol else { return None };
+            let name = plain(case, &object.symbols.get(at)?.name);
+            entries.push((priority, name.strip_prefix("init/")?.parse().ok()?));
         }
     }
     entries.sort_by_key(|entry| entry.0);
@@ -211,7 +228,8 @@ impl World<'_> {
     /// Who defines what `module` calls `name`; `scope` has what was loaded before it.
     fn provider(&self, module: usize, name: &str, scope: &[usize]) -> Option<usize> {
         let has = |at: &usize| self.modules[*at].exports.contains(name);
-        let own = has(&module).then_some(module);
+        let hidden = self.modules[module].protected.contains(name);
+        let own = (hidden || has(&module)).then_some(module);
         let first = || scope.iter().copied().find(|at| has(at)).or(own);
         let it = &self.modules[module];
         match own {
@@ -239,8 +257,8 @@ impl World<'_> {
             drill.scope.push(module);
         }
         self.list(drill);
-        // An executable's own run when it starts: it never does here.
-        if works && it.mode.is_library() && it.names.contains("log") {
+        // An executable's own run when it starts: it never does here, but for Mach-O, where it is loaded like others.
+        if works && (it.macho || it.mode.is_library()) && it.names.contains("log") {
             drill.line("init functions", format!("log {module} call:log"), &it.log_line());
         }
         works
@@ -317,7 +335,8 @@ impl World<'_> {
 
     /// A c-shared library is closed, and stays as it is.
     fn host_closed(&self) -> Option<Vec<Line>> {
-        (self.modules[0].mode == Mode::CShared).then_some(())?;
+        let stays = self.modules[0].mode == Mode::CShared && !self.modules[0].macho;
+        stays.then_some(())?;
         let mut drill = self.start();
         drill.line("unload", "unload 0".to_owned(), "stays");
         self.load(&mut drill, 0);

@@ -6,6 +6,7 @@
 
 mod image;
 mod live;
+mod modules;
 mod resolve;
 mod sites;
 mod unwind;
@@ -15,12 +16,14 @@ use scold_diff::Expectation;
 use scold_diff::expectation::Refusal;
 
 use crate::Case;
+pub(crate) use modules::{MARKERS, mangled};
 use resolve::Link;
 use sites::Sites;
 use world::World;
 
 /// What a correct linker's output of `case` has, and what is left open.
 pub(super) fn expect(case: &Case) -> Expectation {
+    let case = &*modules::desugared(case);
     let mut link = Link::resolve(World::new(case));
     live::strip(&mut link);
     let findings = std::mem::take(&mut link.findings);

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use scold_diff::desugar::OBJECT;
-use scold_diff::{Mode, Target};
+use scold_diff::{Format, Mode, Target};
 
 use super::world::World;
 use crate::case::*;
@@ -273,7 +273,8 @@ fn undefined(name: &str) -> Symbol {
 /// Where a library for `target` starts.
 pub(crate) fn entry(target: Target) -> String {
     let name = target.name();
-    format!("_rt0_{}_linux_lib", name.split('-').next().unwrap_or(name))
+    let goos = if target.format == Format::Macho { "darwin" } else { "linux" };
+    format!("_rt0_{}_{goos}_lib", name.split('-').next().unwrap_or(name))
 }
 
 const EMPTY: Object = Object {

@@ -40,6 +40,16 @@ pub fn of(arch: Arch) -> Announce {
     }
 }
 
+/// `runtime.addmoduledata` as [`Announce::append`], with Mach-O's relocations.
+pub fn darwin(arch: Arch) -> Piece {
+    use super::macho::{amd64::*, arm64::*};
+    const AMD64_FIELDS: &[(u8, u32, i8)] = &[(3, X86_64_RELOC_GOT_LOAD, 0)];
+    const ARM64_FIELDS: &[(u8, u32, i8)] =
+        &[(0, ARM64_RELOC_GOT_LOAD_PAGE21, 0), (4, ARM64_RELOC_GOT_LOAD_PAGEOFF12, 0)];
+    let fields = if arch == Arch::Arm64 { ARM64_FIELDS } else { AMD64_FIELDS };
+    Piece { fields, ..of(arch).append }
+}
+
 /// lea; R_X86_64_PC32, R_X86_64_PLT32.
 const AMD64: Announce = Announce {
     code: piece(&[0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3], &[(3, 2, -4)]),

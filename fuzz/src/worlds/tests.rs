@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scold_diff::adapter::{Adapter, Outcome, Reference, Shared};
-use scold_diff::desugar::{OBJECT, TAIL};
+use scold_diff::desugar::{self, OBJECT, TAIL};
 use scold_diff::oracle::Cost;
 use scold_diff::request::Format;
 use scold_diff::{File, Mode, Request, Target};
 
 use crate::Case;
 use crate::examine::Bench;
-use crate::generate::worlds;
+use crate::generate::{macho, worlds};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const MODES: [Mode; 4] = [Mode::Plugin, Mode::Pie, Mode::Exe, Mode::CShared];
 
 fn cases(target: Target, count: u64) -> impl Iterator<Item = Case> {
-    (0..count).filter_map(move |n| worlds::seeded(11, n, target, MODES[n as usize % MODES.len()]))
+    let world = match target.format {
+        Format::Elf => worlds::seeded,
+        Format::Macho => macho::worlds::seeded,
+    };
+    (0..count).filter_map(move |n| world(11, n, target, MODES[n as usize % MODES.len()]))
 }
 
 /// What is wrong, and whether it could be run.
@@ -31,8 +35,7 @@ fn complaints(linker: &Shared, case: &Case) -> (Vec<String>, bool) {
 #[test]
 fn modules_run_together_in_every_order() {
     let linker: Shared = Arc::new(Reference::default());
-    // What is generated are ELF's Go modules.
-    for target in Target::ALL.iter().filter(|target| target.format == Format::Elf) {
+    for target in Target::ALL {
         for case in cases(*target, 16) {
             let (list, ran) = complaints(&linker, &case);
             assert!(list.is_empty(), "{list:#?}\n{case:?}");
@@ -66,10 +69,25 @@ impl Adapter for Forgetful {
         let mut request = request.clone();
         // What a mode asks for, in flags.
         let flags = request.mode.args(request.target.format).iter().map(|arg| (*arg).to_owned());
-        if request.mode.is_library() {
-            request.args.splice(0..0, flags.skip(1));
-            request.mode = Mode::Shared;
-            (self.0)(&mut request);
+        match request.target.format {
+            Format::Elf if request.mode.is_library() => {
+                request.args.splice(0..0, flags.skip(1));
+                request.mode = Mode::Shared;
+                (self.0)(&mut request);
+            }
+            Format::Elf => {}
+            // Flags before others: no object comes first, so that no mode is asked for.
+            Format::Macho => {
+                // Only modes order data here.
+                if let Some(at) = request.args.iter().position(|arg| arg == "-order_file") {
+                    request.args.drain(at..at + 2);
+                }
+                request.args.splice(0..0, flags);
+                if request.mode.is_library() {
+                    request.mode = Mode::CShared;
+                }
+                (self.0)(&mut request);
+            }
         }
         Reference::default().link(&request, limit)
     }
@@ -100,6 +118,18 @@ fn again(request: &mut Request) {
         request.files.push(File { name: "again.o".into(), bytes });
         request.args.push("again.o".into());
     }
+}
+
+/// Whether some world of `target` shows that a linker forgets `rule`; nothing here may run them.
+fn is_caught(target: Target, rule: &str, fault: Change) -> bool {
+    let linker: Shared = Arc::new(Forgetful(fault));
+    let mut ran = true;
+    let caught = cases(target, 60).any(|case| {
+        let (list, all) = complaints(&linker, &case);
+        ran &= all;
+        list.iter().any(|c| c.starts_with("execute") && c.contains(rule))
+    });
+    caught || !ran
 }
 
 #[test]
@@ -138,18 +168,68 @@ fn each_forgotten_rule_is_seen_at_run_time() {
         }),
     ];
     for (rule, fault) in faults {
-        let linker: Shared = Arc::new(Forgetful(fault));
-        let mut ran = true;
-        let caught = cases(Target::AMD64_ELF, 60).any(|case| {
-            let (list, all) = complaints(&linker, &case);
-            ran &= all;
-            list.iter().any(|c| c.starts_with("execute") && c.contains(rule))
-        });
-        assert!(caught || !ran, "{rule}");
+        assert!(is_caught(Target::AMD64_ELF, rule, fault), "{rule}");
     }
     // The same linker with nothing forgotten.
     let linker: Shared = Arc::new(Forgetful(|_| ()));
     for case in cases(Target::AMD64_ELF, 12) {
+        let (list, _) = complaints(&linker, &case);
+        assert!(list.iter().all(|c| !c.starts_with("execute")), "{list:#?}");
+    }
+}
+
+/// Takes what the mode adds away.
+fn without_object(request: &mut Request) {
+    request.args.retain(|arg| arg != OBJECT);
+}
+
+fn is_flat(request: &Request) -> bool {
+    request.args.iter().any(|arg| arg == "-flat_namespace")
+}
+
+#[test]
+fn each_forgotten_rule_of_darwin_is_seen_at_run_time() {
+    let faults: [(&str, Change); 5] = [
+        // Nothing is announced.
+        ("module list", |r| {
+            if is_flat(r) {
+                without_object(r)
+            }
+        }),
+        // Everything is announced twice.
+        ("module list", |r| {
+            if is_flat(r) {
+                again(r)
+            }
+        }),
+        // The list has no end.
+        ("module list", |r| {
+            let mut plain = r.clone();
+            let at = plain.args.iter().position(|arg| arg == OBJECT).unwrap_or(0);
+            plain.args.drain(..at);
+            if let Some(before) = desugar::sugared(&plain) {
+                for file in &mut r.files {
+                    if let Some(old) = before.file(&file.name) {
+                        file.bytes = old.bytes.clone();
+                    }
+                }
+            }
+        }),
+        // A plugin has a namespace of its own.
+        ("one copy", |r| r.args.retain(|arg| arg != "-flat_namespace")),
+        // A library's runtime is not started.
+        ("init functions", |r| {
+            if !is_flat(r) {
+                without_object(r)
+            }
+        }),
+    ];
+    for (rule, fault) in faults {
+        assert!(is_caught(Target::AMD64_MACHO, rule, fault), "{rule}");
+    }
+    // The same linker with nothing forgotten.
+    let linker: Shared = Arc::new(Forgetful(|_| ()));
+    for case in cases(Target::AMD64_MACHO, 12) {
         let (list, _) = complaints(&linker, &case);
         assert!(list.iter().all(|c| !c.starts_with("execute")), "{list:#?}");
     }

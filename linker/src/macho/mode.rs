@@ -115,11 +115,21 @@ fn is_wanted(link: &Link<'_>, name: &str) -> bool {
     })
 }
 
+/// Whether an object after the first `own` ones has `name`.
+fn is_others(link: &Link<'_>, own: usize, name: &str) -> bool {
+    find(link, name).is_some_and(|id| {
+        let global = &link.globals[id.i()];
+        let object = matches!(global.def, Def::Object(file, _) if file as usize >= own);
+        object || global.common.is_some()
+    })
+}
+
 /// What a mode adds to one link.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Added {
     what: Addition,
-    markers: Vec<&'static Marker>,
+    /// Each with the name of the symbol to make.
+    markers: Vec<(&'static Marker, &'static str)>,
     /// The runtime's list ends in a common block: its size and alignment.
     common: Option<(u64, u8)>,
     /// The object, which goes before all others.
@@ -168,10 +178,12 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     let announced = before.is_some_and(|before| before.what.announce.is_some());
     what.pulls = announced && what.announce.is_none();
     // Those that are there are no longer wanted.
-    let made = |row: &Marker| before.is_some_and(|before| before.markers.contains(&row));
+    let made = |row: &Marker| before.is_some_and(|b| b.markers.iter().any(|made| made.0 == row));
     let wanted = |row: &Marker| is_wanted(link, row.0) || is_wanted(link, row.1);
-    let markers: Vec<_> =
-        MARKERS.iter().filter(|row| mode.is_guest && (made(row) || wanted(row))).collect();
+    let rows = MARKERS.iter().filter(|row| mode.is_guest && (made(row) || wanted(row)));
+    // Head and tail, unless the module has one of its own.
+    let both = rows.flat_map(|row| [(row, row.0), (row, row.1)]);
+    let markers: Vec<_> = both.filter(|(_, name)| !is_others(link, own, name)).collect();
     let is_known = match before {
         Some(before) => before.what == what && before.markers == markers,
         None => what.is_empty() && markers.is_empty(),

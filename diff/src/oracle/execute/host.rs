@@ -123,6 +123,9 @@ impl Host {
     ) -> io::Result<Run> {
         let scratch = Scratch::with(files)?;
         scratch.write("scold.script", script.as_bytes())?;
+        if self.platform.target.format == Format::Macho {
+            return self.call(&scratch, &["--".into(), "world:./scold.script".into()], limit);
+        }
         let program =
             program.map(|name| make_executable(&scratch.path().join(name))).transpose()?;
         self.start(&scratch, program, limit)
@@ -165,11 +168,16 @@ impl Host {
         let scratch = Scratch::with(&request.files)?;
         scratch.write("scold.module", image)?;
         scratch.write("scold.script", script.as_bytes())?;
+        let own = ["--".to_owned(), "script:./scold.script".to_owned()];
+        self.call(&scratch, &[names, &own].concat(), limit)
+    }
+
+    /// Calls the loader of Mach-O images.
+    fn call(&self, scratch: &Scratch, args: &[String], limit: Duration) -> io::Result<Run> {
         let limits = Limits { memory: self.platform.memory(), ..Limits::wall(limit) };
         let start =
             self.platform.start(&self.folder.join("host"), &[]).map_err(io::Error::other)?;
-        let own = ["--".to_owned(), "script:./scold.script".to_owned()];
-        let args: Vec<&String> = start.args.iter().chain(names).chain(&own).collect();
+        let args: Vec<&String> = start.args.iter().chain(args).collect();
         let env: Vec<(&str, &str)> = start.env.iter().map(|(n, v)| (&**n, &**v)).collect();
         run::run(&start.program, &args, scratch.path(), &env, limits)
     }

@@ -7,6 +7,7 @@
 //            addr:NAME        prints the image and the offset at which NAME is found
 //            main             calls the program's entry point
 //            script:FILE      answers each line of FILE about the last image, see `answer`
+//            world:FILE       plays each drill of FILE in a process of its own, see `several`
 // Images see each other's names by ordinal, flat or weak look-up, the host's C library last. An import
 // nobody has traps when it is called. Exit code 2: the image is malformed.
 #define _GNU_SOURCE
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef uint8_t u8;
@@ -48,6 +50,8 @@ struct image {
 };
 static struct image images[MAX_IMAGES];
 static int image_count;
+// How many imports nobody has.
+static int missing;
 
 static void fail(const char *format, ...) {
     va_list list;
@@ -198,6 +202,7 @@ __asm__(".globl tlv_get\ntlv_get: movq 16(%rdi), %rax\nret\n");
 __asm__(".globl tlv_get\ntlv_get: ldr x0, [x0, #16]\nret\n");
 #endif
 
+static void never(void) { abort(); }
 static void trap(void) { fprintf(stderr, "macho_loader: an import nobody has is called\n"); abort(); }
 static void pattern(u8 *to, const u8 *what, size_t len, size_t of) {
     for (size_t i = 0; i < len; i++) to[i] = what[i % of];
@@ -215,8 +220,8 @@ static const struct { const char *name; void *value; } host[] = {
     {"_memset_pattern4", (void *)pattern4}, {"_memset_pattern8", (void *)pattern8},
     {"_memset_pattern16", (void *)pattern16},
     {"_bzero", (void *)zero}, {"___bzero", (void *)zero}, {"___error", (void *)error},
-    {"___stack_chk_guard", &guard}, {"___stack_chk_fail", (void *)trap},
-    {"dyld_stub_binder", (void *)trap}, {"___cxa_atexit", (void *)nothing},
+    {"___stack_chk_guard", &guard}, {"___stack_chk_fail", (void *)never},
+    {"dyld_stub_binder", (void *)never}, {"___cxa_atexit", (void *)nothing},
     HOST(malloc), HOST(calloc), HOST(realloc), HOST(free), HOST(memcpy), HOST(memmove),
     HOST(memset), HOST(memcmp), HOST(strlen), HOST(strcmp), HOST(strncmp), HOST(strcspn), HOST(strrchr),
     HOST(strcpy), HOST(strspn), HOST(strchr), HOST(memchr), HOST(qsort),
@@ -307,6 +312,7 @@ static void chains(struct image *image) {
                         if (header[5] == 2) addend += (int32_t)import[1];
                     }
                     void *found = lookup(image, names + name, ordinal, weak);
+                    missing += found == (void *)trap;
                     value = found ? (u64)found + addend : 0;
                 } else {
                     u64 target = word & 0xfffffffff, high = word >> 36 & 0xff;
@@ -376,6 +382,7 @@ static void bind(struct image *image, struct blob blob, int kind) {
         while (count--) {
             void *found = lookup(image, name, kind == 'w' ? -3 : ordinal, weak);
             if (kind != 'w' || found != (void *)trap) {
+                missing += found == (void *)trap;
                 u64 value = found ? (u64)found + addend : 0;
                 memcpy(at(image, addr), &value, 8);
             }
@@ -507,6 +514,123 @@ static void script(const char *path) {
     puts("end");
 }
 
+// Modules of a world, and where each is.
+enum { MODULES = 8 };
+static struct image *modules[MODULES];
+
+static void fix(struct image *image) {
+    if (image->chains.size) chains(image);
+    rebase(image);
+    bind(image, image->binds, 'b');
+    bind(image, image->lazy_binds, 'l');
+    bind(image, image->weak_binds, 'w');
+}
+
+// Nothing finds the image any more, and nothing of it can be used.
+static void drop(struct image *image) {
+    image->exports.size = 0, image->id = 0, image->has_entry = 0;
+    munmap(image->memory, image->span);
+}
+
+// As dlopen does: what can't be bound is not loaded.
+static int open_module(unsigned k, char **argv) {
+    static char path[MODULES][32];
+    if (modules[k]) return 1;
+    if (image_count == MAX_IMAGES) fail("too many images");
+    snprintf(path[k], sizeof path[k], "./module.%u", k);
+    struct image *image = &images[image_count++];
+    load(image, path[k]);
+    missing = 0;
+    fix(image);
+    if (missing) return drop(image), 0;
+    thread_locals(image), protect(image), initialise(image, argv);
+    modules[k] = image;
+    return 1;
+}
+
+static u64 evaluate(unsigned k, const char *expression) {
+    const char *name = strchr(expression, ':');
+    char mangled[512];
+    if (!name || !modules[k]) return 0;
+    snprintf(mangled, sizeof mangled, "_%s", name + 1);
+    void *found = find(modules[k], mangled, 0);
+    if (!found) return 0;
+    if (!strncmp(expression, "call:", 5)) return ((u64 (*)(void))found)();
+    return strncmp(expression, "word:", 5) ? (u64)found : *(u64 *)found;
+}
+
+static void list(const char *first, const char *last) {
+    char name[512];
+    snprintf(name, sizeof name, "name:%s", first);
+    u64 *at_module = (u64 *)evaluate(0, name), *prior = 0;
+    snprintf(name, sizeof name, "word:%s", last);
+    for (int i = 0; at_module && i < 64; i++) {
+        printf("%u ", (u32)at_module[1]);
+        prior = at_module;
+        at_module = (u64 *)at_module[0];
+    }
+    puts(!at_module && prior && evaluate(0, name) == (u64)prior ? "." : "lost");
+}
+
+// A line of a drill: `load K FILE` loaded | fail, `unload K` gone, `value K EXPR` a number, `same K EXPR K EXPR`
+// same | other, `log K EXPR` the bytes of a log, `list FIRST LAST` the numbers of the modules on module 0's list, where
+// EXPR is call:FUNCTION, word:DATA, name:SYMBOL or null; names without their underscore.
+static void several(char *line, char **argv) {
+    char *word[5] = {0};
+    int count = 0;
+    for (char *p = strtok(line, " "); p && count < 5; p = strtok(0, " ")) word[count++] = p;
+    if (count < 2) return;
+    unsigned k = strtoul(word[1], 0, 10) % MODULES;
+    if (!strcmp(word[0], "load")) {
+        puts(open_module(k, argv) ? "loaded" : "fail");
+    } else if (!strcmp(word[0], "unload")) {
+        if (modules[k]) drop(modules[k]);
+        modules[k] = 0;
+        puts("gone");
+    } else if (!strcmp(word[0], "value") && count > 2) {
+        printf("%u\n", (u32)evaluate(k, word[2]));
+    } else if (!strcmp(word[0], "same") && count > 4) {
+        u64 its = evaluate(strtoul(word[3], 0, 10) % MODULES, word[4]);
+        puts(evaluate(k, word[2]) == its ? "same" : "other");
+    } else if (!strcmp(word[0], "log") && count > 2) {
+        u8 *log = (u8 *)evaluate(k, word[2]);
+        if (!log) puts("none");
+        for (u32 i = 0; log && i < *(u32 *)log && i < 32; i++) printf("%u ", log[8 + i]);
+        if (log) puts(".");
+    } else if (!strcmp(word[0], "list") && count > 2) {
+        list(word[1], word[2]);
+    } else fail("unknown line %s", word[0]);
+}
+
+// Each drill begins from nothing.
+static void world(const char *path, char **argv) {
+    static char line[1 << 16];
+    static char *text;
+    struct stat st;
+    int fd = open(path, O_RDONLY), others = 0, child = 0;
+    if (fd < 0 || fstat(fd, &st) || !(text = calloc(1, st.st_size + 1)) || read(fd, text, st.st_size) < 0)
+        fail("%s: %s", path, strerror(errno));
+    setvbuf(stdout, 0, _IOLBF, 0);
+    for (char *at = text, *next; *at; at = next) {
+        size_t len = strcspn(at, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)len, at);
+        next = at + len + (at[len] != 0);
+        if (!strcmp(line, "drill")) {
+            int status = 0;
+            if (child) _exit(0);
+            fflush(stdout);
+            pid_t pid = fork();
+            child = !pid, others = !child;
+            if (child) puts("drill");
+            else waitpid(pid, &status, 0);
+            if (status) printf("crash %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+        } else if (!others) several(line, argv);
+    }
+    fflush(stdout);
+    if (child) _exit(0);
+    puts("end");
+}
+
 static void command(char *text, char **argv) {
     char *name = strchr(text, ':'), *rest = 0;
     if (name) *name++ = 0, rest = strchr(name, ':');
@@ -517,6 +641,8 @@ static void command(char *text, char **argv) {
                 printf("main %d\n", ((int (*)(int, char **))at(&images[i], images[i].base + images[i].entry))(1, argv));
     } else if (!strcmp(text, "script")) {
         script(name);
+    } else if (!strcmp(text, "world")) {
+        world(name, argv);
     } else if (!strcmp(text, "call")) {
         i64 value = ((i64(*)(i64))named(name))(rest ? atoll(rest) : 0);
         printf("%s %lld\n", name, (long long)value);
@@ -540,14 +666,7 @@ int main(int argc, char **argv) {
         if (image_count == MAX_IMAGES) fail("too many images");
         load(&images[image_count++], argv[i]);
     }
-    for (int k = 0; k < image_count; k++) {
-        struct image *image = &images[k];
-        if (image->chains.size) chains(image);
-        rebase(image);
-        bind(image, image->binds, 'b');
-        bind(image, image->lazy_binds, 'l');
-        bind(image, image->weak_binds, 'w');
-    }
+    for (int k = 0; k < image_count; k++) fix(&images[k]);
     for (int k = 0; k < image_count; k++) thread_locals(&images[k]), protect(&images[k]);
     for (int k = 0; k < image_count; k++) initialise(&images[k], argv);
     for (i++; i < argc; i++) command(argv[i], argv);

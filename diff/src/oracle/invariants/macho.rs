@@ -11,6 +11,7 @@ mod fixups;
 mod indirect;
 mod init;
 mod linkedit;
+mod markers;
 mod segments;
 mod signature;
 mod symbols;
@@ -112,6 +113,7 @@ pub(super) fn check(request: &Request, bytes: &[u8], flaws: &mut Flaws) {
     fixups::check(&image, flaws);
     indirect::check(&image, flaws);
     init::check(&image, flaws);
+    markers::check(request, &image, flaws);
     code::check(&image, flaws);
     unwind::check(&image, flaws);
     signature::check(request, &image, flaws);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use scold_diff::desugar::desugar;
 use scold_diff::request::File;
 use scold_diff::{Mode, Request, Target};
 
@@ -41,7 +42,7 @@ pub fn request(case: &Case) -> Request {
     link.arg(STUB);
     link.file(STUB, system().into_bytes());
     let Link { args, files, .. } = link;
-    Request { target: case.target, mode: case.mode, args, files, goos: None }
+    desugar(Request { target: case.target, mode: case.mode, args, files, goos: None })
 }
 
 /// A text stub with what images of every kind need of the system.

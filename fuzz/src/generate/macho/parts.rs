@@ -69,7 +69,7 @@ impl Content {
 /// The kind of a section, by its name.
 pub(super) fn kind(name: &str) -> SectionKind {
     match name {
-        "__DATA,__bss" => SectionKind::Nobits,
+        "__DATA,__bss" | "__DATA,__noptrbss" => SectionKind::Nobits,
         "__DATA,__mod_init_func" => SectionKind::InitArray,
         "__DATA,__mod_term_func" => SectionKind::FiniArray,
         "__TEXT,__cstring" => SectionKind::CstringLiterals,

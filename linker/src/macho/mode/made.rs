@@ -74,7 +74,7 @@ const CODE: u32 = attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS;
 /// Errors: `internal`.
 pub(super) fn object(
     addition: &Addition,
-    markers: &[&Marker],
+    markers: &[(&Marker, &str)],
     common: Option<(u64, u8)>,
     machine: &Machine,
 ) -> Result<Vec<u8>> {
@@ -100,8 +100,8 @@ pub(super) fn object(
     if addition.pulls {
         made.undefined(APPEND);
     }
-    for marker in markers {
-        made.markers(marker);
+    for (marker, name) in markers {
+        made.marker(marker, name);
     }
     made.object.write().map_err(|error| internal(&error.to_string()))
 }
@@ -202,25 +202,19 @@ impl Made {
         self.object.add_symbol_data(symbol, section, &vec![0; size as usize], align);
     }
 
-    /// Head and tail of a section: data that only this image sees.
-    fn markers(&mut self, &(start, end, segment, section, _): &Marker) {
+    /// Head or tail of a section: data that only this image sees.
+    fn marker(&mut self, &(_, _, segment, section, _): &Marker, name: &str) {
         let (sort, flags) = match section {
             "__text" => (SectionKind::Text, CODE),
             "__bss" | "__noptrbss" => (SectionKind::UninitializedData, kind::ZEROFILL),
             _ => (SectionKind::Data, kind::REGULAR),
         };
         let id = self.section(segment, section, sort, flags);
-        for name in [start, end] {
-            let symbol = self.symbol(
-                name,
-                SymbolKind::Data,
-                SymbolScope::Linkage,
-                SymbolSection::Section(id),
-            );
-            match sort {
-                SectionKind::UninitializedData => self.object.add_symbol_bss(symbol, id, 8, 8),
-                _ => self.object.add_symbol_data(symbol, id, &[0; 8], 8),
-            };
-        }
+        let home = SymbolSection::Section(id);
+        let symbol = self.symbol(name, SymbolKind::Data, SymbolScope::Linkage, home);
+        match sort {
+            SectionKind::UninitializedData => self.object.add_symbol_bss(symbol, id, 8, 8),
+            _ => self.object.add_symbol_data(symbol, id, &[0; 8], 8),
+        };
     }
 }

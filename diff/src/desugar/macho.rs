@@ -1,0 +1,210 @@
+//! The same for Mach-O: an object more, flags, an order file, and two things that ld64 has no flag for and that
+//! are therefore written into the objects: the word that ends the runtime's list, and section bounds by ld64's names.
+//!
+//! What an object was before is behind what it is, for a linker that does all this itself.
+
+mod made;
+mod order;
+mod patch;
+mod text;
+
+use super::{APPEND, ENTRY, LAST, OBJECT};
+use crate::model::macho::image::{self, File as Image};
+use crate::request::Mode;
+use crate::{Arch, File, Request};
+
+pub(crate) use order::{Row, rows};
+
+/// The file with the order of a plugin's data.
+const ORDER: &str = "buildmode.order";
+/// What a plugin is linked with; options after them count.
+const FLAGS: &[&str] = &["-no_fixup_chains", "-headerpad", "1144"];
+
+/// Names that bound a section: start, end, segment, section; whether a plugin's symbols between lie by size.
+pub(crate) type Marker = (&'static str, &'static str, &'static str, &'static str, bool);
+
+/// Every one.
+pub(crate) static MARKERS: &[Marker] = &[
+    ("_runtime.text", "_runtime.etext", "__TEXT", "__text", false),
+    ("_runtime.rodata", "_runtime.erodata", "__TEXT", "__rodata", true),
+    ("_runtime.types", "_runtime.etypes", "__DATA_CONST", "__go_type", true),
+    ("_runtime.noptrdata", "_runtime.enoptrdata", "__DATA", "__noptrdata", true),
+    ("_runtime.data", "_runtime.edata", "__DATA", "__data", true),
+    ("_runtime.bss", "_runtime.ebss", "__DATA", "__bss", true),
+    ("_runtime.noptrbss", "_runtime.enoptrbss", "__DATA", "__noptrbss", true),
+];
+
+/// A name as objects have it.
+fn mangled(name: &str) -> String {
+    format!("_{name}")
+}
+
+/// What a mode does to a link.
+#[derive(Default, Debug)]
+struct Plan {
+    /// The module's data, which is announced to the host.
+    announce: Option<String>,
+    /// The function that starts the library.
+    start: Option<String>,
+    /// The data that the runtime's list starts and ends with.
+    list: Option<String>,
+    /// Markers that are symbols of their own.
+    heads: Vec<(&'static Marker, &'static str)>,
+    /// Names that are bounds of sections, and how ld64 calls them.
+    bounds: Vec<(&'static str, String)>,
+}
+
+impl Plan {
+    fn of(request: &Request) -> Option<Self> {
+        if matches!(request.mode, Mode::Shared | Mode::Exe) {
+            return None;
+        }
+        let said = Said::of(request);
+        if said.complete {
+            return None;
+        }
+        let names = match request.mode {
+            Mode::Plugin => ["local.moduledata", "runtime.firstmoduledata"],
+            _ => ["runtime.firstmoduledata", "local.moduledata"],
+        };
+        let data = names.into_iter().map(mangled).find(|name| said.defines(name));
+        let last = said.defines(&mangled(LAST));
+        let program = request.mode == Mode::Pie;
+        let runtime = said.defines(&mangled(APPEND)) || (program && last);
+        let goarch = if request.target.arch == Arch::Amd64 { "amd64" } else { "arm64" };
+        let start = mangled(&format!("_rt0_{goarch}_darwin_lib"));
+        let library = request.mode == Mode::CShared && said.defines(&start);
+        let list = data.clone().filter(|_| runtime && last);
+        let mut plan = Self {
+            announce: data.filter(|_| !runtime),
+            start: library.then_some(start),
+            list,
+            ..Self::default()
+        };
+        for row in MARKERS {
+            let wanted: Vec<_> = [row.0, row.1].into_iter().filter(|n| said.wants(n)).collect();
+            if request.mode == Mode::Plugin {
+                // Both, unless the module has one of its own.
+                let made = [row.0, row.1].into_iter().filter(|name| !said.defines(name));
+                plan.heads.extend(made.filter(|_| !wanted.is_empty()).map(|name| (row, name)));
+            } else {
+                let bound = |name: &'static str| {
+                    let end = if name == row.1 { "end" } else { "start" };
+                    (name, format!("section${end}${}${}", row.2, row.3))
+                };
+                plan.bounds.extend(wanted.into_iter().map(bound));
+            }
+        }
+        (!plan.is_empty()).then_some(plan)
+    }
+
+    fn is_empty(&self) -> bool {
+        let named = [&self.announce, &self.start, &self.list];
+        named.iter().all(|name| name.is_none()) && self.heads.is_empty() && self.bounds.is_empty()
+    }
+}
+
+/// What objects of a link say that matters here.
+#[derive(Default)]
+struct Said {
+    defined: Vec<String>,
+    undefined: Vec<String>,
+    /// The Go linker has added it all.
+    complete: bool,
+}
+
+impl Said {
+    fn of(request: &Request) -> Self {
+        let mut said = Self::default();
+        let entry = mangled(ENTRY);
+        for file in objects(request) {
+            let Ok(object) = Image::read(&file.bytes) else { continue };
+            for symbol in object.symbols.iter().filter(|symbol| !symbol.stab()) {
+                let defined = symbol.in_section() || symbol.absolute() || symbol.common();
+                said.complete |= symbol.name == entry;
+                if symbol.external() && symbol.name.starts_with('_') {
+                    let list = if defined { &mut said.defined } else { &mut said.undefined };
+                    list.push(symbol.name.to_owned());
+                }
+            }
+        }
+        said
+    }
+
+    fn defines(&self, name: &str) -> bool {
+        self.defined.iter().any(|other| other == name)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        !self.defines(name) && self.undefined.iter().any(|other| other == name)
+    }
+}
+
+/// The objects that `request` names, but for the one that stands for the mode.
+fn objects(request: &Request) -> impl Iterator<Item = &File> {
+    let named = |file: &&File| file.name != OBJECT && request.args.contains(&file.name);
+    let object = |file: &&File| image::file_kind(&file.bytes) == Some(image::OBJECT);
+    request.files.iter().filter(named).filter(object).filter(|file| mentions_go(&file.bytes))
+}
+
+/// Whether `bytes` have any of the names at all: most objects don't.
+fn mentions_go(bytes: &[u8]) -> bool {
+    let parts = ["_rt0_", "moduledata", "_runtime."];
+    parts.iter().any(|part| memchr::memmem::find(bytes, part.as_bytes()).is_some())
+}
+
+/// `request` for linkers that know no modes.
+pub(super) fn desugar(request: Request) -> Request {
+    if sugared(&request).is_some() {
+        return request;
+    }
+    let Some(plan) = Plan::of(&request) else { return request };
+    let Request { target, mode, mut args, mut files, goos } = request;
+    for file in &mut files {
+        if image::file_kind(&file.bytes) != Some(image::OBJECT) || !args.contains(&file.name) {
+            continue;
+        }
+        if let Some(changed) = patch::changed(&file.bytes, &plan) {
+            file.bytes = changed.into();
+        }
+    }
+    files.insert(0, File { name: OBJECT.into(), bytes: made::object(&plan, target.arch).into() });
+    let mut first: Vec<String> = Vec::new();
+    if mode == Mode::Plugin {
+        first.extend(FLAGS.iter().map(|flag| (*flag).to_owned()));
+        first.extend(["-order_file".into(), ORDER.into()]);
+    }
+    first.push(OBJECT.into());
+    args.splice(0..0, first);
+    let mut request = Request { target, mode, args, files, goos };
+    if mode == Mode::Plugin {
+        let bytes = order::file(&request).into_bytes().into();
+        request.files.push(File { name: ORDER.into(), bytes });
+    }
+    request
+}
+
+/// The request before [`desugar`]; none if it did nothing.
+pub(super) fn sugared(request: &Request) -> Option<Request> {
+    let at = request.args.iter().position(|arg| arg == OBJECT)?;
+    let flags = || FLAGS.iter().copied().chain(["-order_file", ORDER]);
+    if at != 0 && !request.args[..at].iter().map(String::as_str).eq(flags()) {
+        return None;
+    }
+    let mut before = request.clone();
+    before.args.drain(..=at);
+    before.files.retain(|file| file.name != OBJECT && file.name != ORDER);
+    for file in &mut before.files {
+        if let Some(original) = patch::original(&file.bytes) {
+            file.bytes = original.into();
+        }
+    }
+    Some(before)
+}
+
+/// What the mode adds, as clang reads it, and in comments what it changes; none if that is nothing.
+pub(super) fn text(request: &Request) -> Option<String> {
+    let before = sugared(request);
+    let request = before.as_ref().unwrap_or(request);
+    Plan::of(request).map(|plan| text::print(&plan, request))
+}

@@ -1,0 +1,46 @@
+//! The order of a Go plugin's data on darwin: in each marked section the head, symbols by size and then as they
+//! came, the tail.
+
+use super::{MARKERS, Marker, sugared};
+use crate::Request;
+use crate::model::macho;
+
+/// A section and its symbols in order, each as ld64 finds it: `OBJECT:NAME`.
+pub(crate) struct Row {
+    /// Whose section it is.
+    pub(crate) marker: &'static Marker,
+    /// Object and name of each atom's symbol; whether no other object has one of that name.
+    pub(crate) names: Vec<(String, String, bool)>,
+}
+
+/// The order of every section of a plugin that a mode adds something to; nothing for others.
+pub(crate) fn rows(request: &Request) -> Vec<Row> {
+    if request.mode != crate::Mode::Plugin || sugared(request).is_none() {
+        return Vec::new();
+    }
+    let atoms = macho::atoms(request);
+    let row = |marker: &'static Marker| {
+        let here = |atom: &&macho::Named| (&*atom.segment, &*atom.section) == (marker.2, marker.3);
+        let mut list: Vec<_> = atoms.iter().filter(here).collect();
+        list.sort_by_key(|atom| {
+            let has = |name: &str| atom.names.iter().any(|other| other == name);
+            let place = if has(marker.0) { 0 } else { 1 + u8::from(has(marker.1)) };
+            (place, if marker.4 { atom.size } else { 0 })
+        });
+        let named = |name: &String| atoms.iter().filter(|atom| atom.names.contains(name)).count();
+        let name = |atom: &macho::Named| {
+            let first = atom.names.first()?;
+            Some((atom.file.clone(), first.clone(), named(first) == 1))
+        };
+        let names = list.into_iter().filter_map(name);
+        Row { marker, names: names.collect() }
+    };
+    MARKERS.iter().map(row).filter(|row| !row.names.is_empty()).collect()
+}
+
+/// The order file.
+pub(super) fn file(request: &Request) -> String {
+    let rows = rows(request);
+    let names = rows.iter().flat_map(|row| &row.names);
+    names.map(|(file, name, _)| format!("{file}:{name}\n")).collect()
+}

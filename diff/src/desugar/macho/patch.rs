@@ -1,0 +1,168 @@
+//! What ld64 has no flag for, written into an object: the word that ends the runtime's list, names of bounds.
+//!
+//! Tables that grow are written again behind everything else.
+
+use super::{LAST, Plan, mangled};
+use crate::bytes::{slice, u32_at};
+use crate::model::macho::image::File as Image;
+
+/// The end of every changed object; before it the number of bytes there were, before that those bytes.
+const MAGIC: &[u8; 8] = b"\0sugared";
+
+/// The object that became `bytes`; none if none did.
+pub(super) fn original(bytes: &[u8]) -> Option<&[u8]> {
+    let (rest, len) = bytes.strip_suffix(MAGIC)?.split_last_chunk()?;
+    let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
+    rest.get(rest.len().checked_sub(len)?..)
+}
+
+/// An object with a mode's changes; none if there is nothing to change.
+pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
+    let file = Image::read(bytes).ok()?;
+    let mut patch = Patch::new(bytes, &file)?;
+    for (name, bound) in &plan.bounds {
+        for index in 0..file.symbols.len() {
+            let symbol = &file.symbols[index];
+            if symbol.name == *name && symbol.external() && !symbol.in_section() {
+                patch.rename(index, bound);
+            }
+        }
+    }
+    if let Some(data) = &plan.list {
+        patch.point(&file, &mangled(LAST), data);
+    }
+    patch.changed.then(|| {
+        let len = (bytes.len() as u64).to_le_bytes();
+        [&patch.finish()[..], bytes, &len, MAGIC].concat()
+    })
+}
+
+/// An object that is being changed.
+struct Patch {
+    bytes: Vec<u8>,
+    /// Where LC_SYMTAB, LC_DYSYMTAB (if there is one) and the section headers are.
+    symtab: usize,
+    dysymtab: Option<usize>,
+    sections: Vec<usize>,
+    symbols: Vec<u8>,
+    strings: Vec<u8>,
+    changed: bool,
+}
+
+impl Patch {
+    fn new(bytes: &[u8], file: &Image<'_>) -> Option<Self> {
+        let (mut symtab, mut dysymtab, mut sections) = (None, None, Vec::new());
+        let mut at = 32_u64;
+        for _ in 0..u32_at(bytes, 16)? {
+            let (command, size) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)?);
+            match command {
+                2 => symtab = Some(at as usize),
+                0xb => dysymtab = Some(at as usize),
+                0x19 => {
+                    let count = u64::from(u32_at(bytes, at + 64)?);
+                    sections.extend((0..count).map(|k| (at + 72 + 80 * k) as usize));
+                }
+                _ => {}
+            }
+            at += u64::from(size.max(8));
+        }
+        let symtab = symtab?;
+        let word = |k: u64| u32_at(bytes, symtab as u64 + 4 * k).map(u64::from);
+        let symbols = slice(bytes, word(2)?, 16 * word(3)?)?.to_vec();
+        let strings = slice(bytes, word(4)?, word(5)?)?.to_vec();
+        (sections.len() == file.sections.len()).then(|| Self {
+            bytes: bytes.to_vec(),
+            symtab,
+            dysymtab,
+            sections,
+            symbols,
+            strings,
+            changed: false,
+        })
+    }
+
+    fn name(&mut self, name: &str) -> [u8; 4] {
+        let at = self.strings.len() as u32;
+        self.strings.extend(name.bytes().chain([0]));
+        at.to_le_bytes()
+    }
+
+    fn rename(&mut self, index: usize, name: &str) {
+        let name = self.name(name);
+        self.symbols[16 * index..16 * index + 4].copy_from_slice(&name);
+        self.changed = true;
+    }
+
+    /// Has the word called `name`, if it is defined here, hold the address of `data`.
+    fn point(&mut self, file: &Image<'_>, name: &str, data: &str) {
+        let here = |symbol: &&crate::model::macho::image::Symbol<'_>| {
+            symbol.name == name && symbol.in_section() && symbol.external()
+        };
+        let Some(word) = file.symbols.iter().find(here) else { return };
+        let Some(number) = usize::from(word.section).checked_sub(1) else { return };
+        let Some(section) = file.sections.get(number).filter(|s| !s.zerofill()) else { return };
+        let offset = word.value.wrapping_sub(section.address);
+        let at = u64::from(section.offset) + offset;
+        let Some(field) = self.bytes.get_mut(at as usize..at as usize + 8) else { return };
+        field.fill(0);
+        let mut table: Vec<u8> = Vec::new();
+        let size = 8 * u64::from(section.reloc_count);
+        let old = slice(file.bytes, section.reloc_offset.into(), size).unwrap_or_default();
+        // Whatever it referred to.
+        let others = old.chunks_exact(8).filter(|entry| u32_at(entry, 0) != Some(offset as u32));
+        others.for_each(|entry| table.extend(entry));
+        let symbol = self.index(file, data);
+        table.extend((offset as u32).to_le_bytes());
+        // An external UNSIGNED of eight bytes.
+        table.extend((symbol | 0x0e00_0000).to_le_bytes());
+        let place = self.append(&table);
+        self.set(self.sections[number] + 56, place);
+        self.set(self.sections[number] + 60, table.len() as u32 / 8);
+        self.changed = true;
+    }
+
+    /// The symbol called `name`, which is added if the object has none.
+    fn index(&mut self, file: &Image<'_>, name: &str) -> u32 {
+        let known = file.symbols.iter().position(|s| s.name == name && s.external());
+        known.unwrap_or_else(|| {
+            let text = self.name(name);
+            self.symbols.extend(text);
+            // N_UNDF | N_EXT.
+            self.symbols.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            if let Some(at) = self.dysymtab {
+                let count = u32_at(&self.bytes, at as u64 + 28).unwrap_or_default();
+                self.set(at + 28, count + 1);
+            }
+            self.symbols.len() / 16 - 1
+        }) as u32
+    }
+
+    fn append(&mut self, more: &[u8]) -> u32 {
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        let at = self.bytes.len() as u32;
+        self.bytes.extend(more);
+        at
+    }
+
+    fn set(&mut self, at: usize, value: u32) {
+        if let Some(field) = self.bytes.get_mut(at..at + 4) {
+            field.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.strings.resize(self.strings.len().next_multiple_of(8), 0);
+        let (symbols, strings) =
+            (std::mem::take(&mut self.symbols), std::mem::take(&mut self.strings));
+        let places = [
+            self.append(&symbols),
+            symbols.len() as u32 / 16,
+            self.append(&strings),
+            strings.len() as u32,
+        ];
+        for (word, value) in (2..).zip(places) {
+            self.set(self.symtab + 4 * word, value);
+        }
+        self.bytes
+    }
+}

@@ -1,0 +1,61 @@
+//! What a mode adds → clang's text of the same object, and in comments what it changes elsewhere.
+
+use std::fmt::Write as _;
+
+use super::made::{Atom, CODE, MOD_INIT, ZEROFILL, atoms};
+use super::{FLAGS, LAST, OBJECT, ORDER, Plan, mangled, objects};
+use crate::{Arch, Mode, Request};
+
+/// The text.
+pub(super) fn print(plan: &Plan, request: &Request) -> String {
+    let mut out = String::new();
+    for atom in atoms(plan, request.target.arch) {
+        let _ = writeln!(out, "\t.section {},{}", atom.segment, section(&atom));
+        let _ = writeln!(out, "\t.p2align {}", atom.align);
+        if atom.name.private {
+            let name = &atom.name.text;
+            let _ = writeln!(out, "\t.globl \"{name}\"\n\t.private_extern \"{name}\"");
+        }
+        let _ = writeln!(out, "\"{}\":", atom.name.text);
+        content(&mut out, &atom, request.target.arch);
+    }
+    out.push_str("\t.subsections_via_symbols\n");
+    if request.mode == Mode::Plugin {
+        let order = if plan.heads.is_empty() { "by size" } else { "heads, by size, tails" };
+        let _ = writeln!(out, "# flags: {} -order_file {ORDER} ({order})", FLAGS.join(" "));
+    }
+    if let Some(data) = &plan.list {
+        let _ = writeln!(out, "# the word {} holds the address of {data}", mangled(LAST));
+    }
+    for (name, bound) in &plan.bounds {
+        let names: Vec<_> = objects(request).map(|file| &*file.name).collect();
+        let _ = writeln!(out, "# {name} is {bound} in {}", names.join(", "));
+    }
+    let _ = writeln!(out, "# {OBJECT} comes first");
+    out
+}
+
+fn section(atom: &Atom) -> String {
+    match atom.flags {
+        CODE => format!("{},regular,pure_instructions", atom.section),
+        MOD_INIT => format!("{},mod_init_funcs", atom.section),
+        ZEROFILL => format!("{},zerofill", atom.section),
+        _ => atom.section.to_owned(),
+    }
+}
+
+fn content(out: &mut String, atom: &Atom, arch: Arch) {
+    let field = |at: usize| atom.fields.get(at).map_or("", |field| field.2.as_str());
+    let _ = match (atom.fields.len(), arch) {
+        (0, _) if atom.flags == ZEROFILL => writeln!(out, "\t.space {}", atom.bytes.len()),
+        (0, _) => writeln!(out, "\t.quad 0"),
+        (1, _) => writeln!(out, "\t.quad \"{}\"", field(0)),
+        (_, Arch::Arm64) => writeln!(
+            out,
+            "\tadrp x0, \"{0}\"@PAGE\n\tadd x0, x0, \"{0}\"@PAGEOFF\n\tb \"{1}\"",
+            field(0),
+            field(2)
+        ),
+        _ => writeln!(out, "\tleaq \"{}\"(%rip), %rdi\n\tcallq \"{}\"\n\tretq", field(0), field(1)),
+    };
+}

@@ -1,0 +1,253 @@
+//! A Go module's Mach-O case → the case that says what its build mode adds and changes.
+//!
+//! Written once more, beside the judge's writer and the linker's: three who must agree. It must not know
+//! bytes of objects, nor who links.
+
+use std::borrow::Cow;
+
+use scold_diff::desugar::OBJECT;
+use scold_diff::request::Arch;
+use scold_diff::{Mode, Target};
+
+use crate::case::*;
+use crate::machine::macho as machine;
+use machine::{amd64::*, arm64::*};
+
+const FUNCTION: &str = "_go:link.addmoduledata";
+const APPEND: &str = "_runtime.addmoduledata";
+const FIRST: &str = "_runtime.firstmoduledata";
+const OWN: &str = "_local.moduledata";
+const LAST: &str = "_runtime.lastmoduledatap";
+
+/// Names of a section's start and end, and the section.
+pub(crate) const MARKERS: [(&str, &str, &str); 7] = [
+    ("_runtime.text", "_runtime.etext", "__TEXT,__text"),
+    ("_runtime.rodata", "_runtime.erodata", "__TEXT,__rodata"),
+    ("_runtime.types", "_runtime.etypes", "__DATA_CONST,__go_type"),
+    ("_runtime.noptrdata", "_runtime.enoptrdata", "__DATA,__noptrdata"),
+    ("_runtime.data", "_runtime.edata", "__DATA,__data"),
+    ("_runtime.bss", "_runtime.ebss", "__DATA,__bss"),
+    ("_runtime.noptrbss", "_runtime.enoptrbss", "__DATA,__noptrbss"),
+];
+
+/// A name as objects have it.
+pub(crate) fn mangled(name: &str) -> String {
+    format!("_{name}")
+}
+
+/// What the objects of the command line say of a name.
+struct Said<'c>(&'c Case);
+
+impl Said<'_> {
+    fn any(&self, name: &str, wanted: impl Fn(&Symbol) -> bool) -> bool {
+        self.0.inputs.iter().any(|input| match input {
+            Input::Object(object) => {
+                let global = object.symbols.iter().filter(|s| s.binding != Binding::Local);
+                global.filter(|s| s.name == name).any(&wanted)
+            }
+            _ => false,
+        })
+    }
+
+    fn defines(&self, name: &str) -> bool {
+        self.any(name, |symbol| symbol.definition != Definition::Undefined)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        !self.defines(name) && self.any(name, |_| true)
+    }
+}
+
+/// `case` with what its mode adds.
+pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
+    if matches!(case.mode, Mode::Shared | Mode::Exe) {
+        return Cow::Borrowed(case);
+    }
+    let said = Said(case);
+    let names = if case.mode == Mode::Plugin { [OWN, FIRST] } else { [FIRST, OWN] };
+    let data = names.into_iter().find(|name| said.defines(name));
+    let last = said.defines(LAST);
+    let runtime = said.defines(APPEND) || (case.mode == Mode::Pie && last);
+    let mut made = Made { target: case.target, object: EMPTY };
+    if let Some(data) = data.filter(|_| !runtime) {
+        made.announce(data);
+    }
+    let start = mangled(&crate::expect::module_entry(case.target));
+    if case.mode == Mode::CShared && said.defines(&start) {
+        made.entry(&format!("{start}.ptr"), &start);
+    }
+    let list = data.filter(|_| runtime && last);
+    let wanted: Vec<_> =
+        MARKERS.iter().filter(|(start, end, _)| said.wants(start) || said.wants(end)).collect();
+    if made.object.sections.is_empty() && list.is_none() && wanted.is_empty() {
+        return Cow::Borrowed(case);
+    }
+    let mut case = case.clone();
+    if case.mode == Mode::Plugin {
+        case.options.insert(0, Opt::FixupChains(false));
+        wanted.iter().for_each(|row| made.heads(row, |name| !said.defines(name)));
+    } else {
+        wanted.iter().for_each(|row| bound(&mut case, row));
+    }
+    if let Some(data) = list {
+        end_list(&mut case, data);
+    }
+    if !made.object.sections.is_empty() {
+        case.inputs.insert(0, Input::Object(made.object));
+    }
+    Cow::Owned(case)
+}
+
+/// In a library for everybody the linker's own names say where a section is.
+fn bound(case: &mut Case, (start, end, section): &(&str, &str, &str)) {
+    let section = section.replace(',', "$");
+    for object in case.objects_mut() {
+        let wanted = object.symbols.iter_mut().filter(|s| s.definition == Definition::Undefined);
+        for symbol in wanted {
+            if symbol.name == *start {
+                symbol.name = format!("section$start${section}");
+            } else if symbol.name == *end {
+                symbol.name = format!("section$end${section}");
+            }
+        }
+    }
+}
+
+/// The word that ends the list of modules holds the address of `data`, where it is.
+fn end_list(case: &mut Case, data: &str) {
+    let pointer = machine::of(case.target.arch).pointer;
+    let objects = case.inputs.iter_mut().filter_map(|input| match input {
+        Input::Object(object) => Some(object),
+        _ => None,
+    });
+    for object in objects {
+        let last = object.symbols.iter().find(|s| s.name == LAST && s.binding != Binding::Local);
+        let Some(&Symbol { definition: Definition::Section { section, offset }, .. }) = last else {
+            continue;
+        };
+        if object.sections[section].kind.is_zerofill() {
+            continue;
+        }
+        let symbol = symbol(object, data);
+        let it = &mut object.sections[section];
+        it.relocs.retain(|reloc| reloc.offset != offset);
+        let reloc = Reloc { offset, r_type: pointer, symbol, addend: 0 };
+        it.relocs.push(reloc);
+        it.relocs.sort_by_key(|reloc| reloc.offset);
+        break;
+    }
+}
+
+/// The symbol called `name`, undefined unless it is there.
+fn symbol(object: &mut Object, name: &str) -> SymbolRef {
+    let list = &mut object.symbols;
+    let known = list.iter().position(|symbol| symbol.name == name);
+    SymbolRef::Named(known.unwrap_or_else(|| {
+        list.push(Symbol {
+            name: name.to_owned(),
+            binding: Binding::Global,
+            kind: SymbolKind::Notype,
+            visibility: Visibility::Default,
+            size: 0,
+            definition: Definition::Undefined,
+            desc: Desc::default(),
+        });
+        list.len() - 1
+    }))
+}
+
+const EMPTY: Object = Object {
+    name: String::new(),
+    sections: Vec::new(),
+    symbols: Vec::new(),
+    groups: Vec::new(),
+    subsections: true,
+};
+
+/// `lea DATA(%rip), %rdi; call; ret`.
+const AMD64: &[u8] = &[0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3];
+/// `adrp x0, DATA; add x0, x0, DATA; b`.
+const ARM64: &[u8] = &[0, 0, 0, 0x90, 0, 0, 0, 0x91, 0, 0, 0, 0x14];
+
+struct Made {
+    target: Target,
+    object: Object,
+}
+
+impl Made {
+    /// An atom, and its symbol.
+    fn atom(&mut self, section: &str, align: u64, name: &str, bytes: &[u8], relocs: Vec<Reloc>) {
+        self.object.name = OBJECT.to_owned();
+        let zero = matches!(section, "__DATA,__bss" | "__DATA,__noptrbss");
+        self.object.sections.push(Section {
+            name: section.to_owned(),
+            kind: match section {
+                "__DATA,__mod_init_func" => SectionKind::InitArray,
+                _ if zero => SectionKind::Nobits,
+                _ => SectionKind::Progbits,
+            },
+            flags: SectionFlags {
+                alloc: true,
+                write: !section.starts_with("__TEXT,"),
+                exec: section == "__TEXT,__text",
+                ..SectionFlags::default()
+            },
+            align,
+            entsize: 0,
+            marker: Marker::None,
+            data: match zero {
+                true => Data::Zeros(bytes.len() as u64),
+                false => Data::Bytes(bytes.to_vec()),
+            },
+            relocs,
+            link_order: None,
+        });
+        let section = self.object.sections.len() - 1;
+        let SymbolRef::Named(at) = symbol(&mut self.object, name) else { return };
+        let symbol = &mut self.object.symbols[at];
+        symbol.binding = Binding::Local;
+        symbol.definition = Definition::Section { section, offset: 0 };
+    }
+
+    /// The function that announces `data`, and its entry.
+    fn announce(&mut self, data: &str) {
+        let data = symbol(&mut self.object, data);
+        let append = symbol(&mut self.object, APPEND);
+        let reloc = |offset, r_type, symbol| Reloc { offset, r_type, symbol, addend: 0 };
+        let (bytes, relocs) = match self.target.arch {
+            Arch::Arm64 => (
+                ARM64,
+                vec![
+                    reloc(0, ARM64_RELOC_PAGE21, data),
+                    reloc(4, ARM64_RELOC_PAGEOFF12, data),
+                    reloc(8, ARM64_RELOC_BRANCH26, append),
+                ],
+            ),
+            _ => (
+                AMD64,
+                vec![reloc(3, X86_64_RELOC_SIGNED, data), reloc(8, X86_64_RELOC_BRANCH, append)],
+            ),
+        };
+        self.atom("__TEXT,__text", 16, FUNCTION, bytes, relocs);
+        self.entry("_go:link.addmoduledatainit", FUNCTION);
+    }
+
+    /// An entry of the array of init functions.
+    fn entry(&mut self, name: &str, function: &str) {
+        let r_type = machine::of(self.target.arch).pointer;
+        let symbol = symbol(&mut self.object, function);
+        let reloc = Reloc { offset: 0, r_type, symbol, addend: 0 };
+        self.atom("__DATA,__mod_init_func", 8, name, &[0; 8], vec![reloc]);
+    }
+
+    /// Head and tail of a section, as far as they are `needed`: data of this image's own.
+    fn heads(&mut self, (start, end, section): &(&str, &str, &str), needed: impl Fn(&str) -> bool) {
+        for name in [start, end].into_iter().filter(|name| needed(name)) {
+            self.atom(section, 8, name, &[0; 8], Vec::new());
+            if let Some(symbol) = self.object.symbols.iter_mut().find(|s| s.name == **name) {
+                symbol.binding = Binding::Global;
+                symbol.visibility = Visibility::Hidden;
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A random case of Mach-O → the case of a Go module: names that the build mode's rules look at, in all
+//! combinations, mistakes among them. It must not know what a mode makes of the names.
+
+use scold_diff::expectation::Refusal;
+use scold_diff::{Mode, Target};
+
+use super::super::dice::Dice;
+use super::code::{self, Code};
+use super::parts::{self, Content};
+use crate::case::*;
+use crate::expect::macho::{MARKERS, mangled};
+use crate::machine::macho::{self, Machine};
+
+/// Module case number `index` of the stream `seed`; none where the case it is made from must be refused.
+pub fn seeded(seed: u64, index: u64, target: Target, mode: Mode) -> Option<Case> {
+    let case = super::super::seeded(seed, index, target, mode);
+    let valid = case.validity != Validity::Invalid
+        && !matches!(crate::expect::expect(&case).refusal, Refusal::Must(_));
+    let bytes = super::super::bytes(!seed, index);
+    valid.then(|| add(case, &mut Dice::new(&bytes)))
+}
+
+/// `case` with a Go module in it.
+pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
+    let mut module = Module {
+        target: case.target,
+        machine: macho::of(case.target.arch),
+        code: code::of(case.target.arch),
+        object: parts::object("go.o", dice.chance(300)),
+    };
+    module.functions(dice, case.mode);
+    module.data(dice, case.mode);
+    module.marks(dice, case.mode);
+    if !case.options.contains(&Opt::DynamicLookup) {
+        if dice.chance(500) {
+            let alias = 7000;
+            let name = "_runtime.addmoduledata";
+            let symbol = parts::exported(name, Binding::Global, SymbolKind::Func, alias);
+            case.inputs.push(Input::Library(parts::library("libhost.dylib", vec![symbol])));
+        } else {
+            case.options.push(Opt::MayBeUndefined("_runtime.addmoduledata".into()));
+        }
+    }
+    let direct = case.inputs.iter().filter(|input| matches!(input, Input::Object(_))).count();
+    let at = dice.below(direct + 1).min(case.inputs.len());
+    case.inputs.insert(at, Input::Object(module.object));
+    case
+}
+
+/// The module's object in the making.
+struct Module {
+    target: Target,
+    machine: &'static Machine,
+    code: &'static Code,
+    object: Object,
+}
+
+impl Module {
+    fn atom(&mut self, section: &str, mut content: Content, name: &str) -> usize {
+        content.align(16, 0);
+        let symbol = parts::symbol(name, Binding::Global, Definition::Undefined);
+        match parts::atom(&mut self.object, section, 16, content, symbol) {
+            SymbolRef::Named(at) => at,
+            _ => 0,
+        }
+    }
+
+    /// Where a library starts, the runtime's own.
+    fn functions(&mut self, dice: &mut Dice<'_>, mode: Mode) {
+        let entry = mangled(&crate::expect::module_entry(self.target));
+        // Another system's, or none, says nothing.
+        let start = *dice.pick(&[&*entry, &*entry, "__rt0_amd64_linux_lib", ""]);
+        let often = if mode == Mode::CShared { 800 } else { 300 };
+        let mut names = vec!["_main.main"];
+        if !start.is_empty() && dice.chance(often) {
+            names.push(start);
+        }
+        if dice.chance(if mode == Mode::Plugin { 200 } else { 600 }) {
+            names.push("_runtime.addmoduledata");
+        }
+        for name in names {
+            let symbol = self.atom("__TEXT,__text", Content::of(self.code.ret), name);
+            if name.starts_with("__rt0") {
+                let visibility = *dice.pick(&[Visibility::Default, Visibility::Hidden]);
+                self.object.symbols[symbol].visibility = visibility;
+            }
+        }
+    }
+
+    /// The module's data under either name, and the end of the runtime's list.
+    fn data(&mut self, dice: &mut Dice<'_>, mode: Mode) {
+        let own = if mode == Mode::Plugin { 850 } else { 400 };
+        let mut names = Vec::new();
+        if dice.chance(own) {
+            names.push("_local.moduledata");
+        }
+        // Where the host could preempt it, code can't refer to it.
+        if mode != Mode::Plugin && dice.chance(600) {
+            names.push("_runtime.firstmoduledata");
+        }
+        for name in names {
+            let mut content = Content::default();
+            for _ in 0..dice.range(1, 4) {
+                let symbol = SymbolRef::Named(dice.below(self.object.symbols.len()));
+                content.pointer(self.machine, symbol, 0);
+            }
+            let symbol = self.atom("__DATA,__go_module", content, name);
+            if name == "_local.moduledata" {
+                // The loader must not take another module's for it.
+                self.object.symbols[symbol].visibility = Visibility::Hidden;
+            }
+        }
+        if dice.chance(700) {
+            let mut content = Content::default();
+            match dice.chance(300) {
+                true => content.pointer(self.machine, SymbolRef::Named(0), 0),
+                false => content.bytes.extend([0x5a; 8]),
+            }
+            self.atom("__DATA,__noptrdata", content, "_runtime.lastmoduledatap");
+        }
+    }
+
+    /// Words that hold the addresses of markers, some of which the module defines itself.
+    fn marks(&mut self, dice: &mut Dice<'_>, mode: Mode) {
+        let module = |s: &Symbol| s.name.ends_with("moduledata");
+        let is_go = self.object.symbols.iter().any(module);
+        for (start, end, section) in MARKERS {
+            if start == "_runtime.rodata" || !(is_go || mode == Mode::Plugin) {
+                continue;
+            }
+            for name in [start, end] {
+                if dice.chance(60) && !section.ends_with("bss") {
+                    self.atom(section, Content::of(&[1; 16]), name);
+                } else if dice.chance(120) {
+                    let symbol = parts::undefined(&mut self.object, name);
+                    let mut content = Content::default();
+                    content.pointer(self.machine, symbol, 0);
+                    let name = format!("_mark/{}", &name[1..]);
+                    self.atom("__DATA,__table", content, &name);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use scold_diff::desugar::sugared;
+
+    use super::*;
+    use crate::{emit, text};
+
+    const MODES: [Mode; 3] = [Mode::CShared, Mode::Plugin, Mode::Pie];
+
+    fn cases() -> impl Iterator<Item = Case> {
+        let case = |n| seeded(3, n, Target::AMD64_MACHO, MODES[n as usize % MODES.len()]);
+        (0..90).filter_map(case)
+    }
+
+    #[test]
+    fn text_gives_every_module_again() {
+        for case in cases() {
+            assert_eq!(text::parse(&text::print(&case)).as_ref(), Ok(&case));
+        }
+    }
+
+    #[test]
+    fn every_mode_adds_what_it_can() {
+        let mut seen = BTreeSet::new();
+        for case in cases() {
+            let facts = crate::expect::expect(&case).facts.to_string();
+            let added = sugared(&emit::request(&case)).is_some();
+            assert!(added || !facts.contains("buildmode.o"), "only one of two adds: {case:?}");
+            for part in ["buildmode.o:__TEXT,__text+", "section$", "buildmode.o:__DATA,__data"] {
+                if facts.contains(part) {
+                    seen.insert((case.mode, part));
+                }
+            }
+        }
+        // Bounds of a library, symbols of a plugin.
+        assert_eq!(seen.len(), MODES.len() + 3, "{seen:?}");
+    }
+}
