@@ -102,7 +102,8 @@ impl Module {
         let wants = symbols.filter(|symbol| {
             symbol.definition == Definition::Undefined && symbol.binding == Binding::Global
         });
-        let wants = wants.map(plain).filter(|name| !names.contains(name) && !is_marker(name));
+        let bound = |name: &str| ROWS.iter().any(|row| row.3.contains(&name)) || is_marker(name);
+        let wants = wants.map(plain).filter(|name| !names.contains(name) && !bound(name));
         let has = |name: &str| names.contains(name);
         Some(Self {
             mode: case.mode,

@@ -65,7 +65,9 @@ fn runs(inputs: &Inputs<'_>) -> Vec<Vec<AtomId>> {
     let mut numbers: FxHashMap<(&str, &str), usize> = FxHashMap::default();
     let mut runs: Vec<Vec<AtomId>> = Vec::new();
     for (object, first) in inputs.objects.iter().zip(&inputs.first) {
-        if object.atoms.iter().any(|atom| atom.marker.is_some()) {
+        // Everything in what a build mode adds has a name that outputs keep.
+        let added = object.file == crate::desugar::OBJECT;
+        if added || object.atoms.iter().any(|atom| atom.marker.is_some()) {
             continue;
         }
         for (id, atom) in (*first..).zip(&object.atoms).filter(|(_, atom)| atom.placeable()) {
