@@ -7,6 +7,7 @@
 mod amd64;
 mod arm64;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use scold_diff::{Arch, Target};
@@ -16,7 +17,8 @@ use crate::case::*;
 use crate::emit::macho::layout::{self, Layout};
 use crate::emit::macho::{self};
 use crate::machine;
-use crate::machine::macho::{amd64 as x86, arm64 as arm};
+use crate::machine::Form;
+use crate::machine::macho::amd64 as x86;
 
 /// Assembler text that stands for bytes `start..end` of a section, with the relocations in it.
 struct Spelled {
@@ -104,6 +106,12 @@ impl<'a> Writer<'a> {
         self.caveat();
         for (index, symbol) in object.symbols.iter().enumerate() {
             self.attributes(index, symbol);
+        }
+        let later = self.text.split(amd64::LATER).skip(1);
+        let digits = later.map(|text| text.split(|c: char| !c.is_ascii_hexdigit()).next());
+        let numbers: BTreeSet<String> = digits.flatten().map(str::to_owned).collect();
+        for number in numbers {
+            self.line(&format!("{}{number} = 0x{number}", amd64::LATER));
         }
         if object.subsections {
             self.text.push_str("\t.subsections_via_symbols\n");
@@ -281,9 +289,15 @@ impl<'a> Writer<'a> {
             symbol.is_some_and(|s| matches!(s.definition, Definition::Absolute(_)))
         };
         let last = relocs.last().expect("groups are not empty");
+        let row = machine::macho::of(self.target.arch).row(last.r_type);
+        // Slots are the linker's, and so are pages and what is behind their starts.
+        let linkers = [Form::Got, Form::TlsDescriptor, Form::Page, Form::Low];
+        if row.is_some_and(|row| linkers.contains(&row.form)) {
+            return false;
+        }
         let (_, pcrel, _) = machine::macho::parts(last.r_type);
         let here = self.atom_at(index, last.offset);
-        let near = relocs.len() == 1 && pcrel && places[0] == Some(here) && !is_page(last.r_type);
+        let near = relocs.len() == 1 && pcrel && places[0] == Some(here);
         let difference = relocs.len() == 2 && places[0].is_some() && places[0] == places[1];
         near || difference || relocs.iter().any(absolute)
     }
@@ -380,11 +394,6 @@ fn groups(target: Target, relocs: &[Reloc]) -> Vec<&[Reloc]> {
     }
     list.sort_by_key(|group| group[0].offset);
     list
-}
-
-/// Whether the field is part of a page's number, which no assembler knows.
-fn is_page(r_type: u32) -> bool {
-    r_type == arm::ARM64_RELOC_PAGE21
 }
 
 /// A directive for 4 or 8 bytes.

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use ::object::read::macho::MachOFile64;
 use ::object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex};
-use scold_diff::Target;
 use scold_diff::adapter::{self, Outcome};
 use scold_diff::run::{self, End, Limits, Scratch};
+use scold_diff::{Mode, Target};
 
 use super::{can_have, object as write, request};
 use crate::Case;
 use crate::case::{Input, Object, Opt};
 use crate::emit::{self, asm};
-use crate::generate::macho::matrix;
+use crate::generate;
+use crate::generate::macho::{matrix, sweep, worlds};
 use crate::machine::macho as machine;
 use crate::text;
 
@@ -107,6 +108,9 @@ fn relocation(file: &File<'_>, info: &::object::macho::RelocationInfo) -> String
     format!("+{:#06x} {kind} {pcrel} {length} {target}", info.r_address)
 }
 
+/// Cases of each engine that clang is asked about.
+const FEW: usize = 20;
+
 #[test]
 fn clang_makes_the_same_object_of_the_text() {
     let Some(clang) =
@@ -128,15 +132,19 @@ fn clang_makes_the_same_object_of_the_text() {
     }
     for target in [Target::AMD64_MACHO, Target::ARM64_MACHO] {
         let mut whole = 0;
-        for case in
-            (0..matrix::count()).step_by(37).filter_map(|n| matrix::case(target, n)).take(20)
-        {
+        let matrix = (0..matrix::count()).step_by(37).filter_map(|n| matrix::case(target, n));
+        let count = sweep::count(target) as usize;
+        let sweep = (0..count as u64).step_by(count / FEW).filter_map(|n| sweep::case(target, n));
+        let random = (0..FEW as u64).map(|n| generate::seeded(2, n, target, Mode::CShared));
+        let worlds = (0..FEW as u64).filter_map(|n| worlds::seeded(2, n, target, Mode::Plugin));
+        let all = matrix.take(FEW).chain(sweep).chain(random).chain(worlds);
+        for case in all {
             for one in objects(&case).iter().filter(|one| asm::macho::is_whole(one, target)) {
                 compare(one, target);
                 whole += 1;
             }
         }
-        assert!(whole >= 20, "{target}: {whole}");
+        assert!(whole >= 4 * FEW, "{target}: {whole}");
     }
 }
 

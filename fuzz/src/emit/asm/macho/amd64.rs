@@ -65,6 +65,9 @@ pub(super) fn spelled(
     Some(Spelled { start, end, text })
 }
 
+/// Starts the name of a number, in hexadecimal digits, that the text defines at its end.
+pub(super) const LATER: &str = "Lnumber_";
+
 const WIDE: [&str; 16] = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
     "r14", "r15",
@@ -144,12 +147,16 @@ fn with_immediate(
     wide: bool,
     memory: &str,
 ) -> Option<(usize, String)> {
-    // The assembler takes the short form where the value has one.
+    // The assembler takes the short form where the value has one, unless it comes to know it later.
     let short = (value as i32) < 128 && (value as i32) >= -128;
     let text = match (opcode, immediate) {
         (0x80, 1) => format!("{}b ${value}, {memory}", ARITHMETIC[register]),
         (0x83, 1) => format!("{}l ${}, {memory}", ARITHMETIC[register], value as u8 as i8),
         (0x81, 4) if !short => format!("{}l ${value:#x}, {memory}", ARITHMETIC[register]),
+        (0x81, 4) => format!("{}l ${LATER}{value:x}, {memory}", ARITHMETIC[register]),
+        (0x81, 2) if wide => {
+            return Some((1, format!("{}w ${LATER}{value:x}, {memory}", ARITHMETIC[register])));
+        }
         (0xc6, 1) if register == 0 => format!("movb ${value}, {memory}"),
         (0xc7, 4) if register == 0 => format!("movl ${value:#x}, {memory}"),
         (0xf6, 1) if register == 0 => format!("testb ${value}, {memory}"),

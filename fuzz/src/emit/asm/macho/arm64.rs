@@ -11,11 +11,12 @@ pub(super) fn spelled(
     target: &str,
     plus: &str,
 ) -> Option<Spelled> {
-    let text = match r_type {
-        ARM64_RELOC_POINTER_TO_GOT => format!(".long {target}@GOT - ."),
-        _ => instruction(word(bytes, at)?, r_type, target, plus)?,
+    let (len, text) = match r_type {
+        ARM64_RELOC_POINTER_TO_GOT => (4, format!(".long {target}@GOT - .")),
+        ARM64_RELOC_POINTER_TO_GOT_8 if plus.is_empty() => (8, format!(".quad {target}@GOT")),
+        _ => (4, instruction(word(bytes, at)?, r_type, target, plus)?),
     };
-    Some(Spelled { start: at, end: at + 4, text })
+    Some(Spelled { start: at, end: at + len, text })
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
