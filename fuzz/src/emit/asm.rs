@@ -329,7 +329,7 @@ fn symbol_lines(text: &mut String, symbol: &Symbol, machine: &Machine) {
 /// text stub.
 pub fn library(library: &Library, target: Target) -> String {
     if target.format == Format::Macho {
-        return macho::library(library);
+        return macho::stub::library(library);
     }
     let assembler = &find(target).assembler;
     let sigil = assembler.sigil;

@@ -6,6 +6,7 @@
 
 mod amd64;
 mod arm64;
+pub(super) mod stub;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,7 +16,6 @@ use scold_diff::{Arch, Target};
 use super::{byte_lines, quoted};
 use crate::case::*;
 use crate::emit::macho::layout::{self, Layout};
-use crate::emit::macho::{self};
 use crate::machine;
 use crate::machine::Form;
 use crate::machine::macho::amd64 as x86;
@@ -55,30 +55,6 @@ pub(crate) fn is_whole(object: &Object, target: Target) -> bool {
     Writer::new(object, target).write().whole
 }
 
-/// A library as a text stub, which linkers take for it.
-pub(super) fn library(library: &Library) -> String {
-    const TARGETS: &str = "[ x86_64-macos, arm64-macos ]";
-    let name = macho::install_name(library);
-    let mut text =
-        format!("--- !tapi-tbd\ntbd-version: 4\ntargets: {TARGETS}\ninstall-name: '{name}'\n");
-    let _ = writeln!(text, "exports:\n  - targets: {TARGETS}");
-    let kind = |symbol: &LibrarySymbol| match (symbol.binding, symbol.kind) {
-        (_, SymbolKind::Tls) => "thread-local-symbols",
-        (Binding::Weak, _) => "weak-symbols",
-        _ => "symbols",
-    };
-    for list in ["symbols", "weak-symbols", "thread-local-symbols"] {
-        let defined = library.symbols.iter().filter(|s| s.defined != LibraryDefinition::Undefined);
-        let names: Vec<String> =
-            defined.filter(|s| kind(s) == list).map(|s| format!("'{}'", s.name)).collect();
-        if !names.is_empty() {
-            let _ = writeln!(text, "    {list}: [ {} ]", names.join(", "));
-        }
-    }
-    text.push_str("...\n");
-    text
-}
-
 struct Writer<'a> {
     object: &'a Object,
     target: Target,
@@ -86,12 +62,18 @@ struct Writer<'a> {
     whole: bool,
     /// Relocations that could not be spelled.
     missing: usize,
+    /// There are differences, which clang must not settle while it reads: it does where no directive of alignment is
+    /// between two labels.
+    differs: bool,
 }
 
 impl<'a> Writer<'a> {
     fn new(object: &'a Object, target: Target) -> Self {
         let text = "\t.build_version macos, 11, 0\n".into();
-        Self { object, target, text, whole: true, missing: 0 }
+        let mut relocs = object.sections.iter().flat_map(|section| &section.relocs);
+        let differs = relocs.any(|reloc| machine::leads(target, reloc.r_type));
+        let differs = differs && target.arch == Arch::Amd64 && !object.subsections;
+        Self { object, target, text, whole: true, missing: 0, differs }
     }
 
     fn write(mut self) -> Self {
@@ -203,6 +185,9 @@ impl<'a> Writer<'a> {
             labels.pop();
             let at = (at as usize).max(*done);
             byte_lines(&mut self.text, &bytes[*done..at], true);
+            if at > 0 && self.differs {
+                self.line(".p2align 0");
+            }
             *done = at;
             self.label(symbol);
         }
