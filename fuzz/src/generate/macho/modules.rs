@@ -179,7 +179,12 @@ mod tests {
                 }
             }
         }
+        let [code, bound, data] =
+            ["buildmode.o:__TEXT,__text+", "section$", "buildmode.o:__DATA,__data"];
         // Bounds of a library, symbols of a plugin.
-        assert_eq!(seen.len(), MODES.len() + 3, "{seen:?}");
+        let wanted = [(Mode::CShared, bound), (Mode::Pie, bound), (Mode::Plugin, data)];
+        for it in MODES.map(|mode| (mode, code)).into_iter().chain(wanted) {
+            assert!(seen.contains(&it), "{it:?}: {seen:?}");
+        }
     }
 }
