@@ -175,8 +175,8 @@ object a.o subsections {
 fn entries_of_functions_go_with_them() {
     let case = crate::text::parse(UNWIND).unwrap();
     let table = |case: &Case| {
-        let all = case.objects().into_iter().flat_map(|object| object.sections.clone());
-        all.filter(|section| section.name.ends_with("unwind")).next_back()
+        let mut all = case.objects().into_iter().flat_map(|object| object.sections.clone());
+        all.rfind(|section| section.name.ends_with("unwind"))
     };
     let reduced = reduce(&case, Budget::default(), &mut |candidate| {
         let Some(table) = table(candidate) else { return false };
