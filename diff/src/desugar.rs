@@ -147,6 +147,7 @@ impl Extra {
         let runs = |said: &Said<'_>| said.defines(APPEND) || lists(said);
         // Asking for the host's runtime may find one in an archive: then it is the module's own.
         let asks = !said.complete && known(&said).is_some() && !runs(&said);
+        let asked = known(&said).filter(|_| asks);
         if asks {
             said = Said::of(request, Some(APPEND))?;
         }
@@ -167,8 +168,9 @@ impl Extra {
             parts.push(code.entry(&format!("{start}.ptr"), &start));
         }
         let list = data.filter(|_| runtime && said.defines(LAST));
-        let data = data.filter(|_| !runtime || list.is_some());
-        let changes = changes(&said, data, list, Some(&*start).filter(|_| starts));
+        // Whoever asks for a runtime by it has it for itself, whatever comes of that.
+        let own = asked.or(data.filter(|_| !runtime || list.is_some()));
+        let changes = changes(&said, own, list, Some(&*start).filter(|_| starts));
         let pulls = asks && runtime;
         let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls;
         some.then_some(Self { code, parts, tail, pulls, changes })

@@ -31,7 +31,8 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     // An executable is never announced by the list that it has itself.
     let lists = |link: &Link| !case.mode.is_library() && link.defines(LAST);
     let runs = |link: &Link| link.defines(APPEND) || lists(link);
-    if known(&link).is_some() && !runs(&link) {
+    let asked = known(&link).filter(|_| !runs(&link));
+    if asked.is_some() {
         // Asking for the host's runtime may find one in an archive, which is the module's own then.
         made.symbol(APPEND);
         link = Link::new(case.clone(), Some(&made.object));
@@ -55,7 +56,8 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     if starts {
         made.pointer(&format!("{start}.ptr"), &start);
     }
-    if announces.or(list) == Some(OWN) {
+    // Data that asks for a runtime is its module's own, whichever answers.
+    if asked.or(announces).or(list) == Some(OWN) {
         link.share(OWN);
     }
     if starts && link.find(&start).is_some_and(|found| found.standing == Standing::Local) {
