@@ -6,9 +6,10 @@ use object::elf::{
     STB_GNU_UNIQUE, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_SECTION, STT_TLS,
     STV_DEFAULT, STV_PROTECTED, SymbolType,
 };
+use object::macho::MH_SUBSECTIONS_VIA_SYMBOLS;
 use object::read::archive::ArchiveFile;
 use object::{
-    BinaryFormat, File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _,
+    BinaryFormat, File, FileFlags, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _,
     RelocationTarget, SectionIndex, SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolScope,
     SymbolSection,
 };
@@ -57,6 +58,8 @@ pub enum Has {
     SubtractorBySection,
     /// An object's STB_GNU_UNIQUE.
     Unique,
+    /// A Mach-O object without MH_SUBSECTIONS_VIA_SYMBOLS.
+    WholeSections,
     /// An object's weak definition.
     WeakDefinition,
     /// An object's weak reference.
@@ -107,6 +110,8 @@ impl Has {
             Self::Tls if elf.format() == BinaryFormat::MachO => {
                 elf.sections().any(|section| section.kind() == SectionKind::TlsVariables)
             }
+            Self::WholeSections => matches!(elf.flags(), FileFlags::MachO { flags, .. }
+                if !flags.contains(MH_SUBSECTIONS_VIA_SYMBOLS)),
             Self::Unwind => elf.sections().any(|section| section.name() == Ok("__compact_unwind")),
             Self::EmptyCode => elf.symbols().any(|symbol| {
                 let section = symbol.section_index().map(|at| elf.section_by_index(at));

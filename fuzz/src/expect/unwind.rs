@@ -57,7 +57,8 @@ pub(crate) fn fdes(section: &Section) -> Option<Vec<Fde<'_>>> {
 /// The FDE at `at..end`; none if nothing says what it is for.
 fn fde<'c>(section: &'c Section, data: &[u8], at: usize, end: usize) -> Option<Option<Fde<'c>>> {
     let start = section.start();
-    let reloc = |at: usize| section.relocs.iter().find(|r| r.offset == start + at as u64);
+    // Of two, as Mach-O has for a distance, the second names what is pointed to.
+    let reloc = |at: usize| section.relocs.iter().rfind(|r| r.offset == start + at as u64);
     let cie_at = (at + 4).checked_sub(u32_at(data, at + 4)? as usize)?;
     let cie = Cie::read(data, cie_at)?;
     let pc_at = at + 8;

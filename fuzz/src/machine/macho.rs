@@ -32,6 +32,8 @@ pub struct Machine {
     pub minus: [u32; 2],
     /// Bytes before and after the place that a linker may rewrite, by [`number`].
     pub rewritable: fn(u32) -> (u64, u64),
+    /// UNWIND_*_MODE_DWARF.
+    pub dwarf: u32,
 }
 
 impl Machine {

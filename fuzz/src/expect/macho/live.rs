@@ -46,6 +46,15 @@ pub(super) fn strip(link: &mut Link<'_>) {
                 work.extend(needs.filter_map(|it| link.part(file, it.symbol)));
             }
         }
+        for (frames, fde) in unwind::frames(link.world.files[file].object) {
+            let object = link.world.files[file].object;
+            let mine = unwind::led(object, frames, fde.begin).is_some_and(|(it, _)| it == section);
+            if mine {
+                let personality = fde.personality.and_then(|(_, reloc)| reloc);
+                let needs = personality.into_iter().chain(fde.lsda);
+                work.extend(needs.filter_map(|it| link.part(file, it.symbol)));
+            }
+        }
     }
     link.dead_commons = commons.into_iter().map(|reached| !reached).collect();
     for file in link.world.order.clone() {
@@ -54,7 +63,7 @@ pub(super) fn strip(link: &mut Link<'_>) {
             if *reached || link.fates[file][section] != Fate::Live {
                 continue;
             }
-            if !unwind::is_compact(link.section(file, section)) {
+            if !unwind::describes(link.section(file, section)) {
                 link.fates[file][section] = Fate::Dead;
             }
             if whole {

@@ -54,7 +54,7 @@ impl<'l, 'c> Sites<'l, 'c> {
             for index in 0..self.link.labels[file].len() {
                 let section = self.link.section(file, index);
                 // What describes functions goes with them.
-                let described = super::unwind::is_compact(section);
+                let described = super::unwind::describes(section);
                 if self.link.fates[file][index] == Fate::Live && !described {
                     self.walk_section(file, index, section);
                 }
@@ -426,6 +426,5 @@ pub(super) fn is_taken_apart(section: &Section) -> bool {
     matches!(
         section.kind,
         CstringLiterals | Literals4 | Literals8 | Literals16 | InitArray | FiniArray
-    ) || super::unwind::is_compact(section)
-        || section.name.ends_with(",__eh_frame")
+    ) || super::unwind::describes(section)
 }

@@ -1,4 +1,4 @@
-//! `__compact_unwind` of an input: which function each entry describes and how.
+//! `__compact_unwind` and `__eh_frame` of an input: which function each entry describes and how.
 //!
 //! Spec: compact_unwind_encoding.h. It must not know which functions are in the output.
 
@@ -8,11 +8,14 @@ use scold_diff::{Family, Key};
 use super::resolve::{Fate, LOCAL, Winner};
 use super::sites::Sites;
 use crate::case::{Data, Definition, Object, Reloc, Section, SymbolRef};
+use crate::expect::unwind::{Fde, fdes};
 
 /// Bytes of an entry: the function, its length, its encoding, its personality routine, its LSDA.
 const ENTRY: usize = 32;
 /// Bits of an encoding that a linker sets: which personality, whether there is an LSDA.
 const LINKERS: u32 = 0x7000_0000;
+/// How the rest is to be read.
+const MODE: u32 = 0x0f00_0000;
 
 /// One entry of an input.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,37 @@ pub(super) struct Entry<'c> {
 /// Whether a section holds such entries.
 pub(super) fn is_compact(section: &Section) -> bool {
     section.name == "__LD,__compact_unwind"
+}
+
+/// Whether a section describes functions, and goes with them.
+pub(super) fn describes(section: &Section) -> bool {
+    is_compact(section) || is_frames(section)
+}
+
+fn is_frames(section: &Section) -> bool {
+    section.name == "__TEXT,__eh_frame"
+}
+
+/// A record of an object's `__eh_frame` with its section, which pointers count from.
+pub(super) type Frame<'c> = (&'c Section, Fde<'c>);
+
+/// All that can be read.
+pub(super) fn frames(object: &Object) -> impl Iterator<Item = Frame<'_>> {
+    let sections = object.sections.iter().filter(|section| is_frames(section));
+    sections.flat_map(|section| {
+        fdes(section).unwrap_or_default().into_iter().map(move |fde| (section, fde))
+    })
+}
+
+/// Where in the object a record's pointer leads: the difference of two, the second in the section itself.
+pub(super) fn led(object: &Object, section: &Section, to: &Reloc) -> Option<(usize, i64)> {
+    let minus = section.relocs.iter().find(|reloc| reloc.offset == to.offset)?;
+    let (from, at) = own(object, minus)?;
+    let (there, offset) = own(object, to)?;
+    let place = to.offset.wrapping_sub(section.start()) as i64;
+    // The pointer is relative to its own place.
+    std::ptr::eq(&object.sections[from], section)
+        .then(|| (there, offset.wrapping_add(place).wrapping_sub(at)))
 }
 
 /// All entries of an object.
@@ -68,6 +102,9 @@ impl Sites<'_, '_> {
             let reason = "a weak copy that lost, in a section that stays";
             self.findings.policy(Key::new(Family::Unwind, key.clone()), reason);
         }
+        if entry.encoding & MODE == self.link.world.machine.dwarf {
+            return self.frame_of(file, (section, offset), key);
+        }
         let text = |meaning: Option<Meaning>| match meaning {
             Some(meaning) => meaning.to_string(),
             None => "none".to_owned(),
@@ -80,6 +117,42 @@ impl Sites<'_, '_> {
             text(personality),
             text(lsda)
         );
+        self.facts.add(Family::Unwind, key, Value::Text(text.into()));
+    }
+
+    /// What DWARF tells of a function.
+    fn frame_of(&mut self, file: usize, function: (usize, i64), key: String) {
+        let object = self.link.world.files[file].object;
+        let mine = |(section, fde): &Frame<'_>| led(object, section, fde.begin) == Some(function);
+        let mut found = frames(object).filter(mine);
+        let (Some((section, fde)), None) = (found.next(), found.next()) else {
+            return self.findings.open(Family::Unwind, key, "no record, or two, for a function");
+        };
+        let lsda = fde.lsda.map(|reloc| led(object, section, reloc));
+        let lsda = match lsda {
+            None => "none".to_owned(),
+            Some(Some((section, offset))) => {
+                format!("{}+{offset:#x}", self.link.labels[file][section])
+            }
+            Some(None) => {
+                return self.findings.open(Family::Unwind, key, "a table that is elsewhere");
+            }
+        };
+        let mut text = format!("dwarf len={} aug={} lsda={lsda}", fde.length, fde.augmentation);
+        if let Some((indirect, reloc)) = fde.personality {
+            match reloc.filter(|_| indirect).and_then(|reloc| self.named(file, reloc)) {
+                Some(routine) => text.push_str(&format!(" personality={routine}")),
+                None => {
+                    let reason = "a personality routine without a slot";
+                    return self.findings.open(Family::Unwind, key, reason);
+                }
+            }
+        }
+        if fde.written {
+            return self.findings.open(Family::Unwind, key, "a relocation of instructions");
+        }
+        let (code, data, register) = fde.factors;
+        text.push_str(&format!(" cfa={code},{data},{register} frame={:016x}", fde.frame));
         self.facts.add(Family::Unwind, key, Value::Text(text.into()));
     }
 

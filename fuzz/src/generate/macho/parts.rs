@@ -78,6 +78,7 @@ pub(super) fn kind(name: &str) -> SectionKind {
         "__TEXT,__literal16" => SectionKind::Literals16,
         "__DATA,__thread_data" => SectionKind::ThreadLocalRegular,
         "__DATA,__thread_bss" => SectionKind::ThreadLocalZerofill,
+        "__TEXT,__eh_frame" => SectionKind::EhFrame,
         "__DATA,__thread_vars" => SectionKind::ThreadLocalVariables,
         _ => SectionKind::Progbits,
     }

@@ -4,6 +4,7 @@
 //! Copies of weak definitions are equal. What linkers may do in their own ways is not made, or marks the
 //! expectation. Nothing here must know what a linker makes of a case.
 
+mod frames;
 mod plan;
 mod refer;
 mod tables;

@@ -7,6 +7,8 @@ use scold_diff::adapter::{self, Outcome, REFERENCE};
 use scold_diff::model::ErrorClass;
 use scold_diff::{Mode, Target};
 
+use scold_diff::model::macho::is_linkers;
+
 use super::{matrix, sweep};
 use crate::case::{Binding, Definition, SectionKind};
 use crate::generate::{bytes, from_bytes, seeded};
@@ -57,11 +59,13 @@ fn everything_appears() {
                 crate::case::Opt::GcSections => "dead strip",
                 crate::case::Opt::Exported(_) | crate::case::Opt::Unexported(_) => "lists",
                 crate::case::Opt::DynamicLookup => "lookup",
+                crate::case::Opt::AsNeeded => "needed only",
                 _ => "option",
             }));
             for object in case.objects() {
                 seen.insert(if object.subsections { "atoms" } else { "sections" });
                 for symbol in &object.symbols {
+                    seen.extend(is_linkers(&symbol.name).then_some("the linker's"));
                     seen.extend(symbol.desc.alt_entry.then_some("alt entry"));
                     seen.extend(symbol.desc.can_be_hidden.then_some("can be hidden"));
                     seen.extend(symbol.desc.no_dead_strip.then_some("no dead strip"));
@@ -80,8 +84,8 @@ fn everything_appears() {
                 }
             }
         }
-        assert_eq!(seen.len(), 15, "{seen:?}");
-        assert_eq!(kinds.len(), 11, "{kinds:?}");
+        assert_eq!(seen.len(), 17, "{seen:?}");
+        assert_eq!(kinds.len(), 12, "{kinds:?}");
         let sweep = (0..sweep::count(target)).step_by(16).filter_map(|n| sweep::case(target, n));
         for case in sweep {
             let sections = case.objects().into_iter().flat_map(|object| &object.sections);

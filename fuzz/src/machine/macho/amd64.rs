@@ -14,6 +14,7 @@ pub static MACHINE: Machine = Machine {
     pointer: X86_64_RELOC_UNSIGNED,
     minus: [X86_64_RELOC_SUBTRACTOR_4, X86_64_RELOC_SUBTRACTOR],
     rewritable,
+    dwarf: 0x0400_0000,
 };
 
 rows! {

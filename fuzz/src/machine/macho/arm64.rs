@@ -15,6 +15,7 @@ pub static MACHINE: Machine = Machine {
     pointer: ARM64_RELOC_UNSIGNED,
     minus: [ARM64_RELOC_SUBTRACTOR_4, ARM64_RELOC_SUBTRACTOR],
     rewritable,
+    dwarf: 0x0300_0000,
 };
 
 rows! {

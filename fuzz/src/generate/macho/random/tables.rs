@@ -4,6 +4,7 @@ use scold_diff::Mode;
 use scold_diff::request::Arch;
 
 use super::World;
+use super::frames::Frame;
 use super::plan::{Entity, Kind, Scope};
 use crate::case::{Binding, Data, Definition, SymbolRef};
 use crate::generate::dice::Dice;
@@ -53,21 +54,32 @@ impl World {
                 continue;
             }
             let it = &self.objects[object];
-            let functions = it.symbols.iter().filter_map(|symbol| match symbol.definition {
+            let symbols = it.symbols.iter().enumerate();
+            let functions = symbols.filter_map(|(index, symbol)| match symbol.definition {
                 Definition::Section { section, offset } => {
                     let text = it.sections[section].name == "__TEXT,__text";
-                    text.then_some((section, offset))
+                    let sure = symbol.binding != Binding::Weak;
+                    text.then_some((section, offset, sure.then_some(SymbolRef::Named(index))))
                 }
                 _ => None,
             });
-            let mut content = Content::default();
-            for place in functions.collect::<Vec<_>>() {
-                if dice.chance(700) {
-                    self.add_entry(dice, object, place, &mut content);
+            let dwarf = dice.chance(300);
+            let (mut content, mut frames) = (Content::default(), Vec::new());
+            for (section, offset, name) in functions.collect::<Vec<_>>() {
+                match name {
+                    _ if !dice.chance(700) => {}
+                    Some(name) if dwarf && dice.chance(500) => {
+                        let place = (section, offset);
+                        frames.push(self.add_frame(dice, object, (place, name), &mut content));
+                    }
+                    _ => self.add_entry(dice, object, (section, offset), &mut content),
                 }
             }
             if !content.bytes.is_empty() {
                 parts::add(&mut self.objects[object], "__LD,__compact_unwind", 8, content);
+            }
+            if !frames.is_empty() {
+                self.add_frames(object, &frames);
             }
         }
     }
@@ -79,11 +91,7 @@ impl World {
         (section, offset): (usize, u64),
         content: &mut Content,
     ) {
-        let it = &self.objects[object];
-        let length = match &it.sections[section].data {
-            Data::Bytes(bytes) if it.subsections => bytes.len() as u32,
-            _ => 8,
-        };
+        let length = self.length(object, section);
         let mut encoding = *dice.pick(encodings(self.target.arch));
         let personality = if dice.chance(300) { self.personality(dice, object) } else { None };
         let lsda = personality.is_some() && dice.chance(600);
@@ -104,13 +112,48 @@ impl World {
             content.bytes.extend([0; 8]);
             return;
         }
+        let (_, (section, offset)) = self.table(object);
+        content.pointer(self.machine, SymbolRef::Section(section), offset as i64);
+    }
+
+    /// An exception table: its name, and where it is.
+    fn table(&mut self, object: usize) -> (SymbolRef, (usize, u64)) {
         let it = &mut self.objects[object];
         let name = format!("_table_{}{}", char::from(b'a' + object as u8), it.symbols.len());
         let table = Content::of(&[0xff, 0x9b, 0x05, 0x01, 0, 0, 0, 0]);
         let (section, offset) = parts::add(it, "__TEXT,__gcc_except_tab", 4, table);
         let at = Definition::Section { section, offset };
-        parts::name(it, parts::symbol(&name, Binding::Local, at));
+        (parts::name(it, parts::symbol(&name, Binding::Local, at)), (section, offset))
+    }
+
+    /// How long a function of an object is, or surely is.
+    fn length(&self, object: usize, section: usize) -> u32 {
+        let it = &self.objects[object];
+        match &it.sections[section].data {
+            Data::Bytes(bytes) if it.subsections => bytes.len() as u32,
+            _ => 8,
+        }
+    }
+
+    /// An entry that says that DWARF tells, and what that does.
+    fn add_frame(
+        &mut self,
+        dice: &mut Dice<'_>,
+        object: usize,
+        ((section, offset), function): ((usize, u64), SymbolRef),
+        content: &mut Content,
+    ) -> Frame {
+        let length = self.length(object, section);
         content.pointer(self.machine, SymbolRef::Section(section), offset as i64);
+        content.bytes.extend(length.to_le_bytes());
+        content.bytes.extend(self.machine.dwarf.to_le_bytes());
+        content.bytes.extend([0; 16]);
+        let routine = if dice.chance(300) { self.personality(dice, object) } else { None };
+        let language = routine.map(|entity| {
+            let routine = self.mention(object, entity);
+            (routine, self.table(object).0)
+        });
+        Frame { function, length, language, depth: *dice.pick(&[16, 32, 48]) }
     }
 
     /// One routine for all: a table has room for three.
