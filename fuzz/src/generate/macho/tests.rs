@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use scold_diff::adapter::{self, Outcome, REFERENCE};
 use scold_diff::model::ErrorClass;
-use scold_diff::{Mode, Target};
-
 use scold_diff::model::macho::is_linkers;
+use scold_diff::{Mode, Target};
 
 use super::{matrix, sweep};
 use crate::case::{Binding, Definition, SectionKind};
