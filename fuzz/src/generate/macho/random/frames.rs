@@ -7,6 +7,7 @@ use scold_diff::request::Arch;
 use super::World;
 use crate::case::{Binding, Definition, Reloc, SectionKind, SymbolRef};
 use crate::generate::macho::parts::{self, Content};
+use crate::machine::Piece;
 
 /// A function that DWARF tells about.
 pub(super) struct Frame {
@@ -51,23 +52,8 @@ impl World {
             let mut mine = mine.peekable();
             let Some(first) = mine.peek() else { continue };
             let common = content.bytes.len();
-            begin(&mut content, 0);
-            content.bytes.push(1);
-            content.bytes.extend_from_slice(if with { b"zPLR\0" } else { b"zR\0" });
-            let register = if arch == Arch::Arm64 { 30 } else { 16 };
-            content.bytes.extend([1, 0x78, register]);
-            if let Some((routine, _)) = first.language {
-                content.bytes.extend([7, SLOT]);
-                content.piece(slot, routine, 0);
-                content.bytes.extend([RELATIVE, RELATIVE]);
-            } else {
-                content.bytes.extend([1, RELATIVE]);
-            }
-            // DW_CFA_def_cfa of the stack pointer; DW_CFA_offset of the return address.
-            let frame: &[u8] =
-                if arch == Arch::Arm64 { &[0x0c, 31, 0] } else { &[0x0c, 7, 8, 0x90, 1] };
-            content.bytes.extend_from_slice(frame);
-            end(&mut content, common);
+            let routine = first.language.map(|(routine, _)| routine);
+            common_record(&mut content, arch, slot, routine);
             for frame in mine {
                 let start = content.bytes.len();
                 begin(&mut content, (start + 4 - common) as u32);
@@ -89,6 +75,28 @@ impl World {
             it.symbols[symbol].definition = Definition::Section { section, offset };
         }
     }
+}
+
+/// A CIE, with a personality routine or without.
+fn common_record(content: &mut Content, arch: Arch, slot: &Piece, routine: Option<SymbolRef>) {
+    let start = content.bytes.len();
+    begin(content, 0);
+    content.bytes.push(1);
+    content.bytes.extend_from_slice(if routine.is_some() { b"zPLR\0" } else { b"zR\0" });
+    let register = if arch == Arch::Arm64 { 30 } else { 16 };
+    content.bytes.extend([1, 0x78, register]);
+    match routine {
+        Some(routine) => {
+            content.bytes.extend([7, SLOT]);
+            content.piece(slot, routine, 0);
+            content.bytes.extend([RELATIVE, RELATIVE]);
+        }
+        None => content.bytes.extend([1, RELATIVE]),
+    }
+    // DW_CFA_def_cfa of the stack pointer; DW_CFA_offset of the return address.
+    let frame: &[u8] = if arch == Arch::Arm64 { &[0x0c, 31, 0] } else { &[0x0c, 7, 8, 0x90, 1] };
+    content.bytes.extend_from_slice(frame);
+    end(content, start);
 }
 
 /// Room for a record's length, and its first word.
