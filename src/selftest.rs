@@ -2,7 +2,7 @@
 
 use clap::Args;
 use scold_diff::adapter::{self, REFERENCE};
-use scold_diff::selftest::{self, Score};
+use scold_diff::selftest::{self, Caught, Rules, Score};
 use scold_diff::{Mode, Target, oracle};
 use scold_fuzz::{emit, expect, generate};
 use serde_json::{Value, json};
@@ -16,6 +16,9 @@ use crate::exit::{Answer, Done, Failure};
 Examples:
   scold selftest                          every linker's correct output, every fault
   scold selftest --linkers gnu_ld --depth bytes
+
+Also breaks each rule of a build mode in the reference linker, on each target that has it, and names the
+oracles that saw it.
 
 Exits 1 when a fault was missed or a correct output was complained about; flipped bits are only counted.")]
 pub(crate) struct Selftest {
@@ -53,6 +56,7 @@ impl Selftest {
         let cases: Vec<_> = (0..self.cases).map(case).chain(modules).collect();
         let reference = adapter::select(&[REFERENCE.into()], &[]).map_err(Failure::Environment)?;
         let inside = selftest::in_linker(&reference[0], &cases, &oracles, self.linkers.limit());
+        let rules = selftest::rules(&reference[0], &oracles, self.linkers.limit());
         let flips = selftest::flips(&self.linkers.adapters()?, self.bits, self.linkers.limit());
         if self.json {
             let (flipped, caught) = flips.total();
@@ -66,18 +70,39 @@ impl Selftest {
                 "caught": caught,
                 "parts": rows.collect::<serde_json::Map<_, _>>(),
             });
-            let parts = json!({"outputs": object(&score), "linker": object(&inside), "bits": bits});
-            println!("{parts}");
+            println!(
+                "{}",
+                json!({
+                    "outputs": object(&score),
+                    "linker": object(&inside),
+                    "rules": rows_of(&rules),
+                    "bits": bits,
+                })
+            );
         } else {
-            print!("In correct outputs:\n{score}\nIn the reference linker:\n{inside}\n");
+            print!("In correct outputs:\n{score}\nIn the reference linker:\n{inside}\n{rules}\n");
             print!("In bits of correct outputs:\n{flips}");
         }
         if score.planted == 0 {
             return Err(Failure::Environment("no linker here made anything to plant in".into()));
         }
         let clean = |score: &Score| score.missed.is_empty() && score.false_alarms.is_empty();
-        Ok(if clean(&score) && clean(&inside) { Done::Clean } else { Done::Findings })
+        let unbroken = rules.missed().count() == 0;
+        Ok(if clean(&score) && clean(&inside) && unbroken { Done::Clean } else { Done::Findings })
     }
+}
+
+/// A row for each rule, fault and target, with the oracles that saw it.
+fn rows_of(rules: &Rules) -> Value {
+    let row = |caught: &Caught| {
+        json!({
+            "rule": caught.rule,
+            "fault": caught.fault,
+            "target": caught.target.name(),
+            "caught_by": caught.oracles,
+        })
+    };
+    rules.0.iter().map(row).collect()
 }
 
 fn object(score: &Score) -> Value {

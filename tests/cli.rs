@@ -101,6 +101,23 @@ fn every_subcommand_has_help_with_an_example() {
 }
 
 #[test]
+fn the_selftest_names_who_saw_each_rule_broken() {
+    let flags = ["--linkers", "reference", "--cases", "0", "--bits", "0", "--json"];
+    let output = scold(&[&["selftest"], &flags[..]].concat());
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let all: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    let rows = all["rules"].as_array().unwrap();
+    for target in ["amd64-elf", "arm64-elf", "arm-elf", "amd64-macho", "arm64-macho"] {
+        let own: Vec<_> = rows.iter().filter(|row| row["target"] == target).collect();
+        assert!(own.len() >= 20, "{target}: {own:?}");
+        for row in own {
+            let seen = row["caught_by"].as_array().unwrap();
+            assert!(!seen.is_empty() && row["fault"].is_string(), "{row}");
+        }
+    }
+}
+
+#[test]
 fn completions_are_scripts() {
     for shell in ["bash", "zsh", "fish"] {
         let output = scold(&["completions", shell]);

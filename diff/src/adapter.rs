@@ -126,6 +126,13 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// The permissions of the file that it makes of `request`, and those of one made with 0777 beside it: there the
+    /// umask shows. None if nobody promises any.
+    fn file_mode(&self, request: &Request, limit: Duration) -> Option<(u32, u32)> {
+        let _ = (request, limit);
+        None
+    }
+
     /// Joins the inputs with `-r`; none if it can't.
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
         let _ = (request, limit);

@@ -11,6 +11,7 @@ mod edit;
 pub(crate) mod macho;
 mod said;
 pub(crate) mod sample;
+pub(crate) mod slips;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -209,7 +210,14 @@ pub fn desugar(request: Request) -> Request {
     if sugared(&request).is_some() {
         return request;
     }
-    let Some(extra) = Extra::of(&request) else { return request };
+    match Extra::of(&request) {
+        Some(extra) => apply(&extra, request),
+        None => request,
+    }
+}
+
+/// `request` with `extra`.
+fn apply(extra: &Extra, request: Request) -> Request {
     let Request { target, mode, mut args, mut files, goos } = request;
     for ((name, member), change) in &extra.changes {
         for file in files.iter_mut().filter(|file| file.name == *name) {

@@ -11,6 +11,7 @@ mod expected;
 mod invariants;
 mod loader;
 pub mod metamorphic;
+mod modes;
 mod repeat;
 mod shape;
 
@@ -32,6 +33,7 @@ pub static ORACLES: &[&dyn Oracle] = &[
     &agree::Agree,
     &loader::Loader,
     &invariants::Invariants,
+    &modes::Modes,
     &execute::Execute,
     &repeat::Repeat,
     &metamorphic::Metamorphic,

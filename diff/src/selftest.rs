@@ -9,8 +9,8 @@ mod arm;
 mod faults;
 mod flips;
 mod idle;
-mod modules;
 mod mutations;
+mod rules;
 pub(crate) mod subject;
 
 use std::collections::BTreeMap;
@@ -21,9 +21,10 @@ use std::time::Duration;
 pub use faults::{FAULTS, Fault};
 pub use flips::{Flips, Row, run as flips};
 pub use mutations::{MUTATIONS, Mutation};
+pub use rules::{Caught, Rules, rules};
 
 use crate::adapter::{Adapter, Outcome, Shared};
-use crate::divergence::Rules;
+use crate::divergence;
 use crate::oracle::{self, Evidence, ORACLES, Oracle, Trial};
 use crate::{Expectation, Request};
 
@@ -83,9 +84,20 @@ impl fmt::Display for Score {
 }
 
 /// A linker whose output is there already.
+#[derive(Default)]
 struct Canned {
     name: String,
     version: String,
+    /// How it was called.
+    command: Vec<String>,
+    /// What it was made into.
+    file_mode: Option<(u32, u32)>,
+}
+
+impl Canned {
+    fn named(name: &str) -> Shared {
+        Arc::new(Self { name: name.into(), version: "1.0".into(), ..Self::default() })
+    }
 }
 
 impl Adapter for Canned {
@@ -97,6 +109,12 @@ impl Adapter for Canned {
     }
     fn link(&self, _: &Request, _: Duration) -> Outcome {
         Outcome::Unsupported("its output is there already")
+    }
+    fn command(&self, _: &Request) -> Vec<String> {
+        self.command.clone()
+    }
+    fn file_mode(&self, _: &Request, _: Duration) -> Option<(u32, u32)> {
+        self.file_mode
     }
 }
 
@@ -137,13 +155,11 @@ impl Planted {
         limit: Duration,
     ) -> Option<String> {
         let name = self.trial.linker.name();
-        let canned = |name: &str| -> Shared {
-            Arc::new(Canned { name: name.into(), version: "1.0".into() })
-        };
-        let faulty = Trial::of(&canned(name), &self.request, Outcome::Linked(image.to_vec()));
+        let faulty =
+            Trial::of(&Canned::named(name), &self.request, Outcome::Linked(image.to_vec()));
         // The vote needs voters: two that have the correct output.
         let voters = ["correct-1", "correct-2"]
-            .map(|name| Trial { linker: canned(name), ..self.trial.clone() });
+            .map(|name| Trial { linker: Canned::named(name), ..self.trial.clone() });
         let alone = oracle.name() != "agree";
         let expected = (oracle.name() == "expected").then_some(&self.expected);
         let all: Vec<Trial> =
@@ -152,7 +168,7 @@ impl Planted {
             request: &self.request,
             trials: &all,
             expected,
-            rules: Rules::standard(),
+            rules: divergence::Rules::standard(),
             limit,
         };
         let ruling = oracle::judge(&evidence, &[oracle]);
@@ -230,12 +246,11 @@ pub fn in_linker(
         let facts = Trial::run(linker, &request, limit).facts;
         (request, Expectation { facts, ..Expectation::default() })
     };
-    let subjects: Vec<_> =
-        subject::for_faults().into_iter().chain(modules::subjects()).map(told).collect();
+    let subjects: Vec<_> = subject::for_faults().into_iter().map(told).collect();
     let cases: Vec<&(Request, Expectation)> = cases.iter().chain(&subjects).collect();
     let honest: Vec<Trial> =
         cases.iter().map(|(request, _)| Trial::run(linker, request, limit)).collect();
-    for fault in FAULTS.iter().chain(modules::ROWS) {
+    for fault in FAULTS {
         let mut planted = false;
         let mut left = oracles.to_vec();
         for ((request, expected), honest) in cases.iter().zip(&honest) {
@@ -278,16 +293,22 @@ fn complaints(
     oracle: &'static dyn Oracle,
     limit: Duration,
 ) -> Vec<String> {
-    let canned = |name: &str, trial: &Trial| {
-        let linker: Shared = Arc::new(Canned { name: name.into(), version: "1.0".into() });
-        Trial { linker, ..trial.clone() }
+    let canned = |name: &str, trial: &Trial| Trial { linker: Canned::named(name), ..trial.clone() };
+    let planted = Canned {
+        name: "planted".into(),
+        version: "1.0".into(),
+        command: trial.linker.command(request),
+        file_mode: match oracle.name() {
+            "modes" => trial.linker.file_mode(request, limit),
+            _ => None,
+        },
     };
-    let mut trials = vec![canned("planted", trial)];
+    let mut trials = vec![Trial { linker: Arc::new(planted), ..trial.clone() }];
     if matches!(oracle.name(), "agree" | "execute") {
         trials.extend(["correct-1", "correct-2"].map(|name| canned(name, honest)));
     }
     let expected = (oracle.name() == "expected").then_some(expected);
-    let rules = Rules::standard();
+    let rules = divergence::Rules::standard();
     let evidence = Evidence { request, trials: &trials, expected, rules, limit };
     let ruling = oracle::judge(&evidence, &[oracle]);
     let own = ruling
@@ -319,7 +340,8 @@ mod tests {
         }
         assert!(score.missed.is_empty(), "{score}");
         assert!(score.false_alarms.is_empty(), "{score}");
-        for (oracle, caught) in &score.by {
+        // What modes promise is planted in links of modes: `rules`.
+        for (oracle, caught) in score.by.iter().filter(|(oracle, _)| **oracle != "modes") {
             assert!(*caught > 0, "{oracle} catches nothing: {score}");
         }
     }

@@ -66,7 +66,7 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
         let names = inputs.list.iter().filter(|input| !input.lazy).map(|input| &input.name);
         print(&names.fold(String::new(), |text, name| text + name + "\n"));
     }
-    let mut sink = FileSink::new(&options.output, file_mode(options));
+    let mut sink = sink(options);
     let report = crate::link(&inputs, options, &mut sink)?;
     let warnings = options.warnings.iter().chain(&inputs.warnings).chain(&report.warnings);
     let warned = warnings.inspect(|text| out.warning(text)).count() > 0;
@@ -85,6 +85,11 @@ fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
     // The process ends here; unmapping hundreds of megabytes first would only take time.
     std::mem::forget(inputs);
     Ok(())
+}
+
+/// Where the output goes.
+pub(crate) fn sink(options: &Options) -> FileSink {
+    FileSink::new(&options.output, file_mode(options))
 }
 
 /// The output's mode, less the umask.
@@ -128,7 +133,7 @@ fn dependencies(output: &Path, inputs: &Inputs) -> String {
     text
 }
 
-fn cannot_write(error: &io::Error, path: &Path) -> Errors {
+pub(crate) fn cannot_write(error: &io::Error, path: &Path) -> Errors {
     let text = format!("cannot write: {error}");
     Error::new(ErrorKind::Io, text).in_file(path.display().to_string()).into()
 }

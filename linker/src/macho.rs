@@ -117,3 +117,14 @@ pub fn link_args(args: &[String], files: &dyn Files) -> Result<(Vec<u8>, Report)
         Ok((image, report))
     })
 }
+
+/// The same onto the disk: a file where `-o` says, made as the command makes it.
+pub fn link_file(args: &[String], files: &dyn Files) -> Result<(), Errors> {
+    let options = Options::parse(args, files)?;
+    let inputs = inputs::load(&options, files)?;
+    crate::threads::with(options.threads, || {
+        let mut sink = command::sink(&options);
+        link(&inputs, &options, &mut sink)?;
+        sink.commit().map_err(|error| crate::command::cannot_write(&error, &options.output))
+    })
+}

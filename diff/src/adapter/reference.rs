@@ -5,7 +5,9 @@
 mod guard;
 
 use std::cell::Cell;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Once};
@@ -17,6 +19,7 @@ use super::{Adapter, Outcome, REFERENCE, Shared};
 use crate::desugar;
 use crate::model::ErrorClass;
 use crate::request::{File, Format, Mode, Request};
+use crate::run::Scratch;
 
 /// The reference linker.
 #[derive(Clone, Debug)]
@@ -106,6 +109,19 @@ impl Adapter for Reference {
             request.mode != Mode::Shared && desugar::desugar(before.clone()) == *request
         });
         guarded(self.command(request), before.as_ref().unwrap_or(request), limit)
+    }
+
+    fn file_mode(&self, request: &Request, limit: Duration) -> Option<(u32, u32)> {
+        let scratch = Scratch::new().ok()?;
+        let [made, all] = ["made", "all"].map(|name| scratch.path().join(name));
+        let mode = |path: &Path| Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777);
+        OpenOptions::new().write(true).create_new(true).mode(0o777).open(&all).ok()?;
+        let mut args = self.command(request);
+        args.extend(["-o".to_owned(), made.to_str()?.to_owned()]);
+        let files = request.files.clone();
+        let linked = move || scold_linker::link_file(&args, &Memory(&files)).is_ok();
+        guard::within(limit, linked).filter(|linked| *linked)?;
+        Some((mode(&made)?, mode(&all)?))
     }
 
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {

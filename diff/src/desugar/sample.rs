@@ -35,7 +35,7 @@ pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Reque
             lines: Vec::new(),
         }
     };
-    let mut parts = vec![part(".text", 6, false, 7), part(".data", 3, true, 9)];
+    let mut parts = vec![part(".text", 6, false, 7), part(".data", 3, true, 9), fixed(code)];
     // The list's end is a word, and no marker.
     if let Some(last) = names.iter().find(|name| **name == RUNTIME[2]) {
         let symbol = Symbol { name: (*last).to_owned(), global: true, hidden: false, kind: DATA };
@@ -61,9 +61,26 @@ pub(crate) fn module(target: Target, mode: Mode, names: &[&str]) -> Option<Reque
     Some(Request { target, mode, args: vec!["a.o".into()], files, goos: None })
 }
 
-/// The same with words that refer to section bounds which only a linker that knows modes has: those of code, and
-/// those of a section that is not there.
-pub(crate) fn bounded(target: Target, mode: Mode) -> Option<Request> {
+/// A word that only the loader writes.
+fn fixed(code: &code::Code) -> Part {
+    let (r_type, word) = code.word;
+    let symbol = "scold.fixed".to_owned();
+    let fields = vec![Field { offset: 16, r_type, name: word, symbol: symbol.clone(), addend: 0 }];
+    Part {
+        name: ".data.rel.ro",
+        kind: 1,
+        flags: 3,
+        align: 16,
+        bytes: [&MARKER_MAGIC[..], &[3; 8], &[0; 16]].concat(),
+        symbols: vec![Symbol { name: symbol, global: false, hidden: false, kind: DATA }],
+        fields,
+        lines: Vec::new(),
+    }
+}
+
+/// The same with words that refer to section bounds which only a linker that knows modes has, each moved `by` so
+/// many bytes: those of code, and those of a section that is not there.
+pub(crate) fn bounded(target: Target, mode: Mode, by: i32) -> Option<Request> {
     let mut request = module(target, mode, &["f", "local.moduledata"])?;
     let code = code::of(target.arch.machine())?;
     let (r_type, name) = code.word;
@@ -74,14 +91,16 @@ pub(crate) fn bounded(target: Target, mode: Mode) -> Option<Request> {
         r_type,
         name,
         symbol: (*symbol).to_owned(),
-        addend: 0,
+        addend: by.into(),
     };
+    // Where records have no addends, the words have.
+    let word = if code.rela { vec![0; 8] } else { by.to_le_bytes().to_vec() };
     let table = Part {
         name: ".data",
         kind: 1,
         flags: 3,
         align: 16,
-        bytes: [&MARKER_MAGIC[..], &[5; 8], &[0; 32]].concat(),
+        bytes: [&MARKER_MAGIC[..], &[5; 8], &word.repeat(4)].concat(),
         symbols: Vec::new(),
         fields: (0..).zip(&bounds).map(field).collect(),
         lines: Vec::new(),

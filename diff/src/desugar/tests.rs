@@ -94,7 +94,7 @@ fn of_an_archive_counts_what_is_asked_for() {
 
 #[test]
 fn bounds_are_around_what_they_bound() {
-    let request = super::sample::bounded(Target::AMD64_ELF, Mode::Plugin).unwrap();
+    let request = super::sample::bounded(Target::AMD64_ELF, Mode::Plugin, 0).unwrap();
     let other = desugar(request.clone());
     assert_eq!(other.args.first().map(String::as_str), Some(OBJECT));
     assert_eq!(other.args.last().map(String::as_str), Some(TAIL));
@@ -220,7 +220,7 @@ fn the_text_is_the_same_object() {
         for request in [
             module(target, Mode::Plugin, &["local.moduledata"]).unwrap(),
             module(target, Mode::CShared, &[&start, append, first, last]).unwrap(),
-            super::sample::bounded(target, Mode::Plugin).unwrap(),
+            super::sample::bounded(target, Mode::Plugin, 0).unwrap(),
         ] {
             let extra = Extra::of(&request).unwrap();
             let objects = [extra.object(), extra.tail()].into_iter().flatten();

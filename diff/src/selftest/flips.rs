@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use super::idle::{Idle, regions};
 use super::{Canned, Planted, subjects};
@@ -137,7 +136,7 @@ fn allowed(planted: &Planted, part: &str, byte: usize) -> Option<&'static str> {
 /// Whether an oracle that reads one output complains.
 fn seen(planted: &Planted, faulty: &[u8]) -> bool {
     let name = planted.trial.linker.name();
-    let linker: Shared = Arc::new(Canned { name: name.into(), version: "1.0".into() });
+    let linker: Shared = Canned::named(name);
     let trial = Trial::of(&linker, &planted.request, Outcome::Linked(faulty.to_vec()));
     let trials = [trial];
     let evidence = Evidence {

@@ -54,6 +54,7 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "PT_GNU_RELRO too long",
         apply: |i| segment(i, elf::PT_GNU_RELRO, 40, 0x3000),
     },
+    Mutation { name: "PT_GNU_RELRO lost", apply: |i| xor(i, elf::PT_GNU_RELRO, 1, 0x10) },
     Mutation { name: "PT_GNU_STACK executable", apply: |i| xor(i, elf::PT_GNU_STACK, 4, 1) },
     Mutation {
         // By two words: gold rounds the size up to the alignment, where one word less is no fault.

@@ -34,6 +34,11 @@ pub fn run(args: &[String]) -> u8 {
     }
 }
 
+/// Where the output goes.
+pub(super) fn sink(options: &Options) -> FileSink {
+    FileSink::new(&options.output, options.build.mode.map_or(0o777, |mode| mode.file_mode))
+}
+
 fn perform(args: &[String]) -> Result<(), Errors> {
     let options = Options::parse(args, &DiskFiles)?;
     if options.help {
@@ -49,8 +54,7 @@ fn perform(args: &[String]) -> Result<(), Errors> {
     }
     crate::threads::with(options.threads, || {
         let inputs = super::inputs::load(&options, &DiskFiles)?;
-        let file_mode = options.build.mode.map_or(0o777, |mode| mode.file_mode);
-        let mut sink = FileSink::new(&options.output, file_mode);
+        let mut sink = sink(&options);
         let report = super::link(&inputs, &options, &mut sink)?;
         for text in report.warnings.iter().filter(|_| !options.no_warnings) {
             let text = crate::command::one_line(text);

@@ -150,7 +150,17 @@ fn inside(image: &Image<'_>, flaws: &mut Flaws) {
 
 /// The loader protects the whole pages of RELRO, its first page included.
 fn relro(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
-    let Some(relro) = image.segment(elf::PT_GNU_RELRO.0) else { return };
+    let Some(relro) = image.segment(elf::PT_GNU_RELRO.0) else {
+        // Every linker is told `-z relro`; the request may say otherwise.
+        let words = request.args.iter().map(|arg| arg.strip_prefix("-z").unwrap_or(arg));
+        let last = words.rev().find(|word| matches!(*word, "relro" | "norelro"));
+        let dynamic =
+            image.named(".dynamic").filter(|s| s.in_memory() && s.is(super::image::WRITE));
+        if let Some(section) = dynamic.filter(|_| last != Some("norelro")) {
+            flaws.add("no PT_GNU_RELRO", ".dynamic", format!("{:#x}", section.addr), "protected");
+        }
+        return;
+    };
     let (start, end) = (relro.vaddr / PAGE * PAGE, relro.end() / PAGE * PAGE);
     for section in image.sections.iter().filter(|s| s.in_memory() && s.is(super::image::WRITE)) {
         // The page of RELRO's start may have something else before it.

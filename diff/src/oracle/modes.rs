@@ -1,0 +1,79 @@
+//! The modes oracle: what a build mode promises beside what facts show.
+//!
+//! That a library is no executable file, and how a darwin plugin is laid out for dyld. What a mode adds to a link,
+//! and how it binds, is in facts.
+
+mod macho;
+
+use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial};
+use crate::{Format, Request, desugar};
+
+/// The promises of modes.
+pub(super) struct Modes;
+
+/// A promise that was not kept: its kind, where, what is there, what should be.
+type Broken = (&'static str, String, String, &'static str);
+
+impl Oracle for Modes {
+    fn name(&self) -> &'static str {
+        "modes"
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Bytes
+    }
+
+    fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
+        let request = evidence.request;
+        for trial in evidence.trials {
+            let Some(image) = trial.outcome.image() else { continue };
+            let command = trial.linker.command(request);
+            let mode = asked(&command);
+            let mut broken = Vec::new();
+            // Another link, onto the disk: for modules only.
+            if mode.is_some() && desugar::sugared(request).is_some() {
+                broken.extend(permissions(trial, request, evidence));
+            }
+            if mode == Some("plugin") && request.target.format == Format::Macho {
+                broken.extend(macho::check(request, &command, image));
+            }
+            for (shape, key, found, wanted) in broken {
+                let mismatch = Mismatch { key, found, wanted: wanted.into() };
+                ruling.complain(self.name(), trial.linker.name(), shape, mismatch, "");
+            }
+        }
+    }
+}
+
+/// The mode that a command line asks for by its name.
+fn asked(command: &[String]) -> Option<&str> {
+    let is = |arg: &&String| arg.trim_start_matches('-').starts_with("buildmode");
+    let at = command.iter().rposition(|arg| is(&arg))?;
+    match command[at].split_once('=') {
+        Some((_, mode)) => Some(mode),
+        None => command.get(at + 1).map(String::as_str),
+    }
+}
+
+/// A library is a file that nobody executes, a program one that everybody may.
+fn permissions(trial: &Trial, request: &Request, evidence: &Evidence<'_>) -> Option<Broken> {
+    let (made, all) = trial.linker.file_mode(request, evidence.limit)?;
+    let (wanted, text) = match request.mode.is_library() {
+        true => (all & 0o666, "0666 less the umask"),
+        false => (all, "0777 less the umask"),
+    };
+    (made != wanted).then(|| ("file mode", "output".into(), format!("{made:04o}"), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_mode_counts() {
+        let line = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+        assert_eq!(asked(&line("--buildmode=plugin a.o")), Some("plugin"));
+        assert_eq!(asked(&line("-buildmode plugin --buildmode c-shared")), Some("c-shared"));
+        assert_eq!(asked(&line("-shared a.o")), None);
+    }
+}
