@@ -120,7 +120,7 @@ impl Mode {
         })
     }
 
-    /// What the flag itself changes; flags after it may change it again.
+    /// What the mode asks for, before any flag is read: flags may change it again.
     pub fn apply(&'static self, options: &mut Options) {
         options.kind = self.kind;
         options.symbolic = self.symbolic;
@@ -130,13 +130,24 @@ impl Mode {
         options.build.mode = Some(self);
     }
 
+    /// Checks what the flags made of the kind of output.
+    ///
+    /// Errors: `usage`: a mode that makes something else than it says is none.
+    pub fn check_kind(&self, kind: OutputKind) -> Result<()> {
+        match kind == self.kind {
+            true => Ok(()),
+            false => Err(self.contradicts(kind_flag(kind))),
+        }
+    }
+
+    /// A flag that asks for another kind of output.
+    pub(crate) fn contradicts(&self, flag: &str) -> Error {
+        usage(format!("--buildmode={} and {flag} may not be used together", self.name))
+    }
+
     /// The same in the flags that every GNU-style linker takes.
     pub fn flags(&self) -> Vec<&'static str> {
-        let mut flags = vec![match self.kind {
-            OutputKind::Shared => "-shared",
-            OutputKind::Pie => "-pie",
-            _ => "-no-pie",
-        }];
+        let mut flags = vec![kind_flag(self.kind)];
         flags.extend((self.symbolic == Symbolic::All).then_some("-Bsymbolic"));
         flags.extend(self.nodelete.then_some("-z nodelete"));
         flags.extend(self.now.then_some("-z now"));
@@ -178,6 +189,16 @@ impl Mode {
 /// Module data that is nobody else's, whatever others see: the Go linker leaves it local.
 pub(crate) const OWN: &str = "local.moduledata";
 
+/// The flag that asks for `kind`.
+fn kind_flag(kind: OutputKind) -> &'static str {
+    match kind {
+        OutputKind::Shared => "-shared",
+        OutputKind::Pie => "-pie",
+        OutputKind::Exe => "-no-pie",
+        OutputKind::Relocatable => "-r",
+    }
+}
+
 /// A `usage` error.
 pub(crate) fn usage(text: String) -> Error {
     Error::new(ErrorKind::Usage, text)
@@ -212,6 +233,19 @@ pub fn check(options: &Options, arch: &'static Arch) -> Result<()> {
         return Err(Error::new(ErrorKind::WrongMachine, text));
     }
     Ok(())
+}
+
+/// Checks the mode against the machine of inputs that there is no back end for.
+///
+/// Errors: `usage`, if it is one of Go's.
+pub fn check_machine(options: &Options, machine: u16) -> Result<()> {
+    let goarch = matrix::FOREIGN.iter().find(|row| row.0 == machine).map(|row| row.1);
+    match options.build.mode.zip(goarch) {
+        Some((mode, goarch)) => {
+            mode.check(options.build.goos.as_deref().unwrap_or(matrix::ELF_SYSTEM), goarch)
+        }
+        None => Ok(()),
+    }
 }
 
 /// What a mode adds to one link.

@@ -115,7 +115,7 @@ pub(super) fn load(options: &Options, files: &dyn Files) -> Result<Inputs, Error
         return Err(errors);
     }
     merge(units, &mut inputs);
-    check_machines(&mut inputs)?;
+    check_machines(&mut inputs, options)?;
     Ok(inputs)
 }
 
@@ -148,7 +148,7 @@ fn merge(units: Vec<Unit>, inputs: &mut Inputs) {
 }
 
 /// All inputs must be for one machine: that of `-m`, else that of the first input.
-fn check_machines(inputs: &mut Inputs) -> Result<(), Errors> {
+fn check_machines(inputs: &mut Inputs, options: &Options) -> Result<(), Errors> {
     let mut errors = Vec::new();
     for input in &inputs.list {
         // Sniffing has read it already.
@@ -156,7 +156,10 @@ fn check_machines(inputs: &mut Inputs) -> Result<(), Errors> {
         let wanted = match inputs.emulation.or_else(|| ident.emulation()) {
             Some(wanted) => wanted,
             None => {
-                errors.push(wrong_machine(ident, None).in_file(&input.name));
+                // A machine of Go's has no mode here; others are no machine at all.
+                let mode = crate::mode::check_machine(options, ident.machine).err();
+                let error = mode.unwrap_or_else(|| wrong_machine(ident, None));
+                errors.push(error.in_file(&input.name));
                 break;
             }
         };

@@ -13,7 +13,7 @@ mod tests;
 use super::link::{Bound, Def, Link};
 use super::object::Target;
 use super::options::{Kind, Options};
-use crate::format::macho::kind;
+use crate::format::macho::kind as section;
 use crate::mode::{Addition, Mode, OWN, usage};
 use crate::object::{SymId, hash_name};
 use crate::options::OutputKind;
@@ -52,9 +52,14 @@ pub fn flags(mode: &Mode) -> &'static str {
     }
 }
 
-/// What the flag itself changes; flags after it may change it again.
+/// What a mode makes.
+fn kind(mode: &Mode) -> Kind {
+    if mode.kind == OutputKind::Shared { Kind::Dylib } else { Kind::Execute }
+}
+
+/// What the mode asks for, before any option is read: options may change it again.
 pub fn apply(mode: &'static Mode, options: &mut Options) {
-    options.kind = if mode.kind == OutputKind::Shared { Kind::Dylib } else { Kind::Execute };
+    options.kind = kind(mode);
     if mode.is_guest {
         options.flat = true;
         options.bind_at_load = true;
@@ -80,6 +85,13 @@ pub fn check(options: &Options) -> Result<()> {
             false => Ok(()),
         };
     };
+    if options.kind != kind(mode) {
+        return Err(mode.contradicts(match options.kind {
+            Kind::Execute => "-execute",
+            Kind::Dylib => "-dylib",
+            Kind::Bundle => "-bundle",
+        }));
+    }
     let own = goarch(options.arch().name);
     let goos = build.goos.as_deref().unwrap_or(SYSTEM);
     let said = build.goarch.as_deref().unwrap_or(own);
@@ -218,7 +230,7 @@ pub(super) fn segment<'s>(link: &Link<'_>, file: u32, section: u32, segment: &'s
     let guest = link.options.build.mode.is_some_and(|mode| mode.is_guest);
     let Some(object) = link.files.get(file as usize).filter(|_| guest) else { return segment };
     let section = &object.sections[section as usize];
-    let plain = section.header.kind() == kind::REGULAR && section.header.flags & !0xff == 0;
+    let plain = section.header.kind() == section::REGULAR && section.header.flags & !0xff == 0;
     let address = section.relocs.iter().any(|reloc| {
         reloc.kind == link.machine.unsigned && reloc.size == 8 && reloc.minus == Target::None
     });

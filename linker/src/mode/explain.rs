@@ -11,6 +11,12 @@ use crate::macho::mode as macho;
 const LOCAL: &str =
     "(one object may have it as a local symbol; no other module sees local.moduledata)";
 
+/// Who wins.
+const RULE: [&str; 2] = [
+    "as if they stood first: other flags win over them, wherever they stand, but one",
+    "that asks for another kind of output is an error",
+];
+
 /// What mode `mode` adds on `goos/goarch`.
 ///
 /// Errors: `usage` for a mode or a pair there is none of.
@@ -28,6 +34,9 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     };
     line("mode", &format!("{} on {goos}/{goarch}", mode.name));
     line("flags", &mode.flags().join(" "));
+    for text in RULE {
+        line("", text);
+    }
     line("file", &format!("mode {:04o} less the umask", mode.file_mode));
     let entries = ".init_array";
     if let Some(start) = mode.entry(goos, goarch) {
@@ -92,6 +101,9 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
     };
     line("mode", &format!("{} on {goos}/{goarch}", mode.name));
     line("flags", macho::flags(mode));
+    for text in RULE {
+        line("", text);
+    }
     line("file", &format!("mode {:04o} less the umask", mode.file_mode));
     line("names", "every one has a leading underscore in objects");
     let entries = "__DATA,__mod_init_func, or __TEXT,__init_offsets where fixups are chained,";

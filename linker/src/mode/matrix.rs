@@ -11,6 +11,8 @@ const TWO: &[&str] = &["amd64", "arm64"];
 
 pub(super) const C_SHARED: &[(&str, &[&str])] =
     &[("linux", THREE), ("android", THREE), ("darwin", TWO)];
+/// All of android's: the Go command itself builds plugins there for amd64 and 386 only, but what one is made of is
+/// what it is on linux.
 pub(super) const PLUGIN: &[(&str, &[&str])] =
     &[("linux", THREE), ("android", THREE), ("darwin", TWO)];
 /// Hosts that can't be moved: darwin has none any more.
@@ -21,6 +23,10 @@ pub(super) const EXECUTABLE: &[(&str, &[&str])] =
 
 /// Modes of `go build` that never reach a linker, or that it has none of.
 pub(super) const OTHERS: &[&str] = &["archive", "c-archive", "default", "shared"];
+
+/// Machines of Go's that there is no back end for: `e_machine` and name.
+pub(super) const FOREIGN: &[(u16, &str)] =
+    &[(3, "386"), (21, "ppc64le"), (22, "s390x"), (243, "riscv64"), (258, "loong64")];
 
 /// Whether the files of `goos` are ELF.
 pub(super) fn is_elf(goos: &str) -> bool {

@@ -266,6 +266,13 @@ fn the_matrix_says_where() {
         ("--buildmode=plugin --goos=darwin a.o", "--goos=darwin: the inputs are ELF"),
         ("--goos=linux a.o", "--goos and --goarch go with --buildmode"),
         ("--buildmode=pie -r a.o", "-r and --buildmode may not be used together"),
+        ("-r --buildmode=plugin a.o", "-r and --buildmode may not be used together"),
+        ("-r --buildmode=c-shared -shared a.o", "-r and --buildmode may not be used together"),
+        ("--buildmode=exe -shared a.o", "--buildmode=exe and -shared may not be used together"),
+        ("-shared --buildmode=exe a.o", "--buildmode=exe and -shared may not be used together"),
+        ("--buildmode=c-shared -pie a.o", "--buildmode=c-shared and -pie may not be used together"),
+        ("-pie --buildmode=plugin a.o", "--buildmode=plugin and -pie may not be used together"),
+        ("-no-pie --buildmode=pie a.o", "--buildmode=pie and -no-pie may not be used together"),
     ] {
         let (kind, said) = fails(line);
         assert_eq!(kind, ErrorKind::Usage, "{line}");
@@ -280,6 +287,64 @@ fn the_matrix_says_where() {
         }
     }
     assert!(plugin.check("darwin", "arm").is_err(), "gone from the platform");
+}
+
+#[test]
+fn a_machine_without_a_mode_is_named() {
+    let mut other = object(&["f"], &[]);
+    for (class, machine, line, text) in [
+        (1, 3, "--buildmode=c-shared a.o", "buildmode c-shared not supported on linux/386"),
+        (1, 3, "--buildmode=plugin --goos=android a.o", "not supported on android/386"),
+        (2, 243, "--buildmode=plugin a.o", "buildmode plugin not supported on linux/riscv64"),
+        (1, 3, "-shared a.o", "no supported machine: it is ELF32 little-endian, machine 3"),
+        (
+            2,
+            8,
+            "--buildmode=plugin a.o",
+            "no supported machine: it is ELF64 little-endian, machine 8",
+        ),
+    ] {
+        (other[4], other[18]) = (class, machine);
+        let said = link(line, other.clone()).unwrap_err().to_string();
+        assert!(said.ends_with(text), "{line}: {said}");
+    }
+    // The table, its errors and what people are told are one.
+    for mode in MODES {
+        for (goos, goarch) in SYSTEMS.iter().flat_map(|s| machines().iter().map(|m| (s.0, *m))) {
+            let refused = mode.check(goos, goarch).err().map(|error| error.to_string());
+            let told = explain(mode.name, goos, goarch).err().map(|error| error.to_string());
+            assert_eq!(refused, told, "{} {goos}/{goarch}", mode.name);
+            let has = mode.targets.iter().any(|row| row.0 == goos && row.1.contains(&goarch));
+            assert_eq!(has, refused.is_none(), "{} {goos}/{goarch}", mode.name);
+        }
+    }
+}
+
+#[test]
+fn what_the_command_line_says_wins_wherever_it_stands() {
+    let parse = |line: &str| {
+        let args: Vec<String> = line.split(' ').map(String::from).collect();
+        Options::parse(&args, &MemoryFiles::default()).unwrap()
+    };
+    for mode in ["--buildmode=plugin", "--buildmode c-shared"] {
+        for flags in ["-z lazy", "-z now", "-z norelro", "-Bsymbolic", "-Bsymbolic-functions"] {
+            let [first, last] = [format!("{flags} {mode} a.o"), format!("{mode} {flags} a.o")];
+            let (first, last) = (parse(&first), parse(&last));
+            let all = |o: &Options| (o.kind, o.symbolic, o.z.now, o.z.relro, o.z.nodelete);
+            assert_eq!(all(&first), all(&last), "{mode} {flags}");
+        }
+    }
+    let plugin = parse("-z now --buildmode=c-shared -z norelro a.o");
+    assert!(plugin.z.now && plugin.z.nodelete && !plugin.z.relro);
+    assert_eq!(plugin.symbolic, Symbolic::All);
+    assert!(!parse("-z lazy --buildmode=plugin a.o").z.now);
+    assert_eq!(parse("-Bsymbolic --buildmode=plugin a.o").symbolic, Symbolic::All);
+    // A driver says what the mode says, too.
+    assert_eq!(parse("-shared --buildmode=plugin a.o").kind, OutputKind::Shared);
+    assert_eq!(parse("-pie --buildmode=pie a.o").kind, OutputKind::Pie);
+    // The last of several modes is the only one.
+    let last = parse("--buildmode=plugin --buildmode=c-shared a.o");
+    assert!(!last.z.now && last.z.nodelete);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use crate::mode::Mode;
 /// The flags.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Row] = &[
-    row(&["buildmode"], Needed("MODE"), "What Go's linker makes of a module: c-shared, plugin, pie, exe", |p, v| {
-        Mode::named(v)?.apply(&mut p.options);
+    row(&["buildmode"], Needed("MODE"), "What Go's linker makes of a module: c-shared, plugin, pie, exe; other flags win over its own", |p, v| {
+        p.options.build.mode = Some(Mode::named(v)?);
         Ok(())
     }),
     row(&["goos"], Needed("OS"), "The system that --buildmode is for (linux)", |p, v| {

@@ -11,6 +11,7 @@ use super::table::{self, Arg, Row};
 use super::{
     Action, Defsym, Expression, InputArg, Named, Options, OutputKind, State, Strip, VersionScript,
 };
+use crate::mode::Mode;
 use crate::{Data, Error, ErrorKind, Errors, Files, Result};
 
 /// What the rows' actions work on.
@@ -61,8 +62,28 @@ fn from_digits(digits: &str, radix: u32) -> Option<u64> {
 /// See [`Options::parse`].
 pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Errors> {
     let args = response::expand(args, files)?;
+    let parser = pass(&args, files, None)?;
+    // What a mode asks for stands before all that the command line says, wherever the mode is named.
+    let parser = match parser.options.build.mode {
+        Some(mode) => pass(&args, files, Some(mode))?,
+        None => parser,
+    };
+    match parser.options.action {
+        Action::Link => Ok(parser.finish()?),
+        _ => Ok(parser.options),
+    }
+}
+
+/// Reads all arguments, up to one that asks for something else than a link.
+fn pass<'a>(
+    args: &[String],
+    files: &'a dyn Files,
+    mode: Option<&'static Mode>,
+) -> Result<Parser<'a>, Errors> {
+    let mut options = Options::default();
+    mode.into_iter().for_each(|mode| mode.apply(&mut options));
     let mut parser = Parser {
-        options: Options::default(),
+        options,
         state: State::default(),
         saved: Vec::new(),
         in_group: false,
@@ -72,7 +93,7 @@ pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Error
         files,
     };
     // -L and -l may name the sysroot before it is given.
-    parser.find_sysroot(&args);
+    parser.find_sysroot(args);
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.strip_prefix('-').filter(|body| !body.is_empty()) {
@@ -90,12 +111,12 @@ pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Error
                 parser.spelled.clone_from(arg);
                 (row.apply)(&mut parser, value)?;
                 if parser.options.action != Action::Link {
-                    return Ok(parser.options);
+                    break;
                 }
             }
         }
     }
-    Ok(parser.finish()?)
+    Ok(parser)
 }
 
 /// The row that `arg` spells, and the value attached to it.
@@ -281,8 +302,11 @@ impl Parser<'_> {
         if z.no_section_header {
             self.options.strip = Strip::All;
         }
+        if let Some(mode) = self.options.build.mode {
+            mode.check_kind(self.options.kind)?;
+        }
         if self.relocatable {
-            if self.options.kind == OutputKind::Shared {
+            if self.options.kind == OutputKind::Shared && self.options.build.mode.is_none() {
                 return Err(usage("-r and -shared may not be used together".into()));
             }
             self.options.kind = OutputKind::Relocatable;

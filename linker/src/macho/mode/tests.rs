@@ -295,9 +295,36 @@ fn the_matrix_says_where() {
         ("arm64", "--buildmode=bogus", "invalid buildmode: \"bogus\""),
         ("arm64", "--buildmode=plugin --goos linux", "--goos=linux: the inputs are Mach-O"),
         ("arm64", "--buildmode=plugin --goarch=amd64", "--goarch=amd64: -arch is arm64"),
+        (
+            "arm64",
+            "-bundle --buildmode=plugin",
+            "--buildmode=plugin and -bundle may not be used together",
+        ),
+        ("arm64", "--buildmode=c-shared -execute", "and -execute may not be used together"),
+        ("x86_64", "-dylib --buildmode=exe", "--buildmode=exe and -dylib may not be used together"),
         ("arm64", "--goos=darwin", "--goos and --goarch go with --buildmode"),
     ] {
         let said = link(arch, line, module(arch, &["f"], &[])).unwrap_err().to_string();
         assert!(said.ends_with(text), "{line}: {said}");
     }
+}
+
+#[test]
+fn what_the_command_line_says_wins_wherever_it_stands() {
+    let parse = |line: &str| {
+        let all = format!("-arch arm64 -platform_version macos 13.0 13.0 {line} a.o");
+        let args: Vec<String> = all.split(' ').map(str::to_owned).collect();
+        Options::parse(&args, &MemoryFiles::default()).unwrap()
+    };
+    for line in [
+        "-headerpad 20 -fixup_chains -twolevel_namespace --buildmode=plugin",
+        "--buildmode=plugin -headerpad 20 -fixup_chains -twolevel_namespace",
+    ] {
+        let options = parse(line);
+        assert_eq!((options.headerpad, options.chained), (Some(0x20), Some(true)), "{line}");
+        assert!(!options.flat && options.bind_at_load && options.kind == Kind::Dylib, "{line}");
+    }
+    assert_eq!(parse("-dylib --buildmode c-shared").kind, Kind::Dylib);
+    assert!(parse("-flat_namespace --buildmode c-shared").flat);
+    assert!(!parse("--buildmode plugin --buildmode c-shared").flat, "the last mode alone");
 }

@@ -14,7 +14,24 @@ const MOST: u64 = 1 << 47;
 /// See [`Options::parse`].
 pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Errors> {
     let args = crate::options::expand_responses(args, files)?;
+    let options = pass(&args, files, None)?;
+    // What a mode asks for stands before all that the command line says, wherever the mode is named.
+    let mut options = match options.build.mode {
+        Some(mode) => pass(&args, files, Some(mode))?,
+        None => options,
+    };
+    finish(&mut options)?;
+    Ok(options)
+}
+
+/// Reads all arguments.
+fn pass(
+    args: &[String],
+    files: &dyn Files,
+    mode: Option<&'static Mode>,
+) -> Result<Options, Errors> {
     let mut options = Options { output: "a.out".into(), platform: 1, ..Options::default() };
+    mode.into_iter().for_each(|mode| mode::apply(mode, &mut options));
     let mut at = 0;
     while let Some(arg) = args.get(at) {
         at += 1;
@@ -24,7 +41,6 @@ pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Error
         };
         at += one(&mut options, name, &args[at..], files)?;
     }
-    finish(&mut options)?;
     Ok(options)
 }
 
@@ -77,7 +93,7 @@ fn build(options: &mut Options, name: &str, rest: &[String]) -> Result<Option<us
         None => (rest.first().ok_or_else(|| usage(flag, "argument missing"))?.as_str(), 1),
     };
     match flag {
-        "-buildmode" => mode::apply(Mode::named(value)?, options),
+        "-buildmode" => options.build.mode = Some(Mode::named(value)?),
         "-goos" => options.build.goos = Some(value.into()),
         _ => options.build.goarch = Some(value.into()),
     }
