@@ -4,6 +4,7 @@
 //! `corpus/known/` lists bugs that are reported already. Both are compiled in. An entry that nothing
 //! matched in a full campaign is stale: [`Rules::unmatched`]. DIVERGENCES.md is made by [`markdown`].
 
+mod field;
 mod inputs;
 mod symbols;
 
@@ -174,6 +175,9 @@ pub struct Known {
     /// What the inputs must have, each.
     #[serde(default)]
     pub has: Vec<Has>,
+    /// The instruction that the first key speaks of has bits in its field already.
+    #[serde(default)]
+    pub field: bool,
     /// The upstream issue, or a row of BUGS.md.
     pub link: String,
 }
@@ -196,6 +200,7 @@ impl Known {
             && (self.modes.is_empty() || self.modes.iter().any(|m| m == request.mode.name()))
             && (self.with.is_empty() || Relocations::of(request).have(&self.with))
             && self.has.iter().all(|has| has.describes(request))
+            && (!self.field || field::has_bits(request, part(|key| &key.key)))
     }
 
     /// Whether it says more than what its findings look like: a signature alone is that of other bugs too.
@@ -203,6 +208,7 @@ impl Known {
         [&self.said, &self.key, &self.found, &self.wanted].iter().any(|text| text.is_some())
             || [&self.args, &self.with].iter().any(|list| !list.is_empty())
             || !self.has.is_empty()
+            || self.field
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) const CLASSES: &[(&str, E)] = &[
     ("undefined reference to", E::UndefinedSymbol),
     ("isn't defined", E::UndefinedSymbol),
     ("referenced by DSO", E::UndefinedSymbol),
+    ("against external or undefined symbol", E::RelocDynamic),
     ("undefined symbol", E::UndefinedSymbol),
     ("relocation truncated to fit", E::RelocOverflow),
     ("out of range", E::RelocOverflow),

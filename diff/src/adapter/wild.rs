@@ -33,6 +33,7 @@ pub(super) static LINKER: Linker = Linker {
 };
 
 const CLASSES: &[(&str, E)] = &[
+    ("Direct relocation*to dynamic symbol", E::RelocDynamic),
     ("Failed to apply relocation of type", E::RelocOverflow),
     ("Duplicate symbol", E::DuplicateSymbol),
     ("duplicate symbol", E::DuplicateSymbol),

@@ -6,7 +6,20 @@ use super::Flaws;
 use super::image::{ALLOC, EXEC, Image, Section, WRITE};
 
 /// Names that linkers make: gold gives them the index of any section near.
-const RESERVED: &[&str] = &["_end", "end", "_edata", "edata", "_etext", "etext", "__bss_start"];
+const RESERVED: &[&str] = &[
+    "_end",
+    "end",
+    "_edata",
+    "edata",
+    "_etext",
+    "etext",
+    "__bss_start",
+    // Of GNU ld for Arm, before the alignment of .bss and behind it.
+    "__bss_start__",
+    "_bss_end__",
+    "__bss_end__",
+    "__end__",
+];
 
 pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
     for section in &image.sections {

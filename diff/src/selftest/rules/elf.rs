@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Row] = &[
     row(TELLS, "addmoduledata not through the PLT", |t| slip(guest(t)?, Slip::OwnCall)),
     row(LISTS, "runtime.lastmoduledatap is not set", |t| bare(list(t)?)),
     row(LISTS, "runtime.lastmoduledatap is something else", |t| {
-        slip(list(t)?, Slip::ListOf("type.T"))
+        slip(list(t)?, Slip::ListOf("runtime.addmoduledata"))
     }),
     row(LISTS, "the module tells itself, too", both),
     row(SHARES, "-Bsymbolic in a plugin", |t| flags(guest(t)?, "", &["-Bsymbolic"])),
