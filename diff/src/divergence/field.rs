@@ -5,7 +5,10 @@
 use object::read::archive::ArchiveFile;
 use object::{File, Object as _, ObjectSection as _, RelocationFlags, RelocationTarget};
 
-use crate::{Arch, Format, Request};
+use crate::{Format, Request};
+
+/// `e_machine` of the one whose instructions are looked at.
+const MACHINE: u16 = 183;
 
 /// How far from a site the other instructions of its sequence are.
 const NEAR: u64 = 16;
@@ -15,7 +18,7 @@ const NEAR: u64 = 16;
 pub(super) fn has_bits(request: &Request, key: &str) -> bool {
     let target = request.target;
     let Some(place) = key.strip_prefix("site.") else { return false };
-    if (target.arch, target.format) != (Arch::Arm64, Format::Elf) {
+    if (target.arch.machine(), target.format) != (MACHINE, Format::Elf) {
         return false;
     }
     request.files.iter().any(|file| match ArchiveFile::parse(&*file.bytes) {
