@@ -40,13 +40,17 @@ pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
         shelve(&mut case, module.object, dice);
         return case;
     }
-    case.inputs.insert(at, Input::Object(module.object));
     if dice.chance(250) {
+        // Of two lists' ends nobody could tell where they are.
+        let last = !module.object.symbols.iter().any(|symbol| symbol.name == LAST);
+        case.inputs.insert(at, Input::Object(module.object));
         let mut runtime = Module::new(case.target);
         runtime.object.name = "rt.o".into();
-        runtime.runtime(dice);
+        runtime.runtime(dice, last);
         shelve(&mut case, runtime.object, dice);
+        return case;
     }
+    case.inputs.insert(at, Input::Object(module.object));
     case
 }
 
@@ -119,6 +123,9 @@ fn host(module: &Object, dice: &mut Dice<'_>) -> Library {
         weak: false,
     }
 }
+
+/// The end of the runtime's list.
+const LAST: &str = "runtime.lastmoduledatap";
 
 /// The module's object in the making.
 struct Module {
@@ -218,13 +225,13 @@ impl Module {
     }
 
     /// What only a runtime has.
-    fn runtime(&mut self, dice: &mut Dice<'_>) {
+    fn runtime(&mut self, dice: &mut Dice<'_>, last: bool) {
         let ret = machine::of(self.target.arch).code.ret;
         let text = self.section(".text", true, ret.to_vec());
         self.define("runtime.addmoduledata", SymbolKind::Func, (text, 0), ret.len() as u64);
         let spare = self.section(".data.rt", false, vec![0; 32]);
-        if dice.chance(700) {
-            self.last(dice, (spare, 8));
+        if last && dice.chance(700) {
+            self.last(dice, (spare, 24));
         }
     }
 
@@ -275,10 +282,9 @@ impl Module {
 
     /// The end of the runtime's list, somewhere among data or zeros; the word `spare` leads there without its name.
     fn last(&mut self, dice: &mut Dice<'_>, spare: (usize, u64)) {
-        const NAME: &str = "runtime.lastmoduledatap";
         let width = u64::from(machine::of(self.target.arch).word);
         if dice.chance(100) {
-            let symbol = self.define(NAME, SymbolKind::Object, (0, 0), width);
+            let symbol = self.define(LAST, SymbolKind::Object, (0, 0), width);
             self.object.symbols[symbol].definition = Definition::Common { align: width };
             return;
         }
@@ -287,7 +293,7 @@ impl Module {
         let homes = [data, data, data, zeros(".bss"), zeros(".noptrbss"), zeros(".bss.go")];
         let (name, kind) = *dice.pick(&homes);
         let section = self.section(name, false, vec![*dice.pick(&[0, 0x5a]); 32]);
-        let last = self.define(NAME, SymbolKind::Object, (section, 0), width);
+        let last = self.define(LAST, SymbolKind::Object, (section, 0), width);
         self.object.symbols[last].binding =
             *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak]);
         self.object.sections[section].kind = kind;

@@ -89,11 +89,16 @@ pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bo
     }
     let Some((low, high)) = range else {
         if commons || is_hidden(judge, bound) {
-            return Some(judge.module.image.segment(value).is_some());
+            let last = value.wrapping_sub(u64::from(is_end));
+            return Some([value, last].iter().any(|at| judge.module.image.segment(*at).is_some()));
         }
         return Some(*judge.bounds.borrow_mut().entry(bound.start).or_insert(value) == value);
     };
-    let exact = value == if is_end { high } else { low };
+    let exact = match is_end {
+        // What is empty and last is aligned all the same.
+        true => [high, high.next_multiple_of(empty_align(judge, bound))].contains(&value),
+        false => value == low,
+    };
     let loose = || commons || has_thunk(judge, bound, high) || is_hidden(judge, bound);
     let between = |from: u64, to: u64| others.iter().any(|base| (from..to).contains(base));
     Some(
@@ -103,6 +108,13 @@ pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bo
                 false => loose() && value < low && !between(value, low),
             },
     )
+}
+
+/// How the empty input sections of it are aligned at most.
+fn empty_align(judge: &Judge<'_, '_>, bound: &Bound) -> u64 {
+    let sections = judge.inputs.objects.iter().flat_map(|object| &object.sections);
+    let empty = sections.filter(|s| s.size == 0 && s.kind != 0 && bound.has(s.name));
+    empty.map(|s| s.align).filter(|align| align.is_power_of_two()).max().unwrap_or(1)
 }
 
 /// Whether a thunk is right behind code that ends at `end`: part of the section to some linkers.
