@@ -3,7 +3,9 @@
 //! It needs no other linker and no expectation: a reference that means nothing ([`Meaning::Bad`]), a
 //! definition that the module's own hash tables don't find, a name that they find twice over.
 
-use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape::words};
+use super::shape::{Relocations, words};
+use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial};
+use crate::divergence::Question;
 use crate::expectation::Strictness;
 use crate::model::Meaning;
 use crate::{Family, Key, Value};
@@ -29,12 +31,41 @@ impl Oracle for Loader {
                     && evidence
                         .expected
                         .is_some_and(|e| e.open_reason(key, Strictness::Reference).is_some());
-                if !open && !ruling.complained(trial.linker.name(), &key.to_string()) {
+                if !open
+                    && !ruling.complained(trial.linker.name(), &key.to_string())
+                    && !is_explained(evidence, trial, key, value, ruling)
+                {
                     look(trial, key, value, ruling);
                 }
             }
         }
     }
+}
+
+/// Whether it is a name of the linker's own that is elsewhere, and a divergence says why.
+fn is_explained(
+    evidence: &Evidence<'_>,
+    trial: &Trial,
+    key: &Key,
+    found: &Value,
+    ruling: &mut Ruling,
+) -> bool {
+    let name = bad(found).and_then(|text| text.strip_prefix("not where `")?.split_once('`'));
+    let Some((name, _)) = name else { return false };
+    let wanted = Value::Ref(Meaning::Linker(name.into()));
+    let relocations = ruling.relocations.get_or_insert_with(|| Relocations::of(evidence.request));
+    let question = Question {
+        request: evidence.request,
+        linker: &*trial.linker,
+        key,
+        relocation: None,
+        relocations,
+        found: Some(found),
+        wanted: Some(&wanted),
+    };
+    let divergence = evidence.rules.explain(&question);
+    ruling.explained.extend(divergence.map(|entry| entry.id.clone()));
+    divergence.is_some()
 }
 
 fn look(trial: &Trial, key: &Key, value: &Value, ruling: &mut Ruling) {

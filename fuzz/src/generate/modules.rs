@@ -36,7 +36,7 @@ pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
     let at = dice.below(direct + 1).max(1).min(case.inputs.len());
     if dice.chance(250) {
         let user = user(&module, dice);
-        case.inputs.extend(user.map(Input::Object));
+        case.inputs.splice(at..at, user.map(Input::Object));
         shelve(&mut case, module.object, dice);
         return case;
     }

@@ -89,7 +89,7 @@ pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bo
     }
     let Some((low, high)) = range else {
         if commons || is_hidden(judge, bound) {
-            let last = value.wrapping_sub(u64::from(is_end));
+            let last = value.wrapping_sub(1);
             return Some([value, last].iter().any(|at| judge.module.image.segment(*at).is_some()));
         }
         return Some(*judge.bounds.borrow_mut().entry(bound.start).or_insert(value) == value);
