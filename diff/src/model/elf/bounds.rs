@@ -119,7 +119,9 @@ fn empty_align(judge: &Judge<'_, '_>, bound: &Bound) -> u64 {
 
 /// Whether a thunk is right behind code that ends at `end`: part of the section to some linkers.
 fn has_thunk(judge: &Judge<'_, '_>, bound: &Bound, end: u64) -> bool {
-    let starts = [4, 8, 16].map(|align| end.next_multiple_of(align));
+    // In either state of Arm's.
+    let starts = [2, 4, 8, 16].map(|align| end.next_multiple_of(align));
+    let starts = [starts, starts.map(|start| start + 1)].concat();
     let stub = judge.module.machine.stub;
     bound.section == ".text" && starts.iter().any(|at| stub(&judge.module.image, *at).is_ok())
 }
