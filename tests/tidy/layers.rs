@@ -121,7 +121,8 @@ fn unsafe_code_is_named() {
 /// What is particular to a machine is in its row: a new one is a file and a line.
 #[test]
 fn neutral_judges_name_no_machine() {
-    // The rows and their tables, the list of targets, and what only runs natively or is one program.
+    // The rows and their tables, the lists of targets and of modes' systems, and what only runs natively or is one
+    // program.
     let except = [
         "diff/src/model/elf.rs",
         "diff/src/model/elf/machine.rs",
@@ -129,6 +130,7 @@ fn neutral_judges_name_no_machine() {
         "diff/src/model/macho/machine.rs",
         "diff/src/oracle/execute/platform.rs",
         "diff/src/real.rs",
+        "diff/src/real/modes.rs",
         "diff/src/request.rs",
     ];
     // Each machine's own files, and the rows that say which linker serves which target.

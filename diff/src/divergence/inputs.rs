@@ -44,6 +44,8 @@ pub enum Has {
     Ifunc,
     /// An object's function of the name `_init` or `_fini`.
     InitFunction,
+    /// Several Mach-O objects with functions that dyld runs.
+    SeveralInits,
     /// An object's protected definition.
     Protected,
     /// An object's STT_TLS, or Mach-O's descriptor of a thread-local variable.
@@ -76,14 +78,15 @@ impl Has {
         if self == Self::SubtractorBySection {
             return macho::subtracts_section(request);
         }
-        let read = |bytes: &[u8]| File::parse(bytes).is_ok_and(|elf| self.is_in(&elf));
-        request.files.iter().any(|file| match ArchiveFile::parse(&*file.bytes) {
+        let read = |bytes: &[u8]| usize::from(File::parse(bytes).is_ok_and(|elf| self.is_in(&elf)));
+        let counts = request.files.iter().map(|file| match ArchiveFile::parse(&*file.bytes) {
             Ok(archive) => {
                 let members = archive.members().flatten();
-                members.filter_map(|member| member.data(&*file.bytes).ok()).any(read)
+                members.filter_map(|member| member.data(&*file.bytes).ok()).map(read).sum()
             }
             Err(_) => read(&file.bytes),
-        })
+        });
+        counts.sum::<usize>() >= if self == Self::SeveralInits { 2 } else { 1 }
     }
 
     fn is_in(self, elf: &File<'_>) -> bool {
@@ -112,6 +115,9 @@ impl Has {
             }
             Self::WholeSections => matches!(elf.flags(), FileFlags::MachO { flags, .. }
                 if !flags.contains(MH_SUBSECTIONS_VIA_SYMBOLS)),
+            Self::SeveralInits => elf
+                .sections()
+                .any(|section| matches!(section.name(), Ok("__mod_init_func" | "__mod_term_func"))),
             Self::Unwind => elf.sections().any(|section| section.name() == Ok("__compact_unwind")),
             Self::EmptyCode => elf.symbols().any(|symbol| {
                 let section = symbol.section_index().map(|at| elf.section_by_index(at));

@@ -183,7 +183,7 @@ pub(crate) mod tests {
         assert_eq!(with_members(&old, |_, _| None), None);
         let file = File { name: "l.a".into(), bytes: new.into() };
         let request = Request {
-            target: Target::AMD64_ELF,
+            target: Target::ALL[0],
             mode: Mode::Shared,
             args: vec!["l.a".into()],
             files: vec![file.clone()],
