@@ -189,34 +189,3 @@ pub(crate) fn subtracts_section(request: &Request) -> bool {
     let mut relocs = inputs.placeable().flat_map(|(_, atom)| &atom.relocs);
     relocs.any(|reloc| matches!(reloc.minus, Some(object::Target::Atom(_))))
 }
-
-/// An atom of an input in an output.
-pub(crate) struct Laid {
-    /// The name that facts know it by.
-    pub(crate) name: String,
-    /// Where it comes in the order of inputs.
-    pub(crate) index: u32,
-    /// Its address in the output.
-    pub(crate) address: u64,
-    /// Its size.
-    pub(crate) size: u64,
-}
-
-/// Every atom of the inputs that is in `output`, by address.
-pub(crate) fn laid_out(request: &Request, output: &[u8]) -> Vec<Laid> {
-    let machine = machine::of(request.target.arch);
-    let (Ok(file), Some(machine)) = (image::File::read(output), machine) else {
-        return Vec::new();
-    };
-    let inputs = inputs::Inputs::read(request, machine);
-    let places = places::Places::locate(&inputs, &file);
-    let mut list: Vec<Laid> = places
-        .atoms(&inputs)
-        .filter_map(|(id, address)| {
-            let size = inputs.atom(id)?.size;
-            Some(Laid { name: inputs.name(id), index: id, address, size })
-        })
-        .collect();
-    list.sort_by_key(|laid| (laid.address, laid.index));
-    list
-}

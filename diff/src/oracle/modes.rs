@@ -35,7 +35,7 @@ impl Oracle for Modes {
                 broken.extend(permissions(trial, request, evidence));
             }
             if mode == Some("plugin") && request.target.format == Format::Macho {
-                broken.extend(macho::check(request, &command, image));
+                broken.extend(macho::check(&command, image));
             }
             for (shape, key, found, wanted) in broken {
                 let mismatch = Mismatch { key, found, wanted: wanted.into() };
