@@ -162,7 +162,7 @@ impl Extra {
         let target = request.target.name();
         let goarch = target.split('-').next().unwrap_or(target);
         let start = format!("_rt0_{goarch}_{}_lib", request.goos());
-        let called = || said.units.iter().any(|unit| elf::calls(unit.bytes, &start, code.word.0));
+        let called = || said.units.iter().any(|unit| elf::calls(unit.bytes, &start, code.words));
         let wanted = request.mode == Mode::CShared && !said.complete;
         let starts = wanted && said.defines(&start) && !called();
         if starts {

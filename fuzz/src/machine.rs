@@ -60,6 +60,8 @@ pub struct Machine {
     pub rela: bool,
     /// The relocation of a word of data: `S + A`.
     pub pointer: u32,
+    /// The relocation that compilers give init entries, which is the same or as good.
+    pub init: u32,
     /// The relocation of a 32-bit distance in data: `S + A - P`.
     pub distance: u32,
     /// How many bytes behind a general or local dynamic TLS relocation that of its call may be.

@@ -18,6 +18,8 @@ pub(super) struct Code {
     pub(super) rela: bool,
     /// The type of a word that holds an address.
     pub(super) word: (u32, &'static str),
+    /// All types that an init entry may have.
+    pub(super) words: &'static [u32],
     /// `runtime.addmoduledata(&DATA)`, addends in place where records have none.
     announce: &'static [u8],
     align: u64,
@@ -40,6 +42,7 @@ static MACHINES: &[Code] = &[
         class: Class::Elf64,
         rela: true,
         word: (1, "R_X86_64_64"),
+        words: &[1],
         announce: &[0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3],
         align: 16,
         data: &[(3, 2, "R_X86_64_PC32", -4)],
@@ -53,6 +56,7 @@ static MACHINES: &[Code] = &[
         class: Class::Elf64,
         rela: true,
         word: (257, "R_AARCH64_ABS64"),
+        words: &[257],
         announce: &[0, 0, 0, 0x90, 0, 0, 0, 0x91, 0, 0, 0, 0x14],
         align: 16,
         data: &[
@@ -75,6 +79,8 @@ static MACHINES: &[Code] = &[
         class: Class::Elf32,
         rela: false,
         word: (2, "R_ARM_ABS32"),
+        // AAELF32 §5.6.1: R_ARM_TARGET1 is what init entries have.
+        words: &[2, 38],
         announce: &[4, 0, 0x9f, 0xe5, 0, 0, 0x8f, 0xe0, 0xfe, 0xff, 0xff, 0xea, 0, 0, 0, 0],
         align: 4,
         data: &[(12, 3, "R_ARM_REL32", 0)],

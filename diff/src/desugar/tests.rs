@@ -240,3 +240,24 @@ fn the_text_is_the_same_object() {
     }
     assert!(seen == 0 || seen % 4 == 0, "each has four objects: {seen}");
 }
+
+#[test]
+fn an_entry_of_an_older_kind_is_one() {
+    // Who it is called by is all that differs: the section's name or the relocation's type.
+    let start = "_rt0_amd64_linux_lib";
+    let whole = in_mode(Mode::CShared, &[start]);
+    let calling = |name: &'static str, r_type: u32| {
+        let code = super::code::of(Arch::Amd64.machine()).unwrap();
+        let mut entry = code.entry("entry", start);
+        (entry.name, entry.kind) = (name, 1);
+        entry.fields[0].r_type = r_type;
+        let mut request = whole.clone();
+        let bytes = super::write::object(code, &[entry], &[]).into();
+        request.args.push("calls.o".to_owned());
+        request.files.push(File { name: "calls.o".to_owned(), bytes });
+        part_names(&request)
+    };
+    assert!(calling(".ctors", 1).is_empty() && calling(".ctors.7", 1).is_empty());
+    assert_eq!(calling(".dtors", 1), [".init_array"]);
+    assert_eq!(calling(".ctors", 2), [".init_array"]);
+}

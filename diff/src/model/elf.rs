@@ -105,8 +105,8 @@ pub(crate) fn standing(bytes: &[u8], name: &str) -> Option<Standing> {
     own.filter_map(standing).max()
 }
 
-/// Whether an init entry of an object, a word of type `word`, leads to `name`.
-pub(crate) fn calls(bytes: &[u8], name: &str, word: u32) -> bool {
+/// Whether an init entry of an object, a word of one of the types `words`, leads to `name`.
+pub(crate) fn calls(bytes: &[u8], name: &str, words: &[u32]) -> bool {
     let Some(object) = relocatable(bytes) else { return false };
     let symbols = &object.symbols;
     let place = |symbol: &object::Symbol<'_>, addend: i64| {
@@ -115,8 +115,12 @@ pub(crate) fn calls(bytes: &[u8], name: &str, word: u32) -> bool {
     };
     let own = symbols.iter().filter(|symbol| symbol.name == name);
     let homes: Vec<_> = own.filter_map(|symbol| place(symbol, 0)).collect();
-    let arrays = object.sections.iter().filter(|section| section.kind == 14);
-    let mut entries = arrays.flat_map(object::Section::relocs).filter(|r| r.r_type == word);
+    // SHT_INIT_ARRAY, and what did its work before there was one.
+    let is_old = |name: &str| name == ".ctors" || name.starts_with(".ctors.");
+    let arrays =
+        object.sections.iter().filter(|section| section.kind == 14 || is_old(section.name));
+    let mut entries =
+        arrays.flat_map(object::Section::relocs).filter(|r| words.contains(&r.r_type));
     entries.any(|reloc| {
         let Some(symbol) = symbols.get(reloc.symbol as usize) else { return false };
         let by_name = symbol.name == name && reloc.addend == 0;

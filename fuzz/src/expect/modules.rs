@@ -157,7 +157,11 @@ impl Link {
 
     /// Whether an init entry leads to `start` already.
     fn is_called(&self, start: &str) -> bool {
-        let pointer = machine::of(self.case.target.arch).pointer;
+        let machine = machine::of(self.case.target.arch);
+        let is_pointer = |r_type: u32| machine.pointer == r_type || machine.init == r_type;
+        // What older compilers called it has no type of its own.
+        let is_old = |name: &str| name == ".ctors" || name.starts_with(".ctors.");
+        let runs = |s: &Section| s.kind == SectionKind::InitArray || is_old(&s.name);
         self.objects().any(|(_, object)| {
             let home = |symbol: &Symbol| match symbol.definition {
                 Definition::Section { section, offset } => Some((section, offset)),
@@ -165,8 +169,8 @@ impl Link {
             };
             let homes: Vec<_> =
                 object.symbols.iter().filter(|s| s.name == start).filter_map(home).collect();
-            let arrays = object.sections.iter().filter(|s| s.kind == SectionKind::InitArray);
-            arrays.flat_map(|section| &section.relocs).filter(|r| r.r_type == pointer).any(
+            let arrays = object.sections.iter().filter(|s| runs(s));
+            arrays.flat_map(|section| &section.relocs).filter(|r| is_pointer(r.r_type)).any(
                 |reloc| {
                     let at = |offset: u64| offset.wrapping_add_signed(reloc.addend);
                     match reloc.symbol {

@@ -17,6 +17,7 @@ pub static MACHINE: Machine = Machine {
     word: 8,
     rela: true,
     pointer: R_X86_64_64,
+    init: R_X86_64_64,
     distance: R_X86_64_PC32,
     tls_call: 16,
     null_is_here: false,

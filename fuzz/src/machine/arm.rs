@@ -20,6 +20,7 @@ pub static MACHINE: Machine = Machine {
     word: 4,
     rela: false,
     pointer: R_ARM_ABS32,
+    init: R_ARM_TARGET1,
     distance: R_ARM_REL32,
     // No linker rewrites the call.
     tls_call: 0,

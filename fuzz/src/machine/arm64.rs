@@ -19,6 +19,7 @@ pub static MACHINE: Machine = Machine {
     word: 8,
     rela: true,
     pointer: R_AARCH64_ABS64,
+    init: R_AARCH64_ABS64,
     distance: R_AARCH64_PREL32,
     tls_call: 12,
     // AAELF64 §5.6.1, "Weak references".
