@@ -271,6 +271,7 @@ pub fn add(
     before: Option<&Added>,
 ) -> Result<Option<Added>> {
     let Some(mode) = options.build.mode else { return Ok(None) };
+    refuse_defsyms(mode, options, arch)?;
     let module = module::Module::new(res, usize::from(before.is_some()));
     // The Go linker's own output for another linker: it has done all this.
     let mut what = match module.is_complete() {
@@ -290,6 +291,9 @@ pub fn add(
     if before.map_or(what.is_empty(), |before| before.what == what) {
         return Ok(None);
     }
+    if let Some(data) = what.announce.filter(|_| options.kind != OutputKind::Exe) {
+        module.refuse_number(data)?;
+    }
     // Those from before are the inputs of now.
     let mut edits = module.edits(&what)?;
     for (at, bytes) in before.map_or(&[][..], |before| &before.edits) {
@@ -298,6 +302,26 @@ pub fn add(
         }
     }
     Ok(Some(Added { object: what.object(arch)?, what, edits }))
+}
+
+/// Checks that `--defsym` defines nothing that the mode looks for in objects.
+///
+/// Errors: `usage`.
+fn refuse_defsyms(mode: &Mode, options: &Options, arch: &'static Arch) -> Result<()> {
+    let (goos, goarch) = target(options, arch);
+    let start = mode.entry(goos, goarch);
+    let looked_for = |name: &str| {
+        mode.data_names().contains(&name)
+            || made::RUNTIME.contains(&name)
+            || start.as_deref() == Some(name)
+    };
+    match options.defsyms.iter().find(|defsym| looked_for(&defsym.name)) {
+        Some(defsym) => Err(usage(format!(
+            "--buildmode={} and --defsym {} may not be used together: an object is to define it",
+            mode.name, defsym.name
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Section bounds that a module may ask for by these names: of the start, of the end, the section.

@@ -135,14 +135,15 @@ impl<'o> Editor<'o> {
 
     fn fail<T>(&self, symbol: u32, text: &str) -> Result<T> {
         let name = String::from_utf8_lossy(self.object.symbol_name(symbol)).into_owned();
-        let home = self.object.symbols.get(symbol).home;
-        let section = match home {
+        let Symbol { home, value, .. } = self.object.symbols.get(symbol);
+        let (section, offset) = match home {
             Home::Section(at) => {
-                Some(String::from_utf8_lossy(self.object.section_name(at)).into_owned())
+                let name = String::from_utf8_lossy(self.object.section_name(at)).into_owned();
+                (Some(name), Some(value))
             }
-            _ => None,
+            _ => (None, None),
         };
-        let site = Site { file: self.object.name.clone(), section, offset: None };
+        let site = Site { file: self.object.name.clone(), section, offset };
         Err(Error::new(ErrorKind::BadInput, format!("{name} can't hold an address: {text}"))
             .at(site))
     }

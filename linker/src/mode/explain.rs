@@ -106,7 +106,9 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
     }
     line("file", &format!("mode {:04o} less the umask", mode.file_mode));
     line("names", "every one has a leading underscore in objects");
-    let entries = "__DATA,__mod_init_func, or __TEXT,__init_offsets where fixups are chained,";
+    // Where objects have it in __DATA: only images for systems before 10.15 leave it there.
+    let entries =
+        "__DATA_CONST,__mod_init_func, or __TEXT,__init_offsets where fixups are chained,";
     if let Some(start) = mode.entry(goos, goarch) {
         line("start", &format!("where {start} is defined,"));
         line("", &format!("{entries} gets a pointer to it,"));

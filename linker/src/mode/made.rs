@@ -21,6 +21,9 @@ const APPEND: &str = "runtime.addmoduledata";
 /// The runtime's pointer to the last module of the list.
 pub(super) const LAST: &str = "runtime.lastmoduledatap";
 
+/// What says that a module has the runtime.
+pub(super) const RUNTIME: [&str; 2] = [APPEND, LAST];
+
 /// What is added to one link.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Addition {

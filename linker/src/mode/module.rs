@@ -4,13 +4,27 @@
 use super::edit::Editor;
 use super::made::{ENTRY, LAST};
 use super::{Addition, OWN};
+use crate::arch::{Arch, Row};
 use crate::format::elf::SHT_INIT_ARRAY;
+use crate::init_order::{InitArray, classify};
 use crate::object::{FileId, Home, Object, Reloc, bind, vis};
 use crate::resolve::Resolution;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Site};
 
 /// A symbol of a file.
 type Place = (FileId, u32);
+
+/// Whether a section called `name` joins the init entries though it is of another type: `.ctors`.
+fn is_old_init(name: &[u8]) -> bool {
+    classify(name).is_some_and(|section| section.array == InitArray::Init && section.reversed)
+}
+
+/// Whether a relocation of type `kind` makes a word an address: several types do.
+fn is_address(arch: &Arch, kind: u32) -> bool {
+    let says = |row: &Row| (row.what, row.base, row.state, row.field.len());
+    let word = arch.row(arch.dynamic.word).map(says);
+    word.is_some() && arch.row(kind).map(says) == word
+}
 
 /// The objects of a link, but for what a mode has added already.
 pub(super) struct Module<'r, 'a> {
@@ -62,9 +76,8 @@ impl<'r, 'a> Module<'r, 'a> {
         let first = found.next();
         match (first, found.next()) {
             (Some(one), Some(other)) => {
-                let name_of = |place: Place| self.res.file_name(place.0).to_owned();
-                let text = format!("duplicate symbol: {name}; also in {}", name_of(one));
-                Err(Error::new(ErrorKind::DuplicateSymbol, text).in_file(name_of(other)))
+                let text = format!("duplicate symbol: {name}; also in {}", self.site(one));
+                Err(Error::new(ErrorKind::DuplicateSymbol, text).at(self.site(other)))
             }
             _ => Ok(first),
         }
@@ -73,6 +86,32 @@ impl<'r, 'a> Module<'r, 'a> {
     fn object(&self, file: FileId) -> Result<&'r Object<'a>> {
         let none = || Error::new(ErrorKind::Internal, "a definition in no object");
         self.res.object(file).ok_or_else(none)
+    }
+
+    /// Where a symbol is, for a person.
+    fn site(&self, place: Place) -> Site {
+        let file = self.res.file_name(place.0).to_owned();
+        match self.home(place).zip(self.res.object(place.0)) {
+            Some(((_, section, at), object)) => {
+                let name = String::from_utf8_lossy(object.section_name(section)).into_owned();
+                Site { file, section: Some(name), offset: Some(at) }
+            }
+            None => Site { file, section: None, offset: None },
+        }
+    }
+
+    /// Checks that the data called `name` is data.
+    ///
+    /// Errors: `bad-input` if it is a number, which code that goes anywhere has no distance to.
+    pub(super) fn refuse_number(&self, name: &str) -> Result<()> {
+        let Some(place) = self.find(name)? else { return Ok(()) };
+        match self.object(place.0)?.symbols.get(place.1).home {
+            Home::Absolute => {
+                let text = format!("{name} is a number: a module's data has an address");
+                Err(Error::new(ErrorKind::BadInput, text).at(self.site(place)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Section and offset of a symbol.
@@ -99,14 +138,15 @@ impl<'r, 'a> Module<'r, 'a> {
         let Some(start) = self.home(start) else { return false };
         self.objects().any(|(file, object)| {
             let entries = object.sections.iter().filter(|(at, section)| {
-                section.kind == SHT_INIT_ARRAY && !object.dead[*at as usize]
+                let runs = section.kind == SHT_INIT_ARRAY || is_old_init(object.section_name(*at));
+                runs && !object.dead[*at as usize]
             });
             let leads = |reloc: Reloc| {
                 let target = self.target((file, reloc.sym));
                 let moved = |(file, section, at): (FileId, u32, u64)| {
                     (file, section, at.wrapping_add_signed(reloc.addend))
                 };
-                reloc.kind == object.arch.dynamic.word && target.map(moved) == Some(start)
+                is_address(object.arch, reloc.kind) && target.map(moved) == Some(start)
             };
             entries.map(|(at, _)| object.relocs(at)).any(|table| table.iter().any(leads))
         })
@@ -122,7 +162,7 @@ impl<'r, 'a> Module<'r, 'a> {
         let (Some(reloc), None) = (inside.next(), inside.next()) else { return false };
         let named = reloc.sym >= object.first_global
             && self.res.names.get(object.id(reloc.sym)) == data.as_bytes();
-        named && (reloc.offset, reloc.addend) == (at, 0) && reloc.kind == object.arch.dynamic.word
+        named && (reloc.offset, reloc.addend) == (at, 0) && is_address(object.arch, reloc.kind)
     }
 
     /// The inputs, by number, that `what` changes, and their new bytes.

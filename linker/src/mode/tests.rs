@@ -272,6 +272,14 @@ fn the_matrix_says_where() {
         ("-shared --buildmode=exe a.o", "--buildmode=exe and -shared may not be used together"),
         ("--buildmode=c-shared -pie a.o", "--buildmode=c-shared and -pie may not be used together"),
         ("-pie --buildmode=plugin a.o", "--buildmode=plugin and -pie may not be used together"),
+        (
+            "--buildmode=c-shared -no-pie a.o",
+            "--buildmode=c-shared and -no-pie may not be used together",
+        ),
+        (
+            "-no-pie --buildmode=plugin a.o",
+            "--buildmode=plugin and -no-pie may not be used together",
+        ),
         ("-no-pie --buildmode=pie a.o", "--buildmode=pie and -no-pie may not be used together"),
     ] {
         let (kind, said) = fails(line);

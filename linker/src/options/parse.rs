@@ -286,6 +286,20 @@ impl Parser<'_> {
         }
     }
 
+    /// `-no-pie`: a library stays one, but for a mode's, which is not to be had without `-shared`.
+    pub(super) fn no_pie(&mut self) -> Result<()> {
+        match self.options.kind {
+            OutputKind::Pie => self.options.kind = OutputKind::Exe,
+            OutputKind::Shared => {
+                if let Some(mode) = self.options.build.mode {
+                    return Err(mode.contradicts("-no-pie"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn finish(mut self) -> Result<Options> {
         if self.in_group {
             return Err(usage("--start-group without --end-group".into()));

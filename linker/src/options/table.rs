@@ -107,10 +107,7 @@ static ROWS: &[Row] = &[
     row(&["shared", "Bshareable"], No, "Make a shared library", set!(kind = OutputKind::Shared)),
     row(&["pie", "pic-executable"], No, "Make a position-independent executable", set!(kind = OutputKind::Pie)),
     row(&["no-pie"], No, "Make a position-dependent executable (default)", |p, _| {
-        if p.options.kind == OutputKind::Pie {
-            p.options.kind = OutputKind::Exe;
-        }
-        Ok(())
+        p.no_pie()
     }),
     row(&["r", "relocatable", "i"], No, "Make an object that can be linked again", |p, _| {
         p.relocatable = true;

@@ -228,6 +228,7 @@ fn what_can_not_hold_an_address_is_an_error() {
         });
         let error = link("--buildmode=exe *", vec![object]).map(drop).unwrap_err();
         assert!(error.to_string().contains(text), "{name}: {error}");
+        assert!(error.to_string().contains(&format!(":({name}+{at:#x})")), "{name}: {error}");
     }
     let number = runtime(|o| {
         let id = symbol(o, LAST, SymbolKind::Data, None);
@@ -297,12 +298,13 @@ fn own_module_data_is_announced_whoever_sees_it() {
         let error = link("--buildmode=plugin *", objects).map(drop).unwrap_err();
         assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
         assert!(error.to_string().contains("local.moduledata"), "{error}");
+        assert!(error.to_string().contains(":(.go.module+0x"), "{error}");
     }
 }
 
 #[test]
 fn a_library_has_one_entry_however_it_starts() {
-    let library = |is_local: bool, entry: Option<(bool, i64)>| {
+    let library = |is_local: bool, entry: Option<(&str, bool, i64)>| {
         let mut o = new();
         let text = o.section_id(StandardSection::Text);
         o.append_section_data(text, &[0xc3; 32], 16);
@@ -310,8 +312,10 @@ fn a_library_has_one_entry_however_it_starts() {
         if is_local {
             o.symbol_mut(start).scope = SymbolScope::Compilation;
         }
-        if let Some((by_section, addend)) = entry {
-            let init = section(&mut o, ".init_array", (elf::SHT_INIT_ARRAY, RW), &[0; 8]);
+        if let Some((name, by_section, addend)) = entry {
+            let old = !name.starts_with(".init_array");
+            let kind = if old { elf::SHT_PROGBITS } else { elf::SHT_INIT_ARRAY };
+            let init = section(&mut o, name, (kind, RW), &[0; 8]);
             let target = if by_section { o.section_symbol(text) } else { start };
             reloc(&mut o, init, 0, target, addend, elf::R_X86_64_64);
         }
@@ -320,10 +324,14 @@ fn a_library_has_one_entry_however_it_starts() {
     for is_local in [false, true] {
         for (entry, count) in [
             (None, 1),
-            (Some((false, 0)), 1),
-            (Some((true, 16)), 1),
-            (Some((true, 0)), 2),
-            (Some((false, 4)), 2),
+            (Some((".init_array", false, 0)), 1),
+            (Some((".init_array", true, 16)), 1),
+            (Some((".init_array", true, 0)), 2),
+            (Some((".init_array", false, 4)), 2),
+            (Some((".ctors", false, 0)), 1),
+            (Some((".ctors.100", true, 16)), 1),
+            (Some((".ctors", true, 0)), 2),
+            (Some((".dtors", false, 0)), 1),
         ] {
             let objects = vec![library(is_local, entry)];
             let image = link("--buildmode=c-shared *", objects).unwrap();
@@ -337,4 +345,64 @@ fn a_library_has_one_entry_however_it_starts() {
     let objects = vec![library(true, None), library(true, None)];
     let error = link("--buildmode=c-shared *", objects).map(drop).unwrap_err();
     assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
+}
+
+#[test]
+fn every_type_of_an_address_is_an_entry() {
+    use object::{Architecture, BinaryFormat, Endianness};
+    for (r_type, has_another) in
+        [(elf::R_ARM_ABS32, false), (elf::R_ARM_TARGET1, false), (elf::R_ARM_REL32, true)]
+    {
+        let mut o = Object::new(BinaryFormat::Elf, Architecture::Arm, Endianness::Little);
+        let text = o.section_id(StandardSection::Text);
+        o.append_section_data(text, &[0; 8], 4);
+        let name = "_rt0_arm_linux_lib";
+        let start = symbol(&mut o, name, SymbolKind::Text, Some((text, 4, 4)));
+        let init = section(&mut o, ".init_array", (elf::SHT_INIT_ARRAY, RW), &[0; 4]);
+        reloc(&mut o, init, 0, start, 0, r_type);
+        let image = link("--buildmode=c-shared *", vec![o.write().unwrap()]).unwrap();
+        let file = object::read::elf::ElfFile32::<Endianness>::parse(&*image).unwrap();
+        let entries = file.section_by_name(".init_array").unwrap();
+        assert_eq!(object::ObjectSection::size(&entries) > 4, has_another, "{r_type:?}");
+    }
+}
+
+#[test]
+fn what_a_mode_looks_for_is_an_objects() {
+    let module = || runtime(|_| ());
+    for (mode, name) in
+        [("plugin", OWN), ("c-shared", FIRST), ("c-shared", START), ("exe", LAST), ("pie", APPEND)]
+    {
+        let line = format!("--buildmode={mode} --defsym {name}=_start *");
+        let error = link(&line, vec![module()]).map(drop).unwrap_err();
+        assert_eq!(error.first().kind(), crate::ErrorKind::Usage, "{line}");
+        assert!(error.to_string().contains(&format!("--defsym {name} may not")), "{error}");
+    }
+    // No plugin starts itself, no other name matters, and without a mode none does.
+    for line in [
+        format!("--buildmode=plugin --defsym {START}=_start *"),
+        format!("--buildmode=plugin --defsym other={FIRST} *"),
+        format!("-shared --defsym {OWN}=_start *"),
+    ] {
+        link(&line, vec![module()]).unwrap();
+    }
+}
+
+#[test]
+fn data_that_is_a_number_is_no_data() {
+    let module = || {
+        let mut o = new();
+        let text = o.section_id(StandardSection::Text);
+        o.append_section_data(text, &[0xc3; 16], 16);
+        symbol(&mut o, "_start", SymbolKind::Text, Some((text, 0, 16)));
+        let id = symbol(&mut o, OWN, SymbolKind::Data, None);
+        o.symbol_mut(id).section = SymbolSection::Absolute;
+        o.symbol_mut(id).value = 0x1000;
+        o.write().unwrap()
+    };
+    for mode in ["plugin", "c-shared", "pie"] {
+        let error = link(&format!("--buildmode={mode} *"), vec![module()]).map(drop).unwrap_err();
+        let text = "0.o: local.moduledata is a number: a module's data has an address";
+        assert_eq!(error.to_string(), text, "{mode}");
+    }
 }
