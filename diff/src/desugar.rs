@@ -118,6 +118,22 @@ fn changes(
     changes
 }
 
+/// All sections that the link has for linkers that know no modes, but for empty ones that bound others: the
+/// inputs' as they are once `changes` are made in them, which `changed` are, and those of `parts`.
+fn sections<'a>(
+    said: &Said<'a>,
+    changes: &[(Place, Change)],
+    changed: &'a [Vec<u8>],
+    parts: &[Part],
+) -> Vec<elf::Outline<'a>> {
+    let mut list = said.sections(changes);
+    list.extend(changed.iter().flat_map(|bytes| elf::outlines(bytes)));
+    let outline =
+        |&Part { name, kind, flags, align, .. }: &Part| elf::Outline { name, kind, flags, align };
+    list.extend(parts.iter().map(outline));
+    list
+}
+
 const FUNCTION: &str = "go:link.addmoduledata";
 const ENTRY: &str = "go:link.addmoduledatainit";
 const APPEND: &str = "runtime.addmoduledata";
@@ -152,12 +168,12 @@ impl Extra {
         if asks {
             said = Said::of(request, Some(APPEND))?;
         }
-        let (tail, mut parts) = (bounds::tails(&said), bounds::heads(&said));
+        let mut made = Vec::new();
         let data = known(&said).filter(|_| !said.complete);
         let runtime = runs(&said);
         if let Some(data) = data.filter(|_| !runtime) {
-            parts.push(code.announce(data));
-            parts.push(code.entry(ENTRY, FUNCTION));
+            made.push(code.announce(data));
+            made.push(code.entry(ENTRY, FUNCTION));
         }
         let target = request.target.name();
         let goarch = target.split('-').next().unwrap_or(target);
@@ -166,12 +182,17 @@ impl Extra {
         let wanted = request.mode == Mode::CShared && !said.complete;
         let starts = wanted && said.defines(&start) && !called();
         if starts {
-            parts.push(code.entry(&format!("{start}.ptr"), &start));
+            made.push(code.entry(&format!("{start}.ptr"), &start));
         }
         let list = data.filter(|_| runtime && said.defines(LAST));
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.
         let own = asked.or(data.filter(|_| !runtime || list.is_some()));
         let changes = changes(&said, own, list, Some(&*start).filter(|_| starts));
+        let changed = said.changed(code, &changes);
+        let sections = sections(&said, &changes, &changed, &made);
+        let mut parts = bounds::heads(&said, &sections);
+        parts.append(&mut made);
+        let tail = bounds::tails(&said, &sections);
         let pulls = asks && runtime;
         let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls;
         some.then_some(Self { code, parts, tail, pulls, changes })
@@ -274,6 +295,8 @@ pub fn sugared(request: &Request) -> Option<Request> {
 /// The objects that the mode of `request` adds, by their names, as assemblers read them, and what it changes in others
 /// as comments; nothing if that is nothing.
 pub fn texts(request: &Request) -> Vec<(&'static str, String)> {
+    let before = sugared(request);
+    let request = before.as_ref().unwrap_or(request);
     match request.target.format {
         Format::Elf => Extra::of(request).map_or_else(Vec::new, |extra| extra.texts()),
         Format::Macho => macho::text(request).into_iter().map(|text| (OBJECT, text)).collect(),

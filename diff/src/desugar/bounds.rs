@@ -11,20 +11,20 @@ use crate::model::elf::{self, Bound, Outline};
 /// SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR: what keeps sections of one name apart.
 const APART: u64 = 7;
 
-/// Where sections start that `said` asks that of.
-pub(super) fn heads(said: &Said<'_>) -> Vec<Part> {
+/// Where sections start that `said` asks that of; `sections` are all there are, as linkers get them.
+pub(super) fn heads(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
     let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.start));
-    wanted.map(|bound| part(said, bound, true)).collect()
+    wanted.map(|bound| part(sections, bound, true)).collect()
 }
 
 /// Where they end.
-pub(super) fn tails(said: &Said<'_>) -> Vec<Part> {
+pub(super) fn tails(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
     let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.end));
-    wanted.map(|bound| part(said, bound, false)).collect()
+    wanted.map(|bound| part(sections, bound, false)).collect()
 }
 
-fn part(said: &Said<'_>, bound: &Bound, is_head: bool) -> Part {
-    let ours: Vec<&Outline<'_>> = said.sections.iter().filter(|s| bound.has(s.name)).collect();
+fn part(sections: &[Outline<'_>], bound: &Bound, is_head: bool) -> Part {
+    let ours: Vec<&Outline<'_>> = sections.iter().filter(|s| bound.has(s.name)).collect();
     let first = ours.iter().find(|section| section.name == bound.section).or(ours.first());
     let (kind, flags) = first.map_or((bound.kind, bound.flags), |s| (s.kind, s.flags & APART));
     let align = ours.iter().map(|section| section.align).max().unwrap_or(1);

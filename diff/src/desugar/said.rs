@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{ENTRY, OWN, is_added};
+use super::code::Code;
+use super::edit::{self, Change};
+use super::{ENTRY, OWN, Place, is_added};
 use crate::model::archive;
 use crate::model::elf::{self, Facing, Mention, Standing};
 use crate::{File, Request};
@@ -18,8 +20,8 @@ pub(super) struct Said<'r> {
     defined: BTreeSet<&'r str>,
     /// Global names that they don't define, and ask for.
     wanted: BTreeSet<&'r str>,
-    /// Their sections.
-    pub(super) sections: Vec<elf::Outline<'r>>,
+    /// Their sections, each with the file and member it is of.
+    sections: Vec<((&'r str, Option<usize>), elf::Outline<'r>)>,
     /// The Go linker has added it all.
     pub(super) complete: bool,
 }
@@ -51,7 +53,8 @@ impl<'r> Said<'r> {
                     Facing::Wanted | Facing::Weak => _ = said.wanted.insert(name),
                 }
             }
-            said.sections.extend(elf::outlines(unit.bytes));
+            let place = (unit.file, unit.member);
+            said.sections.extend(elf::outlines(unit.bytes).into_iter().map(|s| (place, s)));
             if knows_modes(unit.bytes) {
                 said.units.push(unit.clone());
             }
@@ -73,6 +76,26 @@ impl<'r> Said<'r> {
     /// Whether somebody does.
     pub(super) fn defines(&self, name: &str) -> bool {
         self.find(name).is_some()
+    }
+
+    /// The sections of those whose place `changes` don't have.
+    pub(super) fn sections(&self, changes: &[(Place, Change)]) -> Vec<elf::Outline<'r>> {
+        let changed = |(file, member): (&str, Option<usize>)| {
+            changes.iter().any(|((name, at), _)| name == file && *at == member)
+        };
+        let rest = self.sections.iter().filter(|(place, _)| !changed(*place));
+        rest.map(|(_, section)| section.clone()).collect()
+    }
+
+    /// Those whose place `changes` have, changed; as they are if they can't be.
+    pub(super) fn changed(&self, code: &Code, changes: &[(Place, Change)]) -> Vec<Vec<u8>> {
+        let each = changes.iter().filter_map(|((file, member), change)| {
+            let mut units = self.units.iter();
+            let unit = units.find(|unit| unit.file == file && unit.member == *member)?;
+            let changed = edit::changed(code, unit.bytes, change);
+            Some(changed.unwrap_or_else(|| unit.bytes.to_vec()))
+        });
+        each.collect()
     }
 
     /// Whether they refer to `name`, and nobody of them defines it.

@@ -111,6 +111,38 @@ pub(crate) fn bounded(target: Target, mode: Mode, by: i32) -> Option<Request> {
     Some(request)
 }
 
+/// An object of zeros that are called `name`.
+#[cfg(test)]
+pub(crate) fn alone(target: Target, name: &str, align: u64) -> Option<Vec<u8>> {
+    let symbol = Symbol { name: name.to_owned(), global: true, hidden: false, kind: DATA };
+    let part = Part {
+        name: ".bss",
+        kind: 8,
+        flags: 3,
+        align,
+        bytes: vec![0; 16],
+        symbols: vec![symbol],
+        fields: Vec::new(),
+        lines: Vec::new(),
+    };
+    Some(write::object(code::of(target.arch.machine())?, &[part], &[]))
+}
+
+/// The link of such objects of a module with the runtime, the list's end aligned to 32, and of one that refers to
+/// `bounds`.
+#[cfg(test)]
+pub(crate) fn zeros(target: Target, mode: Mode, bounds: &[&str]) -> Option<Request> {
+    let asks = write::object(code::of(target.arch.machine())?, &[], bounds);
+    let mut objects = vec![("last.o", alone(target, RUNTIME[2], 32)?), ("asks.o", asks)];
+    for (file, name) in ["first.o", "append.o"].into_iter().zip([RUNTIME[1], RUNTIME[0]]) {
+        objects.push((file, alone(target, name, 4)?));
+    }
+    let args = objects.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let file = |(name, bytes): (&str, Vec<u8>)| File { name: name.into(), bytes: bytes.into() };
+    let files = objects.into_iter().map(file).collect();
+    Some(Request { target, mode, args, files, goos: None })
+}
+
 /// The object with those words.
 pub(crate) const BOUNDED: &str = "bounds.o";
 

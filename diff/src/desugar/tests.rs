@@ -106,6 +106,32 @@ fn bounds_are_around_what_they_bound() {
     assert_eq!((extra.parts[0].name, extra.parts[0].align), (".text.unlikely", 16));
 }
 
+/// What moves and what is added counts, too: a head that is less aligned than what it heads comes behind it where
+/// linkers order by alignment.
+#[test]
+fn heads_are_aligned_as_linkers_get_what_they_head() {
+    let heads = |request: &Request| {
+        let parts = Extra::of(request).unwrap().parts;
+        let named = parts.into_iter().filter(|part| part.bytes.is_empty());
+        named.map(|part| (part.symbols[0].name.clone(), part.kind, part.align)).collect::<Vec<_>>()
+    };
+    let all: Vec<&str> = elf::BOUNDS.iter().map(|bound| bound.start).collect();
+    // The list's end is in a `.bss` that becomes `.data`.
+    let list = sample::zeros(Target::AMD64_ELF, Mode::Plugin, &all).unwrap();
+    let found = heads(&list);
+    let of = |name: &str| found.iter().find(|head| head.0 == name).map(|head| (head.1, head.2));
+    assert_eq!((of("runtime.data"), of("runtime.bss")), (Some((1, 32)), Some((8, 4))));
+    assert_eq!(of("runtime.text"), Some((1, 1)), "none");
+    assert_eq!(texts(&list), texts(&desugar(list.clone())));
+    // The function that announces is the only code.
+    let mut announcer = sample::zeros(Target::AMD64_ELF, Mode::Plugin, &all).unwrap();
+    let own = sample::alone(Target::AMD64_ELF, "local.moduledata", 4).unwrap();
+    announcer.files[0].bytes = own.into();
+    announcer.args.truncate(2);
+    let found = heads(&announcer);
+    assert_eq!(found[0], ("runtime.text".to_owned(), 1, 16));
+}
+
 #[test]
 fn every_linker_makes_the_same_of_a_module() {
     let all: Vec<Box<dyn Adapter>> = ADAPTERS

@@ -161,6 +161,7 @@ pub(crate) fn mentions(bytes: &[u8]) -> Vec<Mention<'_>> {
 }
 
 /// What places a section beside others.
+#[derive(Clone)]
 pub(crate) struct Outline<'a> {
     pub(crate) name: &'a str,
     /// SHT_*.
