@@ -31,8 +31,9 @@ pub(crate) struct Diff {
     /// One JSON object for machines
     #[arg(long)]
     json: bool,
-    /// Arguments as one would give `ld`, for Mach-O ld64; `-o` is ignored. `--buildmode`, `--goos` and `--goarch` are
-    /// the reference linker's: the others get the mode's flags and objects that stand for what it adds, ELF only
+    /// Arguments as one would give `ld`, for Mach-O ld64, also as `@FILE`; `-o` is ignored. `--buildmode`, `--goos`
+    /// and `--goarch` are the reference linker's: the others get the mode's flags and objects that stand for what it
+    /// adds
     #[arg(last = true, required = true, value_name = "LD-ARGS")]
     args: Vec<String>,
 }

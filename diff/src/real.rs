@@ -5,6 +5,7 @@
 
 mod ld64;
 mod modes;
+mod response;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,13 @@ use std::path::{Path, PathBuf};
 use crate::{File, Format, Mode, Request, Target};
 
 /// The request that `args` describe, paths relative to `dir`: as GNU ld takes them, or for Mach-O as ld64 does.
-/// `-o FILE` is dropped. What `--buildmode` asks for, with `--goos` and `--goarch`, is there for linkers that know no
+/// `@FILE` stands for the arguments in FILE; `-o FILE` is dropped. What `--buildmode` asks for, with `--goos` and `--goarch`, is there for linkers that know no
 /// modes, too: [`desugar`] adds it.
 ///
 /// [`desugar`]: crate::desugar::desugar
 ///
-/// Errors: a file that can't be read; an option whose argument is missing; a mode that isn't there on the system.
+/// Errors: a file that can't be read; an option whose argument is missing; a mode that isn't there on the system, or
+/// beside an option that asks for something else.
 pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Request> {
     let mut reader = Reader {
         dir,
@@ -31,12 +33,12 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
         },
         prefer_static: false,
     };
-    if target.format == Format::Macho {
-        ld64::read(&mut reader, args)?;
-        return Ok(reader.request);
-    }
-    let (args, asked) = modes::read(args)?;
+    let (args, mut asked) = modes::read(&response::expand(args, dir)?)?;
     let args = &args[..];
+    if target.format == Format::Macho {
+        ld64::read(&mut reader, args, &mut asked)?;
+        return asked.apply(reader.request);
+    }
     // Folders count for libraries named before them too.
     reader.folders = folders(args, dir);
     let mut args = args.iter();
@@ -51,9 +53,7 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
                 value()?;
             }
             // A compiler that links in a mode says what that is, too.
-            "-shared" | "--shared" | "-Bshareable" | "-pie" | "--pie" | "-pic-executable"
-            | "-no-pie" | "--no-pie"
-                if asked.mode.is_some() => {}
+            arg if asked.says_kind(arg) => {}
             "-shared" | "--shared" | "-Bshareable" => reader.request.mode = Mode::Shared,
             "-pie" | "--pie" | "-pic-executable" => reader.request.mode = Mode::Pie,
             "-no-pie" | "--no-pie" => reader.request.mode = Mode::Exe,

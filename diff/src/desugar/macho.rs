@@ -39,6 +39,17 @@ fn mangled(name: &str) -> String {
     format!("_{name}")
 }
 
+/// An object that defines `name`, as a word of data, and nothing else.
+#[cfg(test)]
+pub(crate) fn sample(arch: Arch, name: &str) -> Vec<u8> {
+    let row = MARKERS.iter().find(|row| row.3 == "__data");
+    let name: &'static str = mangled(name).leak();
+    made::object(
+        &Plan { heads: row.map(|row| (row, name)).into_iter().collect(), ..Plan::default() },
+        arch,
+    )
+}
+
 /// What a mode does to a link.
 #[derive(Default, Debug)]
 struct Plan {

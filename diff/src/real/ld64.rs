@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Reader;
+use super::modes::Asked;
 use crate::Mode;
 
 /// Options with a word behind them that is a file.
@@ -48,12 +49,12 @@ const WORDS: &[&str] = &[
     "-umbrella",
 ];
 
-/// Adds `args` to the request of `reader`.
+/// Adds `args`, in which nothing is left of what `asked` says, to the request of `reader`.
 ///
 /// Errors: a file that can't be read; an option whose argument is missing.
-pub(super) fn read(reader: &mut Reader<'_>, args: &[String]) -> io::Result<()> {
+pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) -> io::Result<()> {
     let system = folders(reader, args);
-    reader.request.mode = mode(args);
+    reader.request.mode = asked.mode.unwrap_or_else(|| mode(args));
     let mut args = args.iter();
     let mut output = "a.out".to_owned();
     while let Some(arg) = args.next() {
@@ -69,6 +70,11 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String]) -> io::Result<()> {
                 word()?;
             }
             "-o" => output = word()?,
+            kind if asked.says_kind(kind) => {}
+            // A mode that isn't flat may be all the same.
+            "-flat_namespace" if reader.request.mode == Mode::CShared && asked.mode.is_some() => {
+                reader.request.args.push(option.into());
+            }
             "-dylib" | "-bundle" | "-execute" | "-flat_namespace" | "-pie" | "-dynamic" => {}
             "-L" | "-F" => {
                 word()?;

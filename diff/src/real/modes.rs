@@ -6,23 +6,27 @@
 use std::io;
 
 use crate::desugar::desugar;
-use crate::{Arch, Mode, Request};
+use crate::{Arch, Format, Mode, Request};
 
 /// What the arguments say of the build.
 #[derive(Default, Debug)]
 pub(super) struct Asked {
     pub(super) mode: Option<Mode>,
+    /// The option among the others that says what is made, as it counts beside the mode.
+    kind: Option<&'static str>,
+    /// `-r`, which is none of those.
+    relocatable: bool,
     goos: Option<String>,
     goarch: Option<String>,
 }
 
-/// A system, its files' being ELF, and its machines: for libraries in both modes and programs alike.
-type Row = (&'static str, bool, &'static [&'static str]);
+/// A system, its files, its machines, and whether its programs may be fixed: libraries are there in both modes.
+type Row = (&'static str, Format, &'static [&'static str], bool);
 
 const SYSTEMS: &[Row] = &[
-    ("linux", true, &["amd64", "arm", "arm64"]),
-    ("android", true, &["amd64", "arm", "arm64"]),
-    ("darwin", false, &["amd64", "arm64"]),
+    ("linux", Format::Elf, &["amd64", "arm", "arm64"], true),
+    ("android", Format::Elf, &["amd64", "arm", "arm64"], true),
+    ("darwin", Format::Macho, &["amd64", "arm64"], false),
 ];
 
 /// Modes that never reach a linker, or that linkers don't know by their names.
@@ -75,7 +79,45 @@ fn goarch(arch: Arch) -> &'static str {
     }
 }
 
+/// What options that say what is made may stand beside.
+fn makes(kind: &str) -> &'static [Mode] {
+    match kind {
+        "-shared" | "-dylib" => &[Mode::CShared, Mode::Plugin],
+        "-pie" => &[Mode::Pie],
+        "-no-pie" => &[Mode::Exe],
+        "-execute" => &[Mode::Exe, Mode::Pie],
+        _ => &[],
+    }
+}
+
 impl Asked {
+    /// Whether `arg` says what is made, and there is a mode that says that: of several the last one counts.
+    pub(super) fn says_kind(&mut self, arg: &str) -> bool {
+        let Some(mode) = self.mode else { return false };
+        let kind = match arg {
+            "-shared" | "--shared" | "-Bshareable" => "-shared",
+            "-pie" | "--pie" | "-pic-executable" => "-pie",
+            "-no-pie" | "--no-pie" => "-no-pie",
+            "-r" | "-i" | "--relocatable" => {
+                self.relocatable = true;
+                return true;
+            }
+            "-dylib" => "-dylib",
+            "-bundle" => "-bundle",
+            "-execute" => "-execute",
+            _ => return false,
+        };
+        // What is no program has nothing to do with the third.
+        let is_program = match self.kind {
+            None => !mode.is_library(),
+            Some(before) => before == "-pie" || before == "-no-pie",
+        };
+        if kind != "-no-pie" || is_program {
+            self.kind = Some(kind);
+        }
+        true
+    }
+
     /// `request` as it is in this mode.
     ///
     /// Errors: a mode that isn't there on the system, with the Go toolchain's text; inputs of another machine.
@@ -86,18 +128,34 @@ impl Asked {
                 false => Ok(request),
             };
         };
+        let format = request.target.format;
+        if let Some(kind) = self.kind.filter(|kind| !makes(kind).contains(&mode)) {
+            return Err(wrong(format!("--buildmode={mode} and {kind} may not be used together")));
+        }
+        if self.relocatable {
+            return Err(wrong("-r and --buildmode may not be used together".to_owned()));
+        }
         let own = goarch(request.target.arch);
-        let goos = self.goos.as_deref().unwrap_or("linux");
+        let goos = self.goos.as_deref().unwrap_or(match format {
+            Format::Elf => "linux",
+            Format::Macho => "darwin",
+        });
         let asked = self.goarch.as_deref().unwrap_or(own);
         let row = SYSTEMS.iter().find(|row| row.0 == goos && row.2.contains(&asked));
-        let Some(&(goos, is_elf, _)) = row else {
+        let Some(&(goos, files, ..)) = row.filter(|row| row.3 || mode != Mode::Exe) else {
             return Err(wrong(format!("buildmode {mode} not supported on {goos}/{asked}")));
         };
-        if !is_elf {
-            return Err(wrong(format!("--goos={goos}: the inputs are ELF")));
+        if files != format {
+            let inputs = if format == Format::Elf { "ELF" } else { "Mach-O" };
+            return Err(wrong(format!("--goos={goos}: the inputs are {inputs}")));
         }
         if asked != own {
-            return Err(wrong(format!("--goarch={asked}: the inputs are for {own}")));
+            let inputs = match (format, request.target.arch) {
+                (Format::Elf, _) => format!("the inputs are for {own}"),
+                (Format::Macho, Arch::Amd64) => "-arch is x86_64".to_owned(),
+                (Format::Macho, _) => format!("-arch is {own}"),
+            };
+            return Err(wrong(format!("--goarch={asked}: {inputs}")));
         }
         Ok(desugar(Request { mode, goos: Some(goos), ..request }))
     }
@@ -145,6 +203,18 @@ mod tests {
         assert_eq!((plain.mode, &*plain.args), (Mode::Plugin, &["a.o".to_owned()][..]));
     }
 
+    /// What the reference linker says to the same, if it refuses.
+    fn refusal(mode: Mode, line: &str, file: &[u8]) -> Option<String> {
+        let args = line.split(' ').map(str::to_owned).collect();
+        let files = vec![crate::File { name: "a.o".into(), bytes: file.into() }];
+        let request = Request { target: Target::AMD64_ELF, mode, args, files, goos: None };
+        match Reference::default().link(&request, std::time::Duration::from_secs(20)) {
+            Outcome::Refused(_, text) => Some(text),
+            Outcome::Linked(_) => None,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
     /// The linker has the same table, and says the same.
     #[test]
     fn what_is_refused_the_linker_refuses() {
@@ -155,21 +225,85 @@ mod tests {
             "--buildmode=c-shared --goarch=386 a.o",
             "--buildmode=plugin --goos=darwin --goarch=arm a.o",
             "--buildmode=plugin --goos=darwin a.o",
+            "--buildmode=exe -no-pie --goos=darwin a.o",
             "--buildmode=bogus a.o",
             "--buildmode=c-archive a.o",
             "--goos=linux a.o",
             "--buildmode=c-shared --goarch=arm64 a.o",
         ] {
             let said = parse(line, dir.path()).unwrap_err();
-            let args = line.split(' ').map(str::to_owned).collect();
-            let files = vec![crate::File { name: "a.o".into(), bytes: file.clone().into() }];
-            let (target, mode) = (Target::AMD64_ELF, Mode::Shared);
-            let request = Request { target, mode, args, files, goos: None };
-            match Reference::default().link(&request, std::time::Duration::from_secs(20)) {
-                Outcome::Refused(_, text) => assert!(text.ends_with(&said), "{text}, {said}"),
-                other => panic!("{line}: {other:?}"),
-            }
+            let mode = if line.contains("=exe") { Mode::Exe } else { Mode::Shared };
+            let text = refusal(mode, line, &file).unwrap();
+            assert!(text.ends_with(&said), "{text}, {said}");
         }
         assert!(parse("--buildmode", dir.path()).is_err());
+    }
+
+    /// Options beside a mode: what they say is as the linker reads them, in any order.
+    #[test]
+    fn a_mode_and_another_are_refused_as_the_linker_does() {
+        let dir = folder(&["f"]);
+        let file = std::fs::read(dir.path().join("a.o")).unwrap();
+        let (mut refused, mut taken) = (0, 0);
+        for mode in ["plugin", "c-shared", "pie", "exe"] {
+            for more in ["-shared", "-pie", "-no-pie", "-r", "-shared -pie", "-pie -shared"]
+                .into_iter()
+                .chain(["-pie -no-pie", "-no-pie -pie", "-Bshareable -no-pie", "-r -pie"])
+            {
+                let line = format!("{more} --buildmode={mode} a.o");
+                let own = refusal(mode.parse().unwrap(), &line, &file);
+                match parse(&line, dir.path()) {
+                    Ok(request) => {
+                        assert_eq!((request.mode.name(), request.args), (mode, vec!["a.o".into()]));
+                        assert_eq!(own, None, "{line}");
+                        taken += 1;
+                    }
+                    Err(said) => {
+                        assert!(own.as_ref().unwrap().ends_with(&said), "{line}: {own:?}, {said}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(refused > 20 && taken > 8, "{refused} {taken}");
+    }
+
+    /// What other linkers get is the mode's flags and objects there, too.
+    #[test]
+    fn a_mode_is_there_for_mach_o() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::ARM64_MACHO;
+        std::fs::write(dir.path().join("r"), "--buildmode\nplugin").unwrap();
+        let module = crate::desugar::macho::sample(target.arch, "local.moduledata");
+        std::fs::write(dir.path().join("a.o"), module).unwrap();
+        let parse = |line: &str| {
+            let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            request(target, &args, dir.path()).map_err(|error| error.to_string())
+        };
+        for line in ["-buildmode plugin -dylib a.o", "@r a.o", "--buildmode=plugin a.o"] {
+            let request = parse(line).unwrap();
+            assert_eq!(request.mode, Mode::Plugin, "{line}");
+            assert!(request.file(OBJECT).is_some() && request.args.contains(&OBJECT.to_owned()));
+            assert_eq!(sugared(&request).unwrap().args, ["a.o", "-install_name", "a.out"]);
+            let command = Reference::default().command(&request);
+            let own = ["--buildmode=plugin", "--goos=darwin"];
+            assert!(own.iter().all(|arg| command.contains(&(*arg).to_owned())), "{command:?}");
+        }
+        let flat = parse("-flat_namespace --buildmode c-shared a.o").unwrap();
+        assert_eq!(flat.mode, Mode::CShared);
+        assert!(flat.args.contains(&"-flat_namespace".to_owned()));
+        for (line, said) in [
+            (
+                "--buildmode=plugin -bundle a.o",
+                "--buildmode=plugin and -bundle may not be used together",
+            ),
+            ("--buildmode=pie -dylib a.o", "--buildmode=pie and -dylib may not be used together"),
+            ("--buildmode=exe a.o", "buildmode exe not supported on darwin/arm64"),
+            ("--buildmode=plugin --goos=linux a.o", "--goos=linux: the inputs are Mach-O"),
+            ("--buildmode=plugin --goarch=amd64 a.o", "--goarch=amd64: -arch is arm64"),
+            ("--goos=darwin a.o", "--goos and --goarch go with --buildmode"),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), said, "{line}");
+        }
     }
 }

@@ -88,11 +88,14 @@ pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bo
         }
     }
     let Some((low, high)) = range else {
+        let empty = *judge.bounds.borrow_mut().entry(bound.start).or_insert(value) == value;
         if commons || is_hidden(judge, bound) {
-            let last = value.wrapping_sub(1);
-            return Some([value, last].iter().any(|at| judge.module.image.segment(*at).is_some()));
+            let ends = [value, value.wrapping_sub(1)];
+            let inside = ends.iter().any(|at| judge.module.image.segment(*at).is_some());
+            // What has no known place may be garbage, and nothing is left.
+            return Some(inside || judge.inputs.gc && !commons && empty);
         }
-        return Some(*judge.bounds.borrow_mut().entry(bound.start).or_insert(value) == value);
+        return Some(empty);
     };
     let exact = match is_end {
         // What is empty and last is aligned all the same.
