@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::input::DiskFiles;
 use crate::options::{Action, OutputKind};
@@ -62,6 +62,7 @@ pub fn run(args: Vec<String>) -> u8 {
 /// Links onto the disk.
 fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
     let inputs = Inputs::load(options, &DiskFiles)?;
+    crate::output::refuse_input(&options.output, inputs.opened.iter().map(PathBuf::as_path))?;
     if options.trace {
         let names = inputs.list.iter().filter(|input| !input.lazy).map(|input| &input.name);
         print(&names.fold(String::new(), |text, name| text + name + "\n"));
@@ -222,6 +223,22 @@ mod tests {
         assert!(link("-Map=/dev/null") == 0 && out.exists(), "the sample links");
         let _ = (std::fs::remove_file(&object), std::fs::remove_file(&out));
         assert!(code == 1 && !left, "{code}");
+    }
+
+    #[test]
+    fn an_input_is_never_overwritten() {
+        let object = std::env::temp_dir().join(format!("scold-in-{}.o", std::process::id()));
+        let alias = object.with_extension("link");
+        let bytes = crate::robustness::sample::bytes("a.o");
+        std::fs::write(&object, &bytes).unwrap();
+        std::os::unix::fs::symlink(&object, &alias).unwrap();
+        let codes = [&object, &alias].map(|out| {
+            let (object, out) = (object.to_str().unwrap(), out.to_str().unwrap());
+            run(["-shared", object, "-o", out].map(String::from).to_vec())
+        });
+        let left = std::fs::read(&object).unwrap();
+        let _ = (std::fs::remove_file(&object), std::fs::remove_file(&alias));
+        assert!(codes == [1, 1] && left == bytes, "{codes:?}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 mod file;
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 pub use file::FileSink;
 
@@ -31,6 +33,29 @@ impl Sink for Vec<u8> {
             *self = vec![0; len];
         }
         Ok(self)
+    }
+}
+
+/// Checks that no file of `inputs` is the one at `output`: it would be gone, and the next link with it.
+///
+/// Errors: `usage`.
+pub(crate) fn refuse_input<'p>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = &'p Path>,
+) -> crate::Result<()> {
+    // A file that is not there yet is no input; a device is as good as before.
+    let Some(own) = std::fs::metadata(output).ok().filter(std::fs::Metadata::is_file) else {
+        return Ok(());
+    };
+    let same = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (own.dev(), own.ino()))
+    };
+    match inputs.into_iter().find(|path| same(path)) {
+        Some(path) => {
+            Err(Error::new(ErrorKind::Usage, "is the output, too: -o would overwrite it")
+                .in_file(path.display().to_string()))
+        }
+        None => Ok(()),
     }
 }
 

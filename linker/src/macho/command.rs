@@ -54,6 +54,8 @@ fn perform(args: &[String]) -> Result<(), Errors> {
     }
     crate::threads::with(options.threads, || {
         let inputs = super::inputs::load(&options, &DiskFiles)?;
+        let paths = inputs.iter().map(|input| &*input.path);
+        crate::output::refuse_input(&options.output, paths)?;
         let mut sink = sink(&options);
         let report = super::link(&inputs, &options, &mut sink)?;
         for text in report.warnings.iter().filter(|_| !options.no_warnings) {
