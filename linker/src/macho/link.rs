@@ -96,6 +96,16 @@ pub enum Ref {
     Name(SymId),
 }
 
+/// A function called when the image is loaded.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Init {
+    pub what: Ref,
+    pub addend: i64,
+    /// File, section and offset of the pointer; none if an option asked for it.
+    pub from: Option<(u32, u32, u64)>,
+}
+
 /// What the linker makes itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
@@ -205,7 +215,7 @@ pub struct Link<'a> {
     pub lazy: Slots,
     pub tlv: Slots,
     /// Functions called when the image is loaded, as offsets.
-    pub inits: Vec<(Ref, i64)>,
+    pub inits: Vec<Init>,
     pub unwind: super::unwind::Plan,
     pub base: u64,
     pub warnings: Vec<String>,

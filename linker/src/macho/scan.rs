@@ -55,7 +55,7 @@ pub fn scan(link: &mut Link<'_>) -> Result<(), Errors> {
         }
     }
     for at in 0..link.inits.len() {
-        let what = link.inits[at].0;
+        let what = link.inits[at].what;
         if let Some(name) = nothing(link, what) {
             let why = match link.options.init.as_deref() == Some(&*name) {
                 true => "wanted by -init",

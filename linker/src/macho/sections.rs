@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::link::{Link, Made, Out, Ref};
+use super::link::{Init, Link, Made, Out, Ref};
 use super::object::NONE;
 use crate::format::macho::{attr, kind};
 use crate::object::SymId;
@@ -213,7 +213,7 @@ pub fn order(link: &mut Link<'_>) {
 pub fn take_inits(link: &mut Link<'_>) {
     if let Some(name) = &link.options.init {
         let id = link.names.find(name.as_bytes(), crate::object::hash_name(name.as_bytes()));
-        link.inits.extend(id.map(|id| (Ref::Name(id), 0)));
+        link.inits.extend(id.map(|id| Init { what: Ref::Name(id), addend: 0, from: None }));
     }
     if !link.chained {
         return;
@@ -223,7 +223,12 @@ pub fn take_inits(link: &mut Link<'_>) {
     for index in taken.into_iter().flat_map(|out| out.atoms) {
         let atom = &link.atoms[index as usize];
         let (file, relocs) = (atom.file as usize, link.relocs(atom));
-        let inits = relocs.iter().map(|reloc| (link.target(file, reloc.target), reloc.addend));
+        let from = |offset: u32| Some((atom.file, atom.section, offset.into()));
+        let inits = relocs.iter().map(|reloc| Init {
+            what: link.target(file, reloc.target),
+            addend: reloc.addend,
+            from: from(reloc.offset),
+        });
         let inits: Vec<_> = inits.collect();
         link.inits.extend(inits);
         link.atoms[index as usize].live = false;

@@ -6,12 +6,12 @@ use rayon::prelude::*;
 use super::commands;
 use super::fixups::{Fixups, template_offset};
 use super::layout::thunks;
-use super::link::{Link, Made, Ref, Slots};
+use super::link::{Init, Link, Made, Ref, Slots};
 use super::linkedit::Linkedit;
 use super::object::{Atom, Reloc, Target};
 use super::scan::relaxes;
 use crate::arch::{Field, Range, What};
-use crate::{Error, ErrorKind, Errors};
+use crate::{Error, ErrorKind, Errors, Result};
 
 /// Atoms written by one thread at a time.
 const CHUNK: usize = 256;
@@ -221,19 +221,8 @@ fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Resu
             }
         }
         Made::InitOffsets => {
-            for (&(what, addend), out) in link.inits.iter().zip(out.chunks_exact_mut(4)) {
-                let target = match link.atom_of(what) {
-                    Some(_) => link.address(what),
-                    None => branch_target(link, what),
-                };
-                let offset = target.wrapping_add(addend as u64).wrapping_sub(link.base);
-                let Ok(offset) = u32::try_from(offset) else {
-                    let text =
-                        format!("{offset:#x} is not in 0..2^32-1; the offset of an initializer");
-                    let text = format!("{text}, {}", link.title_of(what));
-                    return Err(Error::new(ErrorKind::RelocOverflow, text));
-                };
-                out.copy_from_slice(&offset.to_le_bytes());
+            for (init, out) in link.inits.iter().zip(out.chunks_exact_mut(4)) {
+                out.copy_from_slice(&init_offset(link, init)?.to_le_bytes());
             }
         }
         Made::UnwindInfo => out.copy_from_slice(&link.unwind.info),
@@ -248,6 +237,26 @@ fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Resu
         }
     }
     Ok(())
+}
+
+/// How far `init` is from the start of the image.
+fn init_offset(link: &Link<'_>, init: &Init) -> Result<u32> {
+    let target = match link.atom_of(init.what) {
+        Some(_) => link.address(init.what),
+        None => branch_target(link, init.what),
+    };
+    let offset = target.wrapping_add(init.addend as u64).wrapping_sub(link.base);
+    u32::try_from(offset).map_err(|_| {
+        let text = format!("{offset:#x} is not in 0..2^32-1; the offset of an initializer");
+        let text = format!("{text}, {}", link.title_of(init.what));
+        let error = Error::new(ErrorKind::RelocOverflow, text);
+        match init.from {
+            Some((file, section, offset)) => {
+                error.at(link.files[file as usize].site(section, offset))
+            }
+            None => error,
+        }
+    })
 }
 
 /// Writes what the loader starts from into every place it mends.

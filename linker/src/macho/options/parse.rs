@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::table::{self, ATTACHED, IGNORED, ROWS};
-use super::{Named, Options, Take, Undefined};
+use super::{Kind, Named, Options, Take, Undefined};
 use crate::macho::mode;
 use crate::mode::Mode;
 use crate::{Error, ErrorKind, Errors, Files};
@@ -127,6 +127,13 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
         mode::check(options)?;
     }
     options.sdk = if options.sdk == 0 { options.minos } else { options.sdk };
+    if options.kind == Kind::Bundle && options.install_name.is_some() {
+        return Err(usage("install_name", "nothing links with a bundle: it goes with -dylib"));
+    }
+    if let Some(size) = options.pagezero.filter(|size| !size.is_multiple_of(options.arch().page)) {
+        let text = format!("{size:#x} is not a multiple of the page size");
+        return Err(usage("pagezero_size", &text));
+    }
     if let Some(base) = options.base.filter(|base| !base.is_multiple_of(options.arch().page)) {
         return Err(usage("image_base", &format!("{base:#x} is not a multiple of the page size")));
     }

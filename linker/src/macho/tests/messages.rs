@@ -213,3 +213,40 @@ fn a_fourth_personality_routine_is_named_with_its_function() {
     assert!(text.contains("p.o:(__TEXT,__text+0x"), "{text}");
     assert!(text.ends_with("the unwind table has no room for _p3"), "{text}");
 }
+
+#[test]
+fn an_initializer_out_of_reach_is_named_where_it_is() {
+    let mut files = files(true);
+    let mut maker = Maker::new(true);
+    let start = maker.function("c1", "f", false);
+    let (segment, name) = (b"__DATA".to_vec(), b"__mod_init_func".to_vec());
+    let inits = maker.object.add_section(segment, name, object::SectionKind::Data);
+    maker.object.section_mut(inits).flags = object::SectionFlags::MachO {
+        flags: m::SectionFlags(crate::format::macho::kind::MOD_INIT),
+        reserved2: 0,
+    };
+    maker.object.append_section_data(inits, &[0; 16], 8);
+    let flags =
+        RelocationFlags::MachO { r_type: m::ARM64_RELOC_UNSIGNED, r_pcrel: false, r_length: 3 };
+    let relocation = Relocation { offset: 8, symbol: start, addend: 1 << 40, flags };
+    maker.object.add_relocation(inits, relocation).expect("a relocation");
+    files.insert("i.o", maker.bytes());
+    let text = says(true, "-dylib a.o i.o l.tbd", &files);
+    for part in ["i.o:(__DATA,__mod_init_func+0x8): ", "0..2^32-1", "_c1"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn options_that_make_no_sense_are_errors() {
+    let files = files(true);
+    for (more, text) in [
+        ("-execute -pagezero_size 1 a.o l.tbd", "-pagezero_size: 0x1 is not a multiple"),
+        ("-bundle -install_name x a.o l.tbd", "-install_name: nothing links with a bundle"),
+    ] {
+        let said = says(true, more, &files);
+        assert!(said.contains(text), "{more}: {said}");
+    }
+    let whole = args(true, "-dylib -pagezero_size 4000 -install_name x a.o l.tbd");
+    link_args(&whole, &files).expect("a page and a name");
+}
