@@ -9,14 +9,16 @@ use clap::Args;
 use crate::exit::{Answer, Done, Failure};
 use crate::out::outln;
 
-/// The names under which compilers look for a linker in a `-B` folder.
-const NAMES: &[&str] = &["ld", "ld.scold", "ld.bfd", "ld.gold", "ld.lld"];
+/// The names under which compilers look for a linker in a `-B` folder; `ld64.` is what clang puts before that of
+/// `-fuse-ld` for Apple's systems.
+const NAMES: &[&str] = &["ld", "ld.scold", "ld.bfd", "ld.gold", "ld.lld", "ld64.scold", "ld64.lld"];
 
 /// Make a folder for `gcc -B DIR`.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   scold prefix ~/scold-ld && gcc -B ~/scold-ld -shared -o liba.so a.c
+  clang --target=arm64-apple-macos13 -fuse-ld=scold -B ~/scold-ld -shared -o liba.dylib a.c
   RUSTFLAGS=\"-C link-arg=-B$HOME/scold-ld\" cargo build
   go build -buildmode=c-shared -ldflags=\"-linkmode=external -extldflags=-B$HOME/scold-ld\"")]
 pub(crate) struct Prefix {
@@ -74,6 +76,7 @@ mod tests {
     #[test]
     fn the_name_decides() {
         assert!(is_linker(OsStr::new("/x/ld")) && is_linker(OsStr::new("ld.scold")));
+        assert!(is_linker(OsStr::new("/x/ld64.scold")));
         assert!(!is_linker(OsStr::new("scold")) && !is_linker(OsStr::new("/ld/scold")));
     }
 }
