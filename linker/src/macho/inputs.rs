@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+mod archive;
+mod reexport;
+
 use super::options::{Kind, Named, Options, Take};
 use crate::format::macho::read::{File, Read, bad, is_fat, is_macho, slices};
 use crate::format::macho::stub::Library;
 use crate::format::macho::{dylib, filetype, lc, tbd};
-use crate::input::{Archive, Data, Files, is_archive};
+use crate::input::{Data, Files, is_archive};
 use crate::{Error, ErrorKind, Errors, Result};
 
 /// What an input is.
@@ -37,6 +40,8 @@ pub struct Input {
     pub auto: bool,
     data: Data,
     range: Range<usize>,
+    /// The members of a thin archive, which are files of their own.
+    thin: Vec<Data>,
 }
 
 impl Input {
@@ -56,6 +61,7 @@ pub fn with_made(object: &[u8], inputs: &[Input]) -> Vec<Input> {
         auto: false,
         range: 0..object.len(),
         data: object.to_vec().into(),
+        thin: Vec::new(),
     };
     std::iter::once(made).chain(inputs.iter().cloned()).collect()
 }
@@ -186,7 +192,7 @@ impl Loader<'_> {
                 filetype::OBJECT => Content::Object,
                 filetype::DYLIB | filetype::DYLIB_STUB | filetype::EXECUTE => {
                     let mut library = dylib::library(&file).map_err(|e| e.in_file(&name))?;
-                    self.pass_on(&mut library);
+                    self.pass_on(&mut library, path);
                     Content::Library(Box::new(library))
                 }
                 _ => return Err(wrong(&name, "neither an object nor a dynamic library")),
@@ -195,7 +201,7 @@ impl Loader<'_> {
             let text = String::from_utf8_lossy(bytes);
             let library = tbd::library(&text, self.options.arch().name);
             let mut library = library.map_err(|text| wrong(&name, &text))?;
-            self.pass_on(&mut library);
+            self.pass_on(&mut library, path);
             Content::Library(Box::new(library))
         } else {
             return Err(wrong(&name, "not an object, archive, dynamic library or text stub"));
@@ -209,7 +215,11 @@ impl Loader<'_> {
             }
         } else {
             let path = path.to_owned();
-            self.list.push(Input { name, path, content, take, auto, data, range });
+            let thin = match content {
+                Content::Archive => self.thin(&path, &data[range.clone()], &name)?,
+                _ => Vec::new(),
+            };
+            self.list.push(Input { name, path, content, take, auto, data, range, thin });
         }
         Ok(())
     }
@@ -239,42 +249,6 @@ impl Loader<'_> {
         Err(Error::new(ErrorKind::WrongMachine, text).in_file(name))
     }
 
-    /// Adds the names of the libraries that `library` passes on.
-    fn pass_on(&mut self, library: &mut Library) {
-        let mut work = std::mem::take(&mut library.reexports);
-        let inline = std::mem::take(&mut library.inline);
-        let mut done: BTreeSet<Vec<u8>> = BTreeSet::from([library.install_name.clone()]);
-        while let Some(name) = work.pop() {
-            if !done.insert(name.clone()) {
-                continue;
-            }
-            if let Some(inner) = inline.iter().find(|inner| inner.install_name == name) {
-                library.exports.extend(inner.exports.iter().cloned());
-                work.extend(inner.reexports.iter().cloned());
-            } else if let Some(inner) = self.library_at(&name) {
-                library.exports.extend(inner.exports);
-                work.extend(inner.reexports);
-            }
-        }
-    }
-
-    /// The library whose install name is `name`, if it can be found in the SDK.
-    fn library_at(&self, name: &[u8]) -> Option<Library> {
-        let path = PathBuf::from(std::str::from_utf8(name).ok()?);
-        let inside = |root: &PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
-        let places = self.options.roots.iter().map(inside).chain([path.clone()]);
-        for place in places.flat_map(|place| [place.with_extension("tbd"), place]) {
-            let Ok(data) = self.files.open(&place) else { continue };
-            let bytes = &data[self.slice(&data).ok().flatten()?];
-            if tbd::is_stub(bytes) {
-                let text = String::from_utf8_lossy(bytes);
-                return tbd::library(&text, self.options.arch().name).ok();
-            }
-            return dylib::library(&File::parse(bytes).ok()?).ok();
-        }
-        None
-    }
-
     /// Loads what objects themselves ask for: `LC_LINKER_OPTION`. What is missing was a hint only.
     fn auto_link(&mut self) {
         let mut wanted: Vec<Vec<String>> = Vec::new();
@@ -282,9 +256,8 @@ impl Loader<'_> {
             match input.content {
                 Content::Object => wanted.extend(asks(input.bytes()).unwrap_or_default()),
                 Content::Archive => {
-                    let Ok(archive) = Archive::parse(input.bytes(), &input.name) else { continue };
-                    let members = archive.members.iter();
-                    let bytes = members.filter_map(|m| input.bytes().get(m.range.clone()));
+                    let Ok(members) = input.members() else { continue };
+                    let bytes = members.into_iter().map(|member| member.bytes);
                     wanted.extend(bytes.flat_map(|bytes| asks(bytes).unwrap_or_default()));
                 }
                 Content::Library(_) => {}

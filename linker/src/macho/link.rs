@@ -70,6 +70,8 @@ pub enum Bound {
 #[allow(missing_docs)]
 pub struct Library {
     pub install_name: Vec<u8>,
+    /// What it passes on that is nowhere to be found.
+    pub missing: Vec<Vec<u8>>,
     pub current: u32,
     pub compatibility: u32,
     pub take: Take,

@@ -121,6 +121,7 @@ impl<'a> Resolver<'a> {
                     }
                     self.libraries.push(Library {
                         install_name: library.install_name.clone(),
+                        missing: library.missing.clone(),
                         current: library.current,
                         compatibility: library.compatibility,
                         take: input.take,
@@ -140,12 +141,11 @@ impl<'a> Resolver<'a> {
         let archive = Archive::parse(input.bytes(), &input.name)?;
         let start = self.members.len() as u32;
         let mut by_header = FxHashMap::default();
-        for member in archive.members.iter() {
-            let bytes = &input.bytes()[member.range.clone()];
+        for member in input.members()? {
             by_header.insert(member.header, self.members.len() as u32);
             self.members.push(Member {
                 name: format!("{}({})", input.name, String::from_utf8_lossy(member.name)),
-                bytes,
+                bytes: member.bytes,
                 hidden: input.take.hidden,
                 loaded: false,
             });

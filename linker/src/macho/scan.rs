@@ -71,6 +71,17 @@ pub fn scan(link: &mut Link<'_>) -> Result<(), Errors> {
     Errors::collect(errors).map_or(Ok(()), Err)
 }
 
+/// Libraries that might have what is undefined, had they been found.
+fn missing_reexports(link: &Link<'_>) -> String {
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let all = link.libraries.iter().flat_map(|library| {
+        library.missing.iter().map(|name| (text(name), text(&library.install_name)))
+    });
+    all.fold(String::new(), |hint, (name, of)| {
+        format!("{hint}; unable to locate re-export {name} of {of}")
+    })
+}
+
 /// Whether an instruction that loads an address from a slot can make it itself.
 pub fn relaxes(link: &Link<'_>, atom: &Atom, reloc: &Reloc, what: Ref) -> bool {
     let row = link.machine.row(reloc.kind);
@@ -95,7 +106,8 @@ fn need(link: &Link<'_>, atom: &Atom, reloc: &Reloc) -> Result<Option<(Need, Ref
     let minus = link.target(file, reloc.minus);
     for end in [what, minus] {
         if let Some(name) = nothing(link, end) {
-            return fail(ErrorKind::UndefinedSymbol, format!("undefined symbol: {name}"));
+            let hint = missing_reexports(link);
+            return fail(ErrorKind::UndefinedSymbol, format!("undefined symbol: {name}{hint}"));
         }
     }
     let Some(row) = link.machine.row(reloc.kind) else { return Ok(None) };

@@ -15,6 +15,7 @@ pub fn library(file: &File<'_>) -> Read<Library> {
                 out.compatibility = command.bytes.u32(20)?;
             }
             lc::REEXPORT_DYLIB => out.reexports.push(command.string(8)?.to_vec()),
+            lc::RPATH => out.rpaths.push(command.string(8)?.to_vec()),
             _ => {}
         }
     }

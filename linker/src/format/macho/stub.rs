@@ -24,6 +24,10 @@ pub struct Library {
     pub exports: Vec<Export>,
     /// Install names of libraries whose names it passes on.
     pub reexports: Vec<Vec<u8>>,
+    /// Those of them that are nowhere to be found.
+    pub missing: Vec<Vec<u8>>,
+    /// Where `@rpath` in the names of those may lead.
+    pub rpaths: Vec<Vec<u8>>,
     /// Libraries described in the same file.
     pub inline: Vec<Library>,
 }

@@ -1,0 +1,58 @@
+//! Archives → the bytes of their members, which a thin archive has in files of their own. Must not know which are wanted.
+
+use std::path::Path;
+
+use super::{Input, Loader};
+use crate::input::{Archive, Data};
+use crate::{Error, ErrorKind, Result};
+
+/// A member of an archive.
+pub struct Member<'a> {
+    /// Its name; in a thin archive a path.
+    pub name: &'a [u8],
+    /// Where its header starts: what the index refers to.
+    pub header: u64,
+    /// Its content.
+    pub bytes: &'a [u8],
+}
+
+impl Input {
+    /// The members of the archive.
+    ///
+    /// Errors: `bad-input`.
+    pub fn members(&self) -> Result<Vec<Member<'_>>> {
+        let archive = Archive::parse(self.bytes(), &self.name)?;
+        let members = archive.members.into_iter().enumerate().map(|(at, member)| Member {
+            name: member.name,
+            header: member.header,
+            bytes: match self.thin.get(at) {
+                Some(data) => data,
+                None => &self.bytes()[member.range],
+            },
+        });
+        Ok(members.collect())
+    }
+}
+
+impl Loader<'_> {
+    /// The files that are the members of the archive `bytes` at `path`; none if it isn't thin.
+    ///
+    /// Errors: `bad-input`, `missing-file`, `io`.
+    pub(super) fn thin(&self, path: &Path, bytes: &[u8], name: &str) -> Result<Vec<Data>> {
+        let archive = Archive::parse(bytes, name)?;
+        let members = archive.members.iter().filter(|_| archive.is_thin);
+        let open = |member: &crate::input::Member<'_>| {
+            let title = String::from_utf8_lossy(member.name);
+            let path = path.parent().unwrap_or(Path::new("")).join(&*title);
+            self.files.open(&path).map_err(|error| {
+                let kind = match error.kind() {
+                    std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
+                    _ => ErrorKind::Io,
+                };
+                let text = format!("{}: cannot open: {error}", path.display());
+                Error::new(kind, text).in_file(format!("{name}({title})"))
+            })
+        };
+        members.map(open).collect()
+    }
+}
