@@ -4,6 +4,7 @@
 //! there is nothing to vote about: that is the `expected` oracle's to say. Majority isn't truth, and
 //! without one the complaint names everybody.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expected::strictness;
@@ -11,7 +12,7 @@ use super::{Cost, Differing, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
 use crate::adapter::REFERENCE;
 use crate::expectation::{Refusal, Strictness};
 use crate::model::ErrorClass;
-use crate::{Family, Key, Value};
+use crate::{Family, Format, Key, Value, model};
 
 /// The vote.
 pub(super) struct Agree;
@@ -38,18 +39,46 @@ impl Oracle for Agree {
             voters.into_iter().filter(|trial| trial.facts.error().is_none()).collect();
         let keys: BTreeSet<&Key> =
             linked.iter().flat_map(|trial| trial.facts.iter().map(|(key, _)| key)).collect();
+        let nameless = OnceCell::new();
         for key in keys {
-            let first = linked[0].facts.get(key);
-            if linked.iter().all(|trial| trial.facts.get(key) == first) {
+            let first = said(linked[0], key);
+            if linked.iter().all(|trial| said(trial, key) == first) {
                 continue;
             }
             if !judged(evidence, &linked, key) {
-                vote(evidence, ruling, &linked, key);
+                let is_nameless = || is_nameless(evidence, &nameless, key);
+                let found = |trial: &&Trial| said(trial, key).is_some() || !is_nameless();
+                let voters: Vec<&Trial> = linked.iter().copied().filter(found).collect();
+                vote(evidence, ruling, &voters, key);
             } else if is_open(evidence, key) {
                 hold(evidence, ruling, &linked, key);
             }
         }
     }
+}
+
+/// What nobody finds.
+static NOTHING: Value = Value::Found(None);
+
+/// What an output says about `key`: who has no table of names finds none.
+fn said<'t>(trial: &'t Trial, key: &Key) -> Option<&'t Value> {
+    let nothing = || (key.family == Family::Lookup).then_some(&NOTHING);
+    trial.facts.get(key).or_else(nothing)
+}
+
+/// Whether `key` is about a section that can't be told from others: `all` such.
+fn is_nameless(evidence: &Evidence<'_>, all: &OnceCell<BTreeSet<String>>, key: &Key) -> bool {
+    let section = match key.family {
+        Family::Bytes | Family::Perm => &*key.rest,
+        Family::Site => key.rest.rsplit_once('+').map_or(&*key.rest, |(section, _)| section),
+        _ => return false,
+    };
+    let request = evidence.request;
+    let all = all.get_or_init(|| match request.target.format {
+        Format::Elf => model::elf::nameless(request),
+        Format::Macho => BTreeSet::new(),
+    });
+    all.contains(section)
 }
 
 /// Whether the expectation decides this key, or leaves it open: no vote either way.
@@ -99,7 +128,7 @@ fn hold(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &K
 fn vote(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &Key) {
     let mut parties: BTreeMap<Option<&Value>, Vec<&Trial>> = BTreeMap::new();
     for trial in voters {
-        parties.entry(trial.facts.get(key)).or_default().push(trial);
+        parties.entry(said(trial, key)).or_default().push(trial);
     }
     settle(evidence, key, &mut parties, ruling);
     if parties.len() < 2 {

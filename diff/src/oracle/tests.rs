@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::adapter::Adapter;
+use crate::desugar::sample;
 use crate::expectation::{Open, Refusal};
 use crate::model::{ErrorClass, Meaning, Place};
 use crate::{Family, Mode, Target};
@@ -67,6 +68,34 @@ fn agreement_is_agreement() {
     let ruling = rule(&trials, None);
     assert!(ruling.complaints.is_empty(), "{ruling:?}");
     assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Agree]);
+}
+
+/// No table of names is as good as one without the name, and a section that nothing tells from others may be there.
+#[test]
+fn agreement_needs_no_table_and_no_place() {
+    let digest = Value::Text("rw".into());
+    let shared = |section: &str, name: &str| {
+        let all = [
+            trial("a", &[(Family::Perm, section, digest.clone())]),
+            trial("b", &[(Family::Perm, section, digest.clone())]),
+            trial("c", &[(Family::Lookup, "f", Value::Found(None))]),
+        ];
+        let bytes = sample::alone(Target::AMD64_ELF, name, 4).unwrap().into();
+        let files = vec![crate::File { name: "a.o".into(), bytes }];
+        let request = Request { args: vec!["a.o".into()], files, ..request() };
+        let (rules, limit) = (Rules::default(), Duration::from_secs(1));
+        let evidence =
+            Evidence { request: &request, trials: &all, expected: None, rules: &rules, limit };
+        judge(&evidence, &up_to(Cost::Facts)).complaints
+    };
+    assert!(shared("a.o:.bss", "").is_empty());
+    // A name tells.
+    assert_eq!(shared("a.o:.bss", "x")[0].linker, "c");
+    let found = Value::Found(Some(Meaning::Absolute(1)));
+    let trials = ["a", "b"].map(|name| trial(name, &[(Family::Lookup, "f", found.clone())]));
+    let [a, b] = trials;
+    let ruling = rule(&[a, b, trial("c", &[])], None);
+    assert_eq!(ruling.complaints[0].linker, "c", "{ruling:?}");
 }
 
 #[test]

@@ -13,7 +13,8 @@ const ABSENT: [&str; 3] = ["scold.absent.1", "scold.absent.2", "scold.absent.3"]
 /// Adds all facts that come from dynamic tables.
 pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
     let module = judge.module;
-    if let Some(tls) = module.image.tls {
+    // No loader does anything about a block of nothing (glibc's `_dl_map_object_from_fd`).
+    if let Some(tls) = module.image.tls.filter(|tls| tls.size > 0) {
         facts.put(Family::Tls, "align", Value::Number(tls.align));
     }
     if module.executable {

@@ -3,13 +3,14 @@
 //! A section is first looked for where the one before it of the same name ended (linkers keep input
 //! order), then anywhere. It must not know what a relocation means beyond its mask.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memchr::memmem::Finder;
 
 use super::inputs::Inputs;
 use super::machine::Machine;
-use super::object::{EXEC, Section, TLS};
+use super::object::{EXEC, Section, Symbol, TLS, Where};
 use crate::loader::Module;
 
 const NOWHERE: u64 = u64::MAX;
@@ -90,31 +91,46 @@ fn masked_bytes(machine: &Machine, section: &Section<'_>) -> u64 {
     section.relocs().map(|reloc| width((machine.mask)(reloc.r_type))).sum()
 }
 
-/// The only address at which the section's bytes are, by its longest run without holes.
-fn search(module: &Module<'_>, section: &Section<'_>) -> Option<u64> {
+/// The longest run of a section's bytes without holes, if it is one that is not everywhere.
+fn run(machine: &Machine, section: &Section<'_>) -> Option<Range<u64>> {
     if section.nobits() || section.is_array() {
         return None;
     }
     let (mut from, mut best) = (0_u64, 0..0_u64);
-    for hole in holes(module.machine, section)
-        .into_iter()
-        .chain(std::iter::once(section.size..section.size))
-    {
+    let end = std::iter::once(section.size..section.size);
+    for hole in holes(machine, section).into_iter().chain(end) {
         let start = hole.start.min(section.size);
         if start > from && start - from > best.end - best.start {
             best = from..start;
         }
         from = from.max(hole.end);
     }
-    // Short runs are everywhere; and a long search for each of many sections is not worth it.
-    if best.end - best.start < 12 {
-        return None;
+    let start = section.data.get(best.start as usize..best.end.min(best.start + 64) as usize)?;
+    let alike = start.iter().all(|byte| *byte == start[0]);
+    // A long search for each of many sections is not worth it either.
+    (start.len() >= 12 && !alike).then_some(best)
+}
+
+/// Names of sections that nothing but their neighbours tells where they are: they have no marker, no symbol, and too
+/// few bytes. That an output has none of their facts says nothing.
+pub(super) fn nameless(inputs: &Inputs<'_>, machine: &Machine) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+        for (at, section) in (0..).zip(&object.sections).filter(|(_, section)| wanted(section)) {
+            let here = |s: &Symbol<'_>| s.place == Where::Section(at) && !s.name.is_empty();
+            if !object.symbols.iter().any(here) && run(machine, section).is_none() {
+                names.insert(inputs.section_name(first + at));
+            }
+        }
     }
+    names
+}
+
+/// The only address at which the section's bytes are, by its longest run without holes.
+fn search(module: &Module<'_>, section: &Section<'_>) -> Option<u64> {
+    let best = run(module.machine, section)?;
     let best_end = best.end.min(best.start + 64);
     let run = section.data.get(best.start as usize..best_end as usize)?;
-    if run.iter().all(|byte| *byte == run[0]) {
-        return None;
-    }
     let finder = Finder::new(run);
     let mut found = None;
     for segment in module.image.loads.iter().filter(|s| s.executable() || !section.has(EXEC)) {

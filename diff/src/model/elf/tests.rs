@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::{self, Outcome, Shared};
+use crate::desugar::desugar;
 use crate::model::Key;
 use crate::run::{self, End, Limits, Scratch};
 use crate::{Facts, File, Mode, Request, Target};
@@ -279,6 +280,41 @@ fn linkers_agree() {
                     assert!(left.is_empty(), "{mode}: {other} and {name}: {left:#?}");
                 }
             }
+        }
+    }
+}
+
+/// An empty block, types that are collected, and code that could be anything's.
+const NOTHING: &str = r#"
+ .section .tbss,"awT",@nobits
+ .section .go.type,"a"
+ .space 24
+ .section .refs,"aw"
+ .globl tab
+tab: .quad runtime.types, runtime.etypes, other
+ .text
+ .globl f
+f: ret
+ .section .text.hot.a,"ax"
+ nop
+ .section .text.hot.b,"ax"
+other: nop
+"#;
+
+#[test]
+fn nothing_is_said_of_nothing() {
+    let Some(bytes) = assemble(NOTHING) else { return skip() };
+    let (target, args) = (Target::AMD64_ELF, vec!["a.o".into(), "--gc-sections".into()]);
+    let files = vec![file("a.o", bytes)];
+    let request = Request { target, mode: Mode::Plugin, args, files, goos: None };
+    let nameless: Vec<_> = super::nameless(&request).into_iter().collect();
+    assert_eq!(nameless, ["a.o:.go.type", "a.o:.text.hot.a"]);
+    let request = desugar(request);
+    for (name, bytes) in link(&request) {
+        let facts = super::facts(&request, &bytes).to_string();
+        assert!(!facts.contains("tls."), "{name}: {facts}");
+        for bound in ["runtime.types", "runtime.etypes"] {
+            assert!(facts.contains(&format!("linker {bound}\n")), "{name}: {facts}");
         }
     }
 }
