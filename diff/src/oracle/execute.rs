@@ -398,7 +398,7 @@ fn number(line: &str) -> Option<u64> {
 /// Who of several linkers' modules returned something else than the others.
 fn vote(probe: &str, answers: &[(&Trial, Answer)], ruling: &mut Ruling) {
     let supporters =
-        |answer: &Answer| answers.iter().filter(|(_, other)| !answer.is_disjoint(other)).count();
+        |answer: &Answer| answers.iter().filter(|(_, other)| values::alike(answer, other)).count();
     // Without a majority the value may be an accident of the layout: a part of an address, a
     // distance.
     let most = answers.iter().map(|(_, answer)| answer).max_by_key(|answer| supporters(answer));
@@ -406,7 +406,7 @@ fn vote(probe: &str, answers: &[(&Trial, Answer)], ruling: &mut Ruling) {
     let say = |(trial, answer): &(&Trial, Answer)| {
         format!("{}: {}", trial.linker.name(), values::text(answer))
     };
-    for (trial, found) in answers.iter().filter(|(_, answer)| answer.is_disjoint(wanted)) {
+    for (trial, found) in answers.iter().filter(|(_, answer)| !values::alike(answer, wanted)) {
         let shape = format!("probe returns {} for {}", values::kind(found), values::kind(wanted));
         let mismatch = Mismatch {
             key: probe.into(),

@@ -106,6 +106,12 @@ fn aliases_agree_and_other_places_do_not() {
         ["a probe returns place for place"]
     );
     assert_eq!(vote_on([both, &["symbol x"], &["number 0x1"]]), none);
+    // As many bytes as both have.
+    assert_eq!(vote_on([&["memory 00"], &["memory 0000"], &["memory 00000000"]]), none);
+    assert_eq!(
+        vote_on([&["memory 01"], &["memory 0000"], &["memory 00000000"]]),
+        ["a probe returns memory for memory"]
+    );
 }
 
 /// What has no marker may begin where a section ends: the end's address is the section's, and memory.
@@ -131,6 +137,22 @@ fn the_end_of_a_section_may_be_somebody_elses_start() {
     let at = (0..image.len() as u64).find(start).unwrap();
     assert_eq!(kinds(at + table.size - 1), ["place a.o:.rodata"]);
     assert_eq!(kinds(at + table.size), ["memory 00000000", "place a.o:.rodata"]);
+}
+
+/// Behind the last segment's memory is the rest of a page of the file.
+#[test]
+fn what_follows_the_image_is_not_its_memory() {
+    let request = subject::request();
+    let reference = adapter::select(&["reference".to_owned()], &[]).unwrap();
+    let outcome = reference[0].link(&request, Duration::from_secs(20));
+    let image = outcome.image().unwrap();
+    let module = Module::load(image).unwrap();
+    let base = 0x7f00_0000_0000;
+    let values = Values::new(&request, &module, image, base);
+    let last = module.image.loads.iter().max_by_key(|load| load.address).unwrap();
+    let end = last.address + last.size;
+    let bytes = |before: u64| values.own(base + end - before, "0011223344556677");
+    assert_eq!([bytes(4), bytes(1), bytes(0)], ["00112233", "00", ""]);
 }
 
 /// Correct outputs of a subject of Mach-O, by linker.

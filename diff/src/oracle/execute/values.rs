@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags};
+
 use super::super::invariants::inputs::{Marked, marked};
 use super::number;
 use crate::Request;
 use crate::loader::Module;
-use crate::model::MARKER_MAGIC;
 use crate::model::elf::is_linkers;
+use crate::model::{MARKER_MAGIC, archive};
 
 /// Everything that can be said of one value. An address may have a place and several names: two modules
 /// agree on it if they have any of them in common.
@@ -21,6 +23,8 @@ pub(super) struct Values<'a> {
     marked: HashMap<[u8; 8], Marked>,
     names: BTreeMap<u64, BTreeSet<String>>,
     slots: BTreeMap<u64, u64>,
+    /// How many bytes belong to whatever has no marker.
+    least: usize,
 }
 
 impl<'a> Values<'a> {
@@ -37,6 +41,7 @@ impl<'a> Values<'a> {
             marked: marked(request),
             names: BTreeMap::new(),
             slots: BTreeMap::new(),
+            least: least(request),
         }
     }
 
@@ -59,7 +64,7 @@ impl<'a> Values<'a> {
         let value = words.next().and_then(number);
         let (object, offset, bytes) = (words.next(), words.next(), words.next());
         let Some(value) = value else { return Answer::from(["no such probe".into()]) };
-        let mut bytes = bytes.map(|bytes| own(bytes).to_owned());
+        let mut bytes = bytes.map(|bytes| self.own(value, bytes).to_owned());
         let mut answer = Answer::new();
         if object == Some("*") {
             let address = value.wrapping_sub(self.moved());
@@ -93,6 +98,23 @@ impl<'a> Values<'a> {
             });
         }
         answer
+    }
+
+    /// Of the bytes at `value` those that are its object's: no more than the smallest has, and none behind
+    /// the segment's memory, where the rest of a page of the file is.
+    pub(super) fn own<'b>(&self, value: u64, bytes: &'b str) -> &'b str {
+        if bytes == "-" {
+            return bytes;
+        }
+        let address = value.wrapping_sub(self.moved());
+        let image = &self.module.image;
+        // An address at the very end of one segment has no bytes, unless another starts there.
+        let loads = image.loads.iter();
+        let room =
+            loads.filter_map(|load| load.size.checked_sub(address.checked_sub(load.address)?));
+        let room = room.max().and_then(|room| usize::try_from(room).ok()).unwrap_or(self.least);
+        let len = room.min(self.least);
+        bytes.get(..2 * len).unwrap_or(bytes)
     }
 
     /// Where the PLT entry at `address` goes.
@@ -137,10 +159,51 @@ struct Place {
     end: bool,
 }
 
+/// Whether two answers have anything in common: memory does with as much of it as the other has.
+pub(super) fn alike(one: &Answer, other: &Answer) -> bool {
+    let memory = |text: &str| Some(text.strip_prefix("memory ")?.to_owned());
+    let same = |a: &String, b: &String| match (memory(a), memory(b)) {
+        (Some(a), Some(b)) => a.starts_with(&b) || b.starts_with(&a),
+        _ => a == b,
+    };
+    one.iter().any(|a| other.iter().any(|b| same(a, b)))
+}
+
 /// The bytes that belong to what an address is of: a variable may have no more than four, the rest are
 /// its neighbour's.
 pub(super) fn own(bytes: &str) -> &str {
     bytes.get(..8).unwrap_or(bytes)
+}
+
+/// How many bytes the smallest thing without a marker has, of those that code may be given the address of:
+/// with more, its neighbours would be compared. Four if all have that many.
+fn least(request: &Request) -> usize {
+    let mut least = 4;
+    for file in &request.files {
+        let archive =
+            file.bytes.starts_with(archive::MAGIC) || file.bytes.starts_with(archive::THIN);
+        let objects = match archive {
+            true => archive::members(request, file).into_iter().map(|(_, bytes)| bytes).collect(),
+            false => vec![&file.bytes[..]],
+        };
+        for bytes in objects {
+            let Ok(elf) = object::File::parse(bytes) else { continue };
+            if elf.kind() != object::ObjectKind::Relocatable {
+                continue;
+            }
+            let unmarked = |section: &object::Section<'_, '_>| {
+                let SectionFlags::Elf { sh_flags, .. } = section.flags() else { return false };
+                sh_flags.0 & object::elf::SHF_ALLOC.0 != 0
+                    && !section.data().is_ok_and(|data| data.starts_with(&MARKER_MAGIC))
+            };
+            let sections = elf.sections().filter(unmarked).map(|section| section.size());
+            let commons =
+                elf.symbols().filter(|symbol| symbol.is_common()).map(|symbol| symbol.size());
+            let sizes = sections.chain(commons).filter(|size| *size > 0);
+            least = sizes.fold(least, u64::min);
+        }
+    }
+    usize::try_from(least).unwrap_or(4)
 }
 
 /// The same of a file's bytes.
