@@ -3,6 +3,8 @@
 //! Spec: GNU ld's manual (--gc-sections), gABI on SHF_LINK_ORDER, SHF_GNU_RETAIN, groups.
 //! It must not know what relocations mean, only what they name.
 
+use rustc_hash::FxHashSet;
+
 use super::binding::Bound;
 use super::resolve::{Fate, LOCAL, Link, Target, Winner, is_identifier, unwinds};
 use super::unwind;
@@ -21,6 +23,7 @@ pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
         // bfd keeps what __start_ names, lld's -z start-stop-gc does not.
         link.findings.everything("--gc-sections and __start_/__stop_ names", true);
     }
+    leave_to_as_needed(link, bounds, entry, &marker.live);
     let dead_set = (0..link.world.files.len()).any(|file| {
         let sections = &link.world.files[file].object.sections;
         sections.iter().enumerate().any(|(section, it)| {
@@ -38,6 +41,35 @@ pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
                 *fate = Fate::Dead;
             }
         }
+    }
+}
+
+/// What is only kept because a library has a name of the executable, too, is left to policy if that library may
+/// not be needed: bfd and mold let go of a library before they collect, lld and gold after.
+fn leave_to_as_needed(link: &mut Link<'_>, bounds: &[Bound], entry: &str, live: &[Vec<bool>]) {
+    let on = &link.world.on;
+    if on.library || on.export_dynamic {
+        return;
+    }
+    let needed = super::site::needed(link);
+    let certain: FxHashSet<&str> = (link.world.libraries.iter().zip(needed))
+        .filter_map(|(library, needed)| needed.then_some(&library.symbols))
+        .flatten()
+        .map(|symbol| &*symbol.name)
+        .collect();
+    let mut without = bounds.to_vec();
+    for (bound, sym) in without.iter_mut().zip(&link.syms) {
+        bound.exported &= !sym.in_libraries || certain.contains(&*sym.name);
+    }
+    let mut marker = Marker {
+        live: live.iter().map(|sections| vec![false; sections.len()]).collect(),
+        queue: Vec::new(),
+        bounded: false,
+    };
+    marker.roots(link, &without, entry);
+    marker.run(link);
+    if marker.live != live {
+        link.findings.everything("--gc-sections and names of unneeded libraries", true);
     }
 }
 

@@ -393,7 +393,7 @@ fn open_key(key: &Key, reason: &'static str) -> Open {
 }
 
 /// Libraries that are needed: under --as-needed those that a strong reference of an object binds to.
-fn needed(link: &Link<'_>) -> Vec<bool> {
+pub(super) fn needed(link: &Link<'_>) -> Vec<bool> {
     let on = &link.world.on;
     let mut needed: Vec<bool> =
         link.world.libraries.iter().map(|l| !l.as_needed && !on.as_needed).collect();

@@ -222,3 +222,21 @@ fn random_cases_are_expected_to_be_something() {
         assert!(expect(&case).facts.iter().next().is_some());
     }
 }
+
+/// What collection keeps for a library's sake only depends on whether the library is there by then.
+#[test]
+fn what_an_unneeded_library_keeps_is_left_to_policy() {
+    let text = |how: &str| {
+        format!(
+            "case amd64-elf pie\noption gc-sections\nobject a.o {{\n  section .text progbits ax align=1 marker {{\n    \
+             hex c3\n  }}\n  symbol f global func at .text+0x10\n}}\nlibrary libl.so{how} {{\n  symbol f global \
+             func alias 7 size 16\n}}\n"
+        )
+    };
+    let open = |how: &str| {
+        let case = crate::text::parse(&text(how)).unwrap();
+        expect(&case).open.iter().any(|open| open.family.is_none())
+    };
+    assert!(open(" as-needed"));
+    assert!(!open(""));
+}
