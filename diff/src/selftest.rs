@@ -58,6 +58,8 @@ pub struct Score {
     pub by: BTreeMap<&'static str, usize>,
     /// Linker (and subject) and mutation of what nobody caught.
     pub missed: Vec<(String, &'static str)>,
+    /// Those that a few random cases did not show: with [`ENOUGH`] of them, they would be missed.
+    pub undecided: Vec<(String, &'static str)>,
     /// Those that nobody has to catch, with the reason.
     pub allowed: Vec<(&'static str, &'static str)>,
     /// Complaints about outputs with nothing planted: linker, signature.
@@ -72,6 +74,9 @@ impl fmt::Display for Score {
         }
         for (linker, mutation) in &self.missed {
             writeln!(f, "  missed: {mutation} ({linker})")?;
+        }
+        for (linker, fault) in &self.undecided {
+            writeln!(f, "  not decided: {fault} ({linker}), with fewer than {ENOUGH} cases")?;
         }
         for (mutation, reason) in &self.allowed {
             writeln!(f, "  not seen: {mutation}, because {reason}")?;
@@ -232,6 +237,20 @@ impl Score {
     }
 }
 
+/// So many random cases show each [`Fault`] of a linker.
+pub const ENOUGH: u64 = 150;
+
+impl Score {
+    /// A fault may change nothing that counts in any of `cases` random cases: with too few, who caught none of
+    /// it missed nothing yet.
+    pub fn with_cases(mut self, cases: u64) -> Self {
+        if cases < ENOUGH {
+            self.undecided.append(&mut self.missed);
+        }
+        self
+    }
+}
+
 /// Plants every fault into `linker`, which links `cases` and the subjects with it until each oracle caught
 /// it. A fault that changes none of their outputs does not count.
 pub fn in_linker(
@@ -321,6 +340,20 @@ fn complaints(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_cases_decide_nothing() {
+        let missed = vec![("reference".to_owned(), "a fault")];
+        let score = |cases| Score { missed: missed.clone(), ..Score::default() }.with_cases(cases);
+        assert!(score(ENOUGH - 1).missed.is_empty());
+        let text = score(ENOUGH - 1).to_string();
+        assert!(
+            text.contains("not decided: a fault (reference), with fewer than 150 cases"),
+            "{text}"
+        );
+        assert_eq!(score(ENOUGH).missed, missed);
+        assert!(score(ENOUGH).undecided.is_empty());
+    }
 
     /// Without the further versions of a linker.
     fn one_of_each(linkers: Vec<Shared>) -> Vec<Shared> {
