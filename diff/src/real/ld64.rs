@@ -9,45 +9,129 @@ use super::Reader;
 use super::modes::Asked;
 use crate::Mode;
 
-/// Options with a word behind them that is a file.
-const FILES: &[&str] = &[
-    "-force_load",
-    "-weak_library",
-    "-reexport_library",
-    "-needed_library",
-    "-upward_library",
-    "-load_hidden",
-    "-exported_symbols_list",
-    "-unexported_symbols_list",
-    "-order_file",
-    "-bundle_loader",
+/// What to do with the words behind an option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    /// One, the name of a file.
+    File,
+    /// One that is none.
+    Word,
+    /// One that goes with its option: a folder to search, another output, a part of the linker itself.
+    Nothing,
+    /// `-platform_version` has three.
+    Platform,
+    /// `-macos_version_min`, which not all linkers know.
+    Oldest,
+    /// `-sdk_version`, the same.
+    Sdk,
+    /// A list of inputs.
+    List,
+}
+
+/// Options with words behind them.
+const OPTIONS: &[(Words, &[&str])] = &[
+    (
+        Words::File,
+        &[
+            "-force_load",
+            "-weak_library",
+            "-reexport_library",
+            "-needed_library",
+            "-upward_library",
+            "-load_hidden",
+            "-exported_symbols_list",
+            "-unexported_symbols_list",
+            "-order_file",
+            "-bundle_loader",
+        ],
+    ),
+    (
+        Words::Word,
+        &[
+            "-install_name",
+            "-dylib_install_name",
+            "-undefined",
+            "-U",
+            "-u",
+            "-e",
+            "-init",
+            "-rpath",
+            "-exported_symbol",
+            "-unexported_symbol",
+            "-current_version",
+            "-compatibility_version",
+            "-dylib_current_version",
+            "-dylib_compatibility_version",
+            "-headerpad",
+            "-image_base",
+            "-seg1addr",
+            "-pagezero_size",
+            "-stack_size",
+            "-framework",
+            "-weak_framework",
+            "-needed_framework",
+            "-reexport_framework",
+            "-upward_framework",
+            "-umbrella",
+            "-objc_abi_version",
+            "-multiply_defined",
+            "-multiply_defined_unused",
+            "-read_only_relocs",
+            "-commons",
+            "-oso_prefix",
+        ],
+    ),
+    (
+        Words::Nothing,
+        &[
+            // The target is not the arguments' to say.
+            "-arch",
+            "-syslibroot",
+            "-L",
+            "-F",
+            "-map",
+            "-dependency_info",
+            "-object_path_lto",
+            "-lto_library",
+            "-mllvm",
+            "-threads",
+        ],
+    ),
+    (Words::Platform, &["-platform_version"]),
+    (Words::Oldest, &["-macos_version_min", "-macosx_version_min"]),
+    (Words::Sdk, &["-sdk_version"]),
+    (Words::List, &["-filelist"]),
 ];
 
-/// Options with a word behind them that is none.
-const WORDS: &[&str] = &[
-    "-install_name",
-    "-dylib_install_name",
-    "-undefined",
-    "-U",
-    "-u",
-    "-e",
-    "-init",
-    "-rpath",
-    "-exported_symbol",
-    "-unexported_symbol",
-    "-current_version",
-    "-compatibility_version",
-    "-dylib_current_version",
-    "-dylib_compatibility_version",
-    "-headerpad",
-    "-pagezero_size",
-    "-stack_size",
-    "-framework",
-    "-weak_framework",
-    "-macos_version_min",
-    "-macosx_version_min",
-    "-umbrella",
+/// What starts the name of a library that is looked for, and the same with its path.
+const LIBRARIES: &[(&str, &str)] = &[
+    ("-reexport-l", "-reexport_library"),
+    ("-needed-l", "-needed_library"),
+    ("-upward-l", "-upward_library"),
+    ("-hidden-l", "-load_hidden"),
+    ("-weak-l", "-weak_library"),
 ];
+
+/// What is said of systems beside `-platform_version`.
+#[derive(Default)]
+struct Versions {
+    oldest: Option<String>,
+    sdk: Option<String>,
+}
+
+impl Versions {
+    /// All of it as the one option that every linker knows.
+    fn option(self, args: &[String]) -> Option<[String; 4]> {
+        let said = args.iter().rposition(|arg| arg == "-platform_version");
+        let said = |at: usize| said.and_then(|option| args.get(option + at)).cloned();
+        if self.oldest.is_none() && self.sdk.is_none() {
+            return None;
+        }
+        let oldest = self.oldest.or_else(|| said(2)).unwrap_or_else(|| "13.0".into());
+        let sdk = self.sdk.or_else(|| said(3)).unwrap_or_else(|| oldest.clone());
+        Some(["-platform_version".into(), "macos".into(), oldest, sdk])
+    }
+}
 
 /// Adds `args`, in which nothing is left of what `asked` says, to the request of `reader`.
 ///
@@ -57,6 +141,7 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) 
     reader.request.mode = asked.mode.unwrap_or_else(|| mode(args));
     let mut args = args.iter();
     let mut output = "a.out".to_owned();
+    let mut versions = Versions::default();
     while let Some(arg) = args.next() {
         let mut word = || {
             args.next().cloned().ok_or_else(|| {
@@ -64,43 +149,65 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) 
             })
         };
         let option = arg.strip_prefix('-').filter(|_| arg.starts_with("--")).unwrap_or(arg);
-        match option {
-            // The target, the output and the mode are not the arguments' to say.
-            "-arch" | "-syslibroot" => {
-                word()?;
-            }
-            "-o" => output = word()?,
-            kind if asked.says_kind(kind) => {}
-            // A mode that isn't flat may be all the same.
-            "-flat_namespace" if reader.request.mode == Mode::CShared && asked.mode.is_some() => {
-                reader.request.args.push(option.into());
-            }
-            "-dylib" | "-bundle" | "-execute" | "-flat_namespace" | "-pie" | "-dynamic" => {}
-            "-L" | "-F" => {
-                word()?;
-            }
-            "-platform_version" => {
+        if option == "-o" {
+            output = word()?;
+            continue;
+        }
+        let words = OPTIONS.iter().find(|row| row.1.contains(&option)).map(|row| row.0);
+        match words {
+            Some(Words::Nothing) => drop(word()?),
+            Some(Words::Platform) => {
                 let words = [word()?, word()?, word()?];
                 reader.request.args.push(option.into());
                 reader.request.args.extend(words);
             }
-            _ if FILES.contains(&option) => {
+            Some(Words::Oldest) => versions.oldest = Some(word()?),
+            Some(Words::Sdk) => versions.sdk = Some(word()?),
+            Some(Words::File) => {
                 let path = word()?;
                 let name = reader.file(&reader.dir.join(&path), &path)?;
                 reader.request.args.extend([option.to_owned(), name]);
             }
-            _ if WORDS.contains(&option) => {
+            Some(Words::Word) => {
                 let word = word()?;
                 reader.request.args.extend([option.to_owned(), word]);
             }
-            _ => other(reader, option, &system)?,
+            Some(Words::List) => list(reader, &word()?)?,
+            // The output and the mode are not the arguments' to say.
+            None if asked.says_kind(option) => {}
+            // A mode that isn't flat may be all the same.
+            None if option == "-flat_namespace"
+                && reader.request.mode == Mode::CShared
+                && asked.mode.is_some() =>
+            {
+                reader.request.args.push(option.into());
+            }
+            None if MODES.contains(&option) => {}
+            None => other(reader, option, &system)?,
         }
     }
+    let platform = versions.option(&reader.request.args);
+    reader.request.args.extend(platform.into_iter().flatten());
     // A library is called what its output is, and each linker has an output of its own.
     let library = matches!(reader.request.mode, Mode::CShared | Mode::Plugin);
     let names = ["-install_name", "-dylib_install_name"];
     if library && !reader.request.args.iter().any(|arg| names.contains(&arg.as_str())) {
         reader.request.args.extend(["-install_name".to_owned(), output]);
+    }
+    Ok(())
+}
+
+/// What the mode of a request, and its linkers' defaults, say.
+const MODES: &[&str] = &["-dylib", "-bundle", "-execute", "-flat_namespace", "-pie", "-dynamic"];
+
+/// The inputs that the file of `-filelist FILE[,FOLDER]` names, a line each.
+fn list(reader: &mut Reader<'_>, value: &str) -> io::Result<()> {
+    let (path, folder) = value.split_once(',').unwrap_or((value, ""));
+    let text = std::fs::read_to_string(reader.dir.join(path))
+        .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let name = reader.file(&reader.dir.join(folder).join(line), line)?;
+        reader.request.args.push(name);
     }
     Ok(())
 }
@@ -136,8 +243,11 @@ fn other(reader: &mut Reader<'_>, arg: &str, folders: &[PathBuf]) -> io::Result<
     if arg.starts_with("-L") || arg.starts_with("-F") {
         return Ok(());
     }
-    let library = arg.strip_prefix("-l").filter(|_| !arg.starts_with("-lto"));
-    if let Some(name) = library {
+    let with_path = |(start, option): &(&str, &'static str)| {
+        arg.strip_prefix(start).map(|name| (name, Some(*option)))
+    };
+    let special = LIBRARIES.iter().find_map(with_path);
+    if let Some((name, option)) = special.or_else(|| Some((arg.strip_prefix("-l")?, None))) {
         let ends = ["tbd", "dylib", "a"];
         let paths = folders
             .iter()
@@ -148,6 +258,7 @@ fn other(reader: &mut Reader<'_>, arg: &str, folders: &[PathBuf]) -> io::Result<
         })?;
         let shown = path.display().to_string();
         let name = reader.file(&path, &shown)?;
+        reader.request.args.extend(option.map(str::to_owned));
         reader.request.args.push(name);
         return Ok(());
     }
@@ -235,5 +346,40 @@ mod tests {
         assert_eq!(named(&["-dylib", "-o", "libz.dylib", "a.o"]), library);
         assert_eq!(named(&["-dylib", "a.o"])[2], "a.out", "as ld64 calls its output");
         assert!(parse(&["-lnone"]).is_err() && parse(&["-e"]).is_err());
+    }
+
+    /// What is behind an option is no input, what another output is called concerns nobody, and every way to name a
+    /// library or an input finds it.
+    #[test]
+    fn every_option_takes_its_words() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("o")).unwrap();
+        for name in ["a.o", "o/b.o", "liby.a"] {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        std::fs::write(dir.path().join("list"), "b.o\n\n").unwrap();
+        let parse = |args: &str| {
+            let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
+            request(Target::AMD64_MACHO, &args, dir.path()).unwrap().args.join(" ")
+        };
+        for (words, names) in OPTIONS {
+            for name in *names {
+                let (given, wanted) = match words {
+                    Words::File => ("liby.a", format!("{name} liby.a a.o")),
+                    Words::Word => ("x", format!("{name} x a.o")),
+                    Words::Nothing => ("x", "a.o".into()),
+                    Words::Platform => ("macos 11.0 12.0", format!("{name} macos 11.0 12.0 a.o")),
+                    Words::Oldest => ("11.0", "a.o -platform_version macos 11.0 11.0".into()),
+                    Words::Sdk => ("14.0", "a.o -platform_version macos 13.0 14.0".into()),
+                    Words::List => ("list,o", "b.o a.o".into()),
+                };
+                assert_eq!(parse(&format!("{name} {given} a.o")), wanted);
+            }
+        }
+        for (start, option) in LIBRARIES {
+            assert_eq!(parse(&format!("{start}y -L.")), format!("{option} liby.a"));
+        }
+        let versions = parse("-sdk_version 12.0 -macos_version_min 11.0");
+        assert_eq!(versions, "-platform_version macos 11.0 12.0");
     }
 }
