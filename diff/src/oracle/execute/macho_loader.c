@@ -119,8 +119,9 @@ static void load(struct image *image, const char *path) {
             struct segment *s = &image->segment[image->segments++];
             memcpy(s->name, p + 8, 16);
             memcpy(&s->addr, p + 24, 32);
-            s->protection = c[15];
-            if (s->offset + s->file_size > (u64)st.st_size || s->file_size > s->size)
+            // Nothing is mapped of what takes no room, as of Go's __DWARF.
+            s->protection = s->size ? c[15] : 0;
+            if (s->offset + s->file_size > (u64)st.st_size || (s->size && s->file_size > s->size))
                 fail("%s: segment %s is outside of the file", path, s->name);
             if (s->protection && s->addr < low) low = s->addr;
             if (s->protection && s->addr + s->size > high) high = s->addr + s->size;

@@ -208,3 +208,34 @@ fn macho_images_are_loaded_and_their_probes_called() {
         assert!(list.iter().any(|text| text.contains("crash in open")), "{name}: {list:#?}");
     }
 }
+
+/// Go leaves a segment with its debug information in a library, mapped nowhere.
+#[test]
+fn a_segment_that_takes_no_room_is_not_mapped() {
+    let all = subject::macho().into_iter();
+    let dylibs = all.filter(|(_, request)| request.target == crate::Target::AMD64_MACHO);
+    for (name, mut request) in dylibs.filter(|(name, _)| name.ends_with("dylib")) {
+        if !Platform::of(request.target).is_some_and(|platform| Host::get(platform).is_ok()) {
+            assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no C compiler here");
+            println!("skipped: needs a C compiler on amd64 Linux; apt-get install gcc");
+            return;
+        }
+        request.args.extend(["-headerpad".into(), "100".into()]);
+        let reference = adapter::Reference::default();
+        let outcome = adapter::Adapter::link(&reference, &request, Duration::from_secs(20));
+        let Outcome::Linked(mut image) = outcome else { panic!("{name}: {outcome:?}") };
+        let word = |image: &[u8], at| crate::bytes::u32_at(image, at).unwrap();
+        let (count, size) = (word(&image, 16), word(&image, 20));
+        let mut segment = [0x19_u32.to_le_bytes(), 72_u32.to_le_bytes()].concat();
+        segment.extend(b"__DWARF\0\0\0\0\0\0\0\0\0");
+        segment.extend([1_u64 << 40, 0, 0, 16].iter().flat_map(|number| number.to_le_bytes()));
+        segment.extend([7_u32, 3, 0, 0].iter().flat_map(|number| number.to_le_bytes()));
+        image[16..20].copy_from_slice(&(count + 1).to_le_bytes());
+        image[20..24].copy_from_slice(&(size + 72).to_le_bytes());
+        let at = 32 + size as usize;
+        assert!(image[at..at + 72].iter().all(|byte| *byte == 0), "room for it");
+        image[at..at + 72].copy_from_slice(&segment);
+        let list = complaints(&request, &[("reference", image)]);
+        assert!(list.is_empty(), "{name}: {list:#?}");
+    }
+}
