@@ -33,7 +33,7 @@ const STRINGS: &[u32] =
 pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     header(request, image, flaws);
     sizes(image, flaws);
-    present(image, flaws);
+    present(request, image, flaws);
     libraries(image, flaws);
     versions(request, image, flaws);
     entry(image, flaws);
@@ -102,20 +102,24 @@ fn sizes(image: &Image<'_>, flaws: &mut Flaws) {
     flaws.check(end <= first, "load commands over sections", "header", end, "in front of them");
 }
 
-fn present(image: &Image<'_>, flaws: &mut Flaws) {
+fn present(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     let count = |number| image.commands.iter().filter(|c| c.number == number).count() as u64;
     let kind = image.file.kind;
-    let signed = u64::from(image.file.machine.signed);
+    // The last word counts.
+    let last = request.args.iter().rfind(|arg| arg.ends_with("adhoc_codesign"));
+    let unsigned = last.is_some_and(|arg| arg == "-no_adhoc_codesign");
+    let signed = u64::from(image.file.machine.signed && !unsigned);
+    let uuid = u64::from(!request.args.iter().any(|arg| arg == "-no_uuid"));
     let program = u64::from(kind == EXECUTE);
     let rows = [
         ("LC_SYMTAB", count(SYMTAB), 1, 1),
         ("LC_DYSYMTAB", count(DYSYMTAB), 1, 1),
-        ("LC_UUID", count(UUID), 1, 1),
+        ("LC_UUID", count(UUID), uuid, uuid),
         ("LC_BUILD_VERSION", count(BUILD_VERSION) + count(VERSION_MIN_MACOSX), 1, 1),
         ("LC_ID_DYLIB", count(ID_DYLIB), u64::from(kind == DYLIB), u64::from(kind == DYLIB)),
         ("LC_MAIN", count(MAIN), program, program),
         ("LC_LOAD_DYLINKER", count(LOAD_DYLINKER), program, 1),
-        ("LC_CODE_SIGNATURE", count(CODE_SIGNATURE), signed, 1),
+        ("LC_CODE_SIGNATURE", count(CODE_SIGNATURE), signed, u64::from(!unsigned)),
         ("LC_DYLD_INFO", count(0x22) + count(0x8000_0022) + count(0x8000_0034), 0, 1),
         ("LC_DYLD_EXPORTS_TRIE", count(0x8000_0033), 0, 1),
         ("LC_FUNCTION_STARTS", count(0x26), 0, 1),
@@ -177,4 +181,33 @@ fn entry(image: &Image<'_>, flaws: &mut Flaws) {
     let offset = u64_at(main.bytes, 8).unwrap_or(u64::MAX);
     let good = image.executable(image.file.base().wrapping_add(offset));
     flaws.check(good, "entry outside of code", "LC_MAIN", offset, "an executable address");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::flaws;
+    use crate::adapter::{Adapter as _, Outcome, Reference};
+    use crate::selftest::subject;
+
+    /// What is asked for is no flaw; the same image is one where nobody asked.
+    #[test]
+    fn what_was_refused_need_not_be_there() {
+        let ways = [&["-no_uuid"][..], &["-adhoc_codesign", "-no_adhoc_codesign"]];
+        let mut unasked = 0;
+        for (name, plain) in subject::macho() {
+            for way in ways {
+                let mut asked = plain.clone();
+                asked.args.extend(way.iter().map(|arg| (*arg).to_owned()));
+                let outcome = Reference::default().link(&asked, Duration::from_secs(60));
+                let Outcome::Linked(image) = outcome else { panic!("{name}: {outcome:?}") };
+                assert_eq!(flaws(&asked, &image), [], "{name} {way:?}");
+                let found = flaws(&plain, &image);
+                unasked += usize::from(found.iter().any(|f| f.shape == "load commands of a kind"));
+            }
+        }
+        // The UUID in all eight, the signature in those for arm64.
+        assert_eq!(unasked, 12);
+    }
 }
