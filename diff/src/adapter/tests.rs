@@ -431,4 +431,9 @@ fn zig_is_called_as_a_compiler() {
     let wanted =
         "cc -target aarch64-macos.11.0 -nostdlib -shared -Wl,-install_name,x a.o -Wl,-dead_strip";
     assert_eq!(words(&request).join(" "), wanted);
+    let args = "-rpath @loader_path -current_version 1.2 -headerpad 100 -stack_size 0x4000 -x a.o";
+    let args = args.split(' ').map(str::to_owned).collect();
+    let wanted = "cc -target aarch64-macos.13.0 -nostdlib -shared -Wl,-rpath,@loader_path \
+                  -Wl,-current_version,1.2.0 -Wl,-headerpad,0x100 -Wl,-stack_size,0x4000 -Wl,-x a.o";
+    assert_eq!(words(&Request { args, ..request }).join(" "), wanted);
 }

@@ -29,6 +29,7 @@ pub(super) static LINKER: Linker = Linker {
         ("-exported_symbol", "zig has no list of exports"),
         ("-unexported_symbol", "zig has no list of exports"),
         ("-weak_library", "zig takes no weak library by its path"),
+        ("-needed_library", "zig takes no needed library by its path"),
     ],
     unsupported: &[
         ("unsupported linker arg", "zig does not know this option"),
@@ -67,6 +68,58 @@ const CLASSES: &[(&str, E)] = &[
     ("unknown file type", E::BadInput),
 ];
 
+/// Options with a word behind them, which a compiler has to be given together.
+const PAIRS: &[&str] = &[
+    "-install_name",
+    "-dylib_install_name",
+    "-undefined",
+    "-u",
+    "-e",
+    "-init",
+    "-rpath",
+    "-current_version",
+    "-compatibility_version",
+    "-dylib_current_version",
+    "-dylib_compatibility_version",
+    "-headerpad",
+    "-image_base",
+    "-seg1addr",
+    "-pagezero_size",
+    "-stack_size",
+    "-framework",
+    "-weak_framework",
+    "-needed_framework",
+    "-reexport_framework",
+    "-upward_framework",
+    "-umbrella",
+    "-objc_abi_version",
+    "-multiply_defined",
+    "-multiply_defined_unused",
+    "-read_only_relocs",
+    "-commons",
+    "-oso_prefix",
+    "-force_load",
+    "-reexport_library",
+    "-upward_library",
+    "-load_hidden",
+    "-order_file",
+    "-bundle_loader",
+];
+
+/// The value of an option as zig wants it: all three parts of a version, and the base of a number.
+fn spelled(option: &str, value: &str) -> String {
+    match option {
+        "-current_version" | "-compatibility_version" => {
+            let parts = value.split('.').chain(["0"; 2]);
+            parts.take(value.split('.').count().max(3)).collect::<Vec<_>>().join(".")
+        }
+        "-headerpad" | "-stack_size" | "-pagezero_size" if !value.starts_with("0x") => {
+            format!("0x{value}")
+        }
+        _ => value.to_owned(),
+    }
+}
+
 /// `zig cc` of the same link. It encodes fixups in one way, whatever is asked.
 fn words(request: &Request) -> Vec<String> {
     let mut minos = "13.0".to_owned();
@@ -79,9 +132,9 @@ fn words(request: &Request) -> Vec<String> {
                 minos = platform.get(1).map_or(minos, |text| (*text).clone());
             }
             "-fixup_chains" | "-no_fixup_chains" => {}
-            "-install_name" | "-undefined" | "-e" | "-force_load" => {
+            name if PAIRS.contains(&name) => {
                 let value = args.next().map_or("", String::as_str);
-                rest.push(format!("-Wl,{arg},{value}"));
+                rest.push(format!("-Wl,{arg},{}", spelled(name, value)));
             }
             _ if arg.starts_with('-') => rest.push(format!("-Wl,{arg}")),
             _ => rest.push(arg.clone()),
