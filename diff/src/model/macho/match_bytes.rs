@@ -164,33 +164,70 @@ impl<'s, 'a> Search<'s, 'a> {
         })
     }
 
-    /// Places the atoms of every stretch of a run that has nothing but them between two that are placed: what is mostly
-    /// written by the linker, or has no bytes, can't be known otherwise.
+    /// Places the atoms of every stretch of a run that has nothing but them between two that are placed, or between one and an
+    /// end of the section: what is mostly written by the linker, or has no bytes, can't be known otherwise.
     fn fill(&mut self, run: &[AtomId], base: &mut [u64]) -> usize {
+        let mut at = 0;
         let mut found = 0;
-        let mut at = 1;
         while at < run.len() {
             let lost = |id: &AtomId| base[*id as usize] == NOWHERE;
             let count = run[at..].iter().take_while(|id| lost(id)).count();
-            if count > 0
-                && !lost(&run[at - 1])
-                && let Some(places) =
-                    self.stretch(&run[at - 1..(at + count + 1).min(run.len())], base)
-            {
-                for (id, address) in run[at..].iter().zip(&places) {
+            if count > 0 {
+                let rest = &run[at..(at + count + 1).min(run.len())];
+                let places = match at.checked_sub(1).map(|before| run[before]) {
+                    Some(before) => {
+                        let start = base[before as usize];
+                        let snug = || self.snug(before, start, rest[0]).filter(|_| count == 1);
+                        let places = self.stretch(before, start, rest, base);
+                        places.or_else(|| snug().map(|place| vec![place]))
+                    }
+                    None => self.head(rest, base),
+                };
+                let places = places.unwrap_or_default();
+                for (id, address) in rest.iter().zip(&places) {
                     self.put(*id, *address, base);
                 }
                 found += places.len();
             }
-            at += count.max(1);
+            at += count + 1;
         }
         found
     }
 
-    /// Where the atoms between the first, which is placed, and the last, which is if the section goes on, are.
-    fn stretch(&self, run: &[AtomId], base: &[u64]) -> Option<Vec<u64>> {
+    /// Where the atoms from a run's first on are: a section of the output starts with them.
+    fn head(&self, run: &[AtomId], base: &[u64]) -> Option<Vec<u64>> {
         let (first, rest) = run.split_first()?;
-        let (mut before, mut address) = (*first, base[*first as usize]);
+        let atom = self.inputs.atom(*first)?;
+        let sections = self.file.sections.iter().filter(|section| section.name == atom.section);
+        sections.map(|section| section.address).find_map(|start| {
+            if !self.free(atom, start) || self.bytes_fit(atom, start) == Some(false) {
+                return None;
+            }
+            let mut places = vec![start];
+            places.extend(self.stretch(*first, start, rest, base)?);
+            Some(places)
+        })
+    }
+
+    /// Where an atom is behind `before`, which is at `address`, and fills what is left up to whatever the output has
+    /// there: zig sorts by alignment.
+    fn snug(&self, before: AtomId, address: u64, id: AtomId) -> Option<u64> {
+        let (atom, other) = (self.inputs.atom(id)?, self.inputs.atom(before)?);
+        let end = address.saturating_add(other.size);
+        let start = end.checked_next_multiple_of(atom.align.max(1))?;
+        let end = start.checked_add(atom.size).filter(|end| *end > start)?;
+        let fits = self.free(atom, start) && self.bytes_fit(atom, start) != Some(false);
+        (fits && self.taken.contains_key(&end)).then_some(start)
+    }
+
+    /// Where the atoms between `before`, which is at `address`, and the last, which is placed if the section goes on, are.
+    fn stretch(
+        &self,
+        mut before: AtomId,
+        mut address: u64,
+        rest: &[AtomId],
+        base: &[u64],
+    ) -> Option<Vec<u64>> {
         let mut places = Vec::new();
         for id in rest {
             let (atom, other) = (self.inputs.atom(*id)?, self.inputs.atom(before)?);

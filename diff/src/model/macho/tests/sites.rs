@@ -199,3 +199,30 @@ fn numbers_do_not_slide() {
         }
     }
 }
+
+/// What has no bytes of its own, and no name that stays with `-x`, is found by what is around it, in any order.
+#[test]
+fn nameless_atoms_are_found_by_their_neighbours() {
+    let zeros = "\t.globl _d\n\t.data\n\t.p2align 3\n_d:\n\t.quad _y\n\t.quad _z\n\
+                 .zerofill __DATA,__bss,_y,4,2\n.zerofill __DATA,__bss,_z,8,3\n";
+    let first = "\t.globl _x\n\t.data\n\t.p2align 2\n_x:\n\t.long 3\n";
+    let second = "\t.globl _s\n\t.data\n\t.p2align 3\n_s:\n\t.quad 0x123456789\n";
+    let third = "\t.data\n\t.p2align 3\n_p:\n\t.quad _s\n\t.no_dead_strip _p\n";
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        let end = "\t.subsections_via_symbols\n";
+        let sources = [zeros, first, second, third].map(|source| format!("{source}{end}"));
+        let [zeros, first, second, third] = sources.each_ref().map(String::as_str);
+        let alone = [("a.o", zeros)];
+        let Some(request) = request(arch, Mode::CShared, &alone, &["-x"]) else { return };
+        assert_facts(
+            &request,
+            &[
+                ("site.a.o:__DATA,__data+0x0", "a.o:__DATA,__bss+0x0"),
+                ("site.a.o:__DATA,__data+0x8", "a.o:__DATA,__bss#1+0x0"),
+            ],
+        );
+        let three = [("a.o", first), ("b.o", second), ("c.o", third)];
+        let Some(request) = super::request(arch, Mode::CShared, &three, &["-x"]) else { return };
+        assert_facts(&request, &[("site.c.o:__DATA,__data+0x0", "b.o:__DATA,__data+0x0")]);
+    }
+}
