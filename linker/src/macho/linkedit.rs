@@ -2,7 +2,7 @@
 //! signature's place. Must not know where the image goes.
 
 use super::fixups::{self, Fixups};
-use super::link::{Def, Link};
+use super::link::{Def, Link, Out};
 use super::object::Home;
 use super::options::Kind;
 use super::symtab::{self, Counts};
@@ -227,6 +227,9 @@ fn exports<'a>(link: &Link<'a>) -> Vec<Export<'a>> {
     list
 }
 
+/// Says of a section that it has code.
+const CODE: u32 = attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS;
+
 /// Distances from one function to the next, the first from the start of __TEXT.
 fn function_starts(link: &Link<'_>) -> Vec<u8> {
     let mut starts = Vec::new();
@@ -235,14 +238,19 @@ fn function_starts(link: &Link<'_>) -> Vec<u8> {
             let Home::Atom(atom, offset) = symbol.home else { continue };
             let atom = object.first_atom + atom;
             let section = object.sections.get(usize::from(symbol.section).wrapping_sub(1));
-            let code = section.is_some_and(|section| {
-                section.header.flags & (attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS) != 0
-            });
+            let code = section.is_some_and(|section| section.header.flags & CODE != 0);
             if code && link.is_kept(atom) && symbol.desc & nlist::ALT_ENTRY == 0 {
                 starts.push(link.atoms[atom as usize].addr.wrapping_add(offset));
             }
         }
     }
+    // A symbol without code behind it may be where the next section starts.
+    let code = |start: &u64| {
+        let inside = |out: &&Out| start.wrapping_sub(out.addr) < out.size;
+        let out = link.outs.iter().find(inside);
+        out.is_some_and(|out| out.flags & CODE != 0)
+    };
+    starts.retain(code);
     starts.sort_unstable();
     starts.dedup();
     let mut out = Vec::new();

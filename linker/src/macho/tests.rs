@@ -224,6 +224,26 @@ fn arm64_is_signed_and_every_page_hashed() {
     assert!(read.command(&[crate::format::macho::lc::CODE_SIGNATURE]).is_none());
 }
 
+/// clang names the start of code even where there is none: that is no function, but where other data starts.
+#[test]
+fn no_function_starts_behind_code() {
+    for (arm, code, starts) in [(true, 0, 0), (true, 4, 1), (false, 0, 0), (false, 1, 1)] {
+        let mut maker = Maker::new(arm);
+        let text = maker.object.section_id(StandardSection::Text);
+        let start = maker.symbol("start", SymbolKind::Text, false);
+        maker.object.append_section_data(text, &[0; 4][..code], 4);
+        maker.object.symbol_mut(start).section = SymbolSection::Section(text);
+        maker.pointer("p", "start");
+        let mut files = files(arm);
+        files.insert("a.o", maker.bytes());
+        let (image, _) = link_args(&args(arm, "-dylib a.o l.tbd"), &files).expect("a link");
+        let read = crate::format::macho::read::File::parse(&image).unwrap();
+        let command = read.command(&[crate::format::macho::lc::FUNCTION_STARTS]).expect("a table");
+        let at = command.bytes.u32(8).unwrap() as usize;
+        assert_eq!(usize::from(image[at] != 0), starts, "{arm} {code}");
+    }
+}
+
 #[test]
 fn what_is_missing_or_twice_there_is_an_error() {
     let fails = |more: &str, files: &MemoryFiles| {
