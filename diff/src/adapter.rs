@@ -25,7 +25,7 @@ pub use installed::Installed;
 pub use reference::Reference;
 
 use crate::model::ErrorClass;
-use crate::{Format, Request, Target};
+use crate::{File, Format, Request, Target};
 
 /// Every linker that scold knows, one line each: those of the GNU style, then those that are called as ld64.
 pub static ADAPTERS: &[&Linker] = &[
@@ -104,6 +104,11 @@ pub trait Adapter: Send + Sync {
             .map(|arg| (*arg).to_owned())
             .chain(request.args.clone())
             .collect()
+    }
+
+    /// The files that go with [`Adapter::command`], as [`Adapter::link`] gives them to the linker.
+    fn files(&self, request: &Request) -> Vec<File> {
+        request.files.clone()
     }
 
     /// The same linker with that many threads (one is the default: small links are fastest with

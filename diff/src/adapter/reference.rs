@@ -103,12 +103,16 @@ impl Adapter for Reference {
         Some(Arc::new(Self { threads: Some(threads) }))
     }
 
-    fn link(&self, request: &Request, limit: Duration) -> Outcome {
+    fn files(&self, request: &Request) -> Vec<File> {
         // So are changes of objects; but not those of a request that somebody has changed since.
         let before = desugar::sugared(request).filter(|before| {
             request.mode != Mode::Shared && desugar::desugar(before.clone()) == *request
         });
-        guarded(self.command(request), before.as_ref().unwrap_or(request), limit)
+        before.map_or_else(|| request.files.clone(), |before| before.files)
+    }
+
+    fn link(&self, request: &Request, limit: Duration) -> Outcome {
+        guarded(self.command(request), self.files(request), limit)
     }
 
     fn file_mode(&self, request: &Request, limit: Duration) -> Option<(u32, u32)> {
@@ -118,7 +122,7 @@ impl Adapter for Reference {
         OpenOptions::new().write(true).create_new(true).mode(0o777).open(&all).ok()?;
         let mut args = self.command(request);
         args.extend(["-o".to_owned(), made.to_str()?.to_owned()]);
-        let files = request.files.clone();
+        let files = self.files(request);
         let linked = move || scold_linker::link_file(&args, &Memory(&files)).is_ok();
         guard::within(limit, linked).filter(|linked| *linked)?;
         Some((mode(&made)?, mode(&all)?))
@@ -127,14 +131,13 @@ impl Adapter for Reference {
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
         let mut args = vec!["-r".to_owned()];
         args.extend(request.args.iter().cloned());
-        Some(guarded(args, request, limit))
+        Some(guarded(args, request.files.clone(), limit))
     }
 }
 
 /// Links, unless that takes too long. Memory is bounded by the linker itself: it refuses images that
 /// are out of proportion to their inputs.
-fn guarded(args: Vec<String>, request: &Request, limit: Duration) -> Outcome {
-    let files = request.files.clone();
+fn guarded(args: Vec<String>, files: Vec<File>, limit: Duration) -> Outcome {
     guard::within(limit, move || perform(&args, &files)).unwrap_or(Outcome::Hung)
 }
 

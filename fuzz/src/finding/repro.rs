@@ -48,7 +48,8 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
         program.as_deref().unwrap_or("ld-scold"),
         if program.is_none() { STAND_IN } else { "" },
     );
-    for file in &finding.examined.request.files {
+    // What a mode adds is for linkers that know none.
+    for file in &trial.linker.files(&finding.examined.request) {
         write_file(&mut text, &file.name, &file.bytes);
     }
     let args = trial.linker.command(&finding.examined.request);
