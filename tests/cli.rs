@@ -297,6 +297,9 @@ fn prefix_makes_links_that_are_the_linker() {
     assert_eq!(code(&output), 0, "{}", err(&output));
     let version = Command::new(path.join("ld")).arg("--version").output().expect("ld runs");
     assert!(version.status.success() && out(&version).contains("scold"), "{}", out(&version));
+    let macho = ["-arch", "arm64", "--help"];
+    let apple = Command::new(path.join("ld64.scold")).args(macho).output().expect("ld64 runs");
+    assert!(apple.status.success() && out(&apple).contains("Mach-O"), "{}", out(&apple));
     let unknown = Command::new(path.join("ld.scold")).arg("--nonsense").output().expect("ld runs");
     assert_eq!(code(&unknown), 1);
     assert!(err(&unknown).contains("unrecognized option"), "{}", err(&unknown));
