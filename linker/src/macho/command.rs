@@ -54,7 +54,7 @@ fn perform(args: &[String]) -> Result<(), Errors> {
     }
     crate::threads::with(options.threads, || {
         let inputs = super::inputs::load(&options, &DiskFiles)?;
-        let paths = inputs.iter().map(|input| &*input.path);
+        let paths = inputs.iter().flat_map(|input| input.paths());
         crate::output::refuse_input(&options.output, paths)?;
         let mut sink = sink(&options);
         let report = super::link(&inputs, &options, &mut sink)?;

@@ -41,7 +41,7 @@ pub struct Input {
     data: Data,
     range: Range<usize>,
     /// The members of a thin archive, which are files of their own.
-    thin: Vec<Data>,
+    thin: Vec<(PathBuf, Data)>,
 }
 
 impl Input {

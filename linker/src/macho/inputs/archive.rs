@@ -1,6 +1,6 @@
 //! Archives → the bytes of their members, which a thin archive has in files of their own. Must not know which are wanted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Input, Loader};
 use crate::input::{Archive, Data};
@@ -17,6 +17,11 @@ pub struct Member<'a> {
 }
 
 impl Input {
+    /// All files that it is made of.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&*self.path).chain(self.thin.iter().map(|member| &*member.0))
+    }
+
     /// The members of the archive.
     ///
     /// Errors: `bad-input`.
@@ -26,7 +31,7 @@ impl Input {
             name: member.name,
             header: member.header,
             bytes: match self.thin.get(at) {
-                Some(data) => data,
+                Some((_, data)) => data,
                 None => &self.bytes()[member.range],
             },
         });
@@ -38,20 +43,26 @@ impl Loader<'_> {
     /// The files that are the members of the archive `bytes` at `path`; none if it isn't thin.
     ///
     /// Errors: `bad-input`, `missing-file`, `io`.
-    pub(super) fn thin(&self, path: &Path, bytes: &[u8], name: &str) -> Result<Vec<Data>> {
+    pub(super) fn thin(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        name: &str,
+    ) -> Result<Vec<(PathBuf, Data)>> {
         let archive = Archive::parse(bytes, name)?;
         let members = archive.members.iter().filter(|_| archive.is_thin);
         let open = |member: &crate::input::Member<'_>| {
             let title = String::from_utf8_lossy(member.name);
             let path = path.parent().unwrap_or(Path::new("")).join(&*title);
-            self.files.open(&path).map_err(|error| {
+            let data = self.files.open(&path).map_err(|error| {
                 let kind = match error.kind() {
                     std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
                     _ => ErrorKind::Io,
                 };
                 let text = format!("{}: cannot open: {error}", path.display());
                 Error::new(kind, text).in_file(format!("{name}({title})"))
-            })
+            })?;
+            Ok((path, data))
         };
         members.map(open).collect()
     }
