@@ -11,7 +11,7 @@ mod text;
 use super::{APPEND, ENTRY, LAST, OBJECT};
 use crate::model::macho::image::{self, File as Image};
 use crate::request::Mode;
-use crate::{Arch, File, Request};
+use crate::{File, Request};
 
 pub(crate) use order::{Row, rows};
 
@@ -37,17 +37,6 @@ pub(crate) static MARKERS: &[Marker] = &[
 /// A name as objects have it.
 fn mangled(name: &str) -> String {
     format!("_{name}")
-}
-
-/// An object that defines `name`, as a word of data, and nothing else.
-#[cfg(test)]
-pub(crate) fn sample(arch: Arch, name: &str) -> Vec<u8> {
-    let row = MARKERS.iter().find(|row| row.3 == "__data");
-    let name: &'static str = mangled(name).leak();
-    made::object(
-        &Plan { heads: row.map(|row| (row, name)).into_iter().collect(), ..Plan::default() },
-        arch,
-    )
 }
 
 /// What a mode does to a link.
@@ -82,7 +71,8 @@ impl Plan {
         let last = said.defines(&mangled(LAST));
         let program = request.mode == Mode::Pie;
         let runtime = said.defines(&mangled(APPEND)) || (program && last);
-        let goarch = if request.target.arch == Arch::Amd64 { "amd64" } else { "arm64" };
+        let target = request.target.name();
+        let goarch = target.split('-').next().unwrap_or(target);
         let start = mangled(&format!("_rt0_{goarch}_darwin_lib"));
         let library = request.mode == Mode::CShared && said.defines(&start);
         let list = data.clone().filter(|_| runtime && last);
@@ -218,4 +208,15 @@ pub(super) fn text(request: &Request) -> Option<String> {
     let before = sugared(request);
     let request = before.as_ref().unwrap_or(request);
     Plan::of(request).map(|plan| text::print(&plan, request))
+}
+
+/// An object that defines `name`, as a word of data, and nothing else.
+#[cfg(test)]
+pub(crate) fn sample(arch: crate::Arch, name: &str) -> Vec<u8> {
+    let row = MARKERS.iter().find(|row| row.3 == "__data");
+    let name: &'static str = mangled(name).leak();
+    made::object(
+        &Plan { heads: row.map(|row| (row, name)).into_iter().collect(), ..Plan::default() },
+        arch,
+    )
 }

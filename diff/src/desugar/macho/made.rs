@@ -33,18 +33,49 @@ pub(super) struct Atom {
 /// Code, its fields that refer to the data, and that of the call.
 type Announce = (&'static [u8], &'static [(u32, Kind)], (u32, Kind));
 
-/// `lea DATA(%rip), %rdi; call; ret`, with X86_64_RELOC_SIGNED and BRANCH.
-const AMD64: Announce = (
-    &[0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3],
-    &[(3, (1, true, 2))],
-    (8, (2, true, 2)),
-);
-/// `adrp x0; add x0, x0; b`, with ARM64_RELOC_PAGE21, PAGEOFF12 and BRANCH26.
-const ARM64: Announce = (
-    &[0, 0, 0, 0x90, 0, 0, 0, 0x91, 0, 0, 0, 0x14],
-    &[(0, (3, true, 2)), (4, (4, false, 2))],
-    (8, (2, true, 2)),
-);
+/// What is particular to a machine.
+pub(super) struct Machine {
+    /// e_machine: what ELF calls it.
+    number: u16,
+    /// cputype, cpusubtype.
+    cpu: (u32, u32),
+    announce: Announce,
+    /// The same for people and assemblers; DATA is announced.
+    pub(super) lines: &'static [&'static str],
+}
+
+/// Every machine.
+static MACHINES: [Machine; 2] = [
+    Machine {
+        number: 62,
+        cpu: (0x0100_0007, 3),
+        // X86_64_RELOC_SIGNED and BRANCH.
+        announce: (
+            &[0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3],
+            &[(3, (1, true, 2))],
+            (8, (2, true, 2)),
+        ),
+        lines: &["leaq DATA(%rip), %rdi", "callq CALL", "retq"],
+    },
+    Machine {
+        number: 183,
+        cpu: (0x0100_000c, 0),
+        // ARM64_RELOC_PAGE21, PAGEOFF12 and BRANCH26.
+        announce: (
+            &[0, 0, 0, 0x90, 0, 0, 0, 0x91, 0, 0, 0, 0x14],
+            &[(0, (3, true, 2)), (4, (4, false, 2))],
+            (8, (2, true, 2)),
+        ),
+        lines: &["adrp x0, DATA@PAGE", "add x0, x0, DATA@PAGEOFF", "b CALL"],
+    },
+];
+
+/// The machine that `arch` is.
+pub(super) fn machine(arch: Arch) -> &'static Machine {
+    let number = arch.machine();
+    MACHINES.iter().find(|machine| machine.number == number).unwrap_or(&MACHINES[0])
+}
+
 /// The plain address of both machines.
 const POINTER: Kind = (0, false, 3);
 
@@ -57,7 +88,7 @@ pub(super) const MOD_INIT: u32 = 9;
 pub(super) fn atoms(plan: &Plan, arch: Arch) -> Vec<Atom> {
     let mut list = Vec::new();
     if let Some(data) = &plan.announce {
-        let (bytes, fields, call) = if arch == Arch::Arm64 { ARM64 } else { AMD64 };
+        let (bytes, fields, call) = machine(arch).announce;
         let mut fields: Vec<_> =
             fields.iter().map(|(at, kind)| (*at, *kind, data.clone())).collect();
         fields.push((call.0, call.1, super::mangled(APPEND)));
@@ -237,7 +268,7 @@ fn words(out: &mut Vec<u8>, words: &[u32]) {
 
 /// mach_header_64 of an MH_OBJECT with MH_SUBSECTIONS_VIA_SYMBOLS and four commands.
 fn header(arch: Arch, commands: u32) -> Vec<u8> {
-    let (cpu, sub) = if arch == Arch::Arm64 { (0x0100_000c, 0) } else { (0x0100_0007, 3) };
+    let (cpu, sub) = machine(arch).cpu;
     let mut out = Vec::new();
     words(&mut out, &[0xfeed_facf, cpu, sub, 1, 4, commands, 0x2000, 0]);
     out

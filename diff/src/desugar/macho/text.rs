@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::made::{Atom, CODE, MOD_INIT, ZEROFILL, atoms};
+use super::made::{Atom, CODE, MOD_INIT, ZEROFILL, atoms, machine};
 use super::{FLAGS, LAST, OBJECT, ORDER, Plan, mangled, objects};
 use crate::{Arch, Mode, Request};
 
@@ -46,16 +46,16 @@ fn section(atom: &Atom) -> String {
 
 fn content(out: &mut String, atom: &Atom, arch: Arch) {
     let field = |at: usize| atom.fields.get(at).map_or("", |field| field.2.as_str());
-    let _ = match (atom.fields.len(), arch) {
-        (0, _) if atom.flags == ZEROFILL => writeln!(out, "\t.space {}", atom.bytes.len()),
-        (0, _) => writeln!(out, "\t.quad 0"),
-        (1, _) => writeln!(out, "\t.quad \"{}\"", field(0)),
-        (_, Arch::Arm64) => writeln!(
-            out,
-            "\tadrp x0, \"{0}\"@PAGE\n\tadd x0, x0, \"{0}\"@PAGEOFF\n\tb \"{1}\"",
-            field(0),
-            field(2)
-        ),
-        _ => writeln!(out, "\tleaq \"{}\"(%rip), %rdi\n\tcallq \"{}\"\n\tretq", field(0), field(1)),
+    let _ = match atom.fields.len() {
+        0 if atom.flags == ZEROFILL => writeln!(out, "\t.space {}", atom.bytes.len()),
+        0 => writeln!(out, "\t.quad 0"),
+        1 => writeln!(out, "\t.quad \"{}\"", field(0)),
+        all => {
+            let [data, call] = [0, all - 1].map(|at| format!("\"{}\"", field(at)));
+            for line in machine(arch).lines {
+                let _ = writeln!(out, "\t{}", line.replace("DATA", &data).replace("CALL", &call));
+            }
+            Ok(())
+        }
     };
 }
