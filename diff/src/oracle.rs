@@ -333,13 +333,21 @@ impl Ruling {
         let poisoned = &self.poisoned;
         self.complaints.retain(|complaint| {
             let compares = matches!(complaint.oracle, "expected" | "agree");
-            !compares || !poisoned.iter().any(|(linker, _)| *linker == complaint.linker)
+            let names = complaint.linker.split('|');
+            let judged = names.filter(|name| !poisoned.iter().any(|(linker, _)| linker == name));
+            // Where there was no majority, one alone has nobody to differ from.
+            !compares || judged.count() > usize::from(complaint.linker.contains('|'))
         });
         for complaint in &mut self.complaints {
             let signature = complaint.signature(evidence.request);
-            let mut named = evidence.trials.iter().map(|trial| &*trial.linker);
-            let linker = named.find(|linker| complaint.linker == linker.name());
-            let known = evidence.rules.known(evidence.request, linker, &signature, complaint);
+            let named = |name: &str| {
+                let mut linkers = evidence.trials.iter().map(|trial| &*trial.linker);
+                linkers.find(|linker| linker.name() == name)
+            };
+            // Without a majority it may be anybody's.
+            let known = complaint.linker.split('|').find_map(|name| {
+                evidence.rules.known(evidence.request, named(name), &signature, complaint)
+            });
             complaint.known = known.map(|bug| bug.link.clone());
         }
         self.explained.extend(consequences::fold(&mut self.complaints));

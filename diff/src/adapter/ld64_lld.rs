@@ -35,6 +35,7 @@ const CLASSES: &[(&str, E)] = &[
     ("is not*-byte aligned", E::RelocMisaligned),
     ("unaligned pointer", E::RelocMisaligned),
     ("not aligned", E::RelocMisaligned),
+    ("fixups are unaligned", E::RelocMisaligned),
     ("out of range", E::RelocOverflow),
     ("does not fit into chained fixup", E::RelocOverflow),
     ("requires that symbol*be thread-local", E::TlsMismatch),

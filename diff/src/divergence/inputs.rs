@@ -10,8 +10,8 @@ use object::macho::MH_SUBSECTIONS_VIA_SYMBOLS;
 use object::read::archive::ArchiveFile;
 use object::{
     BinaryFormat, File, FileFlags, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _,
-    RelocationTarget, SectionIndex, SectionKind, Symbol, SymbolFlags, SymbolIndex, SymbolScope,
-    SymbolSection,
+    RelocationFlags, RelocationTarget, SectionIndex, SectionKind, Symbol, SymbolFlags, SymbolIndex,
+    SymbolScope, SymbolSection,
 };
 use serde::Deserialize;
 
@@ -56,6 +56,12 @@ pub enum Has {
     PrivateExtern,
     /// An object's symbol in a section of code that is empty.
     EmptyCode,
+    /// An object's common symbol that a member of an archive defines.
+    CommonOfArchive,
+    /// A Mach-O object's pointer that is not aligned to four bytes.
+    UnalignedPointer,
+    /// A Mach-O object's pointer to what is 2 GiB or more away from its symbol.
+    FarPointer,
     /// A difference whose subtrahend is in a section, not a symbol.
     SubtractorBySection,
     /// An object's STB_GNU_UNIQUE.
@@ -77,6 +83,9 @@ impl Has {
     pub(super) fn describes(self, request: &Request) -> bool {
         if self == Self::SubtractorBySection {
             return macho::subtracts_section(request);
+        }
+        if self == Self::CommonOfArchive {
+            return common_of_archive(request);
         }
         let read = |bytes: &[u8]| usize::from(File::parse(bytes).is_ok_and(|elf| self.is_in(&elf)));
         let counts = request.files.iter().map(|file| match ArchiveFile::parse(&*file.bytes) {
@@ -119,6 +128,8 @@ impl Has {
                 .sections()
                 .any(|section| matches!(section.name(), Ok("__mod_init_func" | "__mod_term_func"))),
             Self::Unwind => elf.sections().any(|section| section.name() == Ok("__compact_unwind")),
+            Self::UnalignedPointer => pointer(elf, |at, _| !at.is_multiple_of(4)),
+            Self::FarPointer => pointer(elf, |_, addend| i32::try_from(addend).is_err()),
             Self::EmptyCode => elf.symbols().any(|symbol| {
                 let section = symbol.section_index().map(|at| elf.section_by_index(at));
                 matches!(section, Some(Ok(section))
@@ -187,6 +198,42 @@ fn kind(symbol: &Symbol<'_, '_>) -> SymbolType {
         SymbolFlags::Elf { st_info, .. } => st_info.st_type(),
         _ => STT_NOTYPE,
     }
+}
+
+/// Whether a common symbol of an object is defined by a member of an archive.
+fn common_of_archive(request: &Request) -> bool {
+    let mut commons = Vec::new();
+    let mut defined = Vec::new();
+    for file in &request.files {
+        if let Ok(archive) = ArchiveFile::parse(&*file.bytes) {
+            let members = archive.members().flatten();
+            for bytes in members.filter_map(|member| member.data(&*file.bytes).ok()) {
+                let Ok(object) = File::parse(bytes) else { continue };
+                let globals = object.symbols().filter(|s| s.is_global() && !s.is_undefined());
+                let own = globals.filter(|symbol| symbol.section() != SymbolSection::Common);
+                defined.extend(own.filter_map(|symbol| symbol.name().ok()));
+            }
+        } else if let Ok(object) = File::parse(&*file.bytes) {
+            let own = object.symbols().filter(|s| s.section() == SymbolSection::Common);
+            commons.extend(own.filter_map(|symbol| symbol.name().ok()));
+        }
+    }
+    commons.iter().any(|name| defined.contains(name))
+}
+
+/// Whether a Mach-O object has a pointer of eight bytes that `wanted` wants: its offset, and what its field holds.
+fn pointer(object: &File<'_>, wanted: impl Fn(u64, i64) -> bool) -> bool {
+    object.sections().any(|section| {
+        let data = section.data().unwrap_or_default();
+        let mut relocations = section.relocations();
+        relocations.any(|(at, relocation)| {
+            // X86_64_RELOC_UNSIGNED and ARM64_RELOC_UNSIGNED are both 0.
+            let plain = matches!(relocation.flags(),
+                RelocationFlags::MachO { r_type, r_length: 3, .. } if r_type.0 == 0);
+            let field = usize::try_from(at).ok().and_then(|at| data.get(at..)?.first_chunk());
+            plain && field.is_some_and(|field| wanted(at, i64::from_le_bytes(*field)))
+        })
+    })
 }
 
 /// Whether a relocation is by a symbol that `wanted` wants.

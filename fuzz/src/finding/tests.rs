@@ -138,6 +138,26 @@ fn a_folder_of_macho_is_one_too() {
     assert_eq!(sh(&folder, &[]).end, End::Exit(0));
 }
 
+/// What a mode adds is the reference's own to add: its script has the objects as they were.
+#[test]
+fn a_modules_script_gives_the_reference_what_it_was_given() {
+    let root = tempfile::tempdir().unwrap();
+    let text = MACHO.replace("c-shared", "plugin").replace("_d global", "_local.moduledata global");
+    let case = text::parse(&text).expect("the case parses");
+    let linkers = adapter::select(&["reference".to_owned()], &[]).expect("it is always here");
+    let mut bench = Bench::new(linkers, Cost::Facts, Duration::from_secs(10));
+    bench.oracles.clear();
+    let request = scold_diff::desugar::desugar(emit::request(&case));
+    let examined = bench.judged(request, None);
+    let sighting = sighting("reference", "site other place");
+    let finding =
+        Finding { case: &case, sighting: &sighting, examined: &examined, origin: "a test" };
+    let folder = write(root.path(), &finding).expect("a folder");
+    let script = fs::read_to_string(folder.join("repro.sh")).unwrap();
+    assert!(script.contains("--buildmode=plugin") && script.contains(">a.o"), "{script}");
+    assert!(!script.contains(">buildmode.o") && !script.contains("-order_file"), "{script}");
+}
+
 #[test]
 fn folders_are_named_after_signatures() {
     let one = folder_name("agree/site r2 other place/lld|gold/amd64-elf");

@@ -23,6 +23,9 @@ const NOWHERE: u64 = u64::MAX;
 /// Atoms that are looked for in a link. More are no program that anybody waits for.
 const MOST: usize = 1 << 16;
 
+/// What linkers call the loader's word.
+const PRIVATE: [&str; 2] = ["__dyld_private", "dyld_private"];
+
 /// What an atom is looked for by.
 struct Search<'s, 'a> {
     inputs: &'s Inputs<'a>,
@@ -102,6 +105,11 @@ impl<'s, 'a> Search<'s, 'a> {
             if start != NOWHERE {
                 search.taken.insert(start, start.saturating_add(atom.size));
             }
+        }
+        // A word that linkers with lazy binding have for the loader in front of the inputs' data.
+        let own = |s: &&super::image::Symbol<'_>| s.in_section() && PRIVATE.contains(&s.name);
+        for symbol in file.symbols.iter().filter(own) {
+            search.taken.insert(symbol.value, symbol.value.saturating_add(8));
         }
         search
     }
@@ -199,7 +207,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let (first, rest) = run.split_first()?;
         let atom = self.inputs.atom(*first)?;
         let sections = self.file.sections.iter().filter(|section| section.name == atom.section);
-        sections.map(|section| section.address).find_map(|start| {
+        let starts = sections.map(|s| self.taken.get(&s.address).copied().unwrap_or(s.address));
+        let aligned = starts.filter_map(|start| start.checked_next_multiple_of(atom.align.max(1)));
+        aligned.into_iter().find_map(|start| {
             if !self.free(atom, start) || self.bytes_fit(atom, start) == Some(false) {
                 return None;
             }
