@@ -8,7 +8,7 @@ mod choose;
 mod gnu_ld;
 mod gold;
 mod installed;
-mod ld64;
+pub(crate) mod ld64;
 mod ld64_lld;
 mod lld;
 mod mold;

@@ -25,6 +25,55 @@ pub(super) static LINKER: Linker = Linker {
     package: "cctools-port (github.com/tpoechtrager/cctools-port), or Xcode's command line tools",
 };
 
+/// Options with a word behind them that is a file.
+pub(crate) const FILES: &[&str] = &[
+    "-force_load",
+    "-weak_library",
+    "-reexport_library",
+    "-needed_library",
+    "-upward_library",
+    "-load_hidden",
+    "-exported_symbols_list",
+    "-unexported_symbols_list",
+    "-order_file",
+    "-bundle_loader",
+];
+
+/// Options with a word behind them that is none.
+pub(crate) const WORDS: &[&str] = &[
+    "-install_name",
+    "-dylib_install_name",
+    "-undefined",
+    "-U",
+    "-u",
+    "-e",
+    "-init",
+    "-rpath",
+    "-exported_symbol",
+    "-unexported_symbol",
+    "-current_version",
+    "-compatibility_version",
+    "-dylib_current_version",
+    "-dylib_compatibility_version",
+    "-headerpad",
+    "-image_base",
+    "-seg1addr",
+    "-pagezero_size",
+    "-stack_size",
+    "-framework",
+    "-weak_framework",
+    "-needed_framework",
+    "-reexport_framework",
+    "-upward_framework",
+    "-umbrella",
+    "-objc_abi_version",
+    "-multiply_defined",
+    "-multiply_defined_unused",
+    "-read_only_relocs",
+    "-commons",
+    "-oso_prefix",
+];
+
 const CLASSES: &[(&str, E)] = &[
     ("duplicate symbol", E::DuplicateSymbol),
     ("ndefined symbols for architecture", E::UndefinedSymbol),

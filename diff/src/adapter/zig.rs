@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Linker, PLATFORM, Port};
+use super::{Linker, PLATFORM, Port, ld64};
 use crate::model::ErrorClass as E;
 use crate::run::{self, Limits};
 use crate::{Arch, Mode, Request, Target};
@@ -68,44 +68,6 @@ const CLASSES: &[(&str, E)] = &[
     ("unknown file type", E::BadInput),
 ];
 
-/// Options with a word behind them, which a compiler has to be given together.
-const PAIRS: &[&str] = &[
-    "-install_name",
-    "-dylib_install_name",
-    "-undefined",
-    "-u",
-    "-e",
-    "-init",
-    "-rpath",
-    "-current_version",
-    "-compatibility_version",
-    "-dylib_current_version",
-    "-dylib_compatibility_version",
-    "-headerpad",
-    "-image_base",
-    "-seg1addr",
-    "-pagezero_size",
-    "-stack_size",
-    "-framework",
-    "-weak_framework",
-    "-needed_framework",
-    "-reexport_framework",
-    "-upward_framework",
-    "-umbrella",
-    "-objc_abi_version",
-    "-multiply_defined",
-    "-multiply_defined_unused",
-    "-read_only_relocs",
-    "-commons",
-    "-oso_prefix",
-    "-force_load",
-    "-reexport_library",
-    "-upward_library",
-    "-load_hidden",
-    "-order_file",
-    "-bundle_loader",
-];
-
 /// The value of an option as zig wants it: all three parts of a version, and the base of a number.
 fn spelled(option: &str, value: &str) -> String {
     match option {
@@ -132,7 +94,8 @@ fn words(request: &Request) -> Vec<String> {
                 minos = platform.get(1).map_or(minos, |text| (*text).clone());
             }
             "-fixup_chains" | "-no_fixup_chains" => {}
-            name if PAIRS.contains(&name) => {
+            // A compiler has to be given both together.
+            name if ld64::WORDS.contains(&name) || ld64::FILES.contains(&name) => {
                 let value = args.next().map_or("", String::as_str);
                 rest.push(format!("-Wl,{arg},{}", spelled(name, value)));
             }

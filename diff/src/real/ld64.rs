@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::Reader;
 use super::modes::Asked;
 use crate::Mode;
+use crate::adapter::ld64;
 
 /// What to do with the words behind an option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,57 +31,8 @@ enum Words {
 
 /// Options with words behind them.
 const OPTIONS: &[(Words, &[&str])] = &[
-    (
-        Words::File,
-        &[
-            "-force_load",
-            "-weak_library",
-            "-reexport_library",
-            "-needed_library",
-            "-upward_library",
-            "-load_hidden",
-            "-exported_symbols_list",
-            "-unexported_symbols_list",
-            "-order_file",
-            "-bundle_loader",
-        ],
-    ),
-    (
-        Words::Word,
-        &[
-            "-install_name",
-            "-dylib_install_name",
-            "-undefined",
-            "-U",
-            "-u",
-            "-e",
-            "-init",
-            "-rpath",
-            "-exported_symbol",
-            "-unexported_symbol",
-            "-current_version",
-            "-compatibility_version",
-            "-dylib_current_version",
-            "-dylib_compatibility_version",
-            "-headerpad",
-            "-image_base",
-            "-seg1addr",
-            "-pagezero_size",
-            "-stack_size",
-            "-framework",
-            "-weak_framework",
-            "-needed_framework",
-            "-reexport_framework",
-            "-upward_framework",
-            "-umbrella",
-            "-objc_abi_version",
-            "-multiply_defined",
-            "-multiply_defined_unused",
-            "-read_only_relocs",
-            "-commons",
-            "-oso_prefix",
-        ],
-    ),
+    (Words::File, ld64::FILES),
+    (Words::Word, ld64::WORDS),
     (
         Words::Nothing,
         &[
