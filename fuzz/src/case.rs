@@ -307,6 +307,21 @@ pub struct Symbol {
     pub desc: Desc,
 }
 
+impl Symbol {
+    /// A mention of `name`, which is defined elsewhere.
+    pub fn undefined(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            binding: Binding::Global,
+            kind: SymbolKind::Notype,
+            visibility: Visibility::Default,
+            size: 0,
+            definition: Definition::Undefined,
+            desc: Desc::default(),
+        }
+    }
+}
+
 /// Bits of a Mach-O symbol's n_desc. That it is weak (N_WEAK_DEF, N_WEAK_REF) its binding says, and N_PEXT its
 /// visibility.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]

@@ -216,7 +216,7 @@ impl Link {
         let target =
             object.symbols.iter().position(|s| s.name == data && s.binding != Binding::Local);
         let target = target.unwrap_or_else(|| {
-            object.symbols.push(undefined(data));
+            object.symbols.push(Symbol::undefined(data));
             object.symbols.len() - 1
         });
         let home = &mut object.sections[section];
@@ -264,18 +264,6 @@ fn common(object: &mut Object, symbol: usize, align: u64) -> usize {
     section
 }
 
-fn undefined(name: &str) -> Symbol {
-    Symbol {
-        name: name.to_owned(),
-        binding: Binding::Global,
-        kind: SymbolKind::Notype,
-        visibility: Visibility::Default,
-        size: 0,
-        definition: Definition::Undefined,
-        desc: Default::default(),
-    }
-}
-
 /// Where a library for `target` starts.
 pub(crate) fn entry(target: Target) -> String {
     let name = target.name();
@@ -301,7 +289,7 @@ impl Made {
     fn symbol(&mut self, name: &str) -> usize {
         let list = &mut self.object.symbols;
         list.iter().position(|symbol| symbol.name == name).unwrap_or_else(|| {
-            list.push(undefined(name));
+            list.push(Symbol::undefined(name));
             list.len() - 1
         })
     }

@@ -43,18 +43,30 @@ pub fn value(number: usize, function: &str) -> u64 {
 /// World number `index` of the stream `seed`, one of its modules of mode `mode` first; none for modes that no
 /// module of a world has.
 pub fn seeded(seed: u64, index: u64, target: Target, mode: Mode) -> Option<Case> {
+    let hosts = &[Mode::Pie, Mode::Exe, Mode::CShared];
+    let module = |mode, number, host: Option<&Case>, dice: &mut Dice<'_>| {
+        module(target, mode, number, host, dice)
+    };
+    world((seed, index), mode, hosts, module)
+}
+
+/// A host, of one of the modes `hosts`, and plugins; `module` makes one of a mode and a number, for a host.
+pub(super) fn world(
+    (seed, index): (u64, u64),
+    mode: Mode,
+    hosts: &[Mode],
+    module: impl Fn(Mode, usize, Option<&Case>, &mut Dice<'_>) -> Case,
+) -> Option<Case> {
     let bytes = super::bytes(seed.rotate_left(17), index);
     let dice = &mut Dice::new(&bytes);
     let host = match mode {
-        Mode::Plugin => *dice.pick(&[Mode::Pie, Mode::Exe, Mode::CShared]),
-        Mode::Shared => return None,
-        other => other,
+        Mode::Plugin => *dice.pick(hosts),
+        other => Some(other).filter(|mode| hosts.contains(mode))?,
     };
-    let first = module(target, host, 0, None, dice);
+    let first = module(host, 0, None, dice);
     let count = dice.range(1, 4);
-    let plugins = (1..=count).map(|k| module(target, Mode::Plugin, k, Some(&first), dice));
-    let mut all = vec![];
-    all.extend(plugins);
+    let plugins = (1..=count).map(|k| module(Mode::Plugin, k, Some(&first), dice));
+    let mut all: Vec<Case> = plugins.collect();
     all.insert(0, first);
     let own = if mode == Mode::Plugin { dice.range(1, count) } else { 0 };
     let mut main = all.remove(own);

@@ -143,15 +143,7 @@ fn symbol(object: &mut Object, name: &str) -> SymbolRef {
     let list = &mut object.symbols;
     let known = list.iter().position(|symbol| symbol.name == name);
     SymbolRef::Named(known.unwrap_or_else(|| {
-        list.push(Symbol {
-            name: name.to_owned(),
-            binding: Binding::Global,
-            kind: SymbolKind::Notype,
-            visibility: Visibility::Default,
-            size: 0,
-            definition: Definition::Undefined,
-            desc: Desc::default(),
-        });
+        list.push(Symbol::undefined(name));
         list.len() - 1
     }))
 }

@@ -8,7 +8,7 @@
 use scold_diff::{Mode, Target};
 
 use super::super::dice::Dice;
-use super::super::worlds::{START, value};
+use super::super::worlds::{START, value, world};
 use super::code::{self, Code};
 use super::parts::{self, Content};
 use crate::case::*;
@@ -31,23 +31,10 @@ const PLACES: [&str; 5] = [
 /// World number `index` of the stream `seed`, one of its modules of mode `mode` first; none for modes that no
 /// module of a world has.
 pub fn seeded(seed: u64, index: u64, target: Target, mode: Mode) -> Option<Case> {
-    let bytes = super::super::bytes(seed.rotate_left(17), index);
-    let dice = &mut Dice::new(&bytes);
-    let host = match mode {
-        Mode::Plugin => *dice.pick(&[Mode::Pie, Mode::CShared]),
-        Mode::Shared | Mode::Exe => return None,
-        other => other,
+    let module = |mode, number, host: Option<&Case>, dice: &mut Dice<'_>| {
+        module(target, mode, number, host, dice)
     };
-    let first = module(target, host, 0, None, dice);
-    let count = dice.range(1, 4);
-    let plugins = (1..=count).map(|k| module(target, Mode::Plugin, k, Some(&first), dice));
-    let mut all = vec![];
-    all.extend(plugins);
-    all.insert(0, first);
-    let own = if mode == Mode::Plugin { dice.range(1, count) } else { 0 };
-    let mut main = all.remove(own);
-    main.beside = all;
-    Some(main)
+    world((seed, index), mode, &[Mode::Pie, Mode::CShared], module)
 }
 
 /// Module `number`; plugins are told who is their host.
