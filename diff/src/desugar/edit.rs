@@ -113,11 +113,11 @@ impl<'o> Editor<'o> {
 
     fn symbol_bytes(&self, symbol: &RawSymbol) -> Vec<u8> {
         let RawSymbol { name, info, other, section, value, size } = *symbol;
-        let word = |value: u64| value.to_le_bytes()[..self.code.class.word() as usize].to_vec();
+        let class = self.code.class;
         let rest = [&[info, other][..], &section.to_le_bytes()].concat();
-        let numbers = [word(value), word(size)].concat();
+        let numbers = [word(class, value), word(class, size)].concat();
         let name = name.to_le_bytes().to_vec();
-        match self.code.class {
+        match class {
             Class::Elf64 => [name, rest, numbers].concat(),
             Class::Elf32 => [name, numbers, rest].concat(),
         }

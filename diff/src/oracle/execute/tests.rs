@@ -114,18 +114,26 @@ fn aliases_agree_and_other_places_do_not() {
     );
 }
 
-/// What has no marker may begin where a section ends: the end's address is the section's, and memory.
-#[test]
-fn the_end_of_a_section_may_be_somebody_elses_start() {
+/// Where an output is loaded.
+const BASE: u64 = 0x7f00_0000_0000;
+
+/// The subject, as the reference links it.
+fn linked() -> (Request, Vec<u8>) {
     let request = subject::request();
     let reference = adapter::select(&["reference".to_owned()], &[]).unwrap();
     let outcome = reference[0].link(&request, Duration::from_secs(20));
-    let image = outcome.image().unwrap();
-    let module = Module::load(image).unwrap();
-    let base = 0x7f00_0000_0000;
-    let values = Values::new(&request, &module, image, base);
+    let image = outcome.image().unwrap().to_vec();
+    (request, image)
+}
+
+/// What has no marker may begin where a section ends: the end's address is the section's, and memory.
+#[test]
+fn the_end_of_a_section_may_be_somebody_elses_start() {
+    let (request, image) = linked();
+    let module = Module::load(&image).unwrap();
+    let values = Values::new(&request, &module, &image, BASE);
     let kinds = |offset: u64| {
-        let answer = values.answer(&format!("{:#x} * 0 0000000000000000", base + offset));
+        let answer = values.answer(&format!("{:#x} * 0 0000000000000000", BASE + offset));
         answer.iter().map(|text| text.split('+').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let marked = super::super::invariants::inputs::marked(&request);
@@ -142,16 +150,12 @@ fn the_end_of_a_section_may_be_somebody_elses_start() {
 /// Behind the last segment's memory is the rest of a page of the file.
 #[test]
 fn what_follows_the_image_is_not_its_memory() {
-    let request = subject::request();
-    let reference = adapter::select(&["reference".to_owned()], &[]).unwrap();
-    let outcome = reference[0].link(&request, Duration::from_secs(20));
-    let image = outcome.image().unwrap();
-    let module = Module::load(image).unwrap();
-    let base = 0x7f00_0000_0000;
-    let values = Values::new(&request, &module, image, base);
+    let (request, image) = linked();
+    let module = Module::load(&image).unwrap();
+    let values = Values::new(&request, &module, &image, BASE);
     let last = module.image.loads.iter().max_by_key(|load| load.address).unwrap();
     let end = last.address + last.size;
-    let bytes = |before: u64| values.own(base + end - before, "0011223344556677");
+    let bytes = |before: u64| values.own(BASE + end - before, "0011223344556677");
     assert_eq!([bytes(4), bytes(1), bytes(0)], ["00112233", "00", ""]);
 }
 
