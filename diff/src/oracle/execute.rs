@@ -189,7 +189,7 @@ impl Session<'_, '_> {
             self.not_opened(request, run, lines.first().copied().unwrap_or_default());
             return Vec::new();
         };
-        let mut values = Values::new(request, self.module, image, base);
+        let mut values = Values::new(request, (self.module, image), &self.trial.facts, base);
         for ((_, about), line) in script.0.iter().zip(&lines) {
             match (about, number(line)) {
                 (About::Find(i), Some(at)) => values.name(at, self.module.symbols.list[*i].name),

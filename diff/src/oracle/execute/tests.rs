@@ -8,8 +8,9 @@ use super::super::tests::Named;
 use super::*;
 use crate::adapter::{self, Outcome, Shared};
 use crate::divergence::Rules;
-use crate::model::MARKER_MAGIC;
+use crate::model::{MARKER_MAGIC, Meaning, Place};
 use crate::selftest::{MUTATIONS, subject};
+use crate::{Facts, Value};
 
 fn complaints(request: &Request, images: &[(&'static str, Vec<u8>)]) -> Vec<String> {
     let trials: Vec<Trial> = images
@@ -131,7 +132,7 @@ fn linked() -> (Request, Vec<u8>) {
 fn the_end_of_a_section_may_be_somebody_elses_start() {
     let (request, image) = linked();
     let module = Module::load(&image).unwrap();
-    let values = Values::new(&request, &module, &image, BASE);
+    let values = Values::new(&request, (&module, &image), &Facts::default(), BASE);
     let kinds = |offset: u64| {
         let answer = values.answer(&format!("{:#x} * 0 0000000000000000", BASE + offset));
         answer.iter().map(|text| text.split('+').next().unwrap().to_owned()).collect::<Vec<_>>()
@@ -152,11 +153,26 @@ fn the_end_of_a_section_may_be_somebody_elses_start() {
 fn what_follows_the_image_is_not_its_memory() {
     let (request, image) = linked();
     let module = Module::load(&image).unwrap();
-    let values = Values::new(&request, &module, &image, BASE);
+    let values = Values::new(&request, (&module, &image), &Facts::default(), BASE);
     let last = module.image.loads.iter().max_by_key(|load| load.address).unwrap();
     let end = last.address + last.size;
     let bytes = |before: u64| values.own(BASE + end - before, "0011223344556677");
     assert_eq!([bytes(4), bytes(1), bytes(0)], ["00112233", "00", ""]);
+}
+
+/// What is behind the end of a variable is whatever a linker put there.
+#[test]
+fn what_a_reference_leaves_its_section_for_is_nobodys() {
+    let (request, image) = linked();
+    let module = Module::load(&image).unwrap();
+    let bytes = |offset| {
+        let mut facts = Facts::default();
+        let place = Place { section: "a.o:.init_array".into(), offset };
+        facts.add(Family::Site, "a.o:.text+0x13", Value::Ref(Meaning::Place(place)));
+        let values = Values::new(&request, (&module, &image), &facts, BASE);
+        values.own(BASE, "0011223344556677").len() / 2
+    };
+    assert_eq!([bytes(0), bytes(6), bytes(8), bytes(9), bytes(-1)], [4, 2, 0, 0, 0]);
 }
 
 /// Correct outputs of a subject of Mach-O, by linker.

@@ -6,10 +6,10 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags};
 
 use super::super::invariants::inputs::{Marked, marked};
 use super::number;
-use crate::Request;
 use crate::loader::Module;
 use crate::model::elf::is_linkers;
-use crate::model::{MARKER_MAGIC, archive};
+use crate::model::{MARKER_MAGIC, Meaning, archive};
+use crate::{Facts, Family, Request, Value};
 
 /// Everything that can be said of one value. An address may have a place and several names: two modules
 /// agree on it if they have any of them in common.
@@ -28,10 +28,11 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// What there is to say about `module`, loaded at `base`, of which `facts` are known.
     pub(super) fn new(
         request: &Request,
-        module: &'a Module<'a>,
-        image: &'a [u8],
+        (module, image): (&'a Module<'a>, &'a [u8]),
+        facts: &Facts,
         base: u64,
     ) -> Self {
         Self {
@@ -41,7 +42,7 @@ impl<'a> Values<'a> {
             marked: marked(request),
             names: BTreeMap::new(),
             slots: BTreeMap::new(),
-            least: least(request),
+            least: least(request, facts),
         }
     }
 
@@ -176,34 +177,54 @@ pub(super) fn own(bytes: &str) -> &str {
 }
 
 /// How many bytes the smallest thing without a marker has, of those that code may be given the address of:
-/// with more, its neighbours would be compared. Four if all have that many.
-fn least(request: &Request) -> usize {
-    let mut least = 4;
+/// with more, its neighbours would be compared. Four if all have that many; none if a reference leaves the
+/// thing it is to, for what is there is nobody's.
+fn least(request: &Request, facts: &Facts) -> usize {
+    let sizes = unmarked(request);
+    let mut least = sizes.values().copied().filter(|size| *size > 0).fold(4, u64::min);
+    for (_, value) in facts.iter().filter(|(key, _)| key.family == Family::Site) {
+        let Value::Ref(Meaning::Place(place)) = value else { continue };
+        let Some(size) = sizes.get(place.section.split('#').next().unwrap_or_default()) else {
+            continue;
+        };
+        let offset = u64::try_from(place.offset).ok();
+        let room = offset.and_then(|offset| size.checked_sub(offset)).unwrap_or(0);
+        least = least.min(room);
+    }
+    usize::try_from(least).unwrap_or(4)
+}
+
+/// Sizes of sections without a marker and of commons, by what facts call them; of sections of one name the smallest.
+fn unmarked(request: &Request) -> BTreeMap<String, u64> {
+    let mut sizes = BTreeMap::new();
+    let mut add = |name: String, size: u64| {
+        sizes.entry(name).and_modify(|least: &mut u64| *least = size.min(*least)).or_insert(size);
+    };
     for file in &request.files {
         let archive =
             file.bytes.starts_with(archive::MAGIC) || file.bytes.starts_with(archive::THIN);
         let objects = match archive {
-            true => archive::members(request, file).into_iter().map(|(_, bytes)| bytes).collect(),
-            false => vec![&file.bytes[..]],
+            true => archive::members(request, file),
+            false => vec![(file.name.clone(), &file.bytes[..])],
         };
-        for bytes in objects {
+        for (name, bytes) in objects {
             let Ok(elf) = object::File::parse(bytes) else { continue };
             if elf.kind() != object::ObjectKind::Relocatable {
                 continue;
             }
-            let unmarked = |section: &object::Section<'_, '_>| {
-                let SectionFlags::Elf { sh_flags, .. } = section.flags() else { return false };
-                sh_flags.0 & object::elf::SHF_ALLOC.0 != 0
-                    && !section.data().is_ok_and(|data| data.starts_with(&MARKER_MAGIC))
-            };
-            let sections = elf.sections().filter(unmarked).map(|section| section.size());
-            let commons =
-                elf.symbols().filter(|symbol| symbol.is_common()).map(|symbol| symbol.size());
-            let sizes = sections.chain(commons).filter(|size| *size > 0);
-            least = sizes.fold(least, u64::min);
+            for section in elf.sections() {
+                let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+                let marked = section.data().is_ok_and(|data| data.starts_with(&MARKER_MAGIC));
+                if sh_flags.0 & object::elf::SHF_ALLOC.0 != 0 && !marked {
+                    add(format!("{name}:{}", section.name().unwrap_or_default()), section.size());
+                }
+            }
+            for common in elf.symbols().filter(|symbol| symbol.is_common()) {
+                add(format!("{name}:COMMON.{}", common.name().unwrap_or_default()), common.size());
+            }
         }
     }
-    usize::try_from(least).unwrap_or(4)
+    sizes
 }
 
 /// The same of a file's bytes.
