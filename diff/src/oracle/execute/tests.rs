@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use object::{Object as _, ObjectSection as _};
+
 use super::super::judge;
 use super::super::tests::Named;
 use super::*;
@@ -10,7 +12,7 @@ use crate::adapter::{self, Outcome, Shared};
 use crate::divergence::Rules;
 use crate::model::{MARKER_MAGIC, Meaning, Place};
 use crate::selftest::{MUTATIONS, subject};
-use crate::{Facts, Value};
+use crate::{Facts, Key, Value};
 
 fn complaints(request: &Request, images: &[(&'static str, Vec<u8>)]) -> Vec<String> {
     let trials: Vec<Trial> = images
@@ -132,7 +134,7 @@ fn linked() -> (Request, Vec<u8>) {
 fn the_end_of_a_section_may_be_somebody_elses_start() {
     let (request, image) = linked();
     let module = Module::load(&image).unwrap();
-    let values = Values::new(&request, (&module, &image), &Facts::default(), BASE);
+    let values = Values::new(&request, &module, &image, BASE);
     let kinds = |offset: u64| {
         let answer = values.answer(&format!("{:#x} * 0 0000000000000000", BASE + offset));
         answer.iter().map(|text| text.split('+').next().unwrap().to_owned()).collect::<Vec<_>>()
@@ -153,26 +155,48 @@ fn the_end_of_a_section_may_be_somebody_elses_start() {
 fn what_follows_the_image_is_not_its_memory() {
     let (request, image) = linked();
     let module = Module::load(&image).unwrap();
-    let values = Values::new(&request, (&module, &image), &Facts::default(), BASE);
+    let values = Values::new(&request, &module, &image, BASE);
     let last = module.image.loads.iter().max_by_key(|load| load.address).unwrap();
     let end = last.address + last.size;
     let bytes = |before: u64| values.own(BASE + end - before, "0011223344556677");
     assert_eq!([bytes(4), bytes(1), bytes(0)], ["00112233", "00", ""]);
 }
 
-/// What is behind the end of a variable is whatever a linker put there.
+/// What is beside the section that a reference means is whatever a linker put there.
 #[test]
-fn what_a_reference_leaves_its_section_for_is_nobodys() {
+fn a_probe_of_what_is_beside_a_section_is_not_asked() {
     let (request, image) = linked();
-    let module = Module::load(&image).unwrap();
-    let bytes = |offset| {
+    let linked = crate::model::facts(&request, &image);
+    let asked = |section: &str, offset, site: &str| {
         let mut facts = Facts::default();
-        let place = Place { section: "a.o:.init_array".into(), offset };
-        facts.add(Family::Site, "a.o:.text+0x13", Value::Ref(Meaning::Place(place)));
-        let values = Values::new(&request, (&module, &image), &facts, BASE);
-        values.own(BASE, "0011223344556677").len() / 2
+        let probe = Key::new(Family::Export, "scold.probe.1");
+        facts.add(Family::Export, "scold.probe.1", linked.get(&probe).unwrap().clone());
+        let place = Place { section: section.into(), offset };
+        facts.add(Family::Site, site, Value::Ref(Meaning::Place(place)));
+        values::strays(&request, &facts).is_empty()
     };
-    assert_eq!([bytes(0), bytes(6), bytes(8), bytes(9), bytes(-1)], [4, 2, 0, 0, 0]);
+    let Some(Value::Export { meaning: Meaning::Place(code), .. }) =
+        linked.get(&Key::new(Family::Export, "scold.probe.1"))
+    else {
+        panic!("{linked:?}");
+    };
+    let own = format!("{}+{:#x}", code.section, code.offset);
+    // The table has eight bytes and no marker: four of it are compared. Where .data ends, it is known by its marker.
+    for (offset, good) in [(0, true), (4, true), (5, false), (9, false), (-1, false)] {
+        assert_eq!(asked("a.o:.init_array", offset, &own), good, "{offset}");
+    }
+    let end = sizes_of(&request, ".data");
+    for (offset, good) in [(0, true), (end, true), (end + 1, false), (-1, false)] {
+        assert_eq!(asked("a.o:.data", offset, &own), good, "{offset}");
+    }
+    let before = format!("{}+{:#x}", code.section, code.offset - 1);
+    assert!(asked("a.o:.data", -1, &before), "another function's");
+}
+
+/// The size of a section of `a.o`.
+fn sizes_of(request: &Request, name: &str) -> i64 {
+    let object = object::File::parse(&*request.file("a.o").unwrap().bytes).unwrap();
+    object.section_by_name(name).unwrap().size() as i64
 }
 
 /// Correct outputs of a subject of Mach-O, by linker.

@@ -28,11 +28,10 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// What there is to say about `module`, loaded at `base`, of which `facts` are known.
     pub(super) fn new(
         request: &Request,
-        (module, image): (&'a Module<'a>, &'a [u8]),
-        facts: &Facts,
+        module: &'a Module<'a>,
+        image: &'a [u8],
         base: u64,
     ) -> Self {
         Self {
@@ -42,7 +41,7 @@ impl<'a> Values<'a> {
             marked: marked(request),
             names: BTreeMap::new(),
             slots: BTreeMap::new(),
-            least: least(request, facts),
+            least: least(&sizes(request)),
         }
     }
 
@@ -177,28 +176,54 @@ pub(super) fn own(bytes: &str) -> &str {
 }
 
 /// How many bytes the smallest thing without a marker has, of those that code may be given the address of:
-/// with more, its neighbours would be compared. Four if all have that many; none if a reference leaves the
-/// thing it is to, for what is there is nobody's.
-fn least(request: &Request, facts: &Facts) -> usize {
-    let sizes = unmarked(request);
-    let mut least = sizes.values().copied().filter(|size| *size > 0).fold(4, u64::min);
-    for (_, value) in facts.iter().filter(|(key, _)| key.family == Family::Site) {
-        let Value::Ref(Meaning::Place(place)) = value else { continue };
-        let Some(size) = sizes.get(place.section.split('#').next().unwrap_or_default()) else {
-            continue;
-        };
-        let offset = u64::try_from(place.offset).ok();
-        let room = offset.and_then(|offset| size.checked_sub(offset)).unwrap_or(0);
-        least = least.min(room);
-    }
-    usize::try_from(least).unwrap_or(4)
+/// with more, its neighbours would be compared. Four if all have that many.
+fn least(sizes: &BTreeMap<String, Size>) -> usize {
+    let unmarked = sizes.values().filter(|size| !size.marked && size.bytes > 0);
+    usize::try_from(unmarked.fold(4, |least, size| least.min(size.bytes))).unwrap_or(4)
 }
 
-/// Sizes of sections without a marker and of commons, by what facts call them; of sections of one name the smallest.
-fn unmarked(request: &Request) -> BTreeMap<String, u64> {
-    let mut sizes = BTreeMap::new();
-    let mut add = |name: String, size: u64| {
-        sizes.entry(name).and_modify(|least: &mut u64| *least = size.min(*least)).or_insert(size);
+/// The probes that take the address of what is beside the section that they mean, where it is up to a linker what is.
+pub(super) fn strays(request: &Request, facts: &Facts) -> BTreeSet<String> {
+    let sizes = sizes(request);
+    let least = least(&sizes) as u64;
+    let strays = facts.iter().filter_map(|(key, value)| {
+        let Value::Ref(Meaning::Place(place)) = value else { return None };
+        let size = sizes.get(place.section.split('#').next()?)?;
+        // Of what has no marker, bytes are compared.
+        let read = if size.marked { 0 } else { least };
+        let start = u64::try_from(place.offset).ok();
+        let within =
+            start.and_then(|start| start.checked_add(read)).is_some_and(|e| e <= size.bytes);
+        (key.family == Family::Site && !within).then(|| key.rest.rsplit_once("+0x"))?
+    });
+    let strays: Vec<(&str, i64)> = strays
+        .filter_map(|(section, offset)| Some((section, i64::from_str_radix(offset, 16).ok()?)))
+        .collect();
+    let probes = facts.iter().filter(|(key, _)| {
+        key.family == Family::Export && !strays.is_empty() && key.rest.starts_with("scold.probe.")
+    });
+    let probes = probes.filter(|(_, value)| {
+        let Value::Export { meaning: Meaning::Place(code), size, .. } = value else { return false };
+        strays.iter().any(|(section, at)| {
+            let inside = at.checked_sub(code.offset).and_then(|at| u64::try_from(at).ok());
+            **section == *code.section && inside.is_some_and(|inside| inside < *size)
+        })
+    });
+    probes.map(|(key, _)| key.rest.split('@').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// How large a section or a common is, and whether it starts with a marker.
+struct Size {
+    bytes: u64,
+    marked: bool,
+}
+
+/// Sizes of sections and commons of objects, by what facts call them; of sections of one name the smallest.
+fn sizes(request: &Request) -> BTreeMap<String, Size> {
+    let mut sizes: BTreeMap<String, Size> = BTreeMap::new();
+    let mut add = |name: String, bytes: u64, marked: bool| {
+        let size = sizes.entry(name).or_insert(Size { bytes, marked });
+        *size = Size { bytes: bytes.min(size.bytes), marked: marked && size.marked };
     };
     for file in &request.files {
         let archive =
@@ -215,12 +240,14 @@ fn unmarked(request: &Request) -> BTreeMap<String, u64> {
             for section in elf.sections() {
                 let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
                 let marked = section.data().is_ok_and(|data| data.starts_with(&MARKER_MAGIC));
-                if sh_flags.0 & object::elf::SHF_ALLOC.0 != 0 && !marked {
-                    add(format!("{name}:{}", section.name().unwrap_or_default()), section.size());
+                if sh_flags.0 & object::elf::SHF_ALLOC.0 != 0 {
+                    let name = format!("{name}:{}", section.name().unwrap_or_default());
+                    add(name, section.size(), marked);
                 }
             }
             for common in elf.symbols().filter(|symbol| symbol.is_common()) {
-                add(format!("{name}:COMMON.{}", common.name().unwrap_or_default()), common.size());
+                let name = format!("{name}:COMMON.{}", common.name().unwrap_or_default());
+                add(name, common.size(), false);
             }
         }
     }
