@@ -6,11 +6,11 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::input::DiskFiles;
 use crate::options::{Action, OutputKind};
-use crate::output::FileSink;
+use crate::output::{FileSink, Watched};
 use crate::{Error, ErrorKind, Errors, Inputs, Options, Report};
 
 /// What `--version` prints. Configure scripts and libtool look for "GNU"; Go takes a line that
@@ -35,7 +35,8 @@ pub fn run(args: Vec<String>) -> u8 {
         return crate::macho::command::run(&args);
     }
     let mut out = Messages { limit: Options::default().error_limit, silent: false };
-    let options = match Options::parse(&args, &DiskFiles) {
+    let files = Watched::new(&DiskFiles);
+    let options = match Options::parse(&args, &files) {
         Ok(options) => options,
         Err(errors) => return out.errors(&errors),
     };
@@ -53,16 +54,19 @@ pub fn run(args: Vec<String>) -> u8 {
         }
     }
     out = Messages { limit: options.error_limit, silent: options.no_warnings };
-    match crate::threads::with(options.threads, || perform(&options, &out)) {
+    match crate::threads::with(options.threads, || perform(&options, &files, &out)) {
         Ok(()) => 0,
-        Err(errors) => out.errors(&errors),
+        Err(errors) => {
+            files.discard(&options.output);
+            out.errors(&errors)
+        }
     }
 }
 
 /// Links onto the disk.
-fn perform(options: &Options, out: &Messages) -> Result<(), Errors> {
-    let inputs = Inputs::load(options, &DiskFiles)?;
-    crate::output::refuse_input(&options.output, inputs.opened.iter().map(PathBuf::as_path))?;
+fn perform(options: &Options, files: &Watched<'_>, out: &Messages) -> Result<(), Errors> {
+    let inputs = Inputs::load(options, files)?;
+    files.refuse(&options.output)?;
     if options.trace {
         let names = inputs.list.iter().filter(|input| !input.lazy).map(|input| &input.name);
         print(&names.fold(String::new(), |text, name| text + name + "\n"));
@@ -223,6 +227,26 @@ mod tests {
         assert!(link("-Map=/dev/null") == 0 && out.exists(), "the sample links");
         let _ = (std::fs::remove_file(&object), std::fs::remove_file(&out));
         assert!(code == 1 && !left, "{code}");
+    }
+
+    #[test]
+    fn a_link_that_fails_leaves_no_older_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(at("a.o"), crate::robustness::sample::bytes("a.o")).unwrap();
+        let link = |words: &[&str]| {
+            std::fs::write(at("out"), b"old").unwrap();
+            let words = words.iter().map(|word| match word.starts_with('-') {
+                true => (*word).to_owned(),
+                false => at(word),
+            });
+            let code = run(words.chain(["-o".to_owned(), at("out")]).collect());
+            (code, std::fs::read(at("out")).ok().filter(|bytes| bytes == b"old").is_some())
+        };
+        assert_eq!(link(&["-shared", "a.o", "a.o"]), (1, false), "everything is there twice");
+        assert_eq!(link(&["-shared", "missing.o"]), (1, false));
+        assert_eq!(link(&["-shared", "a.o", "--no-such-option"]), (1, true), "no link at all");
+        assert_eq!(link(&["-shared", "missing.o", "out"]), (1, true), "an input");
     }
 
     #[test]

@@ -3,12 +3,15 @@
 
 mod file;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 pub use file::FileSink;
 
+use crate::input::{Data, Files};
 use crate::link::Link;
 use crate::{Error, ErrorKind};
 
@@ -36,26 +39,57 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Checks that no file of `inputs` is the one at `output`: it would be gone, and the next link with it.
-///
-/// Errors: `usage`.
-pub(crate) fn refuse_input<'p>(
-    output: &Path,
-    inputs: impl IntoIterator<Item = &'p Path>,
-) -> crate::Result<()> {
-    // A file that is not there yet is no input; a device is as good as before.
-    let Some(own) = std::fs::metadata(output).ok().filter(std::fs::Metadata::is_file) else {
-        return Ok(());
-    };
-    let same = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (own.dev(), own.ino()))
-    };
-    match inputs.into_iter().find(|path| same(path)) {
-        Some(path) => {
-            Err(Error::new(ErrorKind::Usage, "is the output, too: -o would overwrite it")
-                .in_file(path.display().to_string()))
+/// Files that remember which of them were opened: what the output may not be.
+pub(crate) struct Watched<'f> {
+    files: &'f dyn Files,
+    opened: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl<'f> Watched<'f> {
+    /// None opened yet.
+    pub(crate) fn new(files: &'f dyn Files) -> Self {
+        Self { files, opened: Mutex::default() }
+    }
+
+    /// The opened file that is the one at `output`.
+    fn same(&self, output: &Path) -> Option<PathBuf> {
+        // A file that is not there yet is no input; a device is as good as before.
+        let own = std::fs::metadata(output).ok().filter(std::fs::Metadata::is_file)?;
+        let same = |path: &&PathBuf| {
+            std::fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (own.dev(), own.ino()))
+        };
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().find(same).cloned()
+    }
+
+    /// Checks that none is the file at `output`: it would be gone, and the next link with it.
+    ///
+    /// Errors: `usage`.
+    pub(crate) fn refuse(&self, output: &Path) -> crate::Result<()> {
+        match self.same(output) {
+            Some(path) => {
+                Err(Error::new(ErrorKind::Usage, "is the output, too: -o would overwrite it")
+                    .in_file(path.display().to_string()))
+            }
+            None => Ok(()),
         }
-        None => Ok(()),
+    }
+
+    /// Removes what an earlier link left at `output`, as GNU ld and gold do when a link fails: nobody
+    /// shall take it for the result of this one. Inputs and special files stay.
+    pub(crate) fn discard(&self, output: &Path) {
+        let stays = file::is_special(output).unwrap_or(true) || self.same(output).is_some();
+        if !stays {
+            let _ = std::fs::remove_file(output);
+        }
+    }
+}
+
+impl Files for Watched<'_> {
+    fn open(&self, path: &Path) -> io::Result<Data> {
+        let data = self.files.open(path)?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        Ok(data)
     }
 }
 

@@ -52,6 +52,7 @@ const CLASSES: &[(&str, E)] = &[
     ("incompatible with target architecture", E::WrongMachine),
     ("library not found", E::MissingFile),
     ("framework not found", E::MissingFile),
+    ("unable to locate re-export", E::MissingFile),
     ("cannot open", E::MissingFile),
     ("No such file", E::MissingFile),
     ("unhandled file type", E::BadInput),

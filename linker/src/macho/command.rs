@@ -2,11 +2,11 @@
 //! know how to link.
 
 use std::io::Write as _;
-use std::path::Path;
 
 use super::options::Options;
+use crate::command::cannot_write;
 use crate::input::DiskFiles;
-use crate::output::FileSink;
+use crate::output::{FileSink, Watched};
 use crate::{Error, ErrorKind, Errors};
 
 /// Errors printed at most.
@@ -40,7 +40,8 @@ pub(super) fn sink(options: &Options) -> FileSink {
 }
 
 fn perform(args: &[String]) -> Result<(), Errors> {
-    let options = Options::parse(args, &DiskFiles)?;
+    let files = Watched::new(&DiskFiles);
+    let options = Options::parse(args, &files)?;
     if options.help {
         let _ = std::io::stdout().write_all(Options::help_text().as_bytes());
         return Ok(());
@@ -52,30 +53,29 @@ fn perform(args: &[String]) -> Result<(), Errors> {
             return Ok(());
         }
     }
-    crate::threads::with(options.threads, || {
-        let inputs = super::inputs::load(&options, &DiskFiles)?;
-        let paths = inputs.iter().flat_map(|input| input.paths());
-        crate::output::refuse_input(&options.output, paths)?;
-        let mut sink = sink(&options);
-        let report = super::link(&inputs, &options, &mut sink)?;
-        for text in report.warnings.iter().filter(|_| !options.no_warnings) {
-            let text = crate::command::one_line(text);
-            let _ = writeln!(std::io::stderr(), "ld.scold: warning: {text}");
-        }
-        if options.fatal_warnings && !report.warnings.is_empty() {
-            let text = "warnings are errors: -fatal_warnings";
-            return Err(Error::new(ErrorKind::Usage, text).into());
-        }
-        let failed = |error: std::io::Error, path: &Path| {
-            let text = format!("cannot write: {error}");
-            Error::new(ErrorKind::Io, text).in_file(path.display().to_string())
-        };
-        // First what may fail beside the output: a link that fails leaves none.
-        if let (Some(path), Some(text)) = (&options.map, &report.map) {
-            std::fs::write(path, text).map_err(|error| failed(error, path))?;
-        }
-        sink.commit().map_err(|error| failed(error, &options.output))?;
-        std::mem::forget(inputs);
-        Ok(())
-    })
+    let linked = crate::threads::with(options.threads, || link(&options, &files));
+    linked.inspect_err(|_| files.discard(&options.output))
+}
+
+/// Links onto the disk.
+fn link(options: &Options, files: &Watched<'_>) -> Result<(), Errors> {
+    let inputs = super::inputs::load(options, files)?;
+    files.refuse(&options.output)?;
+    let mut sink = sink(options);
+    let report = super::link(&inputs, options, &mut sink)?;
+    for text in report.warnings.iter().filter(|_| !options.no_warnings) {
+        let text = crate::command::one_line(text);
+        let _ = writeln!(std::io::stderr(), "ld.scold: warning: {text}");
+    }
+    if options.fatal_warnings && !report.warnings.is_empty() {
+        let text = "warnings are errors: -fatal_warnings";
+        return Err(Error::new(ErrorKind::Usage, text).into());
+    }
+    // First what may fail beside the output: a link that fails leaves none.
+    if let (Some(path), Some(text)) = (&options.map, &report.map) {
+        std::fs::write(path, text).map_err(|error| cannot_write(&error, path))?;
+    }
+    sink.commit().map_err(|error| cannot_write(&error, &options.output))?;
+    std::mem::forget(inputs);
+    Ok(())
 }

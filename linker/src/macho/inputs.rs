@@ -193,6 +193,7 @@ impl Loader<'_> {
                 filetype::DYLIB | filetype::DYLIB_STUB | filetype::EXECUTE => {
                     let mut library = dylib::library(&file).map_err(|e| e.in_file(&name))?;
                     self.pass_on(&mut library, path);
+                    self.check_passed_on(&library, &name, auto);
                     Content::Library(Box::new(library))
                 }
                 _ => return Err(wrong(&name, "neither an object nor a dynamic library")),
@@ -202,6 +203,7 @@ impl Loader<'_> {
             let library = tbd::library(&text, self.options.arch().name);
             let mut library = library.map_err(|text| wrong(&name, &text))?;
             self.pass_on(&mut library, path);
+            self.check_passed_on(&library, &name, auto);
             Content::Library(Box::new(library))
         } else {
             return Err(wrong(&name, "not an object, archive, dynamic library or text stub"));

@@ -12,7 +12,7 @@ use crate::format::macho::signature::Signed;
 use crate::format::macho::trie::{self, Export};
 use crate::format::macho::{attr, nlist, pad, put_uleb};
 use crate::object::SymId;
-use crate::{ErrorKind, Result};
+use crate::{ErrorKind, Errors};
 
 /// One table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +61,7 @@ impl Linkedit {
 /// Makes every table and gives it its place.
 ///
 /// Errors: `reloc-unsupported` for fixups that can't be told.
-pub fn build(link: &mut Link<'_>, fixups: &Fixups) -> Result<Linkedit> {
+pub fn build(link: &mut Link<'_>, fixups: &Fixups) -> Result<Linkedit, Errors> {
     let mut out = Linkedit::default();
     let mut parts: Vec<(Part, Vec<u8>, u64)> = Vec::new();
     if link.chained {
@@ -126,7 +126,7 @@ fn imports<'a>(link: &Link<'a>) -> Vec<Import<'a>> {
     (0..).zip(&link.globals).map(import).collect()
 }
 
-fn chain(link: &Link<'_>, fixups: &Fixups) -> Result<chained::Chains> {
+fn chain(link: &Link<'_>, fixups: &Fixups) -> Result<chained::Chains, Errors> {
     let pointer = if link.options.minos >= 12 << 16 { 6 } else { 2 };
     let form = Form { pointer, page: link.machine.page, base: link.base };
     let segment = |s: &super::link::Segment| chained::Segment { addr: s.addr, size: s.size };
@@ -135,11 +135,18 @@ fn chain(link: &Link<'_>, fixups: &Fixups) -> Result<chained::Chains> {
     for (to, from) in segments.iter_mut().zip(&link.segments) {
         to.size = if from.protection & 2 == 0 { 0 } else { to.size };
     }
-    chained::build(form, &segments, &imports(link), &fixups.list).map_err(|refused| {
+    let error = |refused: &chained::Refused| {
         let text = format!("{} at address {:#x}", refused.text, refused.addr);
         let text = format!("{text}; -no_fixup_chains takes it");
         fixups::located(link, ErrorKind::RelocUnsupported, &text, refused.addr)
-    })
+    };
+    match chained::build(form, &segments, &imports(link), &fixups.list) {
+        Ok(chains) => Ok(chains),
+        Err(refused) => match Errors::collect(refused.iter().map(error).collect()) {
+            Some(errors) => Err(errors),
+            None => Ok(chained::Chains::default()),
+        },
+    }
 }
 
 /// The segment of an address, and how far in it is.

@@ -7,6 +7,7 @@ mod info;
 use rustc_hash::FxHashMap;
 
 use super::link::{Link, Made, Ref};
+use super::object::{Object, Record, Section};
 use crate::format::macho::attr;
 use crate::{Error, ErrorKind, Result};
 
@@ -200,10 +201,9 @@ pub fn build(link: &mut Link<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Writes `__eh_frame` at its address.
-///
-/// Errors: `reloc-overflow`.
-pub fn write_records(link: &Link<'_>, addr: u64, out: &mut [u8]) -> Result<()> {
+/// Writes `__eh_frame` at its address; gives all that is wrong with it.
+pub fn write_records(link: &Link<'_>, addr: u64, out: &mut [u8]) -> Vec<Error> {
+    let mut errors = Vec::new();
     for kept in &link.unwind.records {
         let object = &link.files[kept.file];
         let record = &object.records[kept.record];
@@ -217,28 +217,30 @@ pub fn write_records(link: &Link<'_>, addr: u64, out: &mut [u8]) -> Result<()> {
         }
         let mut put = |field: u32, width: u8, to: u64| {
             let value = to.wrapping_sub(place + u64::from(field)) as i64;
-            if width == 4 && i32::try_from(value).is_err() {
-                let text = format!(
-                    "an unwind record is too far from what it describes: {value:#x} is not in \
-                     -2^31..2^31-1"
-                );
-                let is_frame = |s: &super::object::Section<'_>| s.header.name == b"__eh_frame";
-                let section = object.sections.iter().position(is_frame).unwrap_or_default();
-                let offset = record.range.0 as u64 + u64::from(field);
-                let error = Error::new(ErrorKind::RelocOverflow, text);
-                return Err(error.at(object.site(section as u32, offset)));
+            match width == 4 && i32::try_from(value).is_err() {
+                true => errors.push(far(object, record, field, value)),
+                false => crate::arch::Field::Data(width).write(&mut out[field as usize..], value),
             }
-            crate::arch::Field::Data(width).write(&mut out[field as usize..], value);
-            Ok(())
         };
         for &(field, width, (atom, offset)) in record.function.iter().chain(&record.lsda) {
             let what = link.target(kept.file, super::object::Target::Atom(atom));
-            put(field, width, link.address(what).wrapping_add(offset))?;
+            put(field, width, link.address(what).wrapping_add(offset));
         }
         if let Some((field, target)) = record.personality {
             let slot = link.got.get(link.target(kept.file, target)).unwrap_or(0);
-            put(field, 4, link.address_of(Made::Got) + 8 * slot)?;
+            put(field, 4, link.address_of(Made::Got) + 8 * slot);
         }
     }
-    Ok(())
+    errors
+}
+
+/// The error of a field of an unwind record that has no room for `value`.
+fn far(object: &Object<'_>, record: &Record, field: u32, value: i64) -> Error {
+    let text = format!(
+        "an unwind record is too far from what it describes: {value:#x} is not in -2^31..2^31-1"
+    );
+    let is_frame = |section: &Section<'_>| section.header.name == b"__eh_frame";
+    let section = object.sections.iter().position(is_frame).unwrap_or_default();
+    let offset = record.range.0 as u64 + u64::from(field);
+    Error::new(ErrorKind::RelocOverflow, text).at(object.site(section as u32, offset))
 }

@@ -35,7 +35,7 @@ pub fn sections(link: &Link<'_>, image: &mut [u8], lazy: &[u32]) -> Result<(), E
     let errors: Vec<Error> = parts
         .into_par_iter()
         .flat_map_iter(|(index, part)| match link.outs[index].made {
-            Some(made) => write_made(link, made, part, lazy).err().into_iter().collect(),
+            Some(made) => write_made(link, made, part, lazy),
             None => write_atoms(link, index, part),
         })
         .collect();
@@ -173,10 +173,38 @@ fn letter(link: &Link<'_>, letter: What, what: Ref) -> u64 {
     }
 }
 
-fn write_stubs(link: &Link<'_>, out: &mut [u8]) -> Result<(), Error> {
+/// Writes what the linker made; gives all that is wrong with it.
+fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Vec<Error> {
+    match made {
+        Made::Stubs => return write_stubs(link, out),
+        Made::Helper => return write_helper(link, out, lazy),
+        Made::EhFrame => return super::unwind::write_records(link, link.address_of(made), out),
+        Made::InitOffsets => {
+            let put = |(init, out): (&Init, &mut [u8])| {
+                out.copy_from_slice(&init_offset(link, init)?.to_le_bytes());
+                Ok(())
+            };
+            let offsets = link.inits.iter().zip(out.chunks_exact_mut(4));
+            return offsets.filter_map(|offset| put(offset).err()).collect();
+        }
+        Made::UnwindInfo => out.copy_from_slice(&link.unwind.info),
+        Made::Got | Made::LazyPointers | Made::TlvPointers | Made::Private => {
+            // Numbers; addresses are the loader's affair.
+            for (&what, out) in link.got.list.iter().zip(out.chunks_exact_mut(8)) {
+                if made == Made::Got && link.is_absolute(what) {
+                    out.copy_from_slice(&link.address(what).to_le_bytes());
+                }
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn write_stubs(link: &Link<'_>, out: &mut [u8]) -> Vec<Error> {
     let (machine, section) = (link.machine, link.address_of(Made::Stubs));
     let size = machine.stub_size as usize;
     let (got, pointers) = (link.address_of(Made::Got), link.address_of(Made::LazyPointers));
+    let mut errors = Vec::new();
     for ((i, &what), out) in (0..).zip(&link.stubs.list).zip(out.chunks_exact_mut(size)) {
         let slot = match link.lazy.get(what) {
             Some(slot) => pointers + 8 * slot,
@@ -187,56 +215,35 @@ fn write_stubs(link: &Link<'_>, out: &mut [u8]) -> Result<(), Error> {
             let name = link.title_of(what);
             let text =
                 format!("the stub of {name} at {at:#x} can't reach its pointer at {slot:#x}");
-            return Err(Error::new(ErrorKind::RelocOverflow, text));
+            errors.push(Error::new(ErrorKind::RelocOverflow, text));
         }
     }
-    Ok(())
+    errors
 }
 
-fn write_made(link: &Link<'_>, made: Made, out: &mut [u8], lazy: &[u32]) -> Result<(), Error> {
-    let machine = link.machine;
-    let section = link.address_of(made);
-    let check = |near: bool, at: u64, whose: &str| {
-        let text =
-            format!("the code for lazy binding at {at:#x} can't reach the pointers of {whose}");
-        near.then_some(()).ok_or_else(|| Error::new(ErrorKind::RelocOverflow, text))
+/// Writes the code that lazy pointers lead to at first.
+fn write_helper(link: &Link<'_>, out: &mut [u8], lazy: &[u32]) -> Vec<Error> {
+    let (helper, section) = (&link.machine.helper, link.address_of(Made::Helper));
+    let mut errors = Vec::new();
+    let mut check = |near: bool, at: u64, whose: &dyn Fn() -> String| {
+        if !near {
+            let whose = whose();
+            let text =
+                format!("the code for lazy binding at {at:#x} can't reach the pointers of {whose}");
+            errors.push(Error::new(ErrorKind::RelocOverflow, text));
+        }
     };
-    match made {
-        Made::Stubs => write_stubs(link, out)?,
-        Made::Helper => {
-            let helper = &machine.helper;
-            let binder = link.binder.and_then(|id| link.got.get(Ref::Name(id))).unwrap_or(0);
-            let binder = link.address_of(Made::Got) + 8 * binder;
-            let (head, entries) = out.split_at_mut(helper.header_size as usize);
-            let near = (helper.header)(head, section, link.address_of(Made::Private), binder);
-            check(near, section, "dyld_stub_binder")?;
-            let entries = entries.chunks_exact_mut(helper.entry_size as usize);
-            for ((i, entry), &offset) in (0..).zip(entries).zip(lazy) {
-                let at = section + helper.header_size + helper.entry_size * i;
-                let near = (helper.entry)(entry, at, section, offset);
-                if !near {
-                    let what = link.lazy.list.get(i as usize).copied();
-                    check(near, at, &what.map_or_else(String::new, |what| link.title_of(what)))?;
-                }
-            }
-        }
-        Made::InitOffsets => {
-            for (init, out) in link.inits.iter().zip(out.chunks_exact_mut(4)) {
-                out.copy_from_slice(&init_offset(link, init)?.to_le_bytes());
-            }
-        }
-        Made::UnwindInfo => out.copy_from_slice(&link.unwind.info),
-        Made::EhFrame => super::unwind::write_records(link, section, out)?,
-        Made::Got | Made::LazyPointers | Made::TlvPointers | Made::Private => {
-            // Numbers; addresses are the loader's affair.
-            for (&what, out) in link.got.list.iter().zip(out.chunks_exact_mut(8)) {
-                if made == Made::Got && link.is_absolute(what) {
-                    out.copy_from_slice(&link.address(what).to_le_bytes());
-                }
-            }
-        }
+    let binder = link.binder.and_then(|id| link.got.get(Ref::Name(id))).unwrap_or(0);
+    let binder = link.address_of(Made::Got) + 8 * binder;
+    let (head, entries) = out.split_at_mut(helper.header_size as usize);
+    let near = (helper.header)(head, section, link.address_of(Made::Private), binder);
+    check(near, section, &|| "dyld_stub_binder".to_owned());
+    let entries = entries.chunks_exact_mut(helper.entry_size as usize);
+    for (((i, entry), &offset), &what) in (0..).zip(entries).zip(lazy).zip(&link.lazy.list) {
+        let at = section + helper.header_size + helper.entry_size * i;
+        check((helper.entry)(entry, at, section, offset), at, &|| link.title_of(what));
     }
-    Ok(())
+    errors
 }
 
 /// How far `init` is from the start of the image.

@@ -100,7 +100,7 @@ fn directory(path: &Path) -> &Path {
 
 /// Whether `path` must be written through: it is there and no regular file, or it is a name the
 /// system made for an open file, such as `/dev/stdout`.
-fn is_special(path: &Path) -> io::Result<bool> {
+pub(super) fn is_special(path: &Path) -> io::Result<bool> {
     let Ok(meta) = fs::metadata(path) else { return Ok(false) };
     let kind = meta.file_type();
     if kind.is_dir() {

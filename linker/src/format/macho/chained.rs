@@ -74,16 +74,15 @@ pub struct Form {
 
 /// Chains through `fixups`, sorted by address.
 ///
-/// Errors: the first fixup that they can't tell.
+/// Errors: every fixup that they can't tell, in order.
 pub fn build(
     form: Form,
     segments: &[Segment],
     imports: &[Import<'_>],
     fixups: &[Fixup],
-) -> Result<Chains, Refused> {
+) -> Result<Chains, Vec<Refused>> {
     let (table, place) = rows(fixups);
-    let mut chains = Chains { blob: vec![0; 32], words: Vec::with_capacity(fixups.len()) };
-    chain(form, fixups, &place, &mut chains.words)?;
+    let mut chains = Chains { blob: vec![0; 32], words: chain(form, fixups, &place)? };
     starts(form, segments, fixups, &mut chains.blob);
     pad(&mut chains.blob, 8);
     let out = &mut chains.blob;
@@ -128,41 +127,53 @@ fn chain(
     form: Form,
     fixups: &[Fixup],
     place: &FxHashMap<(u32, i64), u32>,
-    words: &mut Vec<u64>,
-) -> Result<(), Refused> {
+) -> Result<Vec<u64>, Vec<Refused>> {
+    let (mut words, mut refused) = (Vec::with_capacity(fixups.len()), Vec::new());
     for (i, fixup) in fixups.iter().enumerate() {
-        let refuse = |text: &str| Refused { addr: fixup.addr, text: text.to_owned() };
-        if !fixup.addr.is_multiple_of(4) || fixup.addr % form.page > form.page - 8 {
-            return Err(refuse("chained fixups can't hold the unaligned pointer"));
+        match word(form, fixup, fixups.get(i + 1), place) {
+            Ok(word) => words.push(word),
+            Err(text) => refused.push(Refused { addr: fixup.addr, text }),
         }
-        let page = |fixup: &Fixup| fixup.addr / form.page;
-        let next = fixups.get(i + 1).filter(|next| page(next) == page(fixup));
-        let step = next.map_or(0, |next| (next.addr - fixup.addr) / 4);
-        if next.is_some_and(|next| next.addr - fixup.addr < 8) {
-            return Err(refuse("two pointers overlap"));
-        }
-        words.push(match fixup.value {
-            Value::Own(target) => {
-                let high = target >> 56;
-                let target = target << 8 >> 8;
-                let low = if form.pointer == 6 { target.wrapping_sub(form.base) } else { target };
-                if low >> 36 != 0 {
-                    let text = "chained fixups can't hold the far pointer";
-                    return Err(refuse(&format!("{text}: {low:#x} is not in 0..2^36-1")));
-                }
-                low | high << 36 | step << 51
-            }
-            Value::Import(symbol, addend) => {
-                let row = place.get(&(symbol, outside(addend))).copied().unwrap_or(0);
-                if row >> 24 != 0 {
-                    return Err(refuse("too many imports"));
-                }
-                let inline = if outside(addend) == 0 { addend as u64 } else { 0 };
-                u64::from(row) | inline << 24 | step << 51 | 1 << 63
-            }
-        });
     }
-    Ok(())
+    if refused.is_empty() { Ok(words) } else { Err(refused) }
+}
+
+/// What the place of `fixup` holds; `next` is the one behind it, whatever its page.
+fn word(
+    form: Form,
+    fixup: &Fixup,
+    next: Option<&Fixup>,
+    place: &FxHashMap<(u32, i64), u32>,
+) -> Result<u64, String> {
+    if !fixup.addr.is_multiple_of(4) || fixup.addr % form.page > form.page - 8 {
+        return Err("chained fixups can't hold the unaligned pointer".to_owned());
+    }
+    let page = |fixup: &Fixup| fixup.addr / form.page;
+    let next = next.filter(|next| page(next) == page(fixup));
+    let step = next.map_or(0, |next| (next.addr - fixup.addr) / 4);
+    if next.is_some_and(|next| next.addr - fixup.addr < 8) {
+        return Err("two pointers overlap".to_owned());
+    }
+    match fixup.value {
+        Value::Own(target) => {
+            let high = target >> 56;
+            let target = target << 8 >> 8;
+            let low = if form.pointer == 6 { target.wrapping_sub(form.base) } else { target };
+            if low >> 36 != 0 {
+                let text = "chained fixups can't hold the far pointer";
+                return Err(format!("{text}: {low:#x} is not in 0..2^36-1"));
+            }
+            Ok(low | high << 36 | step << 51)
+        }
+        Value::Import(symbol, addend) => {
+            let row = place.get(&(symbol, outside(addend))).copied().unwrap_or(0);
+            if row >> 24 != 0 {
+                return Err("too many imports".to_owned());
+            }
+            let inline = if outside(addend) == 0 { addend as u64 } else { 0 };
+            Ok(u64::from(row) | inline << 24 | step << 51 | 1 << 63)
+        }
+    }
 }
 
 /// Where the chain of each page starts.
@@ -273,5 +284,15 @@ mod tests {
         assert!(build(0x1ffc, Value::Own(0)).is_err());
         assert!(build(0x1ff8, Value::Own(1 << 36)).is_err());
         assert_eq!(build(0x1ff8, Value::Own(0x7f << 56 | 1)).unwrap(), [0x7f << 36 | 1]);
+    }
+
+    #[test]
+    fn all_that_does_not_fit_is_told() {
+        let fixups = [(0x1002, 0), (0x1010, 0), (0x1014, 0), (0x1020, 1 << 36)];
+        let fixups = fixups.map(|(addr, target)| at(addr, Value::Own(target)));
+        let refused = build(FORM, &[], &[], &fixups).expect_err("three of four");
+        let places: Vec<_> = refused.iter().map(|refused| refused.addr).collect();
+        assert_eq!(places, [0x1002, 0x1010, 0x1020]);
+        assert_eq!(refused[1].text, "two pointers overlap");
     }
 }

@@ -17,11 +17,6 @@ pub struct Member<'a> {
 }
 
 impl Input {
-    /// All files that it is made of.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(&*self.path).chain(self.thin.iter().map(|member| &*member.0))
-    }
-
     /// The members of the archive.
     ///
     /// Errors: `bad-input`.

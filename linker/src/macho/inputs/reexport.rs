@@ -8,6 +8,7 @@ use crate::format::macho::read::File;
 use crate::format::macho::stub::Library;
 use crate::format::macho::{dylib, tbd};
 use crate::macho::options::Kind;
+use crate::{Error, ErrorKind};
 
 /// A library that another passes on.
 struct Wanted {
@@ -51,6 +52,15 @@ impl Loader<'_> {
             } else {
                 library.missing.push(next.name);
             }
+        }
+    }
+
+    /// Complains of what `library`, called `name`, passes on and nobody finds, as ld64 and lld do. What
+    /// an object asked for was a hint only: there a name that is undefined is told why.
+    pub(super) fn check_passed_on(&mut self, library: &Library, name: &str, auto: bool) {
+        for missing in library.missing.iter().filter(|_| !auto) {
+            let text = format!("unable to locate re-export {}", String::from_utf8_lossy(missing));
+            self.errors.push(Error::new(ErrorKind::MissingFile, text).in_file(name));
         }
     }
 

@@ -127,8 +127,10 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
         mode::check(options)?;
     }
     options.sdk = if options.sdk == 0 { options.minos } else { options.sdk };
-    if options.kind == Kind::Bundle && options.install_name.is_some() {
-        return Err(usage("install_name", "nothing links with a bundle: it goes with -dylib"));
+    if options.kind != Kind::Dylib && options.install_name.is_some() {
+        // ld64 takes the name, and has no use for it.
+        let text = "-install_name has no effect: nothing links with what is no library";
+        options.warnings.push(text.to_owned());
     }
     if let Some(size) = options.pagezero.filter(|size| !size.is_multiple_of(options.arch().page)) {
         let text = format!("{size:#x} is not a multiple of the page size");

@@ -238,15 +238,96 @@ fn an_initializer_out_of_reach_is_named_where_it_is() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_errors() {
-    let files = files(true);
-    for (more, text) in [
-        ("-execute -pagezero_size 1 a.o l.tbd", "-pagezero_size: 0x1 is not a multiple"),
-        ("-bundle -install_name x a.o l.tbd", "-install_name: nothing links with a bundle"),
-    ] {
-        let said = says(true, more, &files);
-        assert!(said.contains(text), "{more}: {said}");
+fn options_that_make_no_sense_are_errors_or_warnings() {
+    let mut files = files(true);
+    let more = "-execute -pagezero_size 1 a.o l.tbd";
+    let said = says(true, more, &files);
+    assert!(said.contains("-pagezero_size: 0x1 is not a multiple"), "{said}");
+    let whole = "-dylib -pagezero_size 4000 -install_name x a.o l.tbd";
+    let warnings = |more: &str, files: &MemoryFiles| {
+        link_args(&args(true, more), files).expect(more).1.warnings
+    };
+    assert!(warnings(whole, &files).is_empty(), "a page and a name");
+    let mut maker = Maker::new(true);
+    maker.function("main", "puts", false);
+    files.insert("m.o", maker.bytes());
+    for kind in ["-bundle", "-execute"] {
+        let said = warnings(&format!("{kind} -install_name x m.o l.tbd"), &files);
+        assert!(said.iter().any(|text| text.starts_with("-install_name has no effect")), "{kind}");
     }
-    let whole = args(true, "-dylib -pagezero_size 4000 -install_name x a.o l.tbd");
-    link_args(&whole, &files).expect("a page and a name");
+}
+
+/// A section of `__TEXT` that takes 3 GiB of memory, so that data is out of reach of code.
+fn push_apart(maker: &mut Maker) {
+    let kind = object::SectionKind::UninitializedData;
+    let far = maker.object.add_section(b"__TEXT".to_vec(), b"__far".to_vec(), kind);
+    maker.object.append_section_bss(far, 3 << 30, 8);
+}
+
+#[test]
+fn every_stub_and_lazy_pointer_out_of_reach_is_named() {
+    let mut files = files(false);
+    let mut maker = Maker::new(false);
+    maker.function("g", "puts", false);
+    maker.function("h", "environ", false);
+    push_apart(&mut maker);
+    files.insert("f.o", maker.bytes());
+    let stub = "- targets: [ x86_64-macos ]\n    symbols: [ dyld_stub_binder, _puts, _environ ]\n";
+    let stub = format!(
+        "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos ]\n\
+         install-name: /usr/lib/libSystem.B.dylib\nexports:\n  {stub}...\n"
+    );
+    files.insert("l.tbd", stub.into_bytes());
+    let chained = says(false, "-dylib f.o l.tbd", &files);
+    let classic = says(false, "-dylib -no_fixup_chains f.o l.tbd", &files);
+    for text in [&chained, &classic] {
+        for name in ["_puts", "_environ"] {
+            let found = text.lines().any(|line| {
+                line.starts_with(&format!("the stub of {name} at 0x"))
+                    && line.contains("can't reach its pointer at 0xc000")
+            });
+            assert!(found, "{name}: {text}");
+        }
+    }
+    let helper = "can't reach the pointers of dyld_stub_binder";
+    assert!(classic.contains(helper) && !chained.contains(helper), "{classic}\n{chained}");
+    assert_eq!((chained.lines().count(), classic.lines().count()), (2, 3));
+}
+
+#[test]
+fn every_unwind_record_out_of_reach_is_named_where_it_is() {
+    let mut files = files(false);
+    let mut maker = Maker::new(false);
+    push_apart(&mut maker);
+    let kind = object::SectionKind::Debug;
+    let frame = maker.object.add_section(b"__TEXT".to_vec(), b"__eh_frame".to_vec(), kind);
+    // A CIE with a personality routine in the GOT, `zPR`, and a FDE; twice.
+    let cie = *b"\x18\0\0\0\0\0\0\0\x01zPR\0\x01\x78\x10\x06\x9b\0\0\0\0\x10\x0c\x07\x08\0\0";
+    let fde = [&[0x18, 0, 0, 0, 0x20, 0, 0, 0][..], &[0; 20]].concat();
+    for number in 0..2 {
+        let function = maker.function(&format!("g{number}"), "puts", false);
+        let routine = maker.symbol(["puts", "environ"][number], SymbolKind::Text, false);
+        let offset = maker.object.append_section_data(frame, &cie, 4);
+        let flags =
+            RelocationFlags::MachO { r_type: m::X86_64_RELOC_GOT, r_pcrel: true, r_length: 2 };
+        let relocation = Relocation { offset: offset + 18, symbol: routine, addend: 0, flags };
+        maker.object.add_relocation(frame, relocation).expect("a relocation");
+        let offset = maker.object.append_section_data(frame, &fde, 4);
+        let here = maker.symbol(&format!("fde{offset}"), SymbolKind::Data, false);
+        let symbol = maker.object.symbol_mut(here);
+        symbol.scope = SymbolScope::Compilation;
+        (symbol.value, symbol.section) = (offset + 8, SymbolSection::Section(frame));
+        let (plain, minus) = (m::X86_64_RELOC_UNSIGNED, m::X86_64_RELOC_SUBTRACTOR);
+        for (symbol, r_type) in [(function, plain), (here, minus)] {
+            let flags = RelocationFlags::MachO { r_type, r_pcrel: false, r_length: 3 };
+            let relocation = Relocation { offset: offset + 8, symbol, addend: 0, flags };
+            maker.object.add_relocation(frame, relocation).expect("a relocation");
+        }
+    }
+    files.insert("f.o", maker.bytes());
+    let text = says(false, "-dylib f.o l.tbd", &files);
+    let records = text.lines().filter(|line| line.contains("an unwind record is too far"));
+    let places: Vec<_> = records.filter_map(|line| line.split_once(": ")).collect();
+    let sites = ["f.o:(__TEXT,__eh_frame+0x12)", "f.o:(__TEXT,__eh_frame+0x4a)"];
+    assert_eq!(places.iter().map(|place| place.0).collect::<Vec<_>>(), sites, "{text}");
 }
