@@ -105,12 +105,14 @@ fn is_open(evidence: &Evidence<'_>, key: &Key) -> bool {
 fn hold(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &Key) {
     let ours = |trial: &&&Trial| trial.linker.name() == REFERENCE;
     let Some(trial) = voters.iter().find(ours) else { return };
-    let mut parties: BTreeMap<Option<&Value>, usize> = BTreeMap::new();
+    let mut parties: BTreeMap<Option<&Value>, Vec<&Trial>> = BTreeMap::new();
     for other in voters.iter().filter(|trial| !ours(trial)) {
-        *parties.entry(other.facts.get(key)).or_default() += 1;
+        parties.entry(other.facts.get(key)).or_default().push(other);
     }
     let found = trial.facts.get(key);
-    let others: usize = parties.values().sum();
+    let parties = parties.into_iter().map(|(value, trials)| (value, voices(&trials)));
+    let parties: Vec<_> = parties.collect();
+    let others: usize = parties.iter().map(|(_, count)| count).sum();
     let Some((wanted, count)) = parties.into_iter().max_by_key(|(_, count)| *count) else { return };
     if wanted == found || count * 2 <= others {
         return;
@@ -122,6 +124,11 @@ fn hold(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &K
         let name = REFERENCE.to_owned();
         ruling.open.push((name, key.clone(), "most linkers do otherwise"));
     }
+}
+
+/// How many programs `trials` are of: what all versions of one do is the habit of one.
+fn voices(trials: &[&Trial]) -> usize {
+    trials.iter().map(|trial| trial.linker.family()).collect::<BTreeSet<_>>().len()
 }
 
 /// Puts one key to the vote.
@@ -139,8 +146,9 @@ fn vote(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &K
         .map(|(value, trials)| format!("{}: {}", names(trials).join(", "), text(*value)))
         .collect::<Vec<_>>()
         .join("; ");
+    let all: usize = parties.values().map(|trials| voices(trials)).sum();
     let majority =
-        parties.iter().find(|(_, trials)| trials.len() * 2 > voters.len()).map(|(value, _)| *value);
+        parties.iter().find(|(_, trials)| voices(trials) * 2 > all).map(|(value, _)| *value);
     if let Some(wanted) = majority {
         for (found, trials) in parties.iter().filter(|(value, _)| **value != wanted) {
             for trial in trials {

@@ -22,6 +22,9 @@ impl Adapter for Named {
     fn link(&self, _: &Request, _: Duration) -> Outcome {
         Outcome::Hung
     }
+    fn family(&self) -> &str {
+        self.0.split('-').next().unwrap_or(self.0)
+    }
 }
 
 pub(crate) fn request() -> Request {
@@ -110,6 +113,15 @@ fn agree_names_the_odd_one_out() {
 }
 
 #[test]
+fn versions_of_a_program_have_one_vote() {
+    let trials = ["a", "b-14", "b-16", "b-19", "c"]
+        .map(|name| trial(name, &site(if name.starts_with('b') { "y" } else { "x" })));
+    let ruling = rule(&trials, None);
+    let blamed: Vec<_> = ruling.complaints.iter().map(|c| &*c.linker).collect();
+    assert_eq!(blamed, ["b-14", "b-16", "b-19"]);
+}
+
+#[test]
 fn without_a_majority_nobody_is_blamed_alone() {
     let trials = [trial("a", &site("x")), trial("b", &site("y"))];
     let ruling = rule(&trials, None);
@@ -149,14 +161,16 @@ fn what_is_open_is_counted_apart() {
 #[test]
 fn the_reference_is_held_to_what_all_others_agree_on() {
     let expected = Expectation { open: vec![open(Family::Site)], ..Expectation::default() };
-    let rule_on = |values: [&str; 4]| {
-        let names = [crate::adapter::REFERENCE, "b", "c", "d"];
+    let rule_among = |names: [&'static str; 4], values: [&str; 4]| {
         let trials: Vec<Trial> =
             names.iter().zip(values).map(|(name, value)| trial(name, &site(value))).collect();
         let ruling = rule(&trials, Some(&expected));
         let blamed: Vec<String> = ruling.complaints.iter().map(|c| c.linker.clone()).collect();
         (blamed.join(" "), ruling.is_open(names[0]))
     };
+    let rule_on = |values| rule_among([crate::adapter::REFERENCE, "b", "c", "d"], values);
+    let versions = [crate::adapter::REFERENCE, "b-14", "b-16", "b-19"];
+    assert_eq!(rule_among(versions, ["x", "y", "y", "y"]), (String::new(), true));
     assert_eq!(rule_on(["x", "y", "y", "y"]), (crate::adapter::REFERENCE.into(), true));
     assert_eq!(rule_on(["x", "y", "y", "z"]), (String::new(), true));
     assert_eq!(rule_on(["x", "x", "y", "z"]), (String::new(), true));
