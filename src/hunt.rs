@@ -172,7 +172,7 @@ struct Summary<'a> {
     /// Looks that this machine did not allow.
     skipped: &'a BTreeMap<String, u64>,
     seconds: f64,
-    verdicts: BTreeMap<&'a str, Counts>,
+    verdicts: BTreeMap<&'a str, Counts<'a>>,
     findings: Vec<Line<'a>>,
     /// In how many cases each known bug showed.
     known: &'a BTreeMap<String, u64>,
@@ -180,7 +180,7 @@ struct Summary<'a> {
 
 /// How often each verdict was given to a linker.
 #[derive(Serialize)]
-struct Counts {
+struct Counts<'a> {
     agree: u64,
     divergent: u64,
     poisoned: u64,
@@ -189,6 +189,23 @@ struct Counts {
     hung: u64,
     /// Of all these, how often keys differed that the specs leave open.
     open: u64,
+    /// In how many of these cases for each reason.
+    open_by_reason: &'a BTreeMap<&'static str, u64>,
+}
+
+impl<'a> Counts<'a> {
+    fn of(tally: &'a Tally) -> Self {
+        Self {
+            agree: tally.get(Verdict::Agree),
+            divergent: tally.get(Verdict::Divergent),
+            poisoned: tally.get(Verdict::Poisoned),
+            refused: tally.get(Verdict::Refused),
+            crashed: tally.get(Verdict::Crashed),
+            hung: tally.get(Verdict::Hung),
+            open: tally.open,
+            open_by_reason: &tally.reasons,
+        }
+    }
 }
 
 /// A finding.
@@ -201,22 +218,13 @@ struct Line<'a> {
 }
 
 fn summary(outcome: &Outcome, settled: &[Settled]) -> serde_json::Result<String> {
-    let counts = |tally: &Tally| Counts {
-        agree: tally.get(Verdict::Agree),
-        divergent: tally.get(Verdict::Divergent),
-        poisoned: tally.get(Verdict::Poisoned),
-        refused: tally.get(Verdict::Refused),
-        crashed: tally.get(Verdict::Crashed),
-        hung: tally.get(Verdict::Hung),
-        open: tally.open,
-    };
     let verdicts = &outcome.totals.verdicts;
     serde_json::to_string(&Summary {
         cases: outcome.totals.cases,
         links: outcome.totals.links,
         skipped: &outcome.totals.skipped,
         seconds: (outcome.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
-        verdicts: verdicts.iter().map(|(linker, tally)| (&**linker, counts(tally))).collect(),
+        verdicts: verdicts.iter().map(|(linker, tally)| (&**linker, Counts::of(tally))).collect(),
         findings: settled
             .iter()
             .map(|finding| Line {
@@ -246,6 +254,14 @@ fn report(seed: u64, adapters: &[Shared], outcome: &Outcome, settled: &[Settled]
         list.sort_by_key(|(bug, _)| number(bug));
         let each = list.iter().map(|(bug, count)| format!("{bug} ({count})"));
         outln!("\nknown bugs seen (cases): {}", each.collect::<Vec<_>>().join(", "));
+    }
+    let mut open: BTreeMap<&str, u64> = BTreeMap::new();
+    for (reason, count) in outcome.totals.verdicts.values().flat_map(|tally| &tally.reasons) {
+        *open.entry(reason).or_default() += count;
+    }
+    if !open.is_empty() {
+        let each = open.iter().map(|(reason, count)| format!("{reason} ({count})"));
+        outln!("\nnot judged (links): {}", each.collect::<Vec<_>>().join(", "));
     }
     for (why, count) in &outcome.totals.skipped {
         outln!("\nskipped {count} times: {why}");

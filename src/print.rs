@@ -16,7 +16,7 @@ pub(crate) fn tallies(linkers: &[Shared], verdicts: &BTreeMap<String, Tally>) {
     let heads = Verdict::ALL.iter().map(|v| format!("{:>10}", v.name())).collect::<String>();
     outln!("{bold}{:<width$}{heads}{:>10}  version{bold:#}", "linker", "(open)");
     for linker in linkers {
-        let tally = verdicts.get(linker.name()).copied().unwrap_or_default();
+        let tally = verdicts.get(linker.name()).cloned().unwrap_or_default();
         let row = Verdict::ALL.iter().map(|v| format!("{:>10}", tally.get(*v))).collect::<String>();
         outln!("{:<width$}{row}{:>10}  {}", linker.name(), tally.open, linker.version());
     }

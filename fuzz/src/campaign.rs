@@ -22,11 +22,13 @@ use scold_diff::oracle::{Complaint, Verdict};
 use crate::Case;
 
 /// How often each verdict was given.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Tally {
     verdicts: [u64; 6],
     /// How often keys differed that the specs leave open, whatever the verdict.
     pub open: u64,
+    /// Of these, in how many cases for each reason.
+    pub reasons: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -69,8 +71,8 @@ pub struct Examination {
     pub links: u64,
     /// One verdict for each linker that was asked.
     pub verdicts: Vec<(String, Verdict)>,
-    /// Linkers that were not judged on every key.
-    pub open: Vec<String>,
+    /// Linkers that were not judged on every key, and why not.
+    pub open: BTreeMap<String, BTreeSet<&'static str>>,
     /// What an oracle could not look at because this machine failed it: why.
     pub skipped: Vec<String>,
     /// What was wrong.
@@ -244,8 +246,12 @@ impl State {
         for (linker, verdict) in examination.verdicts {
             self.totals.verdicts.entry(linker).or_default().add(verdict);
         }
-        for linker in examination.open {
-            self.totals.verdicts.entry(linker).or_default().open += 1;
+        for (linker, reasons) in examination.open {
+            let tally = self.totals.verdicts.entry(linker).or_default();
+            tally.open += 1;
+            for reason in reasons {
+                *tally.reasons.entry(reason).or_default() += 1;
+            }
         }
         for bug in examination.known {
             *self.totals.known.entry(bug).or_default() += 1;

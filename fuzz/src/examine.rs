@@ -3,7 +3,7 @@
 //! It must not know how cases are made, nor which linkers there are.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -100,10 +100,14 @@ impl Examined {
     /// The verdicts and the complaints that are news.
     pub fn examination(&self) -> Examination {
         let names = self.trials.iter().map(|trial| trial.linker.name().to_owned());
+        let mut open: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+        for (linker, _, why) in &self.ruling.open {
+            open.entry(linker.clone()).or_default().insert(why);
+        }
         Examination {
             links: self.trials.len() as u64,
-            verdicts: names.clone().zip(self.ruling.verdicts.iter().copied()).collect(),
-            open: names.filter(|name| self.ruling.is_open(name)).collect(),
+            verdicts: names.zip(self.ruling.verdicts.iter().copied()).collect(),
+            open,
             skipped: self.ruling.skipped.clone(),
             sightings: self
                 .ruling
@@ -148,7 +152,7 @@ fn own_panic(case: &Case, linkers: &[Shared]) -> Examination {
         skipped: Vec::new(),
         links: 0,
         verdicts: linkers.iter().map(|l| (l.name().to_owned(), Verdict::Poisoned)).collect(),
-        open: Vec::new(),
+        open: BTreeMap::new(),
         sightings: vec![Sighting { signature, complaint }],
         known: BTreeSet::new(),
     }

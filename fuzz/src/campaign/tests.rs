@@ -1,6 +1,6 @@
 //! Same plan, same findings, whatever the threads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -55,7 +55,7 @@ impl Examine for Fake {
             skipped: Vec::new(),
             links: 2,
             verdicts: vec![("x".into(), verdict)],
-            open: Vec::new(),
+            open: BTreeMap::new(),
             sightings: sightings.into_iter().collect(),
             known: BTreeSet::from(["BUGS.md 1".to_owned()]),
         }
