@@ -23,6 +23,7 @@ pub(super) static LINKER: Linker = Linker {
     unsupported: &[
         ("Option `*' is not yet implemented", "lld says that it is not written yet"),
         ("Option `*' is undocumented", "lld says that it is not written yet"),
+        ("unknown argument '-no_fixup_chains'", "lld 14 chains no fixups, nor can be told not to"),
     ],
     crash: &["PLEASE submit a bug report", "Assertion `", "UNREACHABLE executed", "LLVM ERROR"],
     classes: CLASSES,

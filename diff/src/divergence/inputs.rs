@@ -56,6 +56,8 @@ pub enum Has {
     PrivateExtern,
     /// An object's symbol in a section of code that is empty.
     EmptyCode,
+    /// A reference to where a segment of a Mach-O image starts or ends.
+    SegmentBound,
     /// An object's common symbol that a member of an archive defines.
     CommonOfArchive,
     /// A Mach-O object's pointer that is not aligned to four bytes.
@@ -188,6 +190,10 @@ impl Has {
                     && symbol.scope() == SymbolScope::Linkage
             }
             Self::WeakDefinition => !symbol.is_undefined() && symbol.is_weak(),
+            Self::SegmentBound => {
+                let name = symbol.name().unwrap_or("");
+                name.starts_with("segment$start$") || name.starts_with("segment$end$")
+            }
             _ => false,
         }
     }
