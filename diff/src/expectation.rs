@@ -65,7 +65,7 @@ pub enum Refusal {
     #[default]
     Never,
     /// It may succeed (then the facts hold) or be refused for one of these reasons.
-    May(Vec<ErrorClass>, &'static str),
+    May(Vec<ErrorClass>),
     /// It must be refused for one of these reasons (a case can have several faults).
     Must(Vec<ErrorClass>),
 }
@@ -99,7 +99,7 @@ pub struct Wrong {
 pub struct Judgement {
     /// What is wrong, in the order of the keys.
     pub wrong: Vec<Wrong>,
-    /// Differences that were not judged, with the reason.
+    /// Differences that were not judged, with the reason; of a refusal that may be, its class.
     pub unjudged: Vec<(Key, &'static str)>,
 }
 
@@ -169,8 +169,8 @@ impl Expectation {
     ) {
         let key = Key::new(Family::Error, "");
         let expected = match &self.refusal {
-            Refusal::May(classes, reason) if classes.contains(&class) => {
-                judgement.unjudged.push((key, reason));
+            Refusal::May(classes) if classes.contains(&class) => {
+                judgement.unjudged.push((key, class.code()));
                 return;
             }
             Refusal::Must(classes) if classes.contains(&class) => return,

@@ -51,7 +51,7 @@ pub fn expect(case: &Case) -> Expectation {
     let choices = sites.finish(case, entry);
     let refusal = match sites.findings.may {
         classes if classes.is_empty() => Refusal::Never,
-        classes => Refusal::May(classes, "refused by some"),
+        classes => Refusal::May(classes),
     };
     Expectation { facts: sites.facts, refusal, choices, open: sites.findings.open }
 }

@@ -17,6 +17,7 @@ pub fn judge(case: &Case, evidence: &Evidence<'_>, runs: bool, ruling: &mut Ruli
         let evidence =
             Evidence { request: &request, trials: &trials, expected: Some(&expected), ..*evidence };
         let found = oracle::judge(&evidence, &oracle::up_to(Cost::Bytes));
+        ruling.open.extend(found.open);
         ruling.complaints.extend(found.complaints.into_iter().filter(|c| c.known.is_none()));
     }
     if let Some(stage) = drills::stage(case).filter(|_| runs) {

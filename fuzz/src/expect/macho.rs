@@ -38,7 +38,7 @@ pub(super) fn expect(case: &Case) -> Expectation {
     sites.finish();
     let refusal = match sites.findings.may {
         classes if classes.is_empty() => Refusal::Never,
-        classes => Refusal::May(classes, "refused by some"),
+        classes => Refusal::May(classes),
     };
     Expectation { facts: sites.facts, refusal, choices: Vec::new(), open: sites.findings.open }
 }

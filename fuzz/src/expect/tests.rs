@@ -137,6 +137,27 @@ fn few_cases_are_open_as_a_whole() {
     assert!(count * 100 <= CASES * CEILING, "{count} of {CASES}: {whole:#?}");
 }
 
+/// Of a Go module that the reference links, every fact is demanded or forbidden: no key is left out.
+#[test]
+fn nothing_is_open_of_modules() {
+    let reference = &adapter::select(&[adapter::REFERENCE.to_owned()], &[]).unwrap()[0];
+    for target in [Target::AMD64_ELF, Target::ARM64_ELF, Target::ARM_ELF] {
+        let modules = (0..200).filter_map(|i: u64| {
+            let mode = scold_diff::Mode::ALL[i as usize % scold_diff::Mode::ALL.len()];
+            generate::modules::seeded(12, i, target, mode)
+        });
+        for case in modules {
+            let request = emit::request(&case);
+            let Outcome::Linked(image) = reference.link(&request, Duration::from_secs(10)) else {
+                continue;
+            };
+            let facts = elf::facts(&request, &image);
+            let judgement = expect(&case).judge(&facts, Strictness::Reference);
+            assert!(judgement.is_agreement(), "{judgement:#?}\n{case:?}");
+        }
+    }
+}
+
 /// In percent.
 const CEILING: usize = 2;
 

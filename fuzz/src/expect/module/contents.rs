@@ -95,9 +95,16 @@ impl Sites<'_, '_> {
                 if is_taken_apart(section) {
                     continue;
                 }
+                let findable = self.is_findable(file, index);
+                if section.size() == 0 && !findable {
+                    // Nothing of it is in an output, and nothing of it can be wrong.
+                    continue;
+                }
                 let label = self.labels[file][index].clone();
-                if !self.is_findable(file, index) || section.size() == 0 {
-                    let reason = "a section that can't be found in an output";
+                if section.size() == 0 || !findable {
+                    let empty = "where an empty section is";
+                    let lost = "a section that can't be found in an output";
+                    let reason = if findable { empty } else { lost };
                     self.findings.open(Family::Perm, label.clone(), reason);
                     self.findings.open(Family::Bytes, label.clone(), reason);
                     self.findings.open(Family::Site, format!("{label}+*"), reason);
