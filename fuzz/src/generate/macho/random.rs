@@ -66,6 +66,7 @@ pub(in crate::generate) fn generate(dice: &mut Dice<'_>, target: Target, mode: M
     world.add_arrays(dice);
     world.add_unwind(dice);
     world.add_main(dice);
+    world.add_nothing(dice);
     if dice.chance(1) && dice.chance(200) {
         world.add_gap(dice);
     }

@@ -6,7 +6,7 @@ use scold_diff::request::Arch;
 use super::World;
 use super::frames::Frame;
 use super::plan::{Entity, Kind, Scope};
-use crate::case::{Binding, Data, Definition, SymbolRef};
+use crate::case::{Binding, Data, Definition, Marker, SymbolRef};
 use crate::generate::dice::Dice;
 use crate::generate::macho::parts::{self, Content};
 
@@ -180,5 +180,26 @@ impl World {
         content.bytes.extend(self.code.ret);
         let main = parts::symbol("_main", Binding::Global, Definition::Undefined);
         parts::atom(&mut self.objects[0], "__TEXT,__text", 16, content, main);
+    }
+
+    /// An object without code, as clang makes of files of data: a name in its empty `__text`.
+    pub(super) fn add_nothing(&mut self, dice: &mut Dice<'_>) {
+        if !dice.chance(40) {
+            return;
+        }
+        let mut it = parts::object("nothing.o", true);
+        let binding = if dice.chance(500) { Binding::Global } else { Binding::Local };
+        let nothing = parts::symbol("_nothing", binding, Definition::Undefined);
+        let nothing = parts::atom(&mut it, "__TEXT,__text", 4, Content::default(), nothing);
+        it.sections[0].marker = Marker::None;
+        let mut content = Content::of(&[0x88; 8]);
+        if dice.chance(500) {
+            content.pointer(self.machine, nothing, 0);
+        }
+        let data = parts::symbol("_beside", Binding::Global, Definition::Undefined);
+        parts::atom(&mut it, "__DATA,__data", 8, content, data);
+        let at = dice.range(0, self.objects.len());
+        self.objects.insert(at, it);
+        self.archives.insert(at, None);
     }
 }
