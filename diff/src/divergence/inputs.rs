@@ -4,7 +4,7 @@
 
 use object::elf::{
     STB_GNU_UNIQUE, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_SECTION, STT_TLS,
-    STV_DEFAULT, STV_PROTECTED, SymbolType,
+    STV_DEFAULT, STV_INTERNAL, STV_PROTECTED, SymbolType,
 };
 use object::macho::MH_SUBSECTIONS_VIA_SYMBOLS;
 use object::read::archive::ArchiveFile;
@@ -68,6 +68,12 @@ pub enum Has {
     SubtractorBySection,
     /// An object's STB_GNU_UNIQUE.
     Unique,
+    /// An object's definition that is STV_INTERNAL.
+    Internal,
+    /// An object's definition with a version in its name: `.symver f,f@@V`.
+    VersionedDefinition,
+    /// The same of a reference.
+    VersionedReference,
     /// A Mach-O object without MH_SUBSECTIONS_VIA_SYMBOLS.
     WholeSections,
     /// An object's weak definition.
@@ -168,6 +174,9 @@ impl Has {
             Self::InitFunction => !undefined && matches!(symbol.name(), Ok("_init" | "_fini")),
             Self::Protected => !undefined && visibility == STV_PROTECTED,
             Self::Tls => kind(symbol) == STT_TLS,
+            Self::Internal => !undefined && visibility == STV_INTERNAL,
+            Self::VersionedDefinition => !undefined && versioned(symbol),
+            Self::VersionedReference => undefined && versioned(symbol),
             Self::Unique => st_info.st_bind() == STB_GNU_UNIQUE,
             Self::WeakDefinition => !undefined && weak,
             Self::WeakReference => undefined && weak,
@@ -197,6 +206,10 @@ impl Has {
             _ => false,
         }
     }
+}
+
+fn versioned(symbol: &Symbol<'_, '_>) -> bool {
+    symbol.name().is_ok_and(|name| name.contains('@'))
 }
 
 fn kind(symbol: &Symbol<'_, '_>) -> SymbolType {

@@ -6,11 +6,10 @@
 use std::collections::HashMap;
 
 use object::elf::RelocationType;
-use object::read::archive::ArchiveFile;
 use object::{Object as _, ObjectSection as _, RelocationFlags};
 
-use crate::model::Meaning;
 use crate::model::elf::machine;
+use crate::model::{Meaning, archive};
 use crate::{Family, Format, Key, Request, Target, Value};
 
 /// The relocation types at the sites of a request's inputs.
@@ -30,12 +29,9 @@ impl Relocations {
         }
         let elf = request.files.iter().filter(|_| request.target.format == Format::Elf);
         for file in elf {
-            if let Ok(archive) = ArchiveFile::parse(&*file.bytes) {
-                for member in archive.members().flatten() {
-                    let name = String::from_utf8_lossy(member.name());
-                    if let Ok(bytes) = member.data(&*file.bytes) {
-                        read(&format!("{}({name})", file.name), bytes, &mut map);
-                    }
+            if [archive::MAGIC, archive::THIN].iter().any(|magic| file.bytes.starts_with(magic)) {
+                for (name, bytes) in archive::members(request, file) {
+                    read(&name, bytes, &mut map);
                 }
             } else {
                 read(&file.name, &file.bytes, &mut map);
