@@ -188,6 +188,29 @@ pub(crate) fn outlines(bytes: &[u8]) -> Vec<Outline<'_>> {
     loaded.map(|s| Outline { name: s.name, kind: s.kind, flags: s.flags, align: s.align }).collect()
 }
 
+/// How far beside its symbol each relocation of an object leads: `SECTION+0xOFF`, as site facts name it, and bytes.
+pub(crate) fn beside(machine: u16, bytes: &[u8]) -> Vec<(String, i64)> {
+    let (Some(machine), Some(object)) = (machine::of(machine), relocatable(bytes)) else {
+        return Vec::new();
+    };
+    let distance = |reloc: &object::Reloc| {
+        let form = (machine.row)(reloc.r_type).map(|row| row.form);
+        let from_place = matches!(form, Some(machine::Form::Pc | machine::Form::Plt));
+        match from_place {
+            // Where the program counter is said to be, is in the addend of each field.
+            true if machine.rel && (-8..0).contains(&reloc.addend) => 0,
+            true => reloc.addend.wrapping_add_unsigned(machine.instruction_bias),
+            false => reloc.addend,
+        }
+    };
+    let sections = object.sections.iter().flat_map(|section| {
+        let nth = if section.nth > 0 { format!("#{}", section.nth) } else { String::new() };
+        let name = format!("{}{nth}", section.name);
+        section.relocs().map(move |reloc| (format!("{name}+{:#x}", reloc.offset), distance(&reloc)))
+    });
+    sections.collect()
+}
+
 fn relocatable(bytes: &[u8]) -> Option<object::Object<'_>> {
     (crate::bytes::u16_at(bytes, 16) == Some(1))
         .then(|| object::read(String::new(), bytes))

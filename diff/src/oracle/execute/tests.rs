@@ -167,36 +167,48 @@ fn what_follows_the_image_is_not_its_memory() {
 fn a_probe_of_what_is_beside_a_section_is_not_asked() {
     let (request, image) = linked();
     let linked = crate::model::facts(&request, &image);
-    let asked = |section: &str, offset, site: &str| {
+    // A function with relocations, as if it were a probe.
+    let probe = linked.get(&Key::new(Family::Export, "f")).unwrap();
+    let Value::Export { meaning: Meaning::Place(code), .. } = probe else { panic!("{probe:?}") };
+    let own = |(site, _): &(String, i64)| {
+        let (section, offset) = site.rsplit_once("+0x").unwrap();
+        let offset = i64::from_str_radix(offset, 16).unwrap();
+        section == ".text" && offset >= code.offset
+    };
+    let object = &request.file("a.o").unwrap().bytes;
+    let sites = crate::model::elf::beside(request.target.arch.machine(), object);
+    let (site, beside) = sites.into_iter().find(own).unwrap();
+    let asked = |section: &str, start: i64| {
         let mut facts = Facts::default();
-        let probe = Key::new(Family::Export, "scold.probe.1");
-        facts.add(Family::Export, "scold.probe.1", linked.get(&probe).unwrap().clone());
-        let place = Place { section: section.into(), offset };
-        facts.add(Family::Site, site, Value::Ref(Meaning::Place(place)));
+        facts.add(Family::Export, "scold.probe.1", probe.clone());
+        let place = Place { section: section.into(), offset: start - beside };
+        facts.add(Family::Site, format!("a.o:{site}"), Value::Ref(Meaning::Place(place)));
         values::strays(&request, &facts).is_empty()
     };
-    let Some(Value::Export { meaning: Meaning::Place(code), .. }) =
-        linked.get(&Key::new(Family::Export, "scold.probe.1"))
-    else {
-        panic!("{linked:?}");
-    };
-    let own = format!("{}+{:#x}", code.section, code.offset);
     // The table has eight bytes and no marker: four of it are compared. Where .data ends, it is known by its marker.
-    for (offset, good) in [(0, true), (4, true), (5, false), (9, false), (-1, false)] {
-        assert_eq!(asked("a.o:.init_array", offset, &own), good, "{offset}");
+    for (start, good) in [(0, true), (4, true), (5, false), (9, false), (-1, false)] {
+        assert_eq!(asked("a.o:.init_array", start), good, "{start}");
     }
-    let end = sizes_of(&request, ".data");
-    for (offset, good) in [(0, true), (end, true), (end + 1, false), (-1, false)] {
-        assert_eq!(asked("a.o:.data", offset, &own), good, "{offset}");
+    let elf = object::File::parse(&**object).unwrap();
+    let end = elf.section_by_name(".data").unwrap().size() as i64;
+    for (start, good) in [(0, true), (end, true), (end + 1, false), (-1, false)] {
+        assert_eq!(asked("a.o:.data", start), good, "{start}");
     }
-    let before = format!("{}+{:#x}", code.section, code.offset - 1);
-    assert!(asked("a.o:.data", -1, &before), "another function's");
 }
 
-/// The size of a section of `a.o`.
-fn sizes_of(request: &Request, name: &str) -> i64 {
-    let object = object::File::parse(&*request.file("a.o").unwrap().bytes).unwrap();
-    object.section_by_name(name).unwrap().size() as i64
+/// Distances count from the instruction's end, four bytes behind the field.
+#[test]
+fn how_far_beside_its_symbol_a_site_leads() {
+    let (request, _) = linked();
+    let object = &request.file("a.o").unwrap().bytes;
+    let sites = crate::model::elf::beside(request.target.arch.machine(), object);
+    let file = object::File::parse(&**object).unwrap();
+    let text = file.section_by_name(".text").unwrap();
+    let mut distances = text.relocations().filter(|(_, reloc)| {
+        matches!(reloc.flags(), object::RelocationFlags::Elf { r_type } if matches!(r_type.0, 2 | 4))
+    });
+    let good = |at: u64, addend: i64| sites.contains(&(format!(".text+{at:#x}"), addend + 4));
+    assert!(distances.all(|(at, reloc)| good(at, reloc.addend())), "{sites:?}");
 }
 
 /// Correct outputs of a subject of Mach-O, by linker.

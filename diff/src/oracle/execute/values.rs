@@ -185,20 +185,21 @@ fn least(sizes: &BTreeMap<String, Size>) -> usize {
 /// The probes that take the address of what is beside the section that they mean, where it is up to a linker what is.
 pub(super) fn strays(request: &Request, facts: &Facts) -> BTreeSet<String> {
     let sizes = sizes(request);
-    let least = least(&sizes) as u64;
-    let strays = facts.iter().filter_map(|(key, value)| {
+    let least = least(&sizes) as i64;
+    let beside = beside(request);
+    let strays = facts.iter().filter(|(key, _)| key.family == Family::Site);
+    let strays = strays.filter_map(|(key, value)| {
         let Value::Ref(Meaning::Place(place)) = value else { return None };
         let size = sizes.get(place.section.split('#').next()?)?;
         // Of what has no marker, bytes are compared.
         let read = if size.marked { 0 } else { least };
-        let start = u64::try_from(place.offset).ok();
-        let within =
-            start.and_then(|start| start.checked_add(read)).is_some_and(|e| e <= size.bytes);
-        (key.family == Family::Site && !within).then(|| key.rest.rsplit_once("+0x"))?
+        let start = place.offset.checked_add(*beside.get(&*key.rest)?)?;
+        let end = start.checked_add(read)?;
+        let within = start >= 0 && end <= i64::try_from(size.bytes).ok()?;
+        let (section, offset) = (!within).then(|| key.rest.rsplit_once("+0x"))??;
+        Some((section, i64::from_str_radix(offset, 16).ok()?))
     });
-    let strays: Vec<(&str, i64)> = strays
-        .filter_map(|(section, offset)| Some((section, i64::from_str_radix(offset, 16).ok()?)))
-        .collect();
+    let strays: Vec<(&str, i64)> = strays.collect();
     let probes = facts.iter().filter(|(key, _)| {
         key.family == Family::Export && !strays.is_empty() && key.rest.starts_with("scold.probe.")
     });
@@ -210,6 +211,16 @@ pub(super) fn strays(request: &Request, facts: &Facts) -> BTreeSet<String> {
         })
     });
     probes.map(|(key, _)| key.rest.split('@').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// How far beside its symbol each site of objects leads.
+fn beside(request: &Request) -> HashMap<String, i64> {
+    let machine = request.target.arch.machine();
+    let all = objects(request).into_iter().flat_map(|(name, bytes)| {
+        let sites = crate::model::elf::beside(machine, bytes).into_iter();
+        sites.map(move |(site, beside)| (format!("{name}:{site}"), beside))
+    });
+    all.collect()
 }
 
 /// How large a section or a common is, and whether it starts with a marker.
@@ -225,33 +236,36 @@ fn sizes(request: &Request) -> BTreeMap<String, Size> {
         let size = sizes.entry(name).or_insert(Size { bytes, marked });
         *size = Size { bytes: bytes.min(size.bytes), marked: marked && size.marked };
     };
-    for file in &request.files {
-        let archive =
-            file.bytes.starts_with(archive::MAGIC) || file.bytes.starts_with(archive::THIN);
-        let objects = match archive {
-            true => archive::members(request, file),
-            false => vec![(file.name.clone(), &file.bytes[..])],
-        };
-        for (name, bytes) in objects {
-            let Ok(elf) = object::File::parse(bytes) else { continue };
-            if elf.kind() != object::ObjectKind::Relocatable {
-                continue;
+    for (name, bytes) in objects(request) {
+        let Ok(elf) = object::File::parse(bytes) else { continue };
+        if elf.kind() != object::ObjectKind::Relocatable {
+            continue;
+        }
+        for section in elf.sections() {
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+            let marked = section.data().is_ok_and(|data| data.starts_with(&MARKER_MAGIC));
+            if sh_flags.0 & object::elf::SHF_ALLOC.0 != 0 {
+                let name = format!("{name}:{}", section.name().unwrap_or_default());
+                add(name, section.size(), marked);
             }
-            for section in elf.sections() {
-                let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
-                let marked = section.data().is_ok_and(|data| data.starts_with(&MARKER_MAGIC));
-                if sh_flags.0 & object::elf::SHF_ALLOC.0 != 0 {
-                    let name = format!("{name}:{}", section.name().unwrap_or_default());
-                    add(name, section.size(), marked);
-                }
-            }
-            for common in elf.symbols().filter(|symbol| symbol.is_common()) {
-                let name = format!("{name}:COMMON.{}", common.name().unwrap_or_default());
-                add(name, common.size(), false);
-            }
+        }
+        for common in elf.symbols().filter(|symbol| symbol.is_common()) {
+            let name = format!("{name}:COMMON.{}", common.name().unwrap_or_default());
+            add(name, common.size(), false);
         }
     }
     sizes
+}
+
+/// The files of a request and the members of its archives, by what facts call them.
+fn objects(request: &Request) -> Vec<(String, &[u8])> {
+    let files = request.files.iter().flat_map(|file| {
+        match [archive::MAGIC, archive::THIN].iter().any(|magic| file.bytes.starts_with(magic)) {
+            true => archive::members(request, file),
+            false => vec![(file.name.clone(), &file.bytes[..])],
+        }
+    });
+    files.collect()
 }
 
 /// The same of a file's bytes.
