@@ -7,7 +7,7 @@ use object::{Object as _, ObjectSection as _, SectionFlags};
 use super::Flaws;
 use super::image::{ALLOC, Image};
 use crate::Request;
-use crate::model::MARKER_MAGIC;
+use crate::model::{MARKER_MAGIC, archive};
 
 /// An input section that starts with a marker.
 pub(in crate::oracle) struct Marked {
@@ -54,11 +54,17 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     }
 }
 
-/// The marked sections of the request's objects (archive members are skipped), by marker.
+/// The marked sections of the request's objects and of members of its archives, by marker.
 pub(in crate::oracle) fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
     let mut map = HashMap::new();
-    for file in request.files.iter().filter(|file| file.name.ends_with(".o")) {
-        let Ok(elf) = object::File::parse(&*file.bytes) else { continue };
+    // A thin archive's members are files of their own.
+    let objects =
+        request.files.iter().flat_map(|file| match file.bytes.starts_with(archive::MAGIC) {
+            true => archive::members(request, file),
+            false => vec![(file.name.clone(), &file.bytes[..])],
+        });
+    for (file, bytes) in objects.filter(|(name, _)| name.ends_with(['o', ')'])) {
+        let Ok(elf) = object::File::parse(bytes) else { continue };
         for section in elf.sections() {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             let Ok(data) = section.data() else { continue };
@@ -68,7 +74,7 @@ pub(in crate::oracle) fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
             if sh_flags.0 & ALLOC == 0 {
                 continue;
             }
-            let name = format!("{}:{}", file.name, section.name().unwrap_or_default());
+            let name = format!("{file}:{}", section.name().unwrap_or_default());
             let marked = Marked { name, size: section.size(), align: section.align() };
             map.insert(key.try_into().unwrap_or_default(), marked);
         }
