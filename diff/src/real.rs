@@ -170,10 +170,15 @@ impl Reader<'_> {
 
     /// Reads `path` and gives the name under which it is in the request.
     fn file(&mut self, path: &Path, shown: &str) -> io::Result<String> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{shown}: {error}")))?;
         let base =
             path.file_name().map_or_else(|| "input".into(), |n| n.to_string_lossy().into_owned());
+        self.file_as(path, shown, base)
+    }
+
+    /// The same, called `base` if no other file is.
+    fn file_as(&mut self, path: &Path, shown: &str, base: String) -> io::Result<String> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{shown}: {error}")))?;
         let taken = |name: &str| self.request.file(name).is_some_and(|f| *f.bytes != bytes[..]);
         // The same name in two folders: keep both, and the extension.
         let name = (0..)

@@ -81,7 +81,11 @@ pub fn link(
     write::pointers(&link, image, &fixups, &linkedit.words);
     write::tables(&link, image, &linkedit);
     stamp(&link, image, &linkedit);
-    let warnings = options.warnings.iter().chain(&link.warnings).cloned().collect();
+    let ignored = inputs.iter().filter_map(|input| match &input.content {
+        inputs::Content::Ignored(why) => Some(why),
+        _ => None,
+    });
+    let warnings = options.warnings.iter().chain(ignored).chain(&link.warnings).cloned().collect();
     let map = options.map.is_some().then(|| map::text(&link));
     Ok(Report { warnings, map, ..Report::default() })
 }

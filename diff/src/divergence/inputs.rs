@@ -9,14 +9,14 @@ use object::elf::{
 use object::macho::MH_SUBSECTIONS_VIA_SYMBOLS;
 use object::read::archive::ArchiveFile;
 use object::{
-    BinaryFormat, File, FileFlags, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _,
-    RelocationFlags, RelocationTarget, SectionIndex, SectionKind, Symbol, SymbolFlags, SymbolIndex,
-    SymbolScope, SymbolSection,
+    Architecture, BinaryFormat, File, FileFlags, Object as _, ObjectKind, ObjectSection as _,
+    ObjectSymbol as _, RelocationFlags, RelocationTarget, SectionIndex, SectionKind, Symbol,
+    SymbolFlags, SymbolIndex, SymbolScope, SymbolSection,
 };
 use serde::Deserialize;
 
-use crate::Request;
 use crate::model::macho;
+use crate::{Arch, Request};
 
 /// What one of the inputs must have.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Debug)]
@@ -26,6 +26,8 @@ pub enum Has {
     Comdat,
     /// A shared library.
     Library,
+    /// A Mach-O library for another machine.
+    LibraryOfAnother,
     /// A library that defines a number.
     LibraryAbsolute,
     /// A library that defines a function.
@@ -56,6 +58,8 @@ pub enum Has {
     PrivateExtern,
     /// An object's symbol in a section of code that is empty.
     EmptyCode,
+    /// An addend in an instruction of Mach-O's arm64, where ARM64_RELOC_ADDEND is for them.
+    AddendInInstruction,
     /// A reference to where a segment of a Mach-O image starts or ends.
     SegmentBound,
     /// An object's common symbol that a member of an archive defines.
@@ -94,6 +98,19 @@ impl Has {
         }
         if self == Self::CommonOfArchive {
             return common_of_archive(request);
+        }
+        if self == Self::LibraryOfAnother {
+            let own = match request.target.arch {
+                Arch::Amd64 => Architecture::X86_64,
+                Arch::Arm64 => Architecture::Aarch64,
+                Arch::Arm => Architecture::Arm,
+            };
+            let other = |file: &File<'_>| {
+                file.format() == BinaryFormat::MachO
+                    && file.kind() == ObjectKind::Dynamic
+                    && file.architecture() != own
+            };
+            return request.files.iter().any(|it| File::parse(&*it.bytes).is_ok_and(|f| other(&f)));
         }
         let read = |bytes: &[u8]| usize::from(File::parse(bytes).is_ok_and(|elf| self.is_in(&elf)));
         let counts = request.files.iter().map(|file| match ArchiveFile::parse(&*file.bytes) {
@@ -138,6 +155,7 @@ impl Has {
             Self::Unwind => elf.sections().any(|section| section.name() == Ok("__compact_unwind")),
             Self::UnalignedPointer => pointer(elf, |at, _| !at.is_multiple_of(4)),
             Self::FarPointer => pointer(elf, |_, addend| i32::try_from(addend).is_err()),
+            Self::AddendInInstruction => addend_in_instruction(elf),
             Self::EmptyCode => elf.symbols().any(|symbol| {
                 let section = symbol.section_index().map(|at| elf.section_by_index(at));
                 matches!(section, Some(Ok(section))
@@ -265,4 +283,26 @@ fn relocated(elf: &File<'_>, wanted: impl Fn(Option<SymbolIndex>) -> bool) -> bo
         RelocationTarget::Absolute | RelocationTarget::Section(SectionIndex(0)) => wanted(None),
         _ => false,
     })
+}
+
+/// Whether an instruction has bits where a relocation goes.
+fn addend_in_instruction(file: &File<'_>) -> bool {
+    let arm = file.architecture() == Architecture::Aarch64;
+    let fields = |kind: u8| match kind {
+        2 => 0x03ff_ffff,
+        3 | 5 | 8 => 0x60ff_ffe0,
+        4 | 6 | 9 => 0x003f_fc00,
+        _ => 0,
+    };
+    let has = |section: object::Section<'_, '_>| {
+        let data = section.data().unwrap_or_default();
+        section.relocations().any(|(at, relocation)| match relocation.flags() {
+            RelocationFlags::MachO { r_type, .. } => {
+                let place = usize::try_from(at).ok().and_then(|at| data.get(at..)?.first_chunk());
+                place.is_some_and(|word| u32::from_le_bytes(*word) & fields(r_type.0) != 0)
+            }
+            _ => false,
+        })
+    };
+    arm && file.format() == BinaryFormat::MachO && file.sections().any(has)
 }

@@ -25,6 +25,8 @@ enum Words {
     Oldest,
     /// `-sdk_version`, the same.
     Sdk,
+    /// The name of a framework.
+    Framework,
     /// A list of inputs.
     List,
 }
@@ -53,6 +55,16 @@ const OPTIONS: &[(Words, &[&str])] = &[
     (Words::Oldest, &["-macos_version_min", "-macosx_version_min"]),
     (Words::Sdk, &["-sdk_version"]),
     (Words::List, &["-filelist"]),
+    (
+        Words::Framework,
+        &[
+            "-framework",
+            "-weak_framework",
+            "-needed_framework",
+            "-reexport_framework",
+            "-upward_framework",
+        ],
+    ),
 ];
 
 /// What starts the name of a library that is looked for, and the same with its path.
@@ -125,6 +137,7 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) 
                 reader.request.args.extend([option.to_owned(), word]);
             }
             Some(Words::List) => list(reader, &word()?)?,
+            Some(Words::Framework) => framework(reader, option, &word()?, &system)?,
             // The output and the mode are not the arguments' to say.
             None if asked.says_kind(option) => {}
             // A mode that isn't flat may be all the same.
@@ -175,24 +188,68 @@ fn mode(args: &[String]) -> Mode {
     }
 }
 
-/// Where libraries are looked for: `-L`, then the folders of `-syslibroot`.
-fn folders(reader: &Reader<'_>, args: &[String]) -> Vec<PathBuf> {
+/// Where libraries and frameworks are looked for.
+struct Folders {
+    libraries: Vec<PathBuf>,
+    frameworks: Vec<PathBuf>,
+}
+
+/// `-L` and `-F`, then the system's folders; what is absolute is inside of `-syslibroot` first.
+fn folders(reader: &Reader<'_>, args: &[String]) -> Folders {
     let behind = |name: &'static str| {
         let pairs = args.iter().zip(args.iter().skip(1));
         pairs.filter(move |(arg, _)| *arg == name).map(|(_, value)| value.clone())
     };
-    let attached = args.iter().filter_map(|arg| arg.strip_prefix("-L")).filter(|l| !l.is_empty());
-    let own = attached.map(str::to_owned).chain(behind("-L")).map(|folder| reader.dir.join(folder));
-    let roots: Vec<String> = behind("-syslibroot").collect();
-    let system = roots.iter().flat_map(|root| {
-        ["usr/lib", "usr/local/lib"].map(|folder| reader.dir.join(root).join(folder))
+    let roots: Vec<PathBuf> = behind("-syslibroot").map(|root| reader.dir.join(root)).collect();
+    let inside = |folder: &str| {
+        let rest = folder.strip_prefix('/').map(str::to_owned);
+        roots.iter().filter_map(|root| Some(root.join(rest.as_ref()?))).collect::<Vec<_>>()
+    };
+    let no_system = args.iter().any(|arg| arg == "-Z");
+    let all = |option: &'static str, system: [&str; 2]| {
+        let attached = args.iter().filter_map(|arg| arg.strip_prefix(option));
+        let attached = attached.filter(|folder| !folder.is_empty()).map(str::to_owned);
+        let own = attached.chain(behind(option)).flat_map(|folder| {
+            inside(&folder).into_iter().chain([reader.dir.join(&folder)]).collect::<Vec<_>>()
+        });
+        let system = system.into_iter().filter(|_| !no_system).flat_map(inside);
+        own.chain(system).collect()
+    };
+    Folders {
+        libraries: all("-L", ["/usr/lib", "/usr/local/lib"]),
+        frameworks: all("-F", ["/Library/Frameworks", "/System/Library/Frameworks"]),
+    }
+}
+
+/// The framework NAME, as the file that is its library.
+fn framework(
+    reader: &mut Reader<'_>,
+    option: &str,
+    name: &str,
+    folders: &Folders,
+) -> io::Result<()> {
+    // Of `NAME,SUFFIX` there is the plain one in any case.
+    let name = name.split(',').next().unwrap_or(name);
+    let paths = folders.frameworks.iter().flat_map(|folder| {
+        let inner = folder.join(format!("{name}.framework"));
+        [(".tbd", "tbd"), ("", "dylib")]
+            .map(|(end, kind)| (inner.join(format!("{name}{end}")), kind))
     });
-    own.chain(system).collect()
+    let found = paths.into_iter().find(|(path, _)| path.is_file());
+    let (path, kind) = found.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::NotFound, format!("no framework for {option} {name}"))
+    })?;
+    // What libraries are called says what they are to some linkers.
+    let file = reader.file_as(&path, &path.display().to_string(), format!("{name}.{kind}"))?;
+    let take = option.strip_suffix("framework").filter(|take| *take != "-");
+    reader.request.args.extend(take.map(|take| format!("{take}library")));
+    reader.request.args.push(file);
+    Ok(())
 }
 
 /// An input, a library to look for, or an option without a word.
-fn other(reader: &mut Reader<'_>, arg: &str, folders: &[PathBuf]) -> io::Result<()> {
-    if arg.starts_with("-L") || arg.starts_with("-F") {
+fn other(reader: &mut Reader<'_>, arg: &str, folders: &Folders) -> io::Result<()> {
+    if arg.starts_with("-L") || arg.starts_with("-F") || arg == "-Z" {
         return Ok(());
     }
     let with_path = |(start, option): &(&str, &'static str)| {
@@ -202,6 +259,7 @@ fn other(reader: &mut Reader<'_>, arg: &str, folders: &[PathBuf]) -> io::Result<
     if let Some((name, option)) = special.or_else(|| Some((arg.strip_prefix("-l")?, None))) {
         let ends = ["tbd", "dylib", "a"];
         let paths = folders
+            .libraries
             .iter()
             .flat_map(|folder| ends.map(|end| folder.join(format!("lib{name}.{end}"))));
         let path = paths.clone().find(|path| path.is_file());
@@ -300,6 +358,41 @@ mod tests {
         assert!(parse(&["-lnone"]).is_err() && parse(&["-e"]).is_err());
     }
 
+    #[test]
+    fn frameworks_are_found_in_folders_and_roots() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "f/One.framework/One",
+            "sdk/System/Library/Frameworks/Two.framework/Two.tbd",
+            "sdk/opt/fw/Three.framework/Three.tbd",
+            "sdk/opt/lib/libx.tbd",
+        ] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        let parse = |args: &str| {
+            let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
+            let request = request(Target::AMD64_MACHO, &args, dir.path());
+            request.map(|request| request.args.join(" ")).map_err(|error| error.to_string())
+        };
+        for (args, wanted) in [
+            ("-Ff -framework One", "One.dylib"),
+            ("-F f -weak_framework One", "-weak_library One.dylib"),
+            ("-syslibroot sdk -framework Two,_debug", "Two.tbd"),
+            ("-syslibroot sdk -reexport_framework Two", "-reexport_library Two.tbd"),
+            ("-syslibroot sdk -F/opt/fw -needed_framework Three", "-needed_library Three.tbd"),
+            ("-syslibroot sdk -L/opt/lib -lx", "libx.tbd"),
+        ] {
+            assert_eq!(parse(args), Ok(wanted.to_owned()), "{args}");
+        }
+        for args in
+            ["-framework One", "-syslibroot sdk -Z -framework Two", "-F/opt/fw -framework Three"]
+        {
+            assert!(parse(args).unwrap_err().starts_with("no framework for -framework "), "{args}");
+        }
+    }
+
     /// What is behind an option is no input, what another output is called concerns nobody, and every way to name a
     /// library or an input finds it.
     #[test]
@@ -324,6 +417,7 @@ mod tests {
                     Words::Oldest => ("11.0", "a.o -platform_version macos 11.0 11.0".into()),
                     Words::Sdk => ("14.0", "a.o -platform_version macos 13.0 14.0".into()),
                     Words::List => ("list,o", "b.o a.o".into()),
+                    Words::Framework => continue,
                 };
                 assert_eq!(parse(&format!("{name} {given} a.o")), wanted);
             }

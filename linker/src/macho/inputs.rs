@@ -25,6 +25,8 @@ pub enum Content {
     Archive,
     /// A dynamic library, read.
     Library(Box<Library>),
+    /// For another machine: why it is as if it were not there.
+    Ignored(String),
 }
 
 /// One file.
@@ -73,13 +75,13 @@ pub fn load(options: &Options, files: &dyn Files) -> Result<Vec<Input>, Errors> 
     let mut loader =
         Loader { options, files, list: Vec::new(), seen: BTreeSet::new(), errors: Vec::new() };
     for (named, take) in &options.inputs {
-        if let Err(error) = loader.named(named, *take, false) {
-            loader.errors.push(error);
-        }
+        let result = loader.named(named, *take, false);
+        loader.note(result);
     }
     let host = options.bundle_loader.as_ref().filter(|_| options.kind == Kind::Bundle);
-    if let Some(Err(error)) = host.map(|path| loader.path(path, Take::default(), false)) {
-        loader.errors.push(error);
+    if let Some(path) = host {
+        let result = loader.path(path, Take::default(), false);
+        loader.note(result);
     }
     loader.auto_link();
     Errors::collect(loader.errors).map_or(Ok(loader.list), Err)
@@ -98,6 +100,26 @@ struct Loader<'o> {
 const LIBRARIES: [&str; 3] = [".tbd", ".dylib", ".a"];
 
 impl Loader<'_> {
+    /// Notes what is wrong with a file. As ld64 does it, one for another machine is left out with a warning: a
+    /// build for several machines gives each link the files of all.
+    fn note(&mut self, result: Result<()>) {
+        let Err(error) = result else { return };
+        if error.kind() != ErrorKind::WrongMachine || self.options.arch_errors_fatal {
+            self.errors.push(error);
+            return;
+        }
+        self.list.push(Input {
+            name: String::new(),
+            path: PathBuf::new(),
+            content: Content::Ignored(format!("{error}; ignored")),
+            take: Take::default(),
+            auto: false,
+            data: Vec::new().into(),
+            range: 0..0,
+            thin: Vec::new(),
+        });
+    }
+
     fn named(&mut self, named: &Named, take: Take, auto: bool) -> Result<()> {
         let missing = |text: String| Error::new(ErrorKind::MissingFile, text);
         match named {
@@ -262,7 +284,7 @@ impl Loader<'_> {
                     let bytes = members.into_iter().map(|member| member.bytes);
                     wanted.extend(bytes.flat_map(|bytes| asks(bytes).unwrap_or_default()));
                 }
-                Content::Library(_) => {}
+                Content::Library(_) | Content::Ignored(_) => {}
             }
         }
         wanted.sort();

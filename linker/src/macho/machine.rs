@@ -35,6 +35,8 @@ pub struct Machine {
     pub legacy: fn(u8, u32) -> Option<i64>,
     /// Whether an instruction with a slot's offset loads from it; none of other relocations.
     pub slot_load: fn(u8, u32) -> Option<bool>,
+    /// Whether an instruction that refers to a slot has bits in its field: nothing is added to slots.
+    pub slot_bits: fn(u8, u32) -> bool,
     /// The field of `row` in an instruction; data has that of the row.
     pub field: fn(&Row, u32) -> Field,
     /// Whether the load at an offset of some code can become the address itself.

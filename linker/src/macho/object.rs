@@ -161,6 +161,8 @@ pub struct Object<'a> {
     pub source: Option<(Vec<u8>, Vec<u8>)>,
     /// What it defines stays inside.
     pub hidden: bool,
+    /// The first instruction with an addend of its own: section and offset.
+    pub embeds: Option<(u32, u64)>,
     /// The file.
     pub bytes: &'a [u8],
 }
@@ -190,6 +192,7 @@ impl<'a> Object<'a> {
             data_in_code: Vec::new(),
             source: None,
             hidden: false,
+            embeds: None,
             bytes,
         };
         object.read_sections(&file).map_err(|error| error.in_file(name))?;

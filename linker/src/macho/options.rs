@@ -111,6 +111,8 @@ pub struct Options {
     pub chained: Option<bool>,
     pub bind_at_load: bool,
     pub all_load: bool,
+    /// Files for another machine are errors.
+    pub arch_errors_fatal: bool,
     /// `-ObjC`.
     pub objc_load: bool,
     /// `-adhoc_codesign`, `-no_adhoc_codesign`.

@@ -113,6 +113,7 @@ impl<'a> Resolver<'a> {
                     self.members.push(Member { name, bytes, hidden: false, loaded: false });
                 }
                 Content::Archive => self.offer_archive(input, &mut first)?,
+                Content::Ignored(_) => {}
                 Content::Library(library) => {
                     let number = self.libraries.len() as u32;
                     for export in &library.exports {
@@ -330,6 +331,11 @@ impl<'a> Resolver<'a> {
         let falls_back = odd.is_some() && !asked;
         if let Some(file) = odd.filter(|_| falls_back && self.options.is_chained()) {
             warnings.push(format!("{}: unaligned pointers: fixups are not chained", file.name));
+        }
+        // ld64 says it of each.
+        for (file, (section, offset)) in self.files.iter().filter_map(|f| Some((f, f.embeds?))) {
+            let text = "an addend in an instruction; ARM64_RELOC_ADDEND is for them";
+            warnings.push(format!("{}: {text}", file.site(section, offset)));
         }
         Link {
             options: self.options,

@@ -156,9 +156,11 @@ fn is_elsewhere(link: &Link<'_>, what: Ref) -> bool {
 }
 
 /// Whether a reference leads to a thread-local variable's descriptor; of libraries that is not
-/// always known.
+/// always known. What is looked up at run time is none: ld64, lld and zig refuse it, too.
 fn is_thread_local(link: &Link<'_>, what: Ref) -> bool {
-    let Some((atom, _)) = link.atom_of(what) else { return matches!(what, Ref::Name(_)) };
+    let Some((atom, _)) = link.atom_of(what) else {
+        return matches!(what, Ref::Name(id) if link.globals[id.i()].def != Def::Lookup);
+    };
     let atom = &link.atoms[atom as usize];
     let object = link.files.get(atom.file as usize);
     object.is_some_and(|o| o.sections[atom.section as usize].header.kind() == kind::TLV_VARS)

@@ -256,7 +256,7 @@ fn what_is_missing_or_twice_there_is_an_error() {
     assert_eq!(fails("-dylib a.o l.tbd --as-needed", &files), ErrorKind::UnknownOption);
     assert_eq!(fails("a.o l.tbd", &files), ErrorKind::UndefinedSymbol, "_main");
     files.insert("x.o", sample(false));
-    assert_eq!(fails("-dylib x.o l.tbd", &files), ErrorKind::WrongMachine);
+    assert_eq!(fails("-dylib x.o -arch_errors_fatal", &files), ErrorKind::WrongMachine);
 }
 
 /// An object whose function `g` has a relocation of `code` against `name`.
@@ -319,7 +319,8 @@ fn an_addend_in_the_instruction_counts_as_one_beside_it() {
     let code = 0x1400_0002u32.to_le_bytes();
     let form = (m::ARM64_RELOC_BRANCH26, true);
     files.insert("r.o", relocated(true, &code, "f", form));
-    let (image, _) = link_args(&args(true, "-dylib r.o a.o l.tbd"), &files).expect("a link");
+    let (image, report) = link_args(&args(true, "-dylib r.o a.o l.tbd"), &files).expect("a link");
+    assert!(report.warnings[0].starts_with("r.o:(__TEXT,__text+0x0): an addend in"));
     let file = object::File::parse(&*image).expect("an image");
     let at = |name| {
         let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));

@@ -47,14 +47,12 @@ fn row(r_type: u8) -> Option<Row> {
     Some(Row { name, form, part, behind: 0 })
 }
 
-/// Data holds its addend. Instructions hold one only if they refer to a section: a symbol's is in an
-/// ARM64_RELOC_ADDEND.
+/// Data holds its addend. So do instructions, unless an ARM64_RELOC_ADDEND has it: ld64 takes what is there for it.
 fn stored(raw: &RawReloc, field: &[u8]) -> i64 {
     let value = number(field);
     let Some(row) = row(raw.r_type) else { return 0 };
     match (row.form, row.part) {
         (Form::Pointer, _) => sign_extend(value, raw.size) as i64,
-        _ if raw.external => 0,
         (Form::Branch, _) => branch(value as u32) as i64,
         (Form::Relative, Part::Page) => page(value as u32) as i64,
         (Form::Relative, Part::Low) => low(value as u32).unwrap_or(0) as i64,

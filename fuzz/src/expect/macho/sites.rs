@@ -113,6 +113,7 @@ impl<'l, 'c> Sites<'l, 'c> {
         if end.is_none_or(|end| end > at.section.size()) || at.section.kind.is_zerofill() {
             self.findings.error(ErrorClass::BadInput);
         }
+        self.bits(at);
         if at.row.rare {
             self.findings.may(ErrorClass::RelocUnsupported);
         }
@@ -199,8 +200,8 @@ impl<'l, 'c> Sites<'l, 'c> {
     /// A TLV access of what is no variable.
     fn mismatch(&mut self, at: &At<'_>, id: usize) {
         match self.link.syms[id].winner {
-            // A library says no more than its trie does, and a look-up at run time nothing.
-            Winner::Library { .. } | Winner::Lookup | Winner::System => {
+            // A library says no more than its trie does.
+            Winner::Library { .. } | Winner::System => {
                 self.findings.may(ErrorClass::TlsMismatch);
                 self.findings.everything("a variable of unknown kind", true);
             }

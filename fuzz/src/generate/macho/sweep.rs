@@ -65,6 +65,8 @@ struct Point {
     /// Of numbers: their value.
     number: u64,
     addend: i64,
+    /// Bits in the first field's instruction.
+    bits: u32,
     /// Its subtrahend: a name in the same atom, or another's.
     minus: Option<Referent>,
 }
@@ -129,14 +131,24 @@ impl Points {
         let whole = |form| matches!(form, Form::Got | Form::TlsDescriptor);
         for (index, field) in piece.fields.iter().enumerate() {
             let Some(row) = self.machine.row(field.1) else { continue };
-            let (bytes, minus) = (piece.bytes, None);
+            let (bytes, bits, minus) = (piece.bytes, 0, None);
             let fields = match whole(row.form) || matches!(referent, Text | TextSection) {
                 true if index > 0 => break,
                 true => piece.fields,
                 false => &piece.fields[index..=index],
             };
             if fields.iter().all(|f| emit::macho::can_have(self.arch, f.1, addend)) {
-                self.list.push(Point { bytes, fields, row, code, referent, number, addend, minus });
+                self.list.push(Point {
+                    bytes,
+                    fields,
+                    row,
+                    code,
+                    referent,
+                    number,
+                    addend,
+                    bits,
+                    minus,
+                });
             }
         }
     }
@@ -158,6 +170,7 @@ impl Points {
             self.add(piece, code, PrivateNumber, 0x1234, 0);
             self.add(piece, code, GlobalNumber, u64::MAX, 0);
             self.add(piece, code, Far, 0, 4);
+            self.embedded(piece, code);
             return;
         }
         for addend in [1, 2, 3, 4, 7, 8, 15, 16, -1, -8] {
@@ -176,6 +189,33 @@ impl Points {
         }
         self.add(piece, code, Text, 0, 0);
         self.boundaries(piece, code, row);
+        self.embedded(piece, code);
+    }
+
+    /// Addends in instructions of arm64, alone, beside another one, and where none can be.
+    fn embedded(&mut self, piece: &Piece, code: bool) {
+        let before = self.list.len();
+        for (referent, addend) in [(Near, 0), (Far, 0), (Exported, 0), (Import, 0), (Far, 8)] {
+            self.add(piece, code, referent, 0, addend);
+        }
+        let mut added = self.list.split_off(before);
+        added.retain_mut(|point| {
+            let at = usize::from(point.fields[0].0);
+            let word = point.bytes.get(at..).and_then(|rest| rest.first_chunk());
+            let load =
+                word.is_some_and(|word| u32::from_le_bytes(*word) & 0x3b00_0000 == 0x3900_0000);
+            point.bits = match point.row.form {
+                _ if self.arch != Arch::Arm64 => 0,
+                Form::Call | Form::Branch => 2,
+                // Near by, the page is the same or not.
+                Form::Page | Form::Got if point.row.field.mask == 0x60ff_ffe0 => 1 << 29,
+                Form::Low if load => 1 << 10,
+                Form::Low => 8 << 10,
+                _ => 0,
+            };
+            point.bits != 0
+        });
+        self.list.append(&mut added);
     }
 
     /// Values around the limits of the field: of numbers, and of places nearby.
@@ -250,6 +290,7 @@ impl Points {
                         referent,
                         number: 0x1234,
                         addend,
+                        bits: 0,
                         minus: Some(minus),
                     });
                 }
@@ -266,6 +307,11 @@ fn build(target: Target, mode: Mode, chained: bool, subsections: bool, point: &P
         Content::of(&if point.code { code.nop.repeat(8 / code.nop.len()) } else { vec![0; 8] });
     let place = carrier.bytes.len() as u64;
     carrier.bytes.extend(point.bytes);
+    if point.bits != 0 {
+        let at = place as usize + usize::from(point.fields[0].0);
+        let word = carrier.bytes[at..].first_chunk_mut::<4>().expect("an instruction");
+        *word = (u32::from_le_bytes(*word) | point.bits).to_le_bytes();
+    }
     carrier.bytes.resize(48, 0);
     let section = if point.code { "__TEXT,__text" } else { "__DATA,__data" };
     let name = |name: &str| Symbol {

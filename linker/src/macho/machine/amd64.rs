@@ -36,6 +36,7 @@ pub static AMD64: Machine = Machine {
     embeds: |_| true,
     legacy: |_, _| None,
     slot_load: |_, _| None,
+    slot_bits: |_, _| false,
     field: |row, _| row.field,
     // `mov reg, [rip + x]` becomes `lea reg, [rip + x]`.
     can_relax: |_, code, at| at >= 2 && code.get(at - 2) == Some(&0x8b),

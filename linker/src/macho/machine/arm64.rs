@@ -33,6 +33,11 @@ pub static ARM64: Machine = Machine {
     embeds: |kind| kind == 0,
     legacy,
     slot_load: |kind, insn| matches!(kind, 6 | 9).then_some(insn & 0xbfc0_0000 == 0xb940_0000), // ldr
+    slot_bits: |kind, insn| match kind {
+        5 | 8 => insn & 0x60ff_ffe0 != 0, // adrp
+        6 | 9 => insn & 0x003f_fc00 != 0, // ldr
+        _ => false,
+    },
     field,
     can_relax: |_, _, _| true,
     relax: |kind, code, at| {

@@ -60,6 +60,13 @@ impl<'a> Object<'a> {
             }
             let mut relocs = self.section_relocs(section, machine, list)?;
             relocs.sort_by_key(|reloc| reloc.offset);
+            let embeds = |reloc: &&Reloc| {
+                let place = section.data.get(reloc.offset as usize..).unwrap_or_default();
+                let insn = place.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+                (machine.legacy)(reloc.kind, insn).is_some_and(|addend| addend != 0)
+            };
+            let first = relocs.iter().find(embeds).map(|reloc| (index as u32, reloc.offset.into()));
+            self.embeds = self.embeds.or(first);
             self.sections[index].relocs = relocs;
         }
         Ok(())
@@ -165,6 +172,9 @@ impl<'a> Object<'a> {
         let insn = place.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
         if slot && (machine.slot_load)(entry.kind, insn) == Some(false) {
             return Err(unsupported(format!("{} on what is no load", row.name)));
+        }
+        if slot && (machine.slot_bits)(entry.kind, insn) {
+            return Err(unsupported(format!("{} with an addend in the instruction", row.name)));
         }
         let stored = stored(machine, entry, place, insn);
         let bias = (machine.bias)(entry.kind);

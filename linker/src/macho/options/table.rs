@@ -149,6 +149,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "force_load" (a) inputs << path(a, FORCE) => "FILE" "Link every member of the archive FILE";
     "load_hidden" (a) inputs << path(a, HIDDEN) => "FILE" "Link the archive FILE, nothing of which is exported";
     "bundle_loader" (a) bundle_loader = Some(a.into()) => "FILE" "The program that will load the bundle";
+    "arch_errors_fatal" () arch_errors_fatal = true => "" "Files for another machine are errors, not only left out";
     "all_load" () all_load = true => "" "Link every member of every archive";
     "noall_load" () all_load = false => "" "Link the members that are needed (default)";
     "ObjC" () objc_load = true => "" "Link members with classes or categories, too";

@@ -53,6 +53,50 @@ fn what_is_passed_on_is_found_where_its_loader_is() {
 }
 
 #[test]
+fn what_is_for_another_machine_is_left_out() {
+    let mut files = files(true);
+    files.insert("x.o", sample(false));
+    let (other, _) =
+        link_args(&args(false, "-dylib a.o l.tbd"), &super::files(false)).expect("x86_64");
+    files.insert("libx.dylib", other);
+    let link = |more: &str| link_args(&args(true, more), &files);
+    let (image, report) = link("-dylib x.o a.o -L. -weak-lx l.tbd").expect("the rest");
+    assert_eq!(image, link("-dylib a.o l.tbd").expect("the same").0);
+    let said = "is for x86_64, the link for arm64; ignored";
+    let said = ["x.o", "./libx.dylib"].map(|name| format!("{name}: {said}"));
+    assert_eq!(report.warnings, said);
+    let errors = link("-dylib x.o a.o -L. -lx l.tbd -arch_errors_fatal").expect_err("two errors");
+    assert!(errors.iter().all(|error| error.kind() == ErrorKind::WrongMachine), "{errors}");
+    assert_eq!(errors.iter().count(), 2);
+}
+
+#[test]
+fn a_variable_is_never_looked_up() {
+    for (arm, code, kind) in [
+        (false, &[0x48, 0x8b, 0x3d, 0, 0, 0, 0][..], m::X86_64_RELOC_TLV),
+        (true, &[0, 0, 0, 0x90], m::ARM64_RELOC_TLVP_LOAD_PAGE21),
+    ] {
+        let mut files = files(arm);
+        let at = code.len() as u64 - 4;
+        let mut maker = Maker::new(arm);
+        let (mine, variable) =
+            (maker.symbol("f", SymbolKind::Text, false), maker.symbol("v", SymbolKind::Tls, false));
+        let text = maker.object.section_id(StandardSection::Text);
+        maker.object.add_symbol_data(mine, text, code, 4);
+        let flags = RelocationFlags::MachO { r_type: kind, r_pcrel: true, r_length: 2 };
+        let addend = if arm { 0 } else { -4 };
+        let relocation = Relocation { offset: at, symbol: variable, addend, flags };
+        maker.object.add_relocation(text, relocation).expect("a relocation");
+        files.insert("v.o", maker.bytes());
+        for how in ["-undefined dynamic_lookup", "-U _v"] {
+            let linked = link_args(&args(arm, &format!("-dylib v.o l.tbd {how}")), &files);
+            let error = linked.expect_err("no variable");
+            assert_eq!(error.first().kind(), ErrorKind::TlsMismatch, "{how}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_thin_archives_members_are_files() {
     let mut files = files(true);
     files.insert("u.o", calling("u", "z"));

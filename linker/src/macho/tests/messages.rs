@@ -114,6 +114,13 @@ fn errors_of_code_name_the_symbol() {
     assert!(page.contains("r.o:(__TEXT,__text+0x0)") && page.contains("_environ"), "{page}");
     let variable = says(0x9000_0000, "f", (m::ARM64_RELOC_TLVP_LOAD_PAGE21, true));
     assert!(variable.contains("against _f, which is not thread-local"), "{variable}");
+    for (code, kind, pcrel, name) in [
+        (0xb000_0000, m::ARM64_RELOC_GOT_LOAD_PAGE21, true, "ARM64_RELOC_GOT_LOAD_PAGE21"),
+        (0xf940_0400, m::ARM64_RELOC_GOT_LOAD_PAGEOFF12, false, "ARM64_RELOC_GOT_LOAD_PAGEOFF12"),
+    ] {
+        let slot = says(code, "environ", (kind, pcrel));
+        assert!(slot.contains(&format!("{name} with an addend in the instruction")), "{slot}");
+    }
     let stub = says(0x1400_0001, "puts", (m::ARM64_RELOC_BRANCH26, true));
     assert!(stub.contains("the stub of _puts, 4 bytes"), "{stub}");
 }

@@ -19,13 +19,58 @@ const SLACK: i128 = 0x40_0000;
 /// Smallest and largest.
 type Span = (i128, i128);
 
+/// What is added: by the relocation, or by the bits that are in its instruction, as ld64 reads them.
+fn addend(at: &At<'_>) -> i64 {
+    if at.reloc.addend == 0 { embedded(at) } else { at.reloc.addend }
+}
+
+/// The addend in an instruction of arm64.
+fn embedded(at: &At<'_>) -> i64 {
+    let Data::Bytes(bytes) = &at.section.data else { return 0 };
+    let place = usize::try_from(at.reloc.offset).ok().and_then(|offset| bytes.get(offset..));
+    let Some(word) = place.and_then(|place| place.first_chunk()) else { return 0 };
+    let word = u32::from_le_bytes(*word);
+    let signed = |bits: u32, count: u32| (i64::from(bits) << (64 - count)) >> (64 - count);
+    match parts(at.reloc.r_type).0 {
+        _ if at.row.field.mask == 0xffff_ffff || at.row.field.width == 8 => 0,
+        2 => signed(word & 0x03ff_ffff, 26) << 2,
+        3 | 5 | 8 => signed((word >> 3 & 0x1f_fffc) | (word >> 29 & 3), 21) << 12,
+        4 | 6 | 9 => {
+            let load = word & 0x3b00_0000 == 0x3900_0000;
+            let wide = load && word >> 30 == 0 && word & 0x0480_0000 == 0x0480_0000;
+            let scale = if load { word >> 30 } else { 0 };
+            i64::from(word >> 10 & 0xfff) << if wide { 4 } else { scale }
+        }
+        _ => 0,
+    }
+}
+
 impl Sites<'_, '_> {
+    /// Judges bits that are in an instruction already.
+    pub(super) fn bits(&mut self, at: &At<'_>) {
+        let bits = embedded(at);
+        if bits == 0 {
+            return;
+        }
+        if at.reloc.addend != 0 {
+            return self.findings.error(ErrorClass::BadInput);
+        }
+        if matches!(at.row.form, Form::Got | Form::TlsDescriptor) {
+            self.findings.may(ErrorClass::BadInput);
+            return self.findings.error(ErrorClass::RelocUnsupported);
+        }
+        if bits < 0 {
+            // ld64 reads no sign.
+            self.findings.everything("a negative addend in an instruction", true);
+        }
+    }
+
     /// Judges the value of a relocation that is not refused for what it names.
     pub(super) fn range(&mut self, at: &At<'_>, minus: Option<At<'_>>, meaning: Option<&Meaning>) {
         let Some(meaning) = meaning else { return };
         let reached = matches!(at.row.form, Form::Got | Form::TlsDescriptor)
             || matches!(meaning, Meaning::Dynamic(_));
-        if reached && at.reloc.addend != 0 && at.row.form != Form::Absolute {
+        if reached && addend(at) != 0 && at.row.form != Form::Absolute {
             // The addend of a slot; a load that becomes the address has no slot to add it to.
             let plain = at.row.name == "X86_64_RELOC_GOT";
             if !plain {
@@ -64,7 +109,7 @@ impl Sites<'_, '_> {
         if at.row.check.range == Range::Any {
             return None;
         }
-        let addend = i128::from(at.reloc.addend);
+        let addend = i128::from(addend(at));
         let (kind, ..) = parts(at.reloc.r_type);
         let bias = i128::from(match (at.row.form, kind) {
             (Form::Relative, 6) => 5,
@@ -166,7 +211,7 @@ impl Sites<'_, '_> {
             Form::Call => at.reloc.offset,
             _ => 0,
         };
-        match known.map(|value| value.wrapping_add(at.reloc.addend as u64).wrapping_sub(here)) {
+        match known.map(|value| value.wrapping_add(addend(at) as u64).wrapping_sub(here)) {
             Some(value) if value.is_multiple_of(scale) => {}
             Some(_) => self.findings.error(ErrorClass::RelocMisaligned),
             None => {
