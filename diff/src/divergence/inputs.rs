@@ -15,8 +15,8 @@ use object::{
 };
 use serde::Deserialize;
 
+use crate::Request;
 use crate::model::macho;
-use crate::{Arch, Request};
 
 /// What one of the inputs must have.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Debug)]
@@ -100,17 +100,7 @@ impl Has {
             return common_of_archive(request);
         }
         if self == Self::LibraryOfAnother {
-            let own = match request.target.arch {
-                Arch::Amd64 => Architecture::X86_64,
-                Arch::Arm64 => Architecture::Aarch64,
-                Arch::Arm => Architecture::Arm,
-            };
-            let other = |file: &File<'_>| {
-                file.format() == BinaryFormat::MachO
-                    && file.kind() == ObjectKind::Dynamic
-                    && file.architecture() != own
-            };
-            return request.files.iter().any(|it| File::parse(&*it.bytes).is_ok_and(|f| other(&f)));
+            return library_of_another(request);
         }
         let read = |bytes: &[u8]| usize::from(File::parse(bytes).is_ok_and(|elf| self.is_in(&elf)));
         let counts = request.files.iter().map(|file| match ArchiveFile::parse(&*file.bytes) {
@@ -305,4 +295,12 @@ fn addend_in_instruction(file: &File<'_>) -> bool {
         })
     };
     arm && file.format() == BinaryFormat::MachO && file.sections().any(has)
+}
+
+/// Whether a Mach-O library is for another machine than an object.
+fn library_of_another(request: &Request) -> bool {
+    let files = request.files.iter().filter_map(|file| File::parse(&*file.bytes).ok());
+    let files: Vec<_> = files.filter(|file| file.format() == BinaryFormat::MachO).collect();
+    let of = |kind| files.iter().filter(move |file| file.kind() == kind).map(File::architecture);
+    of(ObjectKind::Dynamic).any(|own| of(ObjectKind::Relocatable).any(|other| other != own))
 }

@@ -132,10 +132,7 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) 
                 let name = reader.file(&reader.dir.join(&path), &path)?;
                 reader.request.args.extend([option.to_owned(), name]);
             }
-            Some(Words::Word) => {
-                let word = word()?;
-                reader.request.args.extend([option.to_owned(), word]);
-            }
+            Some(Words::Word) => reader.request.args.extend([option.to_owned(), word()?]),
             Some(Words::List) => list(reader, &word()?)?,
             Some(Words::Framework) => framework(reader, option, &word()?, &system)?,
             // The output and the mode are not the arguments' to say.

@@ -10,7 +10,7 @@ use super::image::File;
 use super::inputs::{Inputs, Spot};
 use super::machine::{Machine, Way};
 use super::places::Places;
-use crate::model::Meaning;
+use crate::model::{Meaning, Place};
 pub(super) use crate::model::Use;
 
 /// Everything known of one link.
@@ -82,7 +82,7 @@ impl Judge<'_, '_> {
     pub(super) fn address(&self, value: u64, to: Reference<'_>, usage: Use) -> Meaning {
         let defined = |spot: &&Spot| self.places.address(self.inputs, **spot) == Some(value);
         let place = to.defs.iter().find(defined).and_then(|spot| Places::place(self.inputs, *spot));
-        if let Some(place) = place {
+        if let Some(place) = place.or_else(|| self.empty(value, to)) {
             return Meaning::Place(place);
         }
         if let Some(piece) = self.literal(value, to) {
@@ -110,6 +110,17 @@ impl Judge<'_, '_> {
             Some(_) => bad("data outside any atom"),
             None => bad("an address outside the image"),
         }
+    }
+
+    /// The atom without a byte that a reference is to: it is anywhere in the image, its address another's, too.
+    fn empty(&self, value: u64, to: Reference<'_>) -> Option<Place> {
+        let empty = |spot: &&Spot| match spot {
+            Spot::Atom(id, _) => self.inputs.atom(*id).is_some_and(|atom| atom.size == 0),
+            _ => false,
+        };
+        let inside = self.file.at(value).is_some() || self.file.at(value.wrapping_sub(1)).is_some();
+        let spot = to.defs.iter().find(empty).filter(|_| inside)?;
+        Places::place(self.inputs, *spot)
     }
 
     fn executable(&self, address: u64) -> bool {

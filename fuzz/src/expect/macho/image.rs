@@ -9,7 +9,7 @@ use scold_diff::{Family, Key};
 
 use super::live::Part;
 use super::resolve::{Fate, Winner, install_name};
-use super::sites::{NOWHERE, Sites, is_taken_apart};
+use super::sites::{Sites, is_taken_apart};
 use super::world::SYSTEM;
 use crate::case::{Binding, Marker, Section, SectionKind};
 use crate::emit;
@@ -44,12 +44,6 @@ impl Sites<'_, '_> {
     fn exports(&mut self) {
         for (id, meaning) in self.exported() {
             let sym = &self.link.syms[id];
-            if self.is_nowhere(&meaning) {
-                for family in [Family::Export, Family::Lookup] {
-                    self.findings.open(family, sym.name, NOWHERE);
-                }
-                continue;
-            }
             let value = Value::Export {
                 kind: match self.link.is_thread_local(id) {
                     true => SymbolKind::Tls,
@@ -257,9 +251,6 @@ impl Sites<'_, '_> {
         let id = self.link.find(on.entry);
         let own = id.filter(|id| matches!(self.link.home(*id), Some(Part::Section(..))));
         match own.and_then(|id| self.meaning_of(id)) {
-            Some(meaning) if self.is_nowhere(&meaning) => {
-                self.findings.open(Family::Entry, "", NOWHERE);
-            }
             Some(meaning) => self.facts.add(Family::Entry, "", Value::Ref(meaning)),
             None => self.findings.open(Family::Entry, "", "a program that starts elsewhere"),
         }

@@ -261,16 +261,6 @@ impl<'c> Link<'c> {
         }
     }
 
-    /// Labels of the atoms that have no byte.
-    pub(super) fn empty(&self) -> impl Iterator<Item = Box<str>> {
-        let labels = self.labels.iter().enumerate();
-        let all = labels.flat_map(|(file, list)| {
-            list.iter().enumerate().map(move |(index, label)| (file, index, label))
-        });
-        let empty = all.filter(|&(file, index, _)| self.section(file, index).size() == 0);
-        empty.map(|(_, _, label)| label.clone())
-    }
-
     /// What the command line asks for.
     fn name_options(&mut self) {
         let on = &self.world.on;

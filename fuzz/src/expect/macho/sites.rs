@@ -17,9 +17,6 @@ use super::resolve::{Fate, Findings, Link, Target, Winner};
 use crate::case::{Data, Definition, Reloc, Section, SectionKind, SymbolRef};
 use crate::machine::{Form, Row, Rows};
 
-/// Why what is in an empty section is open: its address is another's, too, whichever a linker puts there.
-pub(super) const NOWHERE: &str = "a place in a section of no bytes";
-
 /// Walks all relocations of the output.
 pub(super) struct Sites<'l, 'c> {
     pub(super) link: &'l Link<'c>,
@@ -28,8 +25,6 @@ pub(super) struct Sites<'l, 'c> {
     /// What dyld binds for something in the output, as it is looked up: the name's index.
     pub(super) bound: BTreeMap<String, usize>,
     rows: Rows,
-    /// Labels of atoms without a byte.
-    empty: BTreeSet<Box<str>>,
 }
 
 /// A relocation where it is.
@@ -50,7 +45,6 @@ impl<'l, 'c> Sites<'l, 'c> {
             facts: Facts::default(),
             bound: BTreeMap::new(),
             rows: Rows(link.world.machine.rows),
-            empty: link.empty().collect(),
         }
     }
 
@@ -88,9 +82,6 @@ impl<'l, 'c> Sites<'l, 'c> {
                 _ => {
                     let meaning = self.meaning(&at, minus.take());
                     if let Some(meaning) = meaning.filter(|_| !is_taken_apart(section)) {
-                        if self.is_nowhere(&meaning) {
-                            self.open_site(&at, NOWHERE, false);
-                        }
                         self.facts.add(Family::Site, self.key(&at).rest, Value::Ref(meaning));
                     }
                 }
@@ -360,11 +351,6 @@ impl<'l, 'c> Sites<'l, 'c> {
             Winner::Linker => Some(Meaning::Linker(self.link.syms[id].name.into())),
             _ => None,
         }
-    }
-
-    /// Whether it is a place that has no bytes of its own.
-    pub(super) fn is_nowhere(&self, meaning: &Meaning) -> bool {
-        matches!(meaning, Meaning::Place(place) if self.empty.contains(&place.section))
     }
 
     fn defined(&self, file: usize, symbol: usize) -> Option<Meaning> {
