@@ -13,7 +13,7 @@ use scold_diff::adapter::Outcome;
 use scold_diff::model::Family;
 use scold_diff::oracle::metamorphic::compare;
 use scold_diff::oracle::{Evidence, Ruling, Trial};
-use scold_diff::{Facts, Format};
+use scold_diff::{Facts, Format, Mode};
 
 use crate::case::{Binding, Data, Definition, Marker, Object, Opt, Reloc, Section, SectionFlags};
 use crate::case::{SectionKind, Symbol, SymbolKind, SymbolRef, Visibility};
@@ -73,13 +73,18 @@ pub fn judge(case: &Case, evidence: &Evidence<'_>, ruling: &mut Ruling) {
     }
 }
 
-/// Every local symbol under another name. Local names mean nothing outside of their object, and
-/// equal ones in several objects are different symbols.
+/// Every local symbol under another name. Local names mean nothing outside of their object, but for those that build
+/// modes look for, and equal ones in several objects are different symbols.
 fn renamed(case: &Case) -> Option<Case> {
-    let (format, mut case) = (case.target.format, case.clone());
+    let (format, modes) = (case.target.format, case.mode != Mode::Shared);
+    let mut case = case.clone();
     let mut count = 0;
+    let free = |symbol: &&mut Symbol| {
+        let meant = ["moduledata", "_rt0_"].iter().any(|part| symbol.name.contains(part));
+        symbol.binding == Binding::Local && !(modes && meant)
+    };
     for object in case.objects_mut() {
-        for symbol in object.symbols.iter_mut().filter(|s| s.binding == Binding::Local) {
+        for symbol in object.symbols.iter_mut().filter(free) {
             // What assemblers never write into symbol tables stays of that kind.
             let kind = match format {
                 Format::Elf if symbol.name.starts_with(".L") => ".L",

@@ -1,8 +1,11 @@
 //! The metamorphic oracle: relations that hold for one linker alone.
 //!
-//! A [`Relation`] turns a request into another whose output must have the same Facts. Those that a request can express are here; those that need the case (a section
-//! split in two, local symbols renamed, dead code) are variants that the caller makes: see
-//! [`compare`]. All linkers being wrong together is no help here.
+//! A [`Relation`] turns a request into another whose output must have the same Facts. Those that a request can express
+//! are here; those that need the case (a section split in two, local symbols renamed, dead code) are variants that the
+//! caller makes: see [`compare`]. All linkers being wrong together is no help here.
+//!
+//! What a build mode adds to a request is no part of it: relations change what people gave, and the mode adds to that
+//! again, at the head and at the tail where it has to be.
 
 mod bsd;
 
@@ -13,7 +16,7 @@ use object::{Object as _, ObjectSymbol as _};
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
 use crate::adapter::{Outcome, Shared};
 use crate::model::macho;
-use crate::{File, Format, Request, Value};
+use crate::{File, Format, Request, Value, desugar};
 
 /// The relations.
 pub(super) struct Metamorphic;
@@ -44,15 +47,15 @@ impl Oracle for Metamorphic {
     }
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
+        let given = desugar::sugared(evidence.request);
+        let given = given.as_ref().unwrap_or(evidence.request);
         for trial in evidence.trials.iter().filter(|trial| trial.outcome.image().is_some()) {
             for relation in RELATIONS {
-                let Some(variant) =
-                    (relation.apply)(evidence.request, &trial.linker, evidence.limit)
-                else {
+                let Some(variant) = (relation.apply)(given, &trial.linker, evidence.limit) else {
                     continue;
                 };
                 let outcome = match variant {
-                    Ok(variant) => trial.linker.link(&variant, evidence.limit),
+                    Ok(variant) => trial.linker.link(&desugar::desugar(variant), evidence.limit),
                     Err(outcome) => outcome,
                 };
                 // Markers and names stay: the output is read as the original's.
@@ -242,6 +245,10 @@ fn partial(
     // Options about symbols act twice, and what stands in between loses its place.
     let plain = |(i, arg): (usize, &String)| at.contains(&i) || arg.starts_with("-z");
     (request.args.iter().enumerate().all(plain) && independent(request)).then_some(())?;
+    // A mode that makes words of zeros makes them of all zeros that are joined.
+    let added = desugar::desugar(request.clone());
+    let same = |file: &File| added.file(&file.name).is_some_and(|it| it.bytes == file.bytes);
+    request.files.iter().all(same).then_some(())?;
     let mut join = request.clone();
     join.args = at.iter().map(|i| request.args[*i].clone()).collect();
     let bytes = match linker.join(&join, limit)? {

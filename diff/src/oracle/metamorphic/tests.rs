@@ -109,3 +109,34 @@ fn files_that_depend_on_their_order_stay() {
     assert!(!independent(&request));
     assert!(reordered(&request).is_none());
 }
+
+/// What a mode adds is no part of what is turned round or joined: it is added again, where it has to be.
+#[test]
+fn a_mode_adds_to_each_variant_again() {
+    use crate::desugar::{OBJECT, TAIL, desugar, sample, sugared};
+    let module = |names: &[&str]| {
+        let target = crate::Target::AMD64_ELF;
+        sample::module(target, crate::Mode::Plugin, names).unwrap()
+    };
+    let mut request = module(&["local.moduledata", "type.a", "runtime.edata"]);
+    let other = module(&["type.b"]).files.remove(0);
+    request.files.push(File { name: "b.o".into(), bytes: other.bytes });
+    request.args.push("b.o".into());
+    let request = desugar(request);
+    assert_eq!(request.args[0], OBJECT);
+    let given = sugared(&request).unwrap();
+    assert_eq!(given.args, ["a.o", "b.o"]);
+    let turned = desugar(reordered(&given).unwrap());
+    let inner = |args: &[String]| -> Vec<String> {
+        args.iter().filter(|arg| ![OBJECT, TAIL].contains(&arg.as_str())).cloned().collect()
+    };
+    assert_eq!(turned.args[0], OBJECT);
+    assert_eq!(inner(&turned.args), ["b.o", "a.o"]);
+    let reference = &adapter::select(&[adapter::REFERENCE.into()], &[]).unwrap()[0];
+    let limit = Duration::from_secs(20);
+    let Some(Ok(joined)) = partial(&given, reference, limit) else { panic!("not joined") };
+    assert_eq!(inner(&desugar(joined).args), ["joined.o"]);
+    let alone = desugar(module(&["local.moduledata", "type.a"]));
+    let list = complaints(reference, &alone);
+    assert!(list.is_empty(), "{list:#?}");
+}
