@@ -5,7 +5,7 @@
 mod library;
 mod options;
 
-use scold_diff::{Mode, Target};
+use scold_diff::{Format, Mode, Target};
 
 pub use library::{Library, LibraryDefinition, LibrarySymbol, VersionNode, VersionScript};
 pub use options::{DefsymValue, HashStyle, Opt};
@@ -42,6 +42,15 @@ pub struct Case {
 }
 
 impl Case {
+    /// What Go calls the system that the output is for.
+    pub fn goos(&self) -> &'static str {
+        match self.target.format {
+            Format::Macho => "darwin",
+            Format::Elf if self.options.contains(&Opt::Android) => "android",
+            Format::Elf => "linux",
+        }
+    }
+
     /// Every object, members of archives included, in command-line order.
     pub fn objects(&self) -> Vec<&Object> {
         let mut list = Vec::new();

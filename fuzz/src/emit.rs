@@ -20,7 +20,7 @@ use std::sync::Arc;
 use scold_diff::desugar::desugar;
 use scold_diff::model::{MARKER_MAGIC, digest};
 use scold_diff::request::File;
-use scold_diff::{Format, Request, Target};
+use scold_diff::{Arch, Format, Mode, Request, Target};
 
 use crate::Case;
 use crate::case::{Archive, Data, DefsymValue, HashStyle, Input, Library, Object, Opt};
@@ -98,7 +98,9 @@ fn gnu_request(case: &Case) -> Request {
         }
     }
     let Link { args, files, .. } = link;
-    desugar(Request { target: case.target, mode: case.mode, args, files, goos: None })
+    let goos = case.options.contains(&Opt::Android).then(|| case.goos());
+    let goos = goos.filter(|_| case.mode != Mode::Shared);
+    desugar(Request { target: case.target, mode: case.mode, args, files, goos })
 }
 
 struct Link {
@@ -182,7 +184,12 @@ impl Link {
             Opt::O2 => self.arg("-O2"),
             Opt::Defs => self.keyword("defs"),
             Opt::AsNeeded => self.arg("--as-needed"),
-            Opt::FixupChains(_)
+            Opt::Target1Relative(relative) if self.target.arch == Arch::Arm => {
+                self.arg(if *relative { "--target1-rel" } else { "--target1-abs" });
+            }
+            Opt::Target1Relative(_)
+            | Opt::Android
+            | Opt::FixupChains(_)
             | Opt::MinOs(_)
             | Opt::DynamicLookup
             | Opt::MayBeUndefined(_)

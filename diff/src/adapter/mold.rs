@@ -19,7 +19,7 @@ pub(super) static LINKER: Linker = Linker {
     // Without it the work happens in a child that neither limits nor accounting reach.
     args: &["-z", "text", "--no-fork"],
     threads: Some("--threads="),
-    lacks: &[],
+    lacks: &[("--target1-", "mold takes R_ARM_TARGET1 as an address")],
     unsupported: &[("unknown relocation", "mold lacks this relocation")],
     crash: &["internal error", "Assertion `", "terminate called"],
     classes: CLASSES,

@@ -70,6 +70,8 @@ pub enum Has {
     FarPointer,
     /// A difference whose subtrahend is in a section, not a symbol.
     SubtractorBySection,
+    /// An object's table of constructors as old compilers made it.
+    Constructors,
     /// An object's STB_GNU_UNIQUE.
     Unique,
     /// An object's definition that is STV_INTERNAL.
@@ -142,6 +144,10 @@ impl Has {
             Self::SeveralInits => elf
                 .sections()
                 .any(|section| matches!(section.name(), Ok("__mod_init_func" | "__mod_term_func"))),
+            Self::Constructors => elf.sections().any(|section| {
+                let name = section.name().unwrap_or_default();
+                name == ".ctors" || name.starts_with(".ctors.")
+            }),
             Self::Unwind => elf.sections().any(|section| section.name() == Ok("__compact_unwind")),
             Self::UnalignedPointer => pointer(elf, |at, _| !at.is_multiple_of(4)),
             Self::FarPointer => pointer(elf, |_, addend| i32::try_from(addend).is_err()),

@@ -32,6 +32,10 @@ pub enum Opt {
     Defs,
     /// `--as-needed` from here on.
     AsNeeded,
+    /// ARM: `--target1-rel` or `--target1-abs`: whether R_ARM_TARGET1 is a distance.
+    Target1Relative(bool),
+    /// `--goos=android`, of what a build mode makes.
+    Android,
     /// Mach-O: `-fixup_chains` or `-no_fixup_chains`.
     FixupChains(bool),
     /// Mach-O: the oldest macOS it runs on, in `-platform_version`; 13 without it.

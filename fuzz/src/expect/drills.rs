@@ -8,9 +8,10 @@
 use std::collections::BTreeSet;
 
 use scold_diff::oracle::world::{Line, Stage};
-use scold_diff::{Format, Mode};
+use scold_diff::{Family, Format, Key, Mode};
 
 use super::macho::MARKERS;
+use super::resolve::old_array;
 use crate::case::*;
 use crate::emit;
 use crate::generate::modules::bounds::ROWS;
@@ -186,21 +187,33 @@ fn log(case: &Case, objects: &[&Object]) -> Option<Vec<u8>> {
         log.push(INIT);
     }
     let mut entries = Vec::new();
-    if case.mode == Mode::CShared && defines(&super::module_entry(case.target)) {
-        entries.push((u32::MAX, START));
+    if case.mode == Mode::CShared && defines(&super::module_entry(case.target, case.goos())) {
+        entries.push((u64::MAX, START));
     }
     let sections =
         objects.iter().flat_map(|object| object.sections.iter().map(move |s| (object, s)));
-    for (object, section) in sections.filter(|(_, s)| s.kind == SectionKind::InitArray) {
-        let priority = match section.name.strip_prefix(".init_array.") {
-            Some(number) => number.parse().ok()?,
-            None => u32::MAX,
+    for (object, section) in sections {
+        let old = old_array(section).filter(|_| case.target.format == Format::Elf);
+        let priority = match (old, section.name.strip_prefix(".init_array.")) {
+            (Some((SectionKind::InitArray, priority)), _) => priority,
+            _ if section.kind != SectionKind::InitArray => continue,
+            (_, Some(number)) => number.parse().ok()?,
+            _ => u64::MAX,
         };
-        for reloc in &section.relocs {
-            let SymbolRef::Named(at) = reloc.symbol else { return None };
-            let name = plain(case, &object.symbols.get(at)?.name);
-            entries.push((priority, name.strip_prefix("init/")?.parse().ok()?));
+        let numbers: Option<Vec<u8>> = section
+            .relocs
+            .iter()
+            .map(|reloc| {
+                let SymbolRef::Named(at) = reloc.symbol else { return None };
+                let name = plain(case, &object.symbols.get(at)?.name);
+                name.strip_prefix("init/")?.parse().ok()
+            })
+            .collect();
+        let mut numbers = numbers?;
+        if old.is_some() {
+            numbers.reverse();
         }
+        entries.extend(numbers.into_iter().map(|number| (priority, number)));
     }
     entries.sort_by_key(|entry| entry.0);
     log.extend(entries.into_iter().map(|entry| entry.1));
@@ -221,7 +234,15 @@ struct Drill {
 
 impl Drill {
     fn line(&mut self, rule: &'static str, command: String, wanted: &str) {
-        self.lines.push(Line { command, wanted: wanted.to_owned(), rule });
+        self.lines.push(Line { command, wanted: wanted.to_owned(), rule, fact: None });
+    }
+
+    /// The same, of what a module's Facts have under `fact`.
+    fn about(&mut self, (module, fact): (usize, Key), command: String, wanted: &str) {
+        self.line("init functions", command, wanted);
+        if let Some(line) = self.lines.last_mut() {
+            line.fact = Some((module, fact));
+        }
     }
 }
 
@@ -260,7 +281,8 @@ impl World<'_> {
         self.list(drill);
         // An executable's own run when it starts: it never does here, but for Mach-O, where it is loaded like others.
         if works && (it.macho || it.mode.is_library()) && it.names.contains("log") {
-            drill.line("init functions", format!("log {module} call:log"), &it.log_line());
+            let fact = Key::new(Family::Init, "log");
+            drill.about((module, fact), format!("log {module} call:log"), &it.log_line());
         }
         works
     }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use scold_diff::desugar::OBJECT;
-use scold_diff::{Format, Mode, Target};
+use scold_diff::{Mode, Target};
 
 use super::world::World;
 use crate::case::*;
@@ -44,7 +44,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     let (runtime, last) = (runs(&link), link.defines(LAST));
     let announces = data.filter(|_| !runtime);
     let list = data.filter(|_| runtime && last);
-    let start = entry(case.target);
+    let start = entry(case.target, case.goos());
     let starts = case.mode == Mode::CShared && link.defines(&start) && !link.is_called(&start);
     let pulls = !made.object.symbols.is_empty();
     if announces.is_none() && list.is_none() && !starts && !pulls {
@@ -264,10 +264,9 @@ fn common(object: &mut Object, symbol: usize, align: u64) -> usize {
     section
 }
 
-/// Where a library for `target` starts.
-pub(crate) fn entry(target: Target) -> String {
+/// Where a library for `target` starts on the system that Go calls `goos`.
+pub(crate) fn entry(target: Target, goos: &str) -> String {
     let name = target.name();
-    let goos = if target.format == Format::Macho { "darwin" } else { "linux" };
     format!("_rt0_{}_{goos}_lib", name.split('-').next().unwrap_or(name))
 }
 

@@ -321,4 +321,20 @@ pub(crate) fn is_taken_apart(section: &Section) -> bool {
     section.flags.merge
         || unwinds(section)
         || matches!(section.kind, InitArray | FiniArray | PreinitArray)
+        || old_array(section).is_some()
+}
+
+/// What older compilers have for arrays of functions: which array its words join, from the last to the first, and with
+/// what priority.
+///
+/// Spec: the system's linker scripts; GCC's `collect2`, where numbers count down from 65535.
+pub(crate) fn old_array(section: &Section) -> Option<(SectionKind, u64)> {
+    let rows = [(".ctors", SectionKind::InitArray), (".dtors", SectionKind::FiniArray)];
+    let rest = |name| section.name.strip_prefix(name).filter(|_| section.flags.alloc);
+    let (kind, rest) = rows.into_iter().find_map(|(name, kind)| Some((kind, rest(name)?)))?;
+    match rest.strip_prefix('.').map(str::parse::<u64>) {
+        None if rest.is_empty() => Some((kind, u64::MAX)),
+        Some(Ok(number)) => Some((kind, 65535_u64.saturating_sub(number))),
+        _ => None,
+    }
 }

@@ -123,7 +123,7 @@ impl<'l, 'c> Sites<'l, 'c> {
                             continue;
                         }
                     }
-                    let row = self.machine.input_row(reloc.r_type);
+                    let row = self.row(reloc);
                     if row.is_some_and(|row| row.form.calls_for_tls()) {
                         dead_call_until = reloc.offset + self.machine.tls_call;
                     }
@@ -133,13 +133,26 @@ impl<'l, 'c> Sites<'l, 'c> {
         }
     }
 
+    /// What a relocation is: of R_ARM_TARGET1 the options may say so.
+    fn row(&self, reloc: &Reloc) -> Option<&'static Row> {
+        let Machine { init, pointer, distance, .. } = *self.machine;
+        let chosen = self.link.world.on.target1_relative && reloc.r_type == init && init != pointer;
+        self.machine.input_row(if chosen { distance } else { reloc.r_type })
+    }
+
+    /// Whether it makes a word the address of something.
+    pub(crate) fn is_pointer(&self, reloc: &Reloc) -> bool {
+        let Machine { init, pointer, .. } = *self.machine;
+        reloc.r_type == pointer || reloc.r_type == init && !self.link.world.on.target1_relative
+    }
+
     /// Debug sections: an undefined symbol there is refused by some.
     fn walk_unloaded(&mut self, file: usize, section: &Section) {
         for reloc in &section.relocs {
             if self.thing(file, reloc.symbol) == Thing::Undefined {
                 self.findings.may(ErrorClass::UndefinedSymbol);
             }
-            match self.machine.input_row(reloc.r_type) {
+            match self.row(reloc) {
                 Some(row) => {
                     self.reaches_beyond(section, reloc, row);
                 }
@@ -263,7 +276,7 @@ impl<'l, 'c> Sites<'l, 'c> {
     }
 
     fn site(&mut self, file: usize, index: usize, section: &Section, reloc: &Reloc) {
-        let Some(row) = self.machine.input_row(reloc.r_type) else {
+        let Some(row) = self.row(reloc) else {
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.may(ErrorClass::BadInput);
             let reason = "a relocation that objects don't carry";

@@ -137,10 +137,82 @@ fn few_cases_are_open_as_a_whole() {
     assert!(count * 100 <= CASES * CEILING, "{count} of {CASES}: {whole:#?}");
 }
 
+/// What the reference's output of this case has under these keys; it is what is expected.
+fn agreed(text: &str, keys: &[&str]) -> Vec<String> {
+    let case = crate::text::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let reference = &adapter::select(&[adapter::REFERENCE.to_owned()], &[]).unwrap()[0];
+    let request = emit::request(&case);
+    let outcome = reference.link(&request, Duration::from_secs(10));
+    let Outcome::Linked(image) = outcome else { panic!("{outcome:?}\n{text}") };
+    let facts = elf::facts(&request, &image);
+    let judgement = expect(&case).judge(&facts, Strictness::Reference);
+    assert!(judgement.is_agreement(), "{judgement:#?}\n{text}");
+    let find = |key: &&str| {
+        let found = facts.iter().find(|(found, _)| found.to_string() == **key);
+        found.map_or_else(|| "absent".to_owned(), |(_, value)| value.to_string())
+    };
+    keys.iter().map(find).collect()
+}
+
+/// Old tables are run from their ends, by numbers that count down.
+#[test]
+fn constructors_run_from_the_last() {
+    let word = "hex 00 00 00 00 00 00 00 00";
+    let list = |name: &str, kind: &str, words: &[(u32, &str)]| {
+        let hex: String = words.iter().map(|_| format!("    {word}\n")).collect();
+        let relocs: String = words
+            .iter()
+            .map(|(at, name)| format!("    reloc {at:#x} R_X86_64_64 {name}\n"))
+            .collect();
+        format!("  section {name} {kind} aw align=8 {{\n{hex}{relocs}  }}\n")
+    };
+    let sections = list(".ctors", "progbits", &[(0, "a"), (8, "b")])
+        + &list(".ctors.65435", "progbits", &[(0, "c")])
+        + &list(".init_array.00099", "init_array", &[(0, "d")]);
+    let symbols: String = ["a", "b", "c", "d"]
+        .iter()
+        .zip(16..)
+        .map(|(name, at)| format!("  symbol {name} local func at .text+{at:#x} size 1\n"))
+        .collect();
+    let text = format!(
+        "case amd64-elf shared\nobject a.o {{\n  section .text progbits ax align=1 marker {{\n    hex c3 c3 c3 \
+         c3\n  }}\n{sections}{symbols}}}\n"
+    );
+    let places = agreed(&text, &["init.0", "init.1", "init.2", "init.3", "init.4"]);
+    let place = |at: u32| format!("a.o:.text+{at:#x}");
+    assert_eq!(places, [place(0x13), place(0x12), place(0x11), place(0x10), "absent".to_owned()]);
+}
+
+/// AAELF32 leaves it to the platform, and linkers to their options, what R_ARM_TARGET1 is.
+#[test]
+fn target1_is_what_the_options_say() {
+    let text = |option: &str, section: &str| {
+        let name = section.split(' ').next().unwrap_or_default();
+        format!(
+            "case arm-elf c-shared\n{option}object a.o {{\n  section {section} align=4 marker {{\n    hex 00 00 00 00\n    \
+             reloc 0x10 R_ARM_TARGET1 x\n  }}\n  symbol x global object hidden at {name}+0x10 size 4\n}}\n"
+        )
+    };
+    // Only a distance can be where the loader doesn't write.
+    let (data, constant) = (".data progbits aw", ".rodata progbits a");
+    for (option, section, key) in [
+        ("", data, "a.o:.data+0x10"),
+        ("option target1-abs\n", data, "a.o:.data+0x10"),
+        ("option target1-rel\n", data, "a.o:.data+0x10"),
+        ("option target1-rel\n", constant, "a.o:.rodata+0x10"),
+    ] {
+        let text = text(option, section);
+        assert_eq!(agreed(&text, &[&format!("site.{key}")]), [key], "{text}");
+    }
+    let fixed = crate::text::parse(&text("option target1-abs\n", constant)).unwrap();
+    assert!(emit::request(&fixed).args.contains(&"--target1-abs".to_owned()));
+}
+
 /// Of a Go module that the reference links, every fact is demanded or forbidden: no key is left out.
 #[test]
 fn nothing_is_open_of_modules() {
     let reference = &adapter::select(&[adapter::REFERENCE.to_owned()], &[]).unwrap()[0];
+    let mut started = BTreeSet::new();
     for target in [Target::AMD64_ELF, Target::ARM64_ELF, Target::ARM_ELF] {
         let modules = (0..200).filter_map(|i: u64| {
             let mode = scold_diff::Mode::ALL[i as usize % scold_diff::Mode::ALL.len()];
@@ -154,8 +226,15 @@ fn nothing_is_open_of_modules() {
             let facts = elf::facts(&request, &image);
             let judgement = expect(&case).judge(&facts, Strictness::Reference);
             assert!(judgement.is_agreement(), "{judgement:#?}\n{case:?}");
+            let name = super::module_entry(target, case.goos());
+            let starts = request.file(scold_diff::desugar::OBJECT).is_some_and(|file| {
+                file.bytes.windows(name.len()).any(|part| part == name.as_bytes())
+            });
+            started.extend(starts.then(|| (target, case.goos())));
         }
     }
+    // Every machine's start, on both systems.
+    assert_eq!(started.len(), 6, "{started:?}");
 }
 
 /// In percent.

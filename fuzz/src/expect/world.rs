@@ -30,6 +30,8 @@ pub(crate) struct Switches<'c> {
     pub(crate) now: bool,
     pub(crate) nodelete: bool,
     pub(crate) as_needed: bool,
+    /// R_ARM_TARGET1 is a distance.
+    pub(crate) target1_relative: bool,
     pub(crate) soname: Option<&'c str>,
     pub(crate) entry: Option<&'c str>,
     pub(crate) undefined: Vec<&'c str>,
@@ -61,6 +63,7 @@ impl<'c> Switches<'c> {
                 Opt::Nodelete => on.nodelete = true,
                 Opt::Defs => on.defs = true,
                 Opt::AsNeeded => on.as_needed = true,
+                Opt::Target1Relative(relative) => on.target1_relative = *relative,
                 Opt::Soname(name) => on.soname = Some(name),
                 Opt::Entry(name) => on.entry = Some(name),
                 Opt::Undefined(name) => on.undefined.push(name),
@@ -69,7 +72,11 @@ impl<'c> Switches<'c> {
                 Opt::DynamicList(names) => {
                     on.dynamic_list.get_or_insert_default().extend(names.iter().map(|n| &**n));
                 }
-                Opt::NoRelax | Opt::PackRelativeRelocs | Opt::HashStyle(_) | Opt::O2 => {}
+                Opt::NoRelax
+                | Opt::PackRelativeRelocs
+                | Opt::HashStyle(_)
+                | Opt::O2
+                | Opt::Android => {}
                 other => unreachable!("{other:?} is an option of Mach-O's linkers"),
             }
         }

@@ -6,7 +6,7 @@
 
 pub(crate) mod bounds;
 
-use scold_diff::{Mode, Target};
+use scold_diff::{Arch, Mode, Target};
 
 use super::{Dice, parts};
 use crate::Case;
@@ -24,13 +24,17 @@ pub fn seeded(seed: u64, index: u64, target: Target, mode: Mode) -> Option<Case>
 /// `case` with a Go module in it.
 pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
     let mut module = Module::new(case.target);
-    module.code(dice, case.mode);
+    if dice.chance(150) {
+        case.options.push(Opt::Android);
+    }
+    module.code(dice, &case);
     module.data(dice, case.mode);
     module.types(dice);
     module.bounds(dice);
     if !case.mode.is_library() || dice.chance(500) {
         case.inputs.push(Input::Library(host(&module.object, dice)));
     }
+    target1(&mut case, &module.object, dice);
     let direct = case.inputs.iter().filter(|input| matches!(input, Input::Object(_))).count();
     // After the first object: that one has an executable's start.
     let at = dice.below(direct + 1).max(1).min(case.inputs.len());
@@ -52,6 +56,21 @@ pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
     }
     case.inputs.insert(at, Input::Object(module.object));
     case
+}
+
+/// What R_ARM_TARGET1 is, maybe; a distance only where no loader would run it.
+fn target1(case: &mut Case, module: &Object, dice: &mut Dice<'_>) {
+    let arm = case.target.arch == Arch::Arm;
+    let init = machine::of(case.target.arch).init;
+    let runs = case.objects().into_iter().chain([module]).any(|object| {
+        let arrays = object.sections.iter().filter(|s| s.kind != SectionKind::Progbits);
+        let old = object.sections.iter().filter(|s| s.name.starts_with(".ctors"));
+        arrays.chain(old).flat_map(|s| &s.relocs).any(|reloc| reloc.r_type == init)
+    });
+    if arm && dice.chance(150) {
+        let relative = !runs && dice.chance(500);
+        case.options.push(Opt::Target1Relative(relative));
+    }
 }
 
 /// An object that asks for something of `module`, maybe; it comes before archives.
@@ -189,14 +208,18 @@ impl Module {
     }
 
     /// Functions: where a library starts, the runtime's own.
-    fn code(&mut self, dice: &mut Dice<'_>, mode: Mode) {
+    fn code(&mut self, dice: &mut Dice<'_>, case: &Case) {
+        let mode = case.mode;
         let ret = machine::of(self.target.arch).code.ret;
         let mut bytes = Vec::new();
         let mut functions = Vec::new();
         let mut names = Vec::new();
-        let entry = crate::expect::module_entry(self.target);
-        // Another machine's, or none, says nothing.
-        let start = *dice.pick(&[entry.as_str(), entry.as_str(), "_rt0_s390x_linux_lib", ""]);
+        let others = if case.goos() == "linux" { "android" } else { "linux" };
+        let [entry, other] =
+            [case.goos(), others].map(|goos| crate::expect::module_entry(self.target, goos));
+        // Another system's or machine's, or none, says nothing.
+        let all = [&*entry, &*entry, &*entry, &*other, "_rt0_s390x_linux_lib", ""];
+        let start = *dice.pick(&all);
         let often = if mode == Mode::CShared { 800 } else { 300 };
         if !start.is_empty() && dice.chance(often) {
             names.push(start);
@@ -245,12 +268,16 @@ impl Module {
             2 if offset > 0 => (by_place, 16),
             _ => return,
         };
-        let width = machine::of(self.target.arch).word;
-        let section = self.section(".init_array", false, vec![0; width.into()]);
-        let r_type = machine::of(self.target.arch).pointer;
+        let machine = machine::of(self.target.arch);
+        let width = machine.word;
+        let names = [".init_array", ".init_array", ".init_array.00200", ".ctors", ".ctors.00200"];
+        let name = if dice.chance(300) { *dice.pick(&names) } else { names[0] };
+        let section = self.section(name, false, vec![0; width.into()]);
+        let r_type = *dice.pick(&[machine.pointer, machine.init]);
         let array = &mut self.object.sections[section];
-        (array.kind, array.marker, array.align) =
-            (SectionKind::InitArray, Marker::None, width.into());
+        let old = name.starts_with(".ctors");
+        array.kind = if old { SectionKind::Progbits } else { SectionKind::InitArray };
+        (array.marker, array.align) = (Marker::None, width.into());
         array.relocs.push(Reloc { offset: 0, r_type, symbol, addend });
     }
 

@@ -18,8 +18,9 @@
 //! It must not know what comes of all that.
 
 mod bounds;
+mod inits;
 
-use scold_diff::{Mode, Target};
+use scold_diff::{Arch, Mode, Target};
 
 use super::Dice;
 use super::parts::{add_piece, case, object, section, symbol};
@@ -83,8 +84,13 @@ fn module(
     dice: &mut Dice<'_>,
 ) -> Case {
     let mut module = Module::new(target, number, host);
+    let mut case = case(target, mode);
+    // All are for one system.
+    if host.map_or_else(|| dice.chance(150), |host| host.options.contains(&Opt::Android)) {
+        case.options.push(Opt::Android);
+    }
     if number == 0 {
-        module.runtime(mode, dice);
+        module.runtime(&case, dice);
     } else if dice.chance(800) {
         let name = *dice.pick(&["local.moduledata", "local.moduledata", "runtime.firstmoduledata"]);
         module.module_data(name, Visibility::Hidden);
@@ -93,12 +99,12 @@ fn module(
     module.functions(dice);
     module.types(dice);
     module.bounds(dice);
-    let mut case = case(target, mode);
     for (permille, option) in [
         (200, Opt::GcSections),
         (200, Opt::NoRelax),
         (200, Opt::O2),
         (300, Opt::HashStyle(*dice.pick(&[HashStyle::Sysv, HashStyle::Both]))),
+        (if target.arch == Arch::Arm { 100 } else { 0 }, Opt::Target1Relative(false)),
     ] {
         if dice.chance(permille) {
             case.options.push(option);
@@ -246,7 +252,7 @@ impl<'h> Module<'h> {
     }
 
     /// The list, what appends to it, where an executable or a library starts.
-    fn runtime(&mut self, mode: Mode, dice: &mut Dice<'_>) {
+    fn runtime(&mut self, case: &Case, dice: &mut Dice<'_>) {
         self.module_data("runtime.firstmoduledata", Visibility::Default);
         let offset = self.words(DATA, &[0], None);
         self.define("runtime.lastmoduledatap", SymbolKind::Object, DATA, offset);
@@ -255,69 +261,14 @@ impl<'h> Module<'h> {
         let fields: Vec<_> =
             append.fields.iter().map(|&(at, t, a)| (at.into(), t, a.into(), last)).collect();
         self.function("runtime.addmoduledata", append.bytes, &fields, 0);
-        if !mode.is_library() {
+        if !case.mode.is_library() {
             self.function("_start", self.machine.code.exit, &[], 0);
         } else if dice.chance(800) {
-            let entry = crate::expect::module_entry(self.target);
+            let entry = crate::expect::module_entry(case.target, case.goos());
             let at = self.logging(&entry, START);
             self.object.symbols[at].visibility =
                 *dice.pick(&[Visibility::Default, Visibility::Hidden, Visibility::Protected]);
         }
-    }
-
-    /// A function that appends `number` to the log.
-    fn logging(&mut self, name: &str, number: u8) -> usize {
-        let log = self.log();
-        let take = self.machine.code.take;
-        let bytes = [take.bytes, &(announce::of(self.target.arch).log)(number)].concat();
-        let fields: Vec<_> =
-            take.fields.iter().map(|&(at, t, a)| (at.into(), t, a.into(), log)).collect();
-        self.function(name, &bytes, &fields, 0)
-    }
-
-    fn log(&mut self) -> SymbolRef {
-        if !self.defines("own.log") {
-            let offset = self.place(DATA, 16);
-            self.bytes(DATA, &[0; 40]);
-            let at = self.define("own.log", SymbolKind::Object, DATA, offset);
-            self.object.symbols[at].binding = Binding::Local;
-        }
-        self.named("own.log", Binding::Local)
-    }
-
-    /// Functions that run when it is loaded, by arrays with and without priorities and by name; the log of them.
-    fn inits(&mut self, mode: Mode, dice: &mut Dice<'_>) {
-        let mut priority = 101;
-        for number in 1..=dice.range(0, 4) as u8 {
-            let name = format!("init/{number}");
-            let at = self.logging(&name, number);
-            self.object.symbols[at].binding = Binding::Local;
-            priority += dice.range(1, 300);
-            let section = match dice.below(3) {
-                0 => ".init_array".to_owned(),
-                1 => format!(".init_array.{priority:05}"),
-                _ => format!(".init_array.{:05}", 20000 - priority),
-            };
-            self.entry(&section, SymbolRef::Named(at));
-        }
-        if mode.is_library() && dice.chance(250) {
-            self.logging("_init", INIT);
-        }
-        let log = self.log();
-        self.taking("log", log);
-    }
-
-    /// A word of an array of init functions.
-    fn entry(&mut self, name: &str, function: SymbolRef) {
-        let width = u64::from(self.machine.word);
-        let reloc = Reloc { offset: 0, r_type: self.machine.pointer, symbol: function, addend: 0 };
-        self.object.sections.push(Section {
-            kind: SectionKind::InitArray,
-            marker: Marker::None,
-            align: width,
-            relocs: vec![reloc],
-            ..section(name, "aw", &vec![0; width as usize])
-        });
     }
 
     /// A function that returns the address of a symbol of this object.

@@ -124,6 +124,8 @@ impl Link {
             | Opt::Wrap(_)
             | Opt::DynamicList(_)
             | Opt::O2
+            | Opt::Target1Relative(_)
+            | Opt::Android
             | Opt::Defs => {}
         }
     }

@@ -72,7 +72,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     if let Some(data) = data.filter(|_| !runtime) {
         made.announce(data);
     }
-    let start = mangled(&crate::expect::module_entry(case.target));
+    let start = mangled(&crate::expect::module_entry(case.target, case.goos()));
     if case.mode == Mode::CShared && said.defines(&start) {
         made.entry(&format!("{start}.ptr"), &start);
     }

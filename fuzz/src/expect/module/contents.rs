@@ -6,7 +6,7 @@ use scold_diff::Family;
 use scold_diff::model::{Meaning, Value, digest};
 
 use super::super::binding::has_dynamic_table;
-use super::super::resolve::{Fate, Winner, is_taken_apart};
+use super::super::resolve::{Fate, Winner, is_taken_apart, old_array};
 use super::super::site::Sites;
 use crate::case::{Section, SectionKind, SymbolKind};
 use crate::emit;
@@ -51,7 +51,12 @@ impl Sites<'_, '_> {
         for file in self.link.loaded() {
             for index in 0..self.labels[file].len() {
                 let section = self.link.section(file, index);
-                if section.kind == kind && self.link.fates[file][index] == Fate::Live {
+                if self.link.fates[file][index] != Fate::Live {
+                    continue;
+                }
+                if let Some((_, priority)) = old_array(section).filter(|old| old.0 == kind) {
+                    sections.push((priority, file, index));
+                } else if section.kind == kind {
                     let (priority, odd) = priority(&section.name, plain);
                     if odd {
                         for family in [Family::Init, Family::Fini] {
@@ -67,15 +72,19 @@ impl Sites<'_, '_> {
         let mut slots = Vec::new();
         for (_, file, index) in sections {
             let section = self.link.section(file, index);
-            for slot in 0..section.size() / word {
-                let mut at = section.relocs.iter().filter(|r| r.offset == slot * word);
-                slots.push(match (at.next(), at.next()) {
-                    (Some(reloc), None) if reloc.r_type == self.machine.pointer => {
-                        self.pointer(file, reloc)
+            let mut list: Vec<_> = (0..section.size() / word)
+                .map(|slot| {
+                    let mut at = section.relocs.iter().filter(|r| r.offset == slot * word);
+                    match (at.next(), at.next()) {
+                        (Some(reloc), None) if self.is_pointer(reloc) => self.pointer(file, reloc),
+                        _ => None,
                     }
-                    _ => None,
-                });
+                })
+                .collect();
+            if old_array(section).is_some() {
+                list.reverse();
             }
+            slots.append(&mut list);
         }
         slots
     }
@@ -143,9 +152,7 @@ fn priority(name: &str, plain: &str) -> (u64, bool) {
 /// The class of memory a section ends up in.
 fn permissions(section: &Section) -> &'static str {
     let name = &*section.name;
-    let relro = name == ".data.rel.ro"
-        || name.starts_with(".data.rel.ro.")
-        || [".ctors", ".dtors", ".jcr"].contains(&name);
+    let relro = name == ".data.rel.ro" || name.starts_with(".data.rel.ro.") || name == ".jcr";
     match section.flags {
         flags if flags.tls => "tls",
         flags if flags.exec && flags.write => "rwx",

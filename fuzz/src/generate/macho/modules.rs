@@ -67,7 +67,7 @@ impl Module {
 
     /// Where a library starts, the runtime's own.
     fn functions(&mut self, dice: &mut Dice<'_>, mode: Mode) {
-        let entry = mangled(&crate::expect::module_entry(self.target));
+        let entry = mangled(&crate::expect::module_entry(self.target, "darwin"));
         // Another system's, or none, says nothing.
         let start = *dice.pick(&[&*entry, &*entry, "__rt0_amd64_linux_lib", ""]);
         let often = if mode == Mode::CShared { 800 } else { 300 };

@@ -217,7 +217,7 @@ impl<'h> Module<'h> {
         if !mode.is_library() {
             self.function(0, "_main", Content::of(self.code.ret));
         } else if dice.chance(800) {
-            let entry = mangled(&crate::expect::module_entry(self.target));
+            let entry = mangled(&crate::expect::module_entry(self.target, "darwin"));
             let at = self.logging(&entry, START);
             let visibility = *dice.pick(&[Visibility::Default, Visibility::Hidden]);
             self.objects[0].symbols[at].visibility = visibility;
