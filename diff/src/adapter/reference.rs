@@ -80,11 +80,10 @@ impl Adapter for Reference {
         let mut args = super::basic(request);
         // What a mode adds is the linker's own to add, where it is asked for that.
         let sugared = desugar::sugared(request).filter(|_| request.mode != Mode::Shared);
-        let named = match request.target.format {
-            Format::Elf => matches!(request.mode, Mode::CShared | Mode::Plugin),
-            // Whoever says for which system it is has asked for the mode, even if that adds nothing.
-            Format::Macho => request.mode != Mode::Shared && request.goos.is_some(),
-        };
+        // Whoever says for which system it is has asked for the mode, even if that adds nothing.
+        let asked = request.target.format == Format::Macho && request.goos.is_some();
+        let named = matches!(request.mode, Mode::CShared | Mode::Plugin)
+            || asked && request.mode != Mode::Shared;
         if sugared.is_some() || named {
             args.push(format!("--buildmode={}", request.mode));
             args.extend(request.goos.map(|goos| format!("--goos={goos}")));

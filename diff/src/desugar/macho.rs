@@ -1,14 +1,15 @@
-//! The same for Mach-O: an object more, flags, an order file, and two things that ld64 has no flag for and that
-//! are therefore written into the objects: the word that ends the runtime's list, and section bounds by ld64's names.
+//! The same for Mach-O: an object more, flags, an order file, and what ld64 has no flag for and is therefore written
+//! into the objects: the word that ends the runtime's list, section bounds by ld64's names, local names that the link
+//! is to see, and where a plugin's read-only data with addresses in it is.
 //!
-//! What an object was before is behind what it is, for a linker that does all this itself.
+//! What an object was before is behind what it is, or can be told from it, for a linker that does all this itself.
 
 mod made;
 mod order;
 mod patch;
 mod text;
 
-use super::{APPEND, ENTRY, LAST, OBJECT};
+use super::{APPEND, ENTRY, LAST, OBJECT, OWN};
 use crate::model::macho::image::{self, File as Image};
 use crate::request::Mode;
 use crate::{File, Request};
@@ -52,6 +53,8 @@ struct Plan {
     heads: Vec<(&'static Marker, &'static str)>,
     /// Names that are bounds of sections, and how ld64 calls them.
     bounds: Vec<(&'static str, String)>,
+    /// Names that all objects see, wherever they are, and no other image does.
+    shared: Vec<String>,
 }
 
 impl Plan {
@@ -82,6 +85,11 @@ impl Plan {
             list,
             ..Self::default()
         };
+        let own = mangled(OWN);
+        plan.shared.extend(
+            [&plan.announce, &plan.list].into_iter().flatten().filter(|n| **n == own).cloned(),
+        );
+        plan.shared.extend(plan.start.clone().filter(|name| !said.is_global(name)));
         for row in MARKERS {
             let wanted: Vec<_> = [row.0, row.1].into_iter().filter(|n| said.wants(n)).collect();
             if request.mode == Mode::Plugin {
@@ -110,6 +118,8 @@ impl Plan {
 struct Said {
     defined: Vec<String>,
     undefined: Vec<String>,
+    /// Of one object only.
+    local: Vec<String>,
     /// The Go linker has added it all.
     complete: bool,
 }
@@ -126,13 +136,22 @@ impl Said {
                 if symbol.external() && symbol.name.starts_with('_') {
                     let list = if defined { &mut said.defined } else { &mut said.undefined };
                     list.push(symbol.name.to_owned());
+                } else if symbol.in_section() {
+                    said.local.push(symbol.name.to_owned());
                 }
             }
         }
         said
     }
 
+    /// For all objects; what may be local in the one object that has it counts as well.
     fn defines(&self, name: &str) -> bool {
+        let may_be_local = name == mangled(OWN) || name.starts_with("__rt0_");
+        let locals = || self.local.iter().filter(|other| *other == name).count();
+        self.is_global(name) || may_be_local && locals() == 1
+    }
+
+    fn is_global(&self, name: &str) -> bool {
         self.defined.iter().any(|other| other == name)
     }
 
@@ -159,17 +178,61 @@ pub(super) fn desugar(request: Request) -> Request {
     if sugared(&request).is_some() {
         return request;
     }
-    let Some(plan) = Plan::of(&request) else { return request };
+    let plan = Plan::of(&request);
+    if request.mode != Mode::Plugin {
+        return match plan {
+            Some(plan) => apply(&plan, request),
+            None => request,
+        };
+    }
+    let segment = constants(&request);
+    let mut request = match plan {
+        Some(plan) => apply(&plan, moved(request, segment)),
+        // A plain library is a plugin of the same kind.
+        None => {
+            let mut request = moved(request, segment);
+            request.args.splice(0..0, FLAGS.iter().map(|flag| (*flag).to_owned()));
+            return request;
+        }
+    };
+    let bytes = order::file(&request).into_bytes().into();
+    request.files.push(File { name: ORDER.into(), bytes });
+    request
+}
+
+/// The segment of data that is written only when it is loaded; before macOS 10.15 there was none.
+fn constants(request: &Request) -> &'static str {
+    let min = request.args.iter().position(|arg| arg == "-platform_version");
+    let min = min.and_then(|at| request.args.get(at + 2));
+    let mut parts = min.map_or("", String::as_str).split('.').map(str::parse::<u32>);
+    match (request.target.arch, parts.next(), parts.next()) {
+        (crate::Arch::Amd64, Some(Ok(10)), minor) if !matches!(minor, Some(Ok(15..))) => "__DATA",
+        _ => "__DATA_CONST",
+    }
+}
+
+/// `request` with read-only data that has addresses in it in `segment`.
+fn moved(mut request: Request, segment: &str) -> Request {
+    for file in &mut request.files {
+        if let Some(bytes) = patch::moved(&file.bytes, segment) {
+            file.bytes = bytes.into();
+        }
+    }
+    request
+}
+
+/// `request` with what `plan` says.
+fn apply(plan: &Plan, request: Request) -> Request {
     let Request { target, mode, mut args, mut files, goos } = request;
     for file in &mut files {
         if image::file_kind(&file.bytes) != Some(image::OBJECT) || !args.contains(&file.name) {
             continue;
         }
-        if let Some(changed) = patch::changed(&file.bytes, &plan) {
+        if let Some(changed) = patch::changed(&file.bytes, plan) {
             file.bytes = changed.into();
         }
     }
-    files.insert(0, File { name: OBJECT.into(), bytes: made::object(&plan, target.arch).into() });
+    files.insert(0, File { name: OBJECT.into(), bytes: made::object(plan, target.arch).into() });
     let mut first: Vec<String> = Vec::new();
     if mode == Mode::Plugin {
         first.extend(FLAGS.iter().map(|flag| (*flag).to_owned()));
@@ -177,26 +240,27 @@ pub(super) fn desugar(request: Request) -> Request {
     }
     first.push(OBJECT.into());
     args.splice(0..0, first);
-    let mut request = Request { target, mode, args, files, goos };
-    if mode == Mode::Plugin {
-        let bytes = order::file(&request).into_bytes().into();
-        request.files.push(File { name: ORDER.into(), bytes });
-    }
-    request
+    Request { target, mode, args, files, goos }
 }
 
 /// The request before [`desugar`]; none if it did nothing.
 pub(super) fn sugared(request: &Request) -> Option<Request> {
-    let at = request.args.iter().position(|arg| arg == OBJECT)?;
     let flags = || FLAGS.iter().copied().chain(["-order_file", ORDER]);
-    if at != 0 && !request.args[..at].iter().map(String::as_str).eq(flags()) {
-        return None;
-    }
+    let plain = request.args.iter().zip(FLAGS).filter(|(arg, flag)| arg == *flag).count();
+    let count = match request.args.iter().position(|arg| arg == OBJECT) {
+        Some(0) => 1,
+        Some(at) if request.args[..at].iter().map(String::as_str).eq(flags()) => at + 1,
+        None if request.mode == Mode::Plugin && plain == FLAGS.len() => plain,
+        _ => return None,
+    };
     let mut before = request.clone();
-    before.args.drain(..=at);
+    before.args.drain(..count);
     before.files.retain(|file| file.name != OBJECT && file.name != ORDER);
     for file in &mut before.files {
         if let Some(original) = patch::original(&file.bytes) {
+            file.bytes = original.into();
+        }
+        if let Some(original) = patch::unmoved(&file.bytes) {
             file.bytes = original.into();
         }
     }

@@ -1,7 +1,7 @@
 //! The order of a Go plugin's data on darwin: in each marked section the head, symbols by size and then as they
 //! came, the tail.
 
-use super::{MARKERS, Marker, sugared};
+use super::{MARKERS, Marker, OBJECT, sugared};
 use crate::Request;
 use crate::model::macho;
 
@@ -15,7 +15,8 @@ pub(crate) struct Row {
 
 /// The order of every section of a plugin that a mode adds something to; nothing for others.
 pub(crate) fn rows(request: &Request) -> Vec<Row> {
-    if request.mode != crate::Mode::Plugin || sugared(request).is_none() {
+    let added = sugared(request).is_some() && request.file(OBJECT).is_some();
+    if request.mode != crate::Mode::Plugin || !added {
         return Vec::new();
     }
     let atoms = macho::atoms(request);

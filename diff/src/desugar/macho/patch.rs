@@ -1,10 +1,12 @@
-//! What ld64 has no flag for, written into an object: the word that ends the runtime's list, names of bounds.
+//! What ld64 has no flag for, written into an object: the word that ends the runtime's list, names of bounds, names
+//! that the whole link is to see, the segment of read-only data with addresses in it.
 //!
-//! Tables that grow are written again behind everything else.
+//! Tables that grow are written again behind everything else; what keeps its size stays where it is.
 
 use super::{LAST, Plan, mangled};
 use crate::bytes::{slice, u32_at};
-use crate::model::macho::image::File as Image;
+use crate::model::archive;
+use crate::model::macho::image::{File as Image, OBJECT, file_kind};
 
 /// The end of every changed object; before it the number of bytes there were, before that those bytes.
 const MAGIC: &[u8; 8] = b"\0sugared";
@@ -28,6 +30,14 @@ pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
             }
         }
     }
+    for name in &plan.shared {
+        for index in 0..file.symbols.len() {
+            let symbol = &file.symbols[index];
+            if symbol.name == *name && symbol.in_section() && !symbol.stab() {
+                patch.share(index, symbol.external());
+            }
+        }
+    }
     if let Some(data) = &plan.list {
         patch.point(&file, &mangled(LAST), data);
     }
@@ -35,6 +45,76 @@ pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
         let len = (bytes.len() as u64).to_le_bytes();
         [&patch.finish()[..], bytes, &len, MAGIC].concat()
     })
+}
+
+/// Where section headers of an object are.
+fn headers(bytes: &[u8]) -> Option<Vec<usize>> {
+    let (mut at, mut list) = (32_u64, Vec::new());
+    for _ in 0..u32_at(bytes, 16)? {
+        let (command, size) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)?);
+        if command == 0x19 {
+            let count = u64::from(u32_at(bytes, at + 64)?);
+            list.extend((0..count).map(|k| (at + 72 + 80 * k) as usize));
+        }
+        at += u64::from(size.max(8));
+    }
+    Some(list)
+}
+
+/// In `reserved3` of a section that was in `__TEXT`.
+const MOVED: [u8; 4] = *b"TEXT";
+
+/// An object, or an archive of such, whose read-only data with addresses in it is in `segment`: dyld writes it. None if
+/// there is none.
+pub(super) fn moved(bytes: &[u8], segment: &str) -> Option<Vec<u8>> {
+    if bytes.starts_with(archive::MAGIC) {
+        return archive::with_members(bytes, |_, member| moved(member, segment));
+    }
+    let file = Image::read(bytes).ok().filter(|_| file_kind(bytes) == Some(OBJECT))?;
+    // X86_64_RELOC_SUBTRACTOR, ARM64_RELOC_SUBTRACTOR.
+    let minus = if u32_at(bytes, 4)? == 0x0100_0007 { 5 } else { 1 };
+    let mut out = bytes.to_vec();
+    let mut any = false;
+    for (section, at) in file.sections.iter().zip(headers(bytes)?) {
+        let plain = section.segment == "__TEXT" && section.flags == 0;
+        let size = 8 * u64::from(section.reloc_count);
+        let relocs = slice(bytes, section.reloc_offset.into(), size).unwrap_or_default();
+        let mut before = 0;
+        let address = relocs.chunks_exact(8).any(|entry| {
+            let info = u32_at(entry, 4).unwrap_or_default();
+            // An UNSIGNED of eight bytes, not the second of two.
+            let found = info & 0xf700_0000 == 0x0600_0000 && before >> 28 != minus;
+            before = info;
+            found
+        });
+        if plain && address {
+            let mut name = [0; 16];
+            name[..segment.len()].copy_from_slice(segment.as_bytes());
+            out.get_mut(at + 16..at + 32)?.copy_from_slice(&name);
+            out.get_mut(at + 76..at + 80)?.copy_from_slice(&MOVED);
+            any = true;
+        }
+    }
+    any.then_some(out)
+}
+
+/// What was before [`moved`]; none if nothing was.
+pub(super) fn unmoved(bytes: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(bytes, &MOVED)?;
+    if bytes.starts_with(archive::MAGIC) {
+        return archive::with_members(bytes, |_, member| unmoved(member));
+    }
+    (file_kind(bytes) == Some(OBJECT)).then_some(())?;
+    let mut out = bytes.to_vec();
+    let mut any = false;
+    for at in headers(bytes)? {
+        if out.get(at + 76..at + 80)? == MOVED {
+            out.get_mut(at + 16..at + 32)?.copy_from_slice(b"__TEXT\0\0\0\0\0\0\0\0\0\0");
+            out.get_mut(at + 76..at + 80)?.fill(0);
+            any = true;
+        }
+    }
+    any.then_some(out)
 }
 
 /// An object that is being changed.
@@ -51,22 +131,18 @@ struct Patch {
 
 impl Patch {
     fn new(bytes: &[u8], file: &Image<'_>) -> Option<Self> {
-        let (mut symtab, mut dysymtab, mut sections) = (None, None, Vec::new());
+        let (mut symtab, mut dysymtab) = (None, None);
         let mut at = 32_u64;
         for _ in 0..u32_at(bytes, 16)? {
             let (command, size) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)?);
             match command {
                 2 => symtab = Some(at as usize),
                 0xb => dysymtab = Some(at as usize),
-                0x19 => {
-                    let count = u64::from(u32_at(bytes, at + 64)?);
-                    sections.extend((0..count).map(|k| (at + 72 + 80 * k) as usize));
-                }
                 _ => {}
             }
             at += u64::from(size.max(8));
         }
-        let symtab = symtab?;
+        let (symtab, sections) = (symtab?, headers(bytes)?);
         let word = |k: u64| u32_at(bytes, symtab as u64 + 4 * k).map(u64::from);
         let symbols = slice(bytes, word(2)?, 16 * word(3)?)?.to_vec();
         let strings = slice(bytes, word(4)?, word(5)?)?.to_vec();
@@ -91,6 +167,28 @@ impl Patch {
         let name = self.name(name);
         self.symbols[16 * index..16 * index + 4].copy_from_slice(&name);
         self.changed = true;
+    }
+
+    /// Has all objects of the link see a symbol, and nobody else: the symbol itself, or one like it.
+    fn share(&mut self, index: usize, external: bool) {
+        let mut own: [u8; 16] = std::array::from_fn(|at| self.symbols[16 * index + at]);
+        // N_PEXT, N_EXT.
+        own[4] |= 0x11;
+        if external {
+            self.symbols[16 * index..16 * index + 16].copy_from_slice(&own);
+        } else {
+            self.add(own);
+        }
+        self.changed = true;
+    }
+
+    /// One more symbol, behind those that are undefined.
+    fn add(&mut self, symbol: [u8; 16]) {
+        self.symbols.extend(symbol);
+        if let Some(at) = self.dysymtab {
+            let count = u32_at(&self.bytes, at as u64 + 28).unwrap_or_default();
+            self.set(at + 28, count + 1);
+        }
     }
 
     /// Has the word called `name`, if it is defined here, hold the address of `data`.
@@ -123,16 +221,14 @@ impl Patch {
 
     /// The symbol called `name`, which is added if the object has none.
     fn index(&mut self, file: &Image<'_>, name: &str) -> u32 {
-        let known = file.symbols.iter().position(|s| s.name == name && s.external());
+        let own = |s: &crate::model::macho::image::Symbol<'_>| s.external() || s.in_section();
+        let known = file.symbols.iter().position(|s| s.name == name && !s.stab() && own(s));
         known.unwrap_or_else(|| {
             let text = self.name(name);
-            self.symbols.extend(text);
             // N_UNDF | N_EXT.
-            self.symbols.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-            if let Some(at) = self.dysymtab {
-                let count = u32_at(&self.bytes, at as u64 + 28).unwrap_or_default();
-                self.set(at + 28, count + 1);
-            }
+            let mut symbol = [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            symbol[..4].copy_from_slice(&text);
+            self.add(symbol);
             self.symbols.len() / 16 - 1
         }) as u32
     }

@@ -39,18 +39,27 @@ pub(crate) fn mangled(name: &str) -> String {
 struct Said<'c>(&'c Case);
 
 impl Said<'_> {
-    fn any(&self, name: &str, wanted: impl Fn(&Symbol) -> bool) -> bool {
-        self.0.inputs.iter().any(|input| match input {
-            Input::Object(object) => {
-                let global = object.symbols.iter().filter(|s| s.binding != Binding::Local);
-                global.filter(|s| s.name == name).any(&wanted)
-            }
-            _ => false,
-        })
+    fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Symbol> {
+        let objects = self.0.inputs.iter().filter_map(|input| match input {
+            Input::Object(object) => Some(object),
+            _ => None,
+        });
+        objects.flat_map(|object| &object.symbols).filter(move |symbol| symbol.name == name)
     }
 
-    fn defines(&self, name: &str) -> bool {
+    fn any(&self, name: &str, wanted: impl Fn(&Symbol) -> bool) -> bool {
+        self.named(name).filter(|symbol| symbol.binding != Binding::Local).any(wanted)
+    }
+
+    fn is_global(&self, name: &str) -> bool {
         self.any(name, |symbol| symbol.definition != Definition::Undefined)
+    }
+
+    /// For all, or in the one object that has it, if it is something that may be like that.
+    fn defines(&self, name: &str) -> bool {
+        let may_be_local = name == OWN || name.starts_with("__rt0_");
+        let locals = || self.named(name).filter(|symbol| symbol.binding == Binding::Local).count();
+        self.is_global(name) || may_be_local && locals() == 1
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -63,6 +72,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     if matches!(case.mode, Mode::Shared | Mode::Exe) {
         return Cow::Borrowed(case);
     }
+    let plain = if case.mode == Mode::Plugin { plugin(case) } else { Cow::Borrowed(case) };
     let said = Said(case);
     let names = if case.mode == Mode::Plugin { [OWN, FIRST] } else { [FIRST, OWN] };
     let data = names.into_iter().find(|name| said.defines(name));
@@ -80,11 +90,13 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     let wanted: Vec<_> =
         MARKERS.iter().filter(|(start, end, _)| said.wants(start) || said.wants(end)).collect();
     if made.object.sections.is_empty() && list.is_none() && wanted.is_empty() {
-        return Cow::Borrowed(case);
+        return plain;
     }
-    let mut case = case.clone();
+    let announced = data.filter(|data| *data == OWN && (!runtime || last));
+    let called = Some(&*start).filter(|start| case.mode == Mode::CShared && !said.is_global(start));
+    let mut case = plain.into_owned();
+    announced.into_iter().chain(called).for_each(|name| share(&mut case, name));
     if case.mode == Mode::Plugin {
-        case.options.insert(0, Opt::FixupChains(false));
         wanted.iter().for_each(|row| made.heads(row, |name| !said.defines(name)));
     } else {
         wanted.iter().for_each(|row| bound(&mut case, row));
@@ -96,6 +108,56 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         case.inputs.insert(0, Input::Object(made.object));
     }
     Cow::Owned(case)
+}
+
+/// A plugin of whatever kind: dyld writes read-only data that has addresses in it, and follows no chains.
+fn plugin(case: &Case) -> Cow<'_, Case> {
+    let mut case = case.clone();
+    case.options.insert(0, Opt::FixupChains(false));
+    let machine::Machine { pointer, minus, .. } = machine::of(case.target.arch);
+    for object in case.objects_mut() {
+        let plain = |section: &Section| {
+            let kind = section.kind == SectionKind::Progbits;
+            let flags = section.flags.exec || section.flags.retain;
+            kind && !flags && section.name.starts_with("__TEXT,")
+        };
+        let address = |section: &Section| {
+            let relocs = &section.relocs;
+            let lone = |reloc: &Reloc| {
+                let mut here = relocs.iter().filter(|other| other.offset == reloc.offset);
+                here.all(|other| !minus.contains(&other.r_type))
+            };
+            relocs.iter().any(|reloc| reloc.r_type == *pointer && lone(reloc))
+        };
+        // Atoms of one section go together.
+        let all = object.sections.iter().filter(|section| plain(section) && address(section));
+        let names: Vec<String> = all.map(|section| section.name.clone()).collect();
+        for section in object.sections.iter_mut().filter(|section| plain(section)) {
+            if names.contains(&section.name) {
+                section.name = section.name.replacen("__TEXT,", "__DATA_CONST,", 1);
+                section.flags.write = true;
+            }
+        }
+    }
+    Cow::Owned(case)
+}
+
+/// All objects see what is called `name`, and no other image does.
+fn share(case: &mut Case, name: &str) {
+    for object in case.objects_mut() {
+        let mut twins = Vec::new();
+        for symbol in object.symbols.iter_mut().filter(|symbol| symbol.name == name) {
+            match (symbol.binding, symbol.definition) {
+                (_, Definition::Undefined) => {}
+                (Binding::Local, _) => {
+                    let visibility = Visibility::Hidden;
+                    twins.push(Symbol { binding: Binding::Global, visibility, ..symbol.clone() });
+                }
+                _ => symbol.visibility = Visibility::Hidden,
+            }
+        }
+        object.symbols.append(&mut twins);
+    }
 }
 
 /// In a library for everybody the linker's own names say where a section is.

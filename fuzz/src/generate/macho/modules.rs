@@ -82,7 +82,12 @@ impl Module {
             let symbol = self.atom("__TEXT,__text", Content::of(self.code.ret), name);
             if name.starts_with("__rt0") {
                 let visibility = *dice.pick(&[Visibility::Default, Visibility::Hidden]);
-                self.object.symbols[symbol].visibility = visibility;
+                let binding = *dice.pick(&[Binding::Global, Binding::Global, Binding::Local]);
+                let symbol = &mut self.object.symbols[symbol];
+                (symbol.visibility, symbol.binding) = (visibility, binding);
+                if binding == Binding::Local {
+                    symbol.visibility = Visibility::Default;
+                }
             }
         }
     }
@@ -98,6 +103,14 @@ impl Module {
         if mode != Mode::Plugin && dice.chance(600) {
             names.push("_runtime.firstmoduledata");
         }
+        if dice.chance(300) {
+            // Only a plugin has it where the loader can write.
+            let mut content = Content::default();
+            content.pointer(self.machine, SymbolRef::Named(0), 0);
+            if mode == Mode::Plugin {
+                self.atom("__TEXT,__rodata", content, "_table");
+            }
+        }
         for name in names {
             let mut content = Content::default();
             for _ in 0..dice.range(1, 4) {
@@ -106,8 +119,13 @@ impl Module {
             }
             let symbol = self.atom("__DATA,__go_module", content, name);
             if name == "_local.moduledata" {
-                // The loader must not take another module's for it.
-                self.object.symbols[symbol].visibility = Visibility::Hidden;
+                // What others see of it is the mode's to hide.
+                let symbol = &mut self.object.symbols[symbol];
+                (symbol.binding, symbol.visibility) = *dice.pick(&[
+                    (Binding::Global, Visibility::Hidden),
+                    (Binding::Global, Visibility::Default),
+                    (Binding::Local, Visibility::Default),
+                ]);
             }
         }
         if dice.chance(700) {

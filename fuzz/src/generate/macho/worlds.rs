@@ -53,7 +53,12 @@ fn module(
         module.runtime(mode, dice);
     } else if dice.chance(800) {
         let name = ["_local.moduledata", "_local.moduledata", "_runtime.firstmoduledata"];
-        module.module_data(name[dice.below(name.len())], Visibility::Hidden);
+        let name = name[dice.below(name.len())];
+        let at = module.module_data(name, Visibility::Hidden);
+        if name == "_local.moduledata" && dice.chance(300) {
+            let symbol = &mut module.objects[0].symbols[at];
+            (symbol.binding, symbol.visibility) = (Binding::Local, Visibility::Default);
+        }
     }
     module.inits(dice);
     module.references(dice);
@@ -189,11 +194,12 @@ impl<'h> Module<'h> {
         }
     }
 
-    fn module_data(&mut self, name: &str, visibility: Visibility) {
+    fn module_data(&mut self, name: &str, visibility: Visibility) -> usize {
         let mut content = Content::of(&[0; 8]);
         content.bytes.extend(&(self.number as u64).to_le_bytes());
         let at = self.atom(0, "__DATA,__go_module", content, name, Binding::Global);
         self.objects[0].symbols[at].visibility = visibility;
+        at
     }
 
     /// The list, what appends to it, where an executable or a library starts.
@@ -316,7 +322,9 @@ impl<'h> Module<'h> {
             let mut content = Content::default();
             content.pointer(self.machine, symbol, 0);
             let name = format!("_ptr/{}", &name[1..]);
-            let section = *dice.pick(&["__DATA,__data", "__DATA_CONST,__go_type"]);
+            let all = ["__DATA,__data", "__DATA_CONST,__go_type", "__TEXT,__rodata"];
+            // Only a plugin has the last one where the loader can write.
+            let section = *dice.pick(if self.number != 0 { &all } else { &all[..2] });
             self.atom(object, section, content, &name, Binding::Global);
         }
     }
