@@ -20,8 +20,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use archive::is_archive;
 pub use archive::{Archive, IndexEntry, Member};
+pub(crate) use archive::{BITCODE, is_archive, is_bitcode};
 pub use files::{DiskFiles, MemoryFiles};
 pub use pattern::{Name, Pattern, PatternSet};
 pub use script::Said;

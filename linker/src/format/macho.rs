@@ -60,6 +60,8 @@ pub mod nlist {
     pub const WEAK_REF: u16 = 0x40;
     /// Of a definition: weak. Of a reference: to a weak definition.
     pub const WEAK_DEF: u16 = 0x80;
+    /// Of a definition: called when the image is loaded, and gives the address of the function that has the name.
+    pub const RESOLVER: u16 = 0x100;
     pub const ALT_ENTRY: u16 = 0x200;
     /// Bytes of one entry.
     pub const SIZE: u64 = 16;

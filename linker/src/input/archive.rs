@@ -53,6 +53,14 @@ pub(crate) fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC) || bytes.starts_with(THIN_MAGIC)
 }
 
+/// What is said about bitcode.
+pub(crate) const BITCODE: &str = "LLVM bitcode: link-time optimisation (-flto) is not supported";
+
+/// Whether `bytes` are what `clang -flto` writes, bare or wrapped (LLVM Bitcode File Format, Magic Numbers).
+pub(crate) fn is_bitcode(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"BC\xc0\xde") || bytes.starts_with(&0x0b17_c0de_u32.to_le_bytes())
+}
+
 impl<'a> Archive<'a> {
     /// Splits `bytes`, the content of `file`.
     ///

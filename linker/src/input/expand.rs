@@ -6,7 +6,7 @@ use object::elf;
 
 use super::load::{Found, Loader, bad_input, os_error, sniff};
 use super::script::{NOT_RECOGNIZED, Script};
-use super::{Archive, Data, Input, InputKind};
+use super::{Archive, BITCODE, Data, Input, InputKind, is_bitcode};
 use crate::arch::Arch;
 use crate::options::State;
 use crate::{Error, ErrorKind, Result};
@@ -29,6 +29,9 @@ impl Loader<'_> {
         depth: usize,
         found: &mut Found,
     ) -> Result<()> {
+        if is_bitcode(data) {
+            return Err(bad_input(name, BITCODE));
+        }
         let binary = |b: &u8| (*b < b' ' && !b.is_ascii_whitespace()) || *b == 0x7f;
         if data.iter().take(4096).any(binary) {
             return Err(bad_input(name, NOT_RECOGNIZED));

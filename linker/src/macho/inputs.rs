@@ -13,7 +13,7 @@ use super::options::{Kind, Named, Options, Take};
 use crate::format::macho::read::{File, Read, bad, is_fat, is_macho, slices};
 use crate::format::macho::stub::Library;
 use crate::format::macho::{dylib, filetype, lc, tbd};
-use crate::input::{Data, Files, is_archive};
+use crate::input::{BITCODE, Data, Files, is_archive, is_bitcode};
 use crate::{Error, ErrorKind, Errors, Result};
 
 /// What an input is.
@@ -176,9 +176,12 @@ impl Loader<'_> {
         take: Take,
         auto: bool,
     ) -> Result<Option<()>> {
-        for dir in dirs {
-            for name in names {
-                let path = dir.join(name);
+        // All folders may be searched for libraries first.
+        let last = names.iter().filter(|name| self.options.dylibs_first && name.ends_with(".a"));
+        let last: Vec<&String> = last.collect();
+        let first: Vec<&String> = names.iter().filter(|name| !last.contains(name)).collect();
+        for names in [first, last] {
+            for path in dirs.iter().flat_map(|dir| names.iter().map(|name| dir.join(name))) {
                 if let Ok(data) = self.files.open(&path) {
                     return self.file(&path, data, take, auto).map(Some);
                 }
@@ -227,6 +230,8 @@ impl Loader<'_> {
             self.pass_on(&mut library, path);
             self.check_passed_on(&library, &name, auto);
             Content::Library(Box::new(library))
+        } else if is_bitcode(bytes) {
+            return Err(wrong(&name, BITCODE));
         } else {
             return Err(wrong(&name, "not an object, archive, dynamic library or text stub"));
         };

@@ -11,7 +11,7 @@ use super::machine::Machine;
 use crate::format::macho::read::{self, Bytes, File};
 use crate::format::macho::{attr, kind, lc, nlist};
 use crate::object::SymId;
-use crate::{Error, Malformed, Result, Site};
+use crate::{Error, ErrorKind, Malformed, Result, Site};
 
 pub use eh_frame::{Pointer, Record};
 pub use unwind::Entry;
@@ -167,6 +167,21 @@ pub struct Object<'a> {
     pub bytes: &'a [u8],
 }
 
+/// Whether a link can tell what every symbol of `table` is. Errors are for people.
+fn check(table: &[read::Nlist<'_>]) -> Result<(), String> {
+    for (i, symbol) in table.iter().enumerate().filter(|(_, it)| it.kind & nlist::STAB == 0) {
+        let sort = symbol.kind & nlist::TYPE;
+        if sort == nlist::UNDF && symbol.kind & nlist::EXT != 0 && symbol.name.is_empty() {
+            return Err(format!("symbol {i} is undefined and has no name"));
+        }
+        if sort == nlist::SECT && symbol.desc & nlist::RESOLVER != 0 {
+            let name = String::from_utf8_lossy(symbol.name);
+            return Err(format!("{name} is a .symbol_resolver, which is not supported"));
+        }
+    }
+    Ok(())
+}
+
 /// What is wrong in `section`, counted from its start.
 pub fn in_section(error: Malformed, file: &str, section: &read::Section<'_>) -> Error {
     error.in_section(file, section.title())
@@ -180,7 +195,7 @@ impl<'a> Object<'a> {
         let file = File::parse(bytes).map_err(|error| error.in_file(name))?;
         if file.header.cpu != machine.cpu {
             let text = format!("is not for {}", machine.name);
-            return Err(Error::new(crate::ErrorKind::WrongMachine, text).in_file(name));
+            return Err(Error::new(ErrorKind::WrongMachine, text).in_file(name));
         }
         let mut object = Self {
             name: name.to_owned(),
@@ -197,6 +212,7 @@ impl<'a> Object<'a> {
         };
         object.read_sections(&file).map_err(|error| error.in_file(name))?;
         let table = file.symbols().map_err(|error| error.in_file(name))?;
+        check(&table).map_err(|text| Error::new(ErrorKind::BadInput, text).in_file(name))?;
         let atoms = object.cut(&file, &table)?;
         object.read_symbols(&table, &atoms).map_err(|error| error.in_file(name))?;
         object.read_relocs(machine, &atoms)?;
@@ -211,6 +227,16 @@ impl<'a> Object<'a> {
         for header in file.sections()? {
             let zero =
                 matches!(header.kind(), kind::ZEROFILL | kind::GB_ZEROFILL | kind::TLV_ZEROFILL);
+            let slots = matches!(
+                header.kind(),
+                kind::GOT | kind::LAZY_POINTERS | kind::STUBS | kind::TLV_POINTERS
+            );
+            if slots && header.size > 0 {
+                return read::bad(
+                    header.at,
+                    "slots of symbols (.indirect_symbol), which linkers make",
+                );
+            }
             if header.align > 15 {
                 return read::bad(header.at, "a section's alignment is out of range");
             }

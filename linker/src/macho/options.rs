@@ -78,6 +78,10 @@ pub struct Options {
     pub roots: Vec<PathBuf>,
     pub library_paths: Vec<PathBuf>,
     pub framework_paths: Vec<PathBuf>,
+    /// Libraries of all folders come before archives of any.
+    pub dylibs_first: bool,
+    /// What `N_OSO` leaves out at the start of paths.
+    pub oso_prefix: Option<String>,
     /// Whether the system's own folders are searched.
     pub no_default_paths: bool,
     pub flat: bool,

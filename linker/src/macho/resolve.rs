@@ -14,7 +14,7 @@ use super::object::{Atom, Home, Object, Target};
 use super::options::Options;
 use crate::format::macho::nlist;
 use crate::format::macho::read::{File, is_macho};
-use crate::input::Archive;
+use crate::input::{Archive, is_bitcode};
 use crate::object::{SymId, hash_name};
 use crate::resolve::names::Names;
 use crate::{Error, ErrorKind, Errors, Result};
@@ -153,7 +153,8 @@ impl<'a> Resolver<'a> {
         }
         let all = start..self.members.len() as u32;
         if input.take.force || self.options.all_load {
-            first.extend(all.filter(|&member| is_macho(self.members[member as usize].bytes)));
+            let is_code = |bytes: &[u8]| is_macho(bytes) || is_bitcode(bytes);
+            first.extend(all.filter(|&member| is_code(self.members[member as usize].bytes)));
             return Ok(());
         }
         if self.options.objc_load {
@@ -362,12 +363,16 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Whether an object has a pointer that chained fixups can't hold, as packed structures do.
+/// Whether an object has a pointer that chained fixups may not hold, as packed structures do: one at no multiple
+/// of four, or one that reaches over the end of a page wherever its section comes to be.
 fn has_odd_pointer(object: &Object<'_>, machine: &Machine) -> bool {
     let kept = object.sections.iter().filter(|section| !section.atoms.is_empty());
-    kept.flat_map(|section| &section.relocs).any(|reloc| {
-        let plain = reloc.kind == machine.unsigned && reloc.size == 8;
-        plain && reloc.minus == Target::None && reloc.offset % 4 != 0
+    kept.into_iter().any(|section| {
+        section.relocs.iter().any(|reloc| {
+            let plain = reloc.kind == machine.unsigned && reloc.size == 8;
+            let aligned = section.header.align >= 3 && reloc.offset % 8 == 0;
+            plain && reloc.minus == Target::None && !aligned
+        })
     })
 }
 

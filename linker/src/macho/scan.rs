@@ -128,9 +128,11 @@ fn need(link: &Link<'_>, atom: &Atom, reloc: &Reloc) -> Result<Option<(Need, Ref
         let text = format!("{} into the stub of {name}, {behind} bytes behind its start", row.name);
         return fail(ErrorKind::RelocUnsupported, text);
     }
-    if row.what == What::TlsDesc && !is_thread_local(link, what) {
+    let access = row.what == What::TlsDesc;
+    if is_thread_local(link, what) != access {
         let name = link.title(file, reloc.target);
-        let text = format!("{} against {name}, which is not thread-local", row.name);
+        let not = if access { "not " } else { "" };
+        let text = format!("{} against {name}, which is {not}thread-local", row.name);
         return fail(ErrorKind::TlsMismatch, text);
     }
     Ok(match row.what {
@@ -155,15 +157,19 @@ fn is_elsewhere(link: &Link<'_>, what: Ref) -> bool {
     matches!(link.globals[id.i()].def, Def::Library(_) | Def::Lookup)
 }
 
-/// Whether a reference leads to a thread-local variable's descriptor; of libraries that is not
-/// always known. What is looked up at run time is none: ld64, lld and zig refuse it, too.
+/// Whether a reference leads to a thread-local variable's descriptor. What is looked up at run time is none:
+/// ld64, lld and zig refuse it, too.
 fn is_thread_local(link: &Link<'_>, what: Ref) -> bool {
-    let Some((atom, _)) = link.atom_of(what) else {
-        return matches!(what, Ref::Name(id) if link.globals[id.i()].def != Def::Lookup);
-    };
-    let atom = &link.atoms[atom as usize];
-    let object = link.files.get(atom.file as usize);
-    object.is_some_and(|o| o.sections[atom.section as usize].header.kind() == kind::TLV_VARS)
+    match (link.atom_of(what), what) {
+        (Some((atom, _)), _) => {
+            let atom = &link.atoms[atom as usize];
+            let object = link.files.get(atom.file as usize);
+            let section = object.map(|object| &object.sections[atom.section as usize]);
+            section.is_some_and(|section| section.header.kind() == kind::TLV_VARS)
+        }
+        (None, Ref::Name(id)) => link.globals[id.i()].thread_local,
+        _ => false,
+    }
 }
 
 /// Stubs jump through the GOT, or, with lazy binding, through pointers of their own.

@@ -134,6 +134,7 @@ pub fn add_made(link: &mut Link<'_>) -> crate::Result<()> {
     ];
     for (made, segment, name, flags, align, size, reserved) in rows {
         if size > 0 {
+            check_free(link, segment, name.as_bytes())?;
             let (segment, name) = (segment.to_vec(), name.as_bytes().to_vec());
             let made = Some(made);
             let out = Out { segment, name, flags, align, size, made, reserved, ..Out::default() };
@@ -151,6 +152,20 @@ pub fn add_made(link: &mut Link<'_>) -> crate::Result<()> {
             let text = format!("{count} sections: a symbol's section is one byte");
             Err(crate::Error::new(crate::ErrorKind::BadInput, text))
         }
+    }
+}
+
+/// Checks that no input has the section `name`, which is the linker's own.
+///
+/// Errors: `bad-input`.
+fn check_free(link: &Link<'_>, segment: &[u8], name: &[u8]) -> crate::Result<()> {
+    let same = |out: &&Out| out.segment == segment && out.name == name;
+    let Some(out) = link.outs.iter().find(same) else { return Ok(()) };
+    let error =
+        crate::Error::new(crate::ErrorKind::BadInput, "the linker makes a section of this name");
+    match out.atoms.first().map(|&at| &link.atoms[at as usize]) {
+        Some(atom) => Err(error.at(link.files[atom.file as usize].site(atom.section, 0))),
+        None => Err(error),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::link::{Def, Link};
 use super::object::{Home, NONE};
+use super::options::Options;
 use crate::format::macho::attr;
 
 /// One entry: name, `n_type`, section, `n_desc`, value.
@@ -44,6 +45,7 @@ pub fn entries(link: &Link<'_>) -> Vec<Stab> {
         }
         let path = std::path::absolute(&object.name)
             .map_or_else(|_| object.name.clone(), |path| path.display().to_string());
+        let path = shown(link.options, &path).to_owned();
         out.push((folder, kind::SO, 0, 0, 0));
         out.push((name.clone(), kind::SO, 0, 0, 0));
         // No time of modification: the same inputs give the same output.
@@ -65,6 +67,12 @@ pub fn entries(link: &Link<'_>) -> Vec<Stab> {
         out.push((Vec::new(), kind::SO, 1, 0, 0));
     }
     out
+}
+
+/// What the map says of the object at `path`.
+pub(super) fn shown<'p>(options: &Options, path: &'p str) -> &'p str {
+    let prefix = options.oso_prefix.as_deref().unwrap_or_default();
+    path.strip_prefix(prefix).unwrap_or(path)
 }
 
 /// For each symbol the next address after its own at which there is one.

@@ -2,6 +2,7 @@
 
 mod libraries;
 mod messages;
+mod refusals;
 
 use object::macho as m;
 use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::{MAGIC, lc};
+use crate::input::{BITCODE, is_bitcode};
 use crate::{Error, ErrorKind, Malformed, Site};
 
 /// What readers give: the value, or where it is wrong.
@@ -220,6 +221,9 @@ impl<'a> File<'a> {
     /// Splits `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Read<Self> {
         let file = Bytes(bytes);
+        if is_bitcode(bytes) {
+            return bad(0, BITCODE);
+        }
         if !is_macho(bytes) {
             return bad(0, "not a 64-bit little-endian Mach-O file");
         }

@@ -67,6 +67,7 @@ fn one(
     }
     match name {
         "platform_version" => return done(table::platform(options, take(3)?), 3),
+        "commons" => return done(table::commons(&take(1)?[0]), 1),
         "filelist" | "exported_symbols_list" | "unexported_symbols_list" => {
             list(options, name, &take(1)?[0], files)?;
             return Ok(1);

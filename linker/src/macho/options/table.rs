@@ -101,6 +101,23 @@ fn undefined(name: &str) -> Result<Undefined, String> {
     }
 }
 
+/// What `-commons` may say: a library's variable is no common's definition.
+pub(super) fn commons(how: &str) -> Result<(), String> {
+    match how {
+        "ignore_dylibs" => Ok(()),
+        _ => Err(format!("{how} is not supported")),
+    }
+}
+
+/// The path that `-oso_prefix` means.
+fn prefix(text: &str) -> Result<String, String> {
+    if text != "." {
+        return Ok(text.to_owned());
+    }
+    let folder = std::env::current_dir().map_err(|error| format!("this folder: {error}"))?;
+    Ok(format!("{}/", folder.display()))
+}
+
 fn threads(text: &str) -> Result<Option<usize>, String> {
     let count = text.parse().ok().filter(|&count| count > 0);
     count.map(Some).ok_or_else(|| format!("not a number of threads: {text}"))
@@ -136,6 +153,8 @@ pub(super) const ROWS: &[Row] = rows! {
     "e" (a) entry = Some(a.clone()) => "SYMBOL" "Start at SYMBOL (_main)";
     "init" (a) init = Some(a.clone()) => "SYMBOL" "Call SYMBOL before all other initialisers";
     "syslibroot" (a) roots << a.into() => "DIR" "Absolute paths of libraries start in DIR";
+    "search_paths_first" () dylibs_first = false => "" "The first folder that has a library or an archive counts (default)";
+    "search_dylibs_first" () dylibs_first = true => "" "Archives count only if no folder has a library";
     "Z" () no_default_paths = true => "" "Search no folders but those of -L and -F";
     "framework" (a) inputs << framework(a, PLAIN) => "NAME" "Link the framework NAME";
     "weak_framework" (a) inputs << framework(a, WEAK) => "NAME" "The same, and the program runs without it";
@@ -171,6 +190,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "stack_size" (a) stack_size = number(a)? => "SIZE" "Bytes of the program's stack (hexadecimal)";
     "dead_strip" () dead_strip = true => "" "Leave out what nothing reaches";
     "dead_strip_dylibs" () dead_strip_dylibs = true => "" "Leave out libraries that nothing uses";
+    "oso_prefix" (a) oso_prefix = Some(prefix(a)?) => "PREFIX" "Leave PREFIX out of the debug map's paths; . is this folder";
     "S" () no_debug = true => "" "No debug map";
     "x" () no_locals = true => "" "No local symbols";
     "fixup_chains" () chained = Some(true) => "" "Fixups as chains (default from macOS 12 or 13 on)";
@@ -209,13 +229,10 @@ pub(super) const IGNORED: &[(&str, usize)] = &[
     ("deduplicate", 0),
     ("objc_abi_version", 1),
     ("no_implicit_dylibs", 0),
-    ("search_paths_first", 0),
-    ("search_dylibs_first", 0),
     ("multiply_defined", 1),
     ("multiply_defined_unused", 1),
     ("single_module", 0),
     ("read_only_relocs", 1),
-    ("commons", 1),
     ("dependency_info", 1),
     ("ld_classic", 0),
     ("ld_new", 0),
@@ -223,7 +240,6 @@ pub(super) const IGNORED: &[(&str, usize)] = &[
     ("no_warn_duplicate_libraries", 0),
     ("no_source_version", 0),
     ("add_source_version", 0),
-    ("oso_prefix", 1),
     ("reproducible", 0),
     ("ignore_optimization_hints", 0),
     ("version_load_command", 0),

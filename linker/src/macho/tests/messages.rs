@@ -3,12 +3,12 @@
 use super::*;
 
 /// The text of the one error of a link.
-fn says(arm: bool, more: &str, files: &MemoryFiles) -> String {
-    link_args(&args(arm, more), files).expect_err("no link").to_string()
+pub(super) fn says(arm: bool, more: &str, files: &MemoryFiles) -> String {
+    link_args(&args(arm, more), files).map(drop).expect_err("no link").to_string()
 }
 
 /// An object with a function of six bytes or four and its entry in `__compact_unwind`.
-fn unwound(arm: bool, skip: i64, len: u32) -> Vec<u8> {
+pub(super) fn unwound(arm: bool, skip: i64, len: u32) -> Vec<u8> {
     let mut maker = Maker::new(arm);
     let symbol = maker.function("u", "puts", false);
     let name = |text: &str| text.as_bytes().to_vec();
