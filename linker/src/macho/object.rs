@@ -237,7 +237,7 @@ impl<'a> Object<'a> {
                     "slots of symbols (.indirect_symbol), which linkers make",
                 );
             }
-            if header.align > 15 {
+            if header.align > 31 {
                 return read::bad(header.at, "a section's alignment is out of range");
             }
             if header.size > MOST || header.addr.checked_add(header.size).is_none() {

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::link::{Init, Link, Made, Out, Ref};
-use super::object::NONE;
+use super::object::{Atom, NONE};
 use crate::format::macho::{attr, kind};
 use crate::object::SymId;
 
@@ -45,6 +45,7 @@ pub fn assign(link: &mut Link<'_>) {
     let mut index: FxHashMap<(Vec<u8>, Vec<u8>), usize> = FxHashMap::default();
     // Sections of an object go as wholes: one look-up for each, not for each atom.
     let mut last = (NONE, NONE, 0);
+    let mut told = (NONE, NONE);
     for at in 0..link.atoms.len() {
         if !link.is_kept(at as u32) {
             continue;
@@ -82,6 +83,8 @@ pub fn assign(link: &mut Link<'_>) {
             }
             last = (atom.file, atom.section, out);
         }
+        let atom = Atom { align: most_aligned(link, atom, &mut told), ..atom };
+        link.atoms[at].align = atom.align;
         let out = &mut link.outs[last.2];
         // Descriptors are pointers, whatever their section says.
         if out.kind() == kind::TLV_VARS {
@@ -90,6 +93,20 @@ pub fn assign(link: &mut Link<'_>) {
         out.atoms.push(at as u32);
         out.align = out.align.max(atom.align);
     }
+}
+
+/// The alignment of `atom`, which is a page's at most: segments are no better aligned, and ld64 says so, too.
+fn most_aligned(link: &mut Link<'_>, atom: Atom, told: &mut (u32, u32)) -> u8 {
+    let most = link.machine.page.trailing_zeros() as u8;
+    if atom.align > most && *told != (atom.file, atom.section) {
+        *told = (atom.file, atom.section);
+        let (from, to) = (1_u64 << atom.align, link.machine.page);
+        let site =
+            link.files.get(atom.file as usize).map(|file| file.site(atom.section, atom.start));
+        let place = site.map_or_else(|| "common".to_owned(), |site| site.to_string());
+        link.warnings.push(format!("{place}: alignment {from:#x} reduced to a page's, {to:#x}"));
+    }
+    atom.align.min(most)
 }
 
 /// What stays of an input section's flags.

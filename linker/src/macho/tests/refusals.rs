@@ -58,6 +58,28 @@ fn sections_that_linkers_make_are_refused() {
 }
 
 #[test]
+fn more_than_a_page_is_no_alignment() {
+    for (arm, page) in [(true, 14), (false, 12)] {
+        let mut files = files(arm);
+        let mut link = |shift| {
+            let mut maker = maker(arm);
+            let data = maker.object.section_id(StandardSection::Data);
+            maker.object.append_section_data(data, &[1; 8], 1_u64 << shift);
+            files.insert("s.o", maker.bytes());
+            let (image, report) =
+                link_args(&args(arm, "-dylib s.o l.tbd"), &files).expect("a link");
+            let read = object::File::parse(&*image).expect("an image");
+            let data = read.section_by_name("__data").expect("data");
+            (data.address() % (1 << page), data.align(), report.warnings.len())
+        };
+        assert_eq!(link(page), (0, 1 << page, 0));
+        for shift in [15, 16, 20] {
+            assert_eq!(link(shift), (0, 1 << page, 1), "{shift}");
+        }
+    }
+}
+
+#[test]
 fn symbols_that_mean_nothing_to_a_link_are_refused() {
     let mut files = files(true);
     let mut says = |maker: Maker| {
