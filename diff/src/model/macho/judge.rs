@@ -10,8 +10,8 @@ use super::image::File;
 use super::inputs::{Inputs, Spot};
 use super::machine::{Machine, Way};
 use super::places::Places;
-use crate::model::{Meaning, Place};
 pub(super) use crate::model::Use;
+use crate::model::{Meaning, Place};
 
 /// Everything known of one link.
 pub(super) struct Judge<'j, 'a> {

@@ -31,8 +31,10 @@ fn embedded(at: &At<'_>) -> i64 {
     let Some(word) = place.and_then(|place| place.first_chunk()) else { return 0 };
     let word = u32::from_le_bytes(*word);
     let signed = |bits: u32, count: u32| (i64::from(bits) << (64 - count)) >> (64 - count);
+    let field = at.row.field;
     match parts(at.reloc.r_type).0 {
-        _ if at.row.field.mask == 0xffff_ffff || at.row.field.width == 8 => 0,
+        // Nothing but the value is there.
+        _ if field.mask == u64::MAX >> (64 - 8 * u64::from(field.width.max(1))) => 0,
         2 => signed(word & 0x03ff_ffff, 26) << 2,
         3 | 5 | 8 => signed((word >> 3 & 0x1f_fffc) | (word >> 29 & 3), 21) << 12,
         4 | 6 | 9 => {
