@@ -42,7 +42,7 @@ impl Oracle for Loader {
     }
 }
 
-/// Whether it is a name of the linker's own that is elsewhere, and a divergence says why.
+/// Whether a divergence says why it is otherwise than expected, or, of a name of the linker's own, elsewhere.
 fn is_explained(
     evidence: &Evidence<'_>,
     trial: &Trial,
@@ -50,18 +50,21 @@ fn is_explained(
     found: &Value,
     ruling: &mut Ruling,
 ) -> bool {
-    let name = bad(found).and_then(|text| text.strip_prefix("not where `")?.split_once('`'));
-    let Some((name, _)) = name else { return false };
-    let wanted = Value::Ref(Meaning::Linker(name.into()));
+    let Some(text) = bad(found) else { return false };
+    let own = text.strip_prefix("not where `").and_then(|text| text.split_once('`'));
+    let own = own.map(|(name, _)| Value::Ref(Meaning::Linker(name.into())));
+    let expected = evidence.expected.and_then(|expected| expected.facts.get(key));
+    let Some(wanted) = own.as_ref().or(expected) else { return false };
     let relocations = ruling.relocations.get_or_insert_with(|| Relocations::of(evidence.request));
+    let relocation = relocations.at(key);
     let question = Question {
         request: evidence.request,
         linker: &*trial.linker,
         key,
-        relocation: None,
+        relocation: relocation.as_deref(),
         relocations,
         found: Some(found),
-        wanted: Some(&wanted),
+        wanted: Some(wanted),
     };
     let divergence = evidence.rules.explain(&question);
     ruling.explained.extend(divergence.map(|entry| entry.id.clone()));
