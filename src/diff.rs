@@ -1,5 +1,7 @@
 //! `scold diff`: real inputs, several linkers, one judgement.
 
+use std::path::Path;
+
 use clap::Args;
 use scold_diff::{Target, real};
 use scold_fuzz::examine::Bench;
@@ -18,13 +20,13 @@ Examples:
   scold diff --linkers gnu_ld,lld-14,lld-22 -- -shared -z now a.o --version-script=v.map
   scold diff --linker mine=./ld --json -- -pie crt1.o main.o
   scold diff -- --buildmode=c-shared --goos=android go.o    what the mode adds is an object for other linkers
-  scold diff --target arm64-macho -- -dylib a.o -syslibroot SDK -lSystem")]
+  scold diff -- -arch arm64 -platform_version macos 13.0 13.0 -dylib a.o -syslibroot SDK -lSystem")]
 pub(crate) struct Diff {
     #[command(flatten)]
     linkers: Linkers,
-    /// The machine and format
-    #[arg(long, default_value = "amd64-elf")]
-    target: Target,
+    /// The machine and format: if not given, as `-arch` says or the first object among the inputs
+    #[arg(long)]
+    target: Option<Target>,
     /// Oracles that cost at most this
     #[arg(long, value_enum, default_value_t = Depth::Bytes)]
     depth: Depth,
@@ -39,11 +41,30 @@ pub(crate) struct Diff {
 }
 
 impl Diff {
+    /// What the link is for.
+    fn target(&self, here: &Path) -> Result<Target, Failure> {
+        let said = real::target(&self.args, here);
+        let named = self.args.iter().any(|arg| arg == "-arch");
+        match (self.target, said) {
+            (Some(target), Some(said)) if target != said && named => {
+                Err(Failure::Usage(format!("--target {target}: the arguments are for {said}")))
+            }
+            (target, said) => Ok(target.or(said).unwrap_or(Target::AMD64_ELF)),
+        }
+    }
+
     pub(crate) fn run(self) -> Answer {
         let here = std::env::current_dir().map_err(|e| Failure::environment("here", e))?;
-        let request = real::request(self.target, &self.args, &here)
+        let target = self.target(&here)?;
+        let request = real::request(target, &self.args, &here)
             .map_err(|error| Failure::Usage(error.to_string()))?;
-        let bench = Bench::new(self.linkers.adapters()?, self.depth.cost(), self.linkers.limit());
+        let linkers = self.linkers.adapters()?;
+        if !linkers.iter().any(|linker| linker.serves(target)) {
+            let names: Vec<_> = linkers.iter().map(|linker| linker.name()).collect();
+            let text = format!("none of these links for {target}: {}", names.join(", "));
+            return Err(Failure::Environment(text));
+        }
+        let bench = Bench::new(linkers, self.depth.cost(), self.linkers.limit());
         let examined = bench.judged(request, None);
         let news = if self.json {
             let examination = examined.examination();

@@ -6,9 +6,12 @@
 mod ld64;
 mod modes;
 mod response;
+mod target;
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use target::target;
 
 use crate::{File, Format, Mode, Request, Target};
 

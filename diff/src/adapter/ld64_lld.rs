@@ -17,7 +17,8 @@ pub(super) static LINKER: Linker = Linker {
     is: |banner| lld::is_lld(banner) && !banner.contains("compatible"),
     words: None,
     env: &[],
-    args: &[],
+    // Where the objects were is no part of the output.
+    args: &["-oso_prefix", "."],
     threads: Some("--threads="),
     lacks: &[],
     unsupported: &[

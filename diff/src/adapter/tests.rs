@@ -431,6 +431,9 @@ fn zig_is_called_as_a_compiler() {
     let wanted =
         "cc -target aarch64-macos.11.0 -nostdlib -shared -Wl,-install_name,x a.o -Wl,-dead_strip";
     assert_eq!(words(&request).join(" "), wanted);
+    let args = "-platform_version macos 13 13.1 a.o".split(' ').map(str::to_owned).collect();
+    let command = words(&Request { args, ..request.clone() });
+    assert_eq!(command.join(" "), "cc -target aarch64-macos.13.0 -nostdlib -shared a.o");
     let args = "-rpath @loader_path -current_version 1.2 -headerpad 100 -stack_size 0x4000 -x a.o";
     let args = args.split(' ').map(str::to_owned).collect();
     let wanted = "cc -target aarch64-macos.13.0 -nostdlib -shared -Wl,-rpath,@loader_path \

@@ -71,15 +71,18 @@ const CLASSES: &[(&str, E)] = &[
 /// The value of an option as zig wants it: all three parts of a version, and the base of a number.
 fn spelled(option: &str, value: &str) -> String {
     match option {
-        "-current_version" | "-compatibility_version" => {
-            let parts = value.split('.').chain(["0"; 2]);
-            parts.take(value.split('.').count().max(3)).collect::<Vec<_>>().join(".")
-        }
+        "-current_version" | "-compatibility_version" => version(value, 3),
         "-headerpad" | "-stack_size" | "-pagezero_size" if !value.starts_with("0x") => {
             format!("0x{value}")
         }
         _ => value.to_owned(),
     }
+}
+
+/// A version of at least so many parts.
+fn version(text: &str, parts: usize) -> String {
+    let all = text.split('.').chain(["0"; 2]);
+    all.take(text.split('.').count().max(parts)).collect::<Vec<_>>().join(".")
 }
 
 /// `zig cc` of the same link. It encodes fixups in one way, whatever is asked.
@@ -91,7 +94,7 @@ fn words(request: &Request) -> Vec<String> {
         match arg.as_str() {
             PLATFORM => {
                 let platform: Vec<&String> = args.by_ref().take(3).collect();
-                minos = platform.get(1).map_or(minos, |text| (*text).clone());
+                minos = platform.get(1).map_or(minos, |text| version(text, 2));
             }
             "-fixup_chains" | "-no_fixup_chains" => {}
             // A compiler has to be given both together.

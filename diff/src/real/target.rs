@@ -1,0 +1,84 @@
+//! A link's arguments and inputs → what it is for, as far as they say. It must not know what the link asks for.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use super::response;
+use crate::bytes::{u16_at, u32_at};
+use crate::{Arch, Format, Target};
+
+/// What `args` link for, paths relative to `dir`: as `-arch` says, or the first object among them; none if they don't
+/// say, or say something that no linker here links for.
+pub fn target(args: &[String], dir: &Path) -> Option<Target> {
+    // Arguments that can't be read are told of by whoever needs them.
+    let args = response::expand(args, dir).unwrap_or_else(|_| args.to_vec());
+    let named = args.iter().position(|arg| arg == "-arch").and_then(|at| args.get(at + 1));
+    if let Some(name) = named {
+        let made =
+            |target: &&Target| target.format == Format::Macho && target.arch.darwin() == name;
+        return Target::ALL.iter().find(made).copied();
+    }
+    let files = args.iter().filter(|arg| !arg.starts_with('-'));
+    files.filter_map(|name| start(&dir.join(name))).find_map(|start| of(&start))
+}
+
+/// The first bytes of a file.
+fn start(path: &Path) -> Option<Vec<u8>> {
+    if !path.is_file() {
+        return None;
+    }
+    let mut start = Vec::new();
+    std::fs::File::open(path).ok()?.take(64).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
+/// What an object that starts so is for.
+fn of(start: &[u8]) -> Option<Target> {
+    let (format, arch) = match start.get(..4)? {
+        b"\x7fELF" => {
+            let machine = u16_at(start, 18)?;
+            let archs = [Arch::Amd64, Arch::Arm, Arch::Arm64];
+            (Format::Elf, archs.into_iter().find(|arch| arch.machine() == machine)?)
+        }
+        // MH_MAGIC_64, little-endian; CPU_TYPE_X86_64, CPU_TYPE_ARM64.
+        [0xcf, 0xfa, 0xed, 0xfe] => match u32_at(start, 4)? {
+            0x0100_0007 => (Format::Macho, Arch::Amd64),
+            0x0100_000c => (Format::Macho, Arch::Arm64),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Target::ALL.iter().find(|target| (target.format, target.arch) == (format, arch)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mode;
+    use crate::desugar::{macho, sample};
+
+    #[test]
+    fn a_link_is_for_what_its_inputs_are_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        put("text", b"INPUT(a.o)");
+        put("args", b"-dylib -arch x86_64");
+        let says = |line: &str| {
+            let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            target(&args, dir.path())
+        };
+        for arch in [Arch::Amd64, Arch::Arm64] {
+            put("m.o", &macho::sample(arch, "local.moduledata"));
+            let found = says("text m.o").unwrap();
+            assert_eq!((found.format, found.arch), (Format::Macho, arch));
+        }
+        for target in Target::ALL.iter().filter(|target| target.format == Format::Elf) {
+            let request = sample::module(*target, Mode::Plugin, &["f"]).unwrap();
+            put("a.o", &request.files[0].bytes);
+            assert_eq!(says("-shared missing.o text a.o m.o"), Some(*target));
+        }
+        assert_eq!(says("-arch arm64 a.o"), Some(Target::ARM64_MACHO));
+        assert_eq!(says("@args a.o"), Some(Target::AMD64_MACHO));
+        assert_eq!((says("-arch ppc a.o"), says("text"), says("-shared")), (None, None, None));
+    }
+}
