@@ -45,6 +45,14 @@ fn stored(machine: &Machine, entry: &Entry, place: &[u8], insn: u32) -> i64 {
     }
 }
 
+/// What is wrong with an instruction that refers to a slot.
+fn flaw(machine: &Machine, kind: u8, insn: u32) -> Option<&'static str> {
+    match (machine.slot_load)(kind, insn) {
+        Some(false) => Some("on what is no load"),
+        _ => (machine.slot_bits)(kind, insn).then_some("with an addend in the instruction"),
+    }
+}
+
 impl<'a> Object<'a> {
     /// Reads the relocations of every section that has any and is of use.
     pub(super) fn read_relocs(&mut self, machine: &Machine, list: &[Atom]) -> Result<()> {
@@ -170,11 +178,8 @@ impl<'a> Object<'a> {
             return Err(unsupported(format!("{} without a symbol", row.name)));
         }
         let insn = place.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
-        if slot && (machine.slot_load)(entry.kind, insn) == Some(false) {
-            return Err(unsupported(format!("{} on what is no load", row.name)));
-        }
-        if slot && (machine.slot_bits)(entry.kind, insn) {
-            return Err(unsupported(format!("{} with an addend in the instruction", row.name)));
+        if let Some(flaw) = flaw(machine, entry.kind, insn).filter(|_| slot) {
+            return Err(unsupported(format!("{} {flaw}", row.name)));
         }
         let stored = stored(machine, entry, place, insn);
         let bias = (machine.bias)(entry.kind);
