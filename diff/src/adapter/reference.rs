@@ -81,9 +81,11 @@ impl Adapter for Reference {
         // What a mode adds is the linker's own to add, where it is asked for that.
         let sugared = desugar::sugared(request).filter(|_| request.mode != Mode::Shared);
         // Whoever says for which system it is has asked for the mode, even if that adds nothing.
-        let asked = request.target.format == Format::Macho && request.goos.is_some();
-        let named = matches!(request.mode, Mode::CShared | Mode::Plugin)
-            || asked && request.mode != Mode::Shared;
+        let named = match (request.target.format, request.mode) {
+            (_, Mode::Plugin) | (Format::Elf, Mode::CShared) => true,
+            (Format::Macho, mode) => mode != Mode::Shared && request.goos.is_some(),
+            _ => false,
+        };
         if sugared.is_some() || named {
             args.push(format!("--buildmode={}", request.mode));
             args.extend(request.goos.map(|goos| format!("--goos={goos}")));
