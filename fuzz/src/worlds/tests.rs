@@ -207,7 +207,8 @@ fn each_forgotten_rule_of_darwin_is_seen_at_run_time() {
             let mut plain = r.clone();
             let at = plain.args.iter().position(|arg| arg == OBJECT).unwrap_or(0);
             plain.args.drain(..at);
-            if let Some(before) = desugar::sugared(&plain) {
+            // A guest has none, but constants that dyld writes.
+            if let Some(before) = desugar::sugared(&plain).filter(|_| !is_flat(r)) {
                 for file in &mut r.files {
                     if let Some(old) = before.file(&file.name) {
                         file.bytes = old.bytes.clone();
