@@ -61,7 +61,7 @@ pub fn link(
     // What nothing reaches goes; equal literals become one.
     live::mark(&mut link);
     literals::fold(&mut link);
-    sections::assign(&mut link);
+    sections::assign(&mut link)?;
     mode::arrange(&mut link);
     sections::take_inits(&mut link);
     sections::forget_names(&mut link);

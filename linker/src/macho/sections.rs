@@ -7,6 +7,7 @@ use super::link::{Init, Link, Made, Out, Ref};
 use super::object::{Atom, NONE};
 use crate::format::macho::{attr, kind};
 use crate::object::SymId;
+use crate::{Error, ErrorKind, Errors, Result};
 
 /// Sections of __DATA that never change once loaded.
 const CONST: &[&[u8]] = &[
@@ -39,8 +40,25 @@ fn place<'s>(segment: &'s [u8], name: &'s [u8], has_const: bool) -> (&'s [u8], &
     }
 }
 
+/// Segments that the linker makes alone: without a byte in files, and of its own tables.
+const OWN_SEGMENTS: [&[u8]; 2] = [b"__PAGEZERO", b"__LINKEDIT"];
+
+/// An error of the section that `atom` is in, if its segment takes none.
+fn misplaced(link: &Link<'_>, atom: &Atom) -> Option<Error> {
+    let object = link.files.get(atom.file as usize)?;
+    let segment = object.sections[atom.section as usize].header.segment;
+    OWN_SEGMENTS.contains(&segment).then(|| {
+        let segment = String::from_utf8_lossy(segment);
+        let text = format!("the segment {segment} has no sections of objects");
+        Error::new(ErrorKind::BadInput, text).at(object.site(atom.section, 0))
+    })
+}
+
 /// Puts every atom that stays into its output section.
-pub fn assign(link: &mut Link<'_>) {
+///
+/// Errors: `bad-input` for sections of segments that the linker makes alone.
+pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
+    let mut errors = Vec::new();
     let has_const = link.options.has_const();
     let mut index: FxHashMap<(Vec<u8>, Vec<u8>), usize> = FxHashMap::default();
     // Sections of an object go as wholes: one look-up for each, not for each atom.
@@ -52,6 +70,7 @@ pub fn assign(link: &mut Link<'_>) {
         }
         let atom = link.atoms[at];
         if (atom.file, atom.section) != (last.0, last.1) || atom.file == NONE {
+            errors.extend(misplaced(link, &atom));
             let header = link
                 .files
                 .get(atom.file as usize)
@@ -93,6 +112,7 @@ pub fn assign(link: &mut Link<'_>) {
         out.atoms.push(at as u32);
         out.align = out.align.max(atom.align);
     }
+    Errors::collect(errors).map_or(Ok(()), Err)
 }
 
 /// The alignment of `atom`, which is a page's at most: segments are no better aligned, and ld64 says so, too.
@@ -123,7 +143,7 @@ fn flags(flags: u32) -> u32 {
 /// Adds the sections that the linker makes.
 ///
 /// Errors: `bad-input` if symbols could not tell all sections apart.
-pub fn add_made(link: &mut Link<'_>) -> crate::Result<()> {
+pub fn add_made(link: &mut Link<'_>) -> Result<()> {
     let data_const: &[u8] = if link.options.has_const() { b"__DATA_CONST" } else { b"__DATA" };
     let code = attr::PURE_INSTRUCTIONS | attr::SOME_INSTRUCTIONS;
     let machine = link.machine;
@@ -167,7 +187,7 @@ pub fn add_made(link: &mut Link<'_>) -> crate::Result<()> {
         0..=255 => Ok(()),
         count => {
             let text = format!("{count} sections: a symbol's section is one byte");
-            Err(crate::Error::new(crate::ErrorKind::BadInput, text))
+            Err(Error::new(ErrorKind::BadInput, text))
         }
     }
 }

@@ -338,3 +338,24 @@ fn every_unwind_record_out_of_reach_is_named_where_it_is() {
     let sites = ["f.o:(__TEXT,__eh_frame+0x12)", "f.o:(__TEXT,__eh_frame+0x4a)"];
     assert_eq!(places.iter().map(|place| place.0).collect::<Vec<_>>(), sites, "{text}");
 }
+
+#[test]
+fn a_section_in_a_segment_of_the_linkers_own_is_named() {
+    for arm in [false, true] {
+        for (kind, segment) in ["-dylib", "-bundle", "-execute"]
+            .into_iter()
+            .flat_map(|kind| ["__PAGEZERO", "__LINKEDIT"].map(|segment| (kind, segment)))
+        {
+            let mut maker = Maker::new(arm);
+            maker.function("main", "puts", false);
+            let (segment_name, name) = (segment.as_bytes().to_vec(), b"__a".to_vec());
+            let section = maker.object.add_section(segment_name, name, object::SectionKind::Data);
+            maker.object.append_section_data(section, &[5; 8], 8);
+            let mut files = files(arm);
+            files.insert("p.o", maker.bytes());
+            let text = says(arm, &format!("{kind} p.o l.tbd"), &files);
+            let wanted = format!("p.o:({segment},__a+0x0): the segment {segment} has no sections");
+            assert!(text.starts_with(&wanted), "{arm} {kind}: {text}");
+        }
+    }
+}
