@@ -10,7 +10,9 @@ use super::yaml::{self, Node};
 /// Whether `bytes` may be a text stub.
 pub fn is_stub(bytes: &[u8]) -> bool {
     let text = bytes.trim_ascii_start();
-    text.starts_with(b"--- !tapi-tbd") || (text.starts_with(b"{") && find(text, b"main_library"))
+    // Keys are sorted: libraries of any size may stand before what every stub has.
+    let has = |what: &[u8]| memchr::memmem::find(text, what).is_some();
+    text.starts_with(b"--- !tapi-tbd") || (text.starts_with(b"{") && has(b"\"main_library\""))
 }
 
 fn find(text: &[u8], what: &[u8]) -> bool {
@@ -24,7 +26,9 @@ pub fn library(text: &str, arch: &str) -> Result<Library, String> {
         let mut main = json_library(&json["main_library"], arch);
         main.inline =
             array(&json["libraries"]).iter().map(|library| json_library(library, arch)).collect();
-        return checked(main);
+        let targets = array(&json["main_library"]["target_info"]).iter();
+        let targets = targets.filter_map(|info| info["target"].as_str());
+        return checked(main, targets, arch);
     }
     let documents =
         yaml::parse(text).map_err(|(line, text)| format!("line {line} of the stub: {text}"))?;
@@ -184,3 +188,35 @@ mod tests {
         assert!(library("{\"main_library\": {}}", "arm64").is_err());
     }
 }
+
+    #[test]
+    fn a_stub_for_other_targets_is_none() {
+        for (arch, other) in [("x86_64", "arm64-macos"), ("arm64", "arm64-ios")] {
+            let other_system = V5.replace("arm64-macos", other);
+            assert!(library(&other_system, arch).unwrap().is_none(), "{other}");
+            let targets = format!("targets: [ {other}, mars-rover ]\ninstall");
+            let text = V4.replace("targets: [ arm64e-macos, mars-rover ]\ninstall", &targets);
+            assert!(library(&text, arch).unwrap().is_none(), "{other}");
+        }
+        // Who doesn't say is for all.
+        let silent = V5.replace("target_info", "other");
+        assert!(library(&silent, "x86_64").unwrap().is_some());
+    }
+
+    /// As the tools write it: keys are sorted, so that what is inlined comes first.
+    #[test]
+    fn version_5_may_start_with_many_inlined_libraries() {
+        let names: Vec<String> = (0..1000).map(|number| format!("\"_x{number}\"")).collect();
+        let libraries = format!(
+            r#"{{"libraries": [{{"target_info": [{{"target": "arm64-macos"}}],
+            "install_names": [{{"name": "/in"}}],
+            "exported_symbols": [{{"text": {{"global": [{}]}}}}]}}], "#,
+            names.join(", ")
+        );
+        let text = V5.replacen('{', &libraries, 1);
+        assert!(is_stub(text.as_bytes()), "{}", text.find("main_library").unwrap());
+        let read = library(&text, "arm64").unwrap().unwrap();
+        assert_eq!((read.install_name, read.inline.len()), (b"/l".to_vec(), 1));
+        assert_eq!(read.inline[0].exports.len(), names.len());
+        assert!(!is_stub(b"{\"library\": {}}"));
+    }
