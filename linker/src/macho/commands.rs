@@ -215,7 +215,7 @@ fn header(link: &Link<'_>, list: &mut List) {
     set(flag::BINDS_TO_WEAK, weakly || weak(true));
     let reexports = link.libraries.iter().any(|library| library.take.reexport);
     set(flag::NO_REEXPORTED_DYLIBS, options.kind == Kind::Dylib && !reexports);
-    set(flag::PIE, options.kind == Kind::Execute);
+    set(flag::PIE, options.kind == Kind::Execute && options.slides());
     set(flag::HAS_TLV_DESCRIPTORS, link.outs.iter().any(|out| out.kind() == kind::TLV_VARS));
     set(flag::BINDATLOAD, options.bind_at_load && !link.chained);
     set(flag::DEAD_STRIPPABLE, options.dead_strippable && options.kind == Kind::Dylib);

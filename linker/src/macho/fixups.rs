@@ -98,6 +98,10 @@ fn pointer(link: &Link<'_>, out: &Out, atom: &Atom, reloc: &Reloc) -> Result<Opt
         return Ok(None);
     }
     let Some(value) = value(link, what, reloc.addend) else { return Ok(None) };
+    // What stays where it is has its addresses already.
+    if matches!(value, Value::Own(_)) && !link.options.slides() {
+        return Ok(None);
+    }
     let fail = |text: &str| {
         let text = format!("{text}; refers to {}", link.title(atom.file as usize, reloc.target));
         let site = link.files[atom.file as usize].site(atom.section, reloc.offset.into());

@@ -206,6 +206,9 @@ fn classic(
     let lazy: Vec<Bind<'_>> = fixups.lazy.iter().map(lazy).collect();
     let (stream, starts) = opcodes::lazy(&lazy);
     out.lazy = starts;
+    if !link.options.slides() {
+        rebases.clear();
+    }
     parts.push((Part::Rebases, opcodes::rebases(&rebases), 8));
     parts.push((Part::Binds, opcodes::binds(&binds, false, &[]), 8));
     parts.push((Part::WeakBinds, opcodes::binds(&weak, true, &strong), 8));

@@ -59,6 +59,8 @@ pub struct Machine {
     pub classic_if_unaligned: bool,
     /// Signed even if nobody asks.
     pub always_signed: bool,
+    /// No program is bound to the place it is linked to.
+    pub always_slides: bool,
 }
 
 /// Lazy binding.

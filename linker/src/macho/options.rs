@@ -105,6 +105,8 @@ pub struct Options {
     pub base: Option<u64>,
     pub pagezero: Option<u64>,
     pub stack_size: u64,
+    /// `-no_pie`: the program runs where it is linked to.
+    pub no_pie: bool,
     pub dead_strip: bool,
     pub dead_strip_dylibs: bool,
     /// `-S`: no debug map.
@@ -164,7 +166,12 @@ impl Options {
             _ => 12 << 16,
         };
         let late = self.undefined != Undefined::Error && !self.flat;
-        self.chained.unwrap_or(self.minos >= from && !late)
+        self.chained.unwrap_or(self.minos >= from && !late && self.slides())
+    }
+
+    /// Whether the image may be loaded elsewhere than where it is linked to.
+    pub fn slides(&self) -> bool {
+        self.kind != Kind::Execute || !self.no_pie
     }
 
     /// Whether `__DATA_CONST` holds what never changes after loading.

@@ -2,6 +2,7 @@
 
 mod libraries;
 mod messages;
+mod programs;
 mod refusals;
 
 use object::macho as m;

@@ -52,6 +52,7 @@ pub static AMD64: Machine = Machine {
     chained_programs: 13 << 16,
     classic_if_unaligned: true,
     always_signed: false,
+    always_slides: false,
 };
 
 /// Writes the distance from the end of the four bytes at `field` to `to`.

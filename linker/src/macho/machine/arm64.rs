@@ -69,6 +69,7 @@ pub static ARM64: Machine = Machine {
     chained_programs: 12 << 16,
     classic_if_unaligned: false,
     always_signed: true,
+    always_slides: true,
 };
 
 fn word(code: &[u8], at: usize) -> u32 {

@@ -128,10 +128,27 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
         mode::check(options)?;
     }
     options.sdk = if options.sdk == 0 { options.minos } else { options.sdk };
+    place(options)?;
+    if options.kind != Kind::Bundle && options.bundle_loader.is_some() {
+        return Err(usage("bundle_loader", "only a bundle has one"));
+    }
     if options.kind != Kind::Dylib && options.install_name.is_some() {
         // ld64 takes the name, and has no use for it.
         let text = "-install_name has no effect: nothing links with what is no library";
         options.warnings.push(text.to_owned());
+    }
+    Ok(())
+}
+
+/// Where the image is to be.
+fn place(options: &mut Options) -> Result<(), Errors> {
+    if !options.slides() && options.arch().always_slides {
+        options.no_pie = false;
+        let text = format!("-no_pie has no effect: programs for {} run", options.arch().name);
+        options.warnings.push(text + " wherever they are loaded");
+    }
+    if !options.slides() && options.chained == Some(true) {
+        return Err(usage("fixup_chains", "goes not with -no_pie"));
     }
     if let Some(size) = options.pagezero.filter(|size| !size.is_multiple_of(options.arch().page)) {
         let text = format!("{size:#x} is not a multiple of the page size");

@@ -187,6 +187,8 @@ pub(super) const ROWS: &[Row] = rows! {
     "image_base" (a) base = Some(number(a)?) => "ADDRESS" "Where the image starts (hexadecimal)";
     "seg1addr" (a) base = Some(number(a)?) => "ADDRESS" "The same";
     "pagezero_size" (a) pagezero = Some(number(a)?) => "SIZE" "Bytes of __PAGEZERO (hexadecimal)";
+    "no_pie" () no_pie = true => "" "A program that runs where it is linked to (x86_64)";
+    "pie" () no_pie = false => "" "One that runs anywhere (default)";
     "stack_size" (a) stack_size = number(a)? => "SIZE" "Bytes of the program's stack (hexadecimal)";
     "dead_strip" () dead_strip = true => "" "Leave out what nothing reaches";
     "dead_strip_dylibs" () dead_strip_dylibs = true => "" "Leave out libraries that nothing uses";
@@ -220,8 +222,6 @@ pub(super) const ROWS: &[Row] = rows! {
 pub(super) const IGNORED: &[(&str, usize)] = &[
     ("demangle", 0),
     ("dynamic", 0),
-    ("pie", 0),
-    ("no_pie", 0),
     ("lto_library", 1),
     ("object_path_lto", 1),
     ("mllvm", 1),
