@@ -7,7 +7,7 @@ mod info;
 use rustc_hash::FxHashMap;
 
 use super::link::{Link, Made, Ref};
-use super::object::{Object, Record, Section};
+use super::object::{NONE, Object, Record, Section, Target};
 use crate::format::macho::attr;
 use crate::{Error, ErrorKind, Result};
 
@@ -40,6 +40,8 @@ struct Kept {
 pub struct Plan {
     functions: Vec<Function>,
     personalities: Vec<Ref>,
+    /// What stands for a place: a name that has a slot, or a personality routine's.
+    homes: FxHashMap<(u32, u64), Ref>,
     records: Vec<Kept>,
     /// Bytes of the records.
     records_size: u64,
@@ -64,7 +66,7 @@ const OWN: u32 = 0xf000_0000;
 ///
 /// Errors: `bad-input` for more personality routines than the format has room for.
 pub fn plan(link: &mut Link<'_>) -> Result<()> {
-    let mut plan = Plan::default();
+    let mut plan = Plan { homes: homes(link), ..Plan::default() };
     let dwarf = link.machine.unwind_dwarf;
     // Functions with a compact entry that is enough.
     let mut compact = rustc_hash::FxHashSet::default();
@@ -78,8 +80,9 @@ pub fn plan(link: &mut Link<'_>) -> Result<()> {
             }
             compact.insert(at);
             let personality = match entry.personality {
-                Some((target, _)) => {
-                    let number = plan.personality(link.target(file, target));
+                Some((target, addend)) => {
+                    let what = plan.canonical(link, routine(link, file, target, addend));
+                    let number = plan.personality(what);
                     number.ok_or_else(|| too_many(link, at, link.title(file, target)))?
                 }
                 None => 0,
@@ -99,14 +102,60 @@ pub fn plan(link: &mut Link<'_>) -> Result<()> {
     for kept in &plan.records {
         let record = &link.files[kept.file].records[kept.record];
         if let Some((_, target)) = record.personality {
-            link.got.add(link.target(kept.file, target));
+            let what = link.target(kept.file, target);
+            link.got.add(plan.canonical(link, what));
         }
     }
     link.unwind = plan;
     Ok(())
 }
 
+/// The personality routine that an entry of `file` refers to.
+fn routine(link: &Link<'_>, file: usize, target: Target, addend: i64) -> Ref {
+    match link.target(file, target) {
+        Ref::Atom(atom, offset) => Ref::Atom(atom, offset.wrapping_add(addend)),
+        what => what,
+    }
+}
+
+/// Where in this image a reference leads.
+fn place(link: &Link<'_>, what: Ref) -> Option<(u32, u64)> {
+    let (at, offset) = link.atom_of(what)?;
+    let atom = &link.atoms[at as usize];
+    Some(match atom.forward {
+        NONE => (at, offset),
+        other => (other, offset.wrapping_add(atom.forward_at)),
+    })
+}
+
+/// Names by the places they stand for, those before others that the loader doesn't look up.
+fn homes(link: &Link<'_>) -> FxHashMap<(u32, u64), Ref> {
+    let entries = (0..).zip(&link.files).flat_map(|(file, object)| {
+        let named = object.unwind.iter().filter_map(|entry| entry.personality);
+        let records = object.records.iter().filter_map(|record| record.personality);
+        let targets = named.map(|(target, _)| target).chain(records.map(|(_, target)| target));
+        targets.map(move |target| link.target(file, target))
+    });
+    let all = link.got.list.iter().copied().chain(entries);
+    let mut names: Vec<Ref> = all.filter(|what| matches!(what, Ref::Name(_))).collect();
+    names.sort_by_key(|&name| link.bound(name).is_some());
+    let mut homes = FxHashMap::default();
+    for what in names {
+        if let Some(place) = place(link, what) {
+            homes.entry(place).or_insert(what);
+        }
+    }
+    homes
+}
+
 impl Plan {
+    /// What stands for `what` and all that leads to the same place, so that it has one slot.
+    fn canonical(&self, link: &Link<'_>, what: Ref) -> Ref {
+        let own = |other: &Ref| matches!(what, Ref::Atom(..)) || link.bound(*other).is_none();
+        let place = place(link, what).filter(|_| link.bound(what).is_none());
+        place.and_then(|place| self.homes.get(&place)).copied().filter(own).unwrap_or(what)
+    }
+
     /// The number of a personality routine, from 1; none if there are more than the table has room for.
     fn personality(&mut self, what: Ref) -> Option<u32> {
         let found = self.personalities.iter().position(|&other| other == what);
@@ -142,7 +191,8 @@ fn keep_records(link: &Link<'_>, plan: &mut Plan, compact: &rustc_hash::FxHashSe
             }
             let personality = object.records[cie].personality;
             let bytes = object.record(&object.records[cie]);
-            let key = (bytes, personality.map(|(_, target)| link.target(file, target)));
+            let routine = |target| plan.canonical(link, link.target(file, target));
+            let key = (bytes, personality.map(|(_, target)| routine(target)));
             let cie_at = *cies.entry(key).or_insert_with(|| {
                 let kept = Kept { file, record: cie, at: size, cie: 0 };
                 plan.records.push(kept);
@@ -223,11 +273,12 @@ pub fn write_records(link: &Link<'_>, addr: u64, out: &mut [u8]) -> Vec<Error> {
             }
         };
         for &(field, width, (atom, offset)) in record.function.iter().chain(&record.lsda) {
-            let what = link.target(kept.file, super::object::Target::Atom(atom));
+            let what = link.target(kept.file, Target::Atom(atom));
             put(field, width, link.address(what).wrapping_add(offset));
         }
         if let Some((field, target)) = record.personality {
-            let slot = link.got.get(link.target(kept.file, target)).unwrap_or(0);
+            let what = link.unwind.canonical(link, link.target(kept.file, target));
+            let slot = link.got.get(what).unwrap_or(0);
             put(field, 4, link.address_of(Made::Got) + 8 * slot);
         }
     }
