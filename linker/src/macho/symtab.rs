@@ -224,11 +224,14 @@ impl Writer<'_, '_> {
     }
 }
 
-/// A library's number in `n_desc`: eight bits, the last ones of them special.
+/// A library's number in `n_desc`: eight bits, the last ones of them special. Of the 254th library and those
+/// behind it symbols say no more than that they are looked up.
+///
+/// Spec: `mach-o/nlist.h`, MAX_LIBRARY_ORDINAL.
 fn ordinal_bits(ordinal: i32) -> u16 {
     match ordinal {
         ordinal::MAIN => 0xff00,
-        ordinal::FLAT => 0xfe00,
-        ordinal => (ordinal as u16 & 0xff) << 8,
+        ordinal @ 0..=0xfd => (ordinal as u16) << 8,
+        _ => 0xfe00,
     }
 }
