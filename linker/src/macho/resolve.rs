@@ -138,9 +138,24 @@ impl<'a> Resolver<'a> {
         Ok(first)
     }
 
+        self.offer_indirect(inputs);
     fn offer_archive(&mut self, input: &'a Input, first: &mut Vec<u32>) -> Result<()> {
         let archive = Archive::parse(input.bytes(), &input.name)?;
         let start = self.members.len() as u32;
+    /// In a flat namespace what libraries load has names for all, after those that are named.
+    fn offer_indirect(&mut self, inputs: &'a [Input]) {
+        let libraries = inputs.iter().filter_map(|input| match &input.content {
+            Content::Library(library) => Some(library),
+            _ => None,
+        });
+        for (number, library) in (0..).zip(libraries) {
+            for export in &library.indirect {
+                let offer = Offer::Library(number, export.weak, export.thread_local);
+                self.offers.entry(&export.name).or_insert(offer);
+            }
+        }
+    }
+
         let mut by_header = FxHashMap::default();
         for member in input.members()? {
             by_header.insert(member.header, self.members.len() as u32);

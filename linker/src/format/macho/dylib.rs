@@ -15,6 +15,9 @@ pub fn library(file: &File<'_>) -> Read<Library> {
                 out.compatibility = command.bytes.u32(20)?;
             }
             lc::REEXPORT_DYLIB => out.reexports.push(command.string(8)?.to_vec()),
+            lc::LOAD_DYLIB | lc::LOAD_WEAK_DYLIB | lc::LOAD_UPWARD_DYLIB => {
+                out.loads.push(command.string(8)?.to_vec());
+            }
             lc::RPATH => out.rpaths.push(command.string(8)?.to_vec()),
             _ => {}
         }

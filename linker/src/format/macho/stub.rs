@@ -24,7 +24,11 @@ pub struct Library {
     pub exports: Vec<Export>,
     /// Install names of libraries whose names it passes on.
     pub reexports: Vec<Vec<u8>>,
-    /// Those of them that are nowhere to be found.
+    /// Those of others that it only loads itself.
+    pub loads: Vec<Vec<u8>>,
+    /// The names of those: in a flat namespace all images see them.
+    pub indirect: Vec<Export>,
+    /// Those that it passes on and that are nowhere to be found.
     pub missing: Vec<Vec<u8>>,
     /// Where `@rpath` in the names of those may lead.
     pub rpaths: Vec<Vec<u8>>,

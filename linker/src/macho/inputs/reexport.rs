@@ -6,26 +6,30 @@ use std::path::{Path, PathBuf};
 use super::Loader;
 use crate::format::macho::read::File;
 use crate::format::macho::stub::Library;
-use crate::format::macho::{dylib, tbd};
+use crate::format::macho::{dylib, filetype, tbd};
 use crate::macho::options::Kind;
 use crate::{Error, ErrorKind};
 
-/// A library that another passes on.
+/// A library that another passes on, or loads.
 struct Wanted {
     name: Vec<u8>,
     /// The other's folder.
     dir: PathBuf,
-    /// The other's `LC_RPATH`.
-    rpaths: Vec<Vec<u8>>,
+    /// What `@rpath` may be: the other's `LC_RPATH` and its folder, then those of who passes that on.
+    rpaths: Rpaths,
 }
 
-/// All that `library`, a file in `dir`, passes on.
-fn wanted(library: &Library, dir: &Path) -> Vec<Wanted> {
-    let one = |name: &Vec<u8>| {
-        let (name, rpaths) = (name.clone(), library.rpaths.clone());
-        Wanted { name, dir: dir.to_owned(), rpaths }
-    };
-    library.reexports.iter().map(one).collect()
+/// Folders, each with that of the image which says so.
+type Rpaths = Vec<(Vec<u8>, PathBuf)>;
+
+/// All that `library`, a file in `dir`, passes on; or, if `loads`, the rest of what it loads.
+fn wanted(library: &Library, dir: &Path, above: &Rpaths, loads: bool) -> Vec<Wanted> {
+    let own = library.rpaths.iter().map(|path| (path.clone(), dir.to_owned()));
+    let rpaths: Rpaths = own.chain(above.iter().cloned()).collect();
+    let list = if loads { &library.loads } else { &library.reexports };
+    let one =
+        |name: &Vec<u8>| Wanted { name: name.clone(), dir: dir.to_owned(), rpaths: rpaths.clone() };
+    list.iter().map(one).collect()
 }
 
 /// The folder of the file at `path`.
@@ -34,24 +38,44 @@ fn folder(path: &Path) -> &Path {
 }
 
 impl Loader<'_> {
-    /// Adds the names of the libraries that `library`, the file at `path`, passes on.
+    /// Adds the names of the libraries that `library`, the file at `path`, passes on; in a flat namespace those of
+    /// all that it loads are seen, too.
     pub(super) fn pass_on(&self, library: &mut Library, path: &Path) {
-        let mut work = wanted(library, folder(path));
-        let inline = std::mem::take(&mut library.inline);
+        let above = Rpaths::new();
+        let mut work = wanted(library, folder(path), &above, false);
+        let mut later = wanted(library, folder(path), &above, true);
+        let mut inline = std::mem::take(&mut library.inline);
         let mut done: BTreeSet<Vec<u8>> = BTreeSet::from([library.install_name.clone()]);
-        while let Some(next) = work.pop() {
+        let mut flat = false;
+        loop {
+            let Some(next) = work.pop() else {
+                if flat || !self.options.flat {
+                    break;
+                }
+                (work, flat) = (std::mem::take(&mut later), true);
+                continue;
+            };
             if !done.insert(next.name.clone()) {
                 continue;
             }
-            if let Some(inner) = inline.iter().find(|inner| inner.install_name == next.name) {
-                library.exports.extend(inner.exports.iter().cloned());
-                work.extend(wanted(inner, &next.dir));
-            } else if let Some((inner, path)) = self.library_at(&next) {
-                work.extend(wanted(&inner, folder(&path)));
-                library.exports.extend(inner.exports);
-            } else {
-                library.missing.push(next.name);
+            let inner = inline.iter().position(|inner| inner.install_name == next.name);
+            let found = match inner {
+                Some(at) => Some((std::mem::take(&mut inline[at]), next.dir.clone())),
+                None => self.library_at(&next).map(|(lib, path)| (lib, folder(&path).to_owned())),
+            };
+            let Some((inner, dir)) = found else {
+                // What is only loaded need not be here.
+                library.missing.extend((!flat).then_some(next.name));
+                continue;
+            };
+            work.extend(wanted(&inner, &dir, &next.rpaths, false));
+            let loads = wanted(&inner, &dir, &next.rpaths, true);
+            match flat {
+                true => work.extend(loads),
+                false => later.extend(loads),
             }
+            let names = if flat { &mut library.indirect } else { &mut library.exports };
+            names.extend(inner.exports);
         }
     }
 
@@ -64,19 +88,48 @@ impl Loader<'_> {
         }
     }
 
-    /// The library that `wanted` is, and its file, if it can be found.
+    /// The library that `wanted` is, and its file, if it can be found: first where libraries are looked for.
     fn library_at(&self, wanted: &Wanted) -> Option<(Library, PathBuf)> {
-        let places = self.places(std::str::from_utf8(&wanted.name).ok()?, wanted);
-        for place in places.into_iter().flat_map(|place| [place.with_extension("tbd"), place]) {
-            let Ok(data) = self.files.open(&place) else { continue };
-            let bytes = &data[self.slice(&data).ok().flatten()?];
-            if tbd::is_stub(bytes) {
-                let text = String::from_utf8_lossy(bytes);
-                return Some((tbd::library(&text, self.options.arch().name).ok()?, place));
-            }
-            return Some((dylib::library(&File::parse(bytes).ok()?).ok()?, place));
+        let name = std::str::from_utf8(&wanted.name).ok()?;
+        let places = self.places(name, wanted);
+        let stub = |place: PathBuf| [place.with_extension("tbd"), place];
+        let places = places.into_iter().flat_map(stub);
+        self.searched(name).into_iter().chain(places).find_map(|place| {
+            let data = self.files.open(&place).ok()?;
+            let library = self.read(&data[self.slice(&data).ok().flatten()?])?;
+            Some((library, place))
+        })
+    }
+
+    /// The library that `bytes` are, if it is for this machine.
+    fn read(&self, bytes: &[u8]) -> Option<Library> {
+        let machine = self.options.arch();
+        if tbd::is_stub(bytes) {
+            return tbd::library(&String::from_utf8_lossy(bytes), machine.name).ok()?;
         }
-        None
+        let file = File::parse(bytes).ok()?;
+        let is_library = matches!(file.header.filetype, filetype::DYLIB | filetype::DYLIB_STUB);
+        (is_library && super::check(&file, machine, "").is_ok())
+            .then(|| dylib::library(&file).ok())
+            .flatten()
+    }
+
+    /// Where `-L` and `-F` have a library of this name.
+    ///
+    /// Spec: man ld, "Indirect dynamic libraries": "ld first uses the specified search paths".
+    fn searched(&self, name: &str) -> Vec<PathBuf> {
+        let (rest, leaf) = name.rsplit_once('/').unwrap_or(("", name));
+        // A framework's library may be in a folder of its version.
+        let versioned = rest.rsplit_once("/Versions/").map_or(rest, |(framework, _)| framework);
+        let framework = format!("{leaf}.framework");
+        let is_framework = versioned.rsplit('/').next() == Some(&*framework);
+        let (dirs, inside) = match is_framework {
+            true => (&self.options.framework_paths, format!("{framework}/{leaf}")),
+            false => (&self.options.library_paths, leaf.to_owned()),
+        };
+        let dirs = self.folders(dirs, &[]);
+        let all = dirs.iter().map(|dir| dir.join(&inside));
+        all.flat_map(|place| [place.with_extension("tbd"), place]).collect()
     }
 
     /// Where a file called `name` may be, as the loader would look for it.
@@ -90,11 +143,20 @@ impl Loader<'_> {
             return program.then(|| folder(&self.options.output).join(rest)).into_iter().collect();
         }
         if let Some(rest) = name.strip_prefix("@rpath/") {
-            let paths = wanted.rpaths.iter().filter_map(|path| std::str::from_utf8(path).ok());
+            let output = folder(&self.options.output);
+            let own = self.options.rpaths.iter().map(|path| (path.as_str(), output));
+            let theirs = wanted
+                .rpaths
+                .iter()
+                .filter_map(|(path, dir)| Some((std::str::from_utf8(path).ok()?, dir.as_path())));
             // One that starts with itself leads nowhere.
-            let paths = paths.filter(|path| !path.starts_with("@rpath"));
-            let whole = |path: &str| format!("{}/{rest}", path.trim_end_matches('/'));
-            return paths.flat_map(|path| self.places(&whole(path), wanted)).collect();
+            let paths = theirs.chain(own).filter(|(path, _)| !path.starts_with("@rpath"));
+            let at = |(path, dir): (&str, &Path)| {
+                let whole = format!("{}/{rest}", path.trim_end_matches('/'));
+                let (name, rpaths) = (Vec::new(), Rpaths::new());
+                self.places(&whole, &Wanted { name, dir: dir.to_owned(), rpaths })
+            };
+            return paths.flat_map(at).collect();
         }
         let path = PathBuf::from(name);
         let inside = |root: &PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));

@@ -9,7 +9,7 @@ fn library(files: &MemoryFiles, first: &str) -> Vec<u8> {
 }
 
 /// An object with a function `name` that calls `callee`.
-fn calling(name: &str, callee: &str) -> Vec<u8> {
+pub(super) fn calling(name: &str, callee: &str) -> Vec<u8> {
     let mut maker = Maker::new(true);
     maker.function(name, callee, false);
     maker.bytes()
@@ -116,4 +116,154 @@ fn a_thin_archives_members_are_files() {
     let image = link(&files).expect("a member that is a file");
     let file = object::File::parse(&*image).expect("an image");
     assert!(file.symbols().any(|symbol| symbol.name() == Ok("_z") && symbol.is_definition()));
+}
+
+/// A library called `name`, of an object with a function `symbol`, made with `more`.
+fn named(files: &mut MemoryFiles, name: &str, symbol: &str, more: &str) -> Vec<u8> {
+    files.insert("made.o", calling(symbol, "puts"));
+    library(files, &format!("-install_name {name} made.o{more}"))
+}
+
+#[test]
+fn what_is_passed_on_is_looked_for_where_libraries_are() {
+    for (name, place, way, found) in [
+        ("/opt/z.dylib", "k/z.dylib", "", false),
+        ("/opt/z.dylib", "k/z.dylib", " -Lk", true),
+        ("/opt/z.dylib", "k/z.dylib", " -Fk", false),
+        ("@rpath/z.dylib", "k/z.dylib", " -Lk", true),
+        ("/opt/Z.framework/Z", "k/Z.framework/Z", " -Fk", true),
+        ("/opt/Z.framework/Versions/A/Z", "k/Z.framework/Z", " -Fk", true),
+        ("/opt/Z.framework/Z", "k/Z.framework/Z", " -Lk", false),
+        ("/opt/Z.framework/Z", "k/Z", " -Fk", false),
+        ("/opt/z.dylib", "/sdk/k/z.dylib", " -L/k -syslibroot /sdk", true),
+        // What the link itself says of @rpath.
+        ("@rpath/z.dylib", "/r/z.dylib", " -rpath /r", true),
+        ("@rpath/z.dylib", "/out/r/z.dylib", " -rpath @loader_path/r", true),
+    ] {
+        let mut files = files(true);
+        let inner = named(&mut files, name, "z", "");
+        files.insert("inner.dylib", inner.clone());
+        let outer = named(&mut files, "/d/y.dylib", "y", " -reexport_library inner.dylib");
+        files.insert("y.dylib", outer);
+        files.insert("inner.dylib", Vec::new());
+        files.insert(place, inner);
+        files.insert("u.o", calling("u", "z"));
+        let line = format!("-dylib u.o y.dylib l.tbd{way}");
+        let said = link_args(&args(true, &line), &files).map_err(|e| e.to_string()).err();
+        let wanted = format!("y.dylib: unable to locate re-export {name}");
+        assert_eq!(said, (!found).then_some(wanted), "{name} {place}{way}");
+    }
+}
+
+/// dyld takes the paths of all that led to a library.
+#[test]
+fn rpaths_of_the_whole_chain_count() {
+    for (rpath, place) in [("/r", "/r"), ("@loader_path/r", "o/r")] {
+        let mut files = files(true);
+        let first = named(&mut files, "@rpath/1.dylib", "z", "");
+        files.insert("1.dylib", first.clone());
+        let second = named(&mut files, "@rpath/2.dylib", "y", " -reexport_library 1.dylib");
+        files.insert(format!("{place}/1.dylib"), first);
+        files.insert(format!("{place}/2.dylib"), second.clone());
+        files.insert("2.dylib", second);
+        let more = format!(" -reexport_library 2.dylib -rpath {rpath}");
+        // Where the second one is when the third is made, its path leads nowhere.
+        let third = named(&mut files, "/x/3.dylib", "x", &format!("{more} -L."));
+        files.insert("o/3.dylib", third);
+        files.insert("1.dylib", Vec::new());
+        files.insert("u.o", calling("u", "z"));
+        link_args(&args(true, "-dylib u.o o/3.dylib l.tbd"), &files).expect(rpath);
+    }
+}
+
+/// In a flat namespace every image sees the names of all, not just those of the libraries it names.
+#[test]
+fn a_flat_link_sees_what_its_libraries_load() {
+    let mut files = files(true);
+    let inner = named(&mut files, "/i/z.dylib", "z", "");
+    files.insert("/i/z.dylib", inner);
+    files.insert("made.o", calling("y", "z"));
+    let outer = library(&files, "-install_name /d/y.dylib made.o /i/z.dylib");
+    files.insert("y.dylib", outer);
+    files.insert("u.o", calling("u", "z"));
+    let link = |way: &str, files: &MemoryFiles| {
+        let linked = link_args(&args(true, &format!("-dylib u.o y.dylib l.tbd{way}")), files);
+        linked.map(|it| it.0).map_err(|errors| errors.to_string())
+    };
+    let text = link("", &files).expect_err("a name of a library that is not named");
+    assert!(text.ends_with("undefined symbol: _z"), "{text}");
+    let image = link(" -flat_namespace", &files).expect("a flat link");
+    let file = object::File::parse(&*image).expect("an image");
+    let names = file.symbols().filter(|symbol| symbol.is_undefined());
+    let names: Vec<_> = names.map(|symbol| symbol.name().expect("a name").to_owned()).collect();
+    assert_eq!(names, ["_z"]);
+    assert!(memchr::memmem::find(&image, b"/i/z.dylib").is_none(), "no library of its own");
+    // What is named comes first, and what isn't found is missed only if it is needed.
+    files.insert("/i/z.dylib", b"".to_vec());
+    let text = link(" -flat_namespace", &files).expect_err("an undefined name");
+    assert!(text.contains("undefined symbol: _z"), "{text}");
+    link(" -flat_namespace z.o", &{
+        files.insert("z.o", calling("z", "puts"));
+        files
+    })
+    .expect("nothing is missed");
+}
+
+/// What is for another machine is passed over where it is only looked for; of an archive nothing is taken.
+#[test]
+fn what_is_for_another_machine_is_passed_over() {
+    let other = |arm: bool| {
+        let mut maker = Maker::new(arm);
+        maker.function("z", "puts", false);
+        maker.bytes()
+    };
+    let archive = |object: &[u8]| {
+        let header = format!("{:<48}{:<10}`\n", "z.o/", object.len());
+        [b"!<arch>\n", header.as_bytes(), object].concat()
+    };
+    let dylib = |arm: bool| {
+        let mut files = files(arm);
+        files.insert("z.o", other(arm));
+        link_args(&args(arm, "-dylib -install_name /z z.o l.tbd"), &files).expect("a library").0
+    };
+    let stub = |target: &str| {
+        let text = format!(
+            "--- !tapi-tbd\ntbd-version: 4\ntargets: [ {target} ]\ninstall-name: /z\n\
+             exports:\n  - targets: [ {target} ]\n    symbols: [ _z ]\n...\n"
+        );
+        text.into_bytes()
+    };
+    let mut files = files(true);
+    files.insert("u.o", calling("u", "z"));
+    files.insert("v.o", calling("v", "puts"));
+    files.insert("w/liba.a", archive(&other(false)));
+    files.insert("r/liba.a", archive(&other(true)));
+    files.insert("w/libd.dylib", dylib(false));
+    files.insert("r/libd.dylib", dylib(true));
+    files.insert("w/libt.tbd", stub("x86_64-macos"));
+    files.insert("r/libt.tbd", stub("arm64-macos"));
+    files.insert("w/libi.tbd", stub("arm64-ios"));
+    files.insert("r/libi.a", archive(&other(true)));
+    let link = |line: &str| {
+        let linked = link_args(&args(true, &format!("-dylib {line} l.tbd")), &files);
+        linked.map(|it| it.1.warnings.join("; ")).map_err(|errors| errors.to_string())
+    };
+    for (name, file, why) in [
+        ("a", "w/liba.a", "is for x86_64, the link for arm64"),
+        ("d", "w/libd.dylib", "is for x86_64, the link for arm64"),
+        ("t", "w/libt.tbd", "has nothing for arm64-macos"),
+        ("i", "w/libi.tbd", "has nothing for arm64-macos"),
+    ] {
+        let ignored = format!("{file}: {why}; ignored");
+        assert_eq!(link(&format!("u.o -Lw -Lr -l{name}")), Ok(ignored.clone()));
+        assert_eq!(link(&format!("u.o -Lr -Lw -l{name}")), Ok(String::new()));
+        // Only an archive does no harm where it is asked for.
+        let wanted = if name == "a" { Ok(ignored) } else { Err(format!("{file}: {why}")) };
+        assert_eq!(link(&format!("v.o -Lw -l{name}")), wanted);
+        assert_eq!(link(&format!("v.o {file}")), wanted);
+    }
+    let forced = link("v.o -force_load w/liba.a");
+    assert_eq!(forced, Ok("w/liba.a: is for x86_64, the link for arm64; ignored".into()));
+    let text = link("u.o w/liba.a").expect_err("an undefined name");
+    assert!(text.ends_with("undefined symbol: _z"), "{text}");
 }
