@@ -86,14 +86,48 @@ pub mod lc {
     pub const DYLD_INFO_ONLY: u32 = 0x8000_0022;
     pub const LOAD_UPWARD_DYLIB: u32 = 0x8000_0023;
     pub const VERSION_MIN_MACOSX: u32 = 0x24;
+    pub const VERSION_MIN_IPHONEOS: u32 = 0x25;
     pub const FUNCTION_STARTS: u32 = 0x26;
     pub const MAIN: u32 = 0x8000_0028;
     pub const DATA_IN_CODE: u32 = 0x29;
     pub const SOURCE_VERSION: u32 = 0x2a;
+    pub const VERSION_MIN_TVOS: u32 = 0x2f;
+    pub const VERSION_MIN_WATCHOS: u32 = 0x30;
     pub const LINKER_OPTION: u32 = 0x2d;
     pub const BUILD_VERSION: u32 = 0x32;
     pub const EXPORTS_TRIE: u32 = 0x8000_0033;
     pub const CHAINED_FIXUPS: u32 = 0x8000_0034;
+}
+
+/// Systems that files are for.
+#[allow(missing_docs)]
+pub mod platform {
+    pub const MACOS: u32 = 1;
+    pub const IOS: u32 = 2;
+    pub const TVOS: u32 = 3;
+    pub const WATCHOS: u32 = 4;
+
+    /// What people call it.
+    pub fn name(platform: u32) -> std::borrow::Cow<'static, str> {
+        let names = [
+            "macOS",
+            "iOS",
+            "tvOS",
+            "watchOS",
+            "bridgeOS",
+            "Mac Catalyst",
+            "iOS Simulator",
+            "tvOS Simulator",
+            "watchOS Simulator",
+            "DriverKit",
+            "visionOS",
+            "visionOS Simulator",
+        ];
+        match names.get((platform as usize).wrapping_sub(1)) {
+            Some(name) => (*name).into(),
+            None => format!("platform {platform}").into(),
+        }
+    }
 }
 
 /// File types.

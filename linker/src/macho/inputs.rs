@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 mod archive;
 mod reexport;
 
-use super::options::{Kind, Named, Options, Take};
+use super::machine::Machine;
+use super::options::{Named, Options, Take};
 use crate::format::macho::read::{File, Read, bad, is_fat, is_macho, slices};
 use crate::format::macho::stub::Library;
-use crate::format::macho::{dylib, filetype, lc, tbd};
+use crate::format::macho::{dylib, filetype, lc, platform, tbd};
 use crate::input::{BITCODE, Data, Files, is_archive, is_bitcode};
 use crate::{Error, ErrorKind, Errors, Result};
 
@@ -78,9 +79,8 @@ pub fn load(options: &Options, files: &dyn Files) -> Result<Vec<Input>, Errors> 
         let result = loader.named(named, *take, false);
         loader.note(result);
     }
-    let host = options.bundle_loader.as_ref().filter(|_| options.kind == Kind::Bundle);
-    if let Some(path) = host {
-        let result = loader.path(path, Take::default(), false);
+    if let Some(path) = &options.bundle_loader {
+        let result = loader.host(path);
         loader.note(result);
     }
     loader.auto_link();
@@ -168,7 +168,7 @@ impl Loader<'_> {
         out
     }
 
-    /// Loads the first of `names` that is in one of `dirs`.
+    /// Loads the first of `names` that is in one of `dirs` and for this machine.
     fn first(
         &mut self,
         dirs: &[PathBuf],
@@ -180,61 +180,117 @@ impl Loader<'_> {
         let last = names.iter().filter(|name| self.options.dylibs_first && name.ends_with(".a"));
         let last: Vec<&String> = last.collect();
         let first: Vec<&String> = names.iter().filter(|name| !last.contains(name)).collect();
-        for names in [first, last] {
-            for path in dirs.iter().flat_map(|dir| names.iter().map(|name| dir.join(name))) {
-                if let Ok(data) = self.files.open(&path) {
-                    return self.file(&path, data, take, auto).map(Some);
+        let places = |names: Vec<&String>| -> Vec<PathBuf> {
+            dirs.iter().flat_map(|dir| names.iter().map(|name| dir.join(name))).collect()
+        };
+        let mut unfit = Vec::new();
+        for path in places(first).into_iter().chain(places(last)) {
+            let Ok(data) = self.files.open(&path) else { continue };
+            match self.file(&path, data, take, auto) {
+                Err(error) if error.kind() == ErrorKind::WrongMachine => unfit.push(error),
+                result => {
+                    unfit.into_iter().for_each(|error| self.note(Err(error)));
+                    return result.map(Some);
                 }
             }
         }
-        Ok(None)
+        unfit.into_iter().next().map_or(Ok(None), Err)
     }
 
-    fn path(&mut self, path: &Path, take: Take, auto: bool) -> Result<()> {
-        let data = self.files.open(path).map_err(|error| {
+    fn open(&self, path: &Path) -> Result<Data> {
+        self.files.open(path).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
                 _ => ErrorKind::Io,
             };
             Error::new(kind, format!("cannot open: {error}")).in_file(path.display().to_string())
-        })?;
+        })
+    }
+
+    fn path(&mut self, path: &Path, take: Take, auto: bool) -> Result<()> {
+        let data = self.open(path)?;
         self.file(path, data, take, auto)
+    }
+
+    /// Loads the program that the bundle is for.
+    fn host(&mut self, path: &Path) -> Result<()> {
+        let data = self.open(path)?;
+        let name = path.display().to_string();
+        let range = self.part(&data, &name)?;
+        let bytes = &data[range.clone()];
+        let is_program = |file: &File<'_>| file.header.filetype == filetype::EXECUTE;
+        let file = is_macho(bytes).then(|| File::parse(bytes)).transpose();
+        let Some(file) = file.map_err(|error| error.in_file(&name))?.filter(is_program) else {
+            return Err(wrong(&name, "not a program, which -bundle_loader wants"));
+        };
+        check(&file, self.options.arch(), &name)?;
+        let content = self.dylib(&file, path, &name, false)?;
+        self.add(path, name, content, (Take::default(), false), (data, range))
+    }
+
+    /// The part of `data`, the file called `name`, for the machine.
+    fn part(&self, data: &[u8], name: &str) -> Result<Range<usize>> {
+        self.slice(data).map_err(|e| e.in_file(name))?.ok_or_else(|| {
+            let text = format!("no part for {} in it", self.options.arch().name);
+            Error::new(ErrorKind::WrongMachine, text).in_file(name)
+        })
     }
 
     fn file(&mut self, path: &Path, data: Data, take: Take, auto: bool) -> Result<()> {
         let name = path.display().to_string();
-        let range = self.slice(&data).map_err(|e| e.in_file(&name))?.ok_or_else(|| {
-            let text = format!("no part for {} in it", self.options.arch().name);
-            Error::new(ErrorKind::WrongMachine, text).in_file(&name)
-        })?;
+        let range = self.part(&data, &name)?;
         let bytes = &data[range.clone()];
         let content = if is_archive(bytes) {
             Content::Archive
         } else if is_macho(bytes) {
             let file = File::parse(bytes).map_err(|error| error.in_file(&name))?;
-            self.check_machine(&file, &name)?;
+            check(&file, self.options.arch(), &name)?;
             match file.header.filetype {
                 filetype::OBJECT => Content::Object,
-                filetype::DYLIB | filetype::DYLIB_STUB | filetype::EXECUTE => {
-                    let mut library = dylib::library(&file).map_err(|e| e.in_file(&name))?;
-                    self.pass_on(&mut library, path);
-                    self.check_passed_on(&library, &name, auto);
-                    Content::Library(Box::new(library))
+                filetype::DYLIB | filetype::DYLIB_STUB => self.dylib(&file, path, &name, auto)?,
+                filetype::EXECUTE => {
+                    return Err(wrong(&name, "a program, which only -bundle_loader takes"));
                 }
                 _ => return Err(wrong(&name, "neither an object nor a dynamic library")),
             }
         } else if tbd::is_stub(bytes) {
-            let text = String::from_utf8_lossy(bytes);
-            let library = tbd::library(&text, self.options.arch().name);
-            let mut library = library.map_err(|text| wrong(&name, &text))?;
-            self.pass_on(&mut library, path);
-            self.check_passed_on(&library, &name, auto);
-            Content::Library(Box::new(library))
+            let (text, arch) = (String::from_utf8_lossy(bytes), self.options.arch().name);
+            let library = tbd::library(&text, arch).map_err(|text| wrong(&name, &text))?;
+            let library = library.ok_or_else(|| {
+                let text = format!("has nothing for {arch}-macos");
+                Error::new(ErrorKind::WrongMachine, text).in_file(&name)
+            })?;
+            self.library(library, path, &name, auto)
         } else if is_bitcode(bytes) {
             return Err(wrong(&name, BITCODE));
         } else {
             return Err(wrong(&name, "not an object, archive, dynamic library or text stub"));
         };
+        self.add(path, name, content, (take, auto), (data, range))
+    }
+
+    /// The dynamic library, or program, that `file` is.
+    fn dylib(&mut self, file: &File<'_>, path: &Path, name: &str, auto: bool) -> Result<Content> {
+        let library = dylib::library(file).map_err(|error| error.in_file(name))?;
+        Ok(self.library(library, path, name, auto))
+    }
+
+    /// `library` with what it passes on.
+    fn library(&mut self, mut library: Library, path: &Path, name: &str, auto: bool) -> Content {
+        self.pass_on(&mut library, path);
+        self.check_passed_on(&library, name, auto);
+        Content::Library(Box::new(library))
+    }
+
+    /// Adds an input.
+    fn add(
+        &mut self,
+        path: &Path,
+        name: String,
+        content: Content,
+        (take, auto): (Take, bool),
+        (data, range): (Data, Range<usize>),
+    ) -> Result<()> {
         // Objects named twice are linked twice, which is an error worth hearing of.
         let again = !matches!(content, Content::Object) && !self.seen.insert(path.to_owned());
         if again {
@@ -242,14 +298,18 @@ impl Loader<'_> {
             if let Some(input) = same.next() {
                 input.take.force |= take.force;
             }
-        } else {
-            let path = path.to_owned();
-            let thin = match content {
-                Content::Archive => self.thin(&path, &data[range.clone()], &name)?,
-                _ => Vec::new(),
-            };
-            self.list.push(Input { name, path, content, take, auto, data, range, thin });
+            return Ok(());
         }
+        let path = path.to_owned();
+        let thin = match content {
+            Content::Archive => self.thin(&path, &data[range.clone()], &name)?,
+            _ => Vec::new(),
+        };
+        let input = Input { name, path, content, take, auto, data, range, thin };
+        if matches!(input.content, Content::Archive) {
+            input.check_members(self.options.arch())?;
+        }
+        self.list.push(input);
         Ok(())
     }
 
@@ -264,18 +324,6 @@ impl Loader<'_> {
         // arm64e's part is for arm64 only if there is nothing else.
         mine.sort_by_key(|slice| slice.1 & 0xff_ffff != wanted.subtype);
         Ok(mine.into_iter().next().map(|slice| slice.2))
-    }
-
-    fn check_machine(&self, file: &File<'_>, name: &str) -> Result<()> {
-        let arch = self.options.arch();
-        if file.header.cpu == arch.cpu {
-            return Ok(());
-        }
-        let text = match super::machine::Machine::of(file.header.cpu) {
-            Some(other) => format!("is for {}, the link for {}", other.name, arch.name),
-            None => format!("is for an unknown machine, {:#x}", file.header.cpu),
-        };
-        Err(Error::new(ErrorKind::WrongMachine, text).in_file(name))
     }
 
     /// Loads what objects themselves ask for: `LC_LINKER_OPTION`. What is missing was a hint only.
@@ -305,6 +353,28 @@ impl Loader<'_> {
             };
             let _ = self.named(&named, Take::default(), true);
         }
+    }
+}
+
+/// Whether a link for `machine` can use `file`, called `name`.
+///
+/// Errors: `wrong-machine`; `bad-input` for another system.
+pub fn check(file: &File<'_>, machine: &Machine, name: &str) -> Result<()> {
+    let cpu = file.header.cpu;
+    if cpu != machine.cpu {
+        let text = match Machine::of(cpu) {
+            Some(other) => format!("is for {}, the link for {}", other.name, machine.name),
+            None => format!("is for an unknown machine, {cpu:#x}"),
+        };
+        return Err(Error::new(ErrorKind::WrongMachine, text).in_file(name));
+    }
+    let platforms = file.platforms().map_err(|error| error.in_file(name))?;
+    match platforms.first() {
+        Some(&other) if !platforms.contains(&platform::MACOS) => {
+            let (other, own) = (platform::name(other), platform::name(platform::MACOS));
+            Err(wrong(name, &format!("is for {other}, the link for {own}")))
+        }
+        _ => Ok(()),
     }
 }
 

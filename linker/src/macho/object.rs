@@ -193,10 +193,7 @@ impl<'a> Object<'a> {
     /// Errors: `bad-input`, `wrong-machine`, `reloc-unsupported`.
     pub fn parse(name: &str, bytes: &'a [u8], machine: &Machine) -> Result<(Self, Vec<Atom>)> {
         let file = File::parse(bytes).map_err(|error| error.in_file(name))?;
-        if file.header.cpu != machine.cpu {
-            let text = format!("is not for {}", machine.name);
-            return Err(Error::new(ErrorKind::WrongMachine, text).in_file(name));
-        }
+        super::inputs::check(&file, machine, name)?;
         let mut object = Self {
             name: name.to_owned(),
             sections: Vec::new(),

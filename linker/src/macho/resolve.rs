@@ -135,13 +135,10 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
+        self.offer_indirect(inputs);
         Ok(first)
     }
 
-        self.offer_indirect(inputs);
-    fn offer_archive(&mut self, input: &'a Input, first: &mut Vec<u32>) -> Result<()> {
-        let archive = Archive::parse(input.bytes(), &input.name)?;
-        let start = self.members.len() as u32;
     /// In a flat namespace what libraries load has names for all, after those that are named.
     fn offer_indirect(&mut self, inputs: &'a [Input]) {
         let libraries = inputs.iter().filter_map(|input| match &input.content {
@@ -156,6 +153,9 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    fn offer_archive(&mut self, input: &'a Input, first: &mut Vec<u32>) -> Result<()> {
+        let archive = Archive::parse(input.bytes(), &input.name)?;
+        let start = self.members.len() as u32;
         let mut by_header = FxHashMap::default();
         for member in input.members()? {
             by_header.insert(member.header, self.members.len() as u32);

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{MAGIC, lc};
+use super::{MAGIC, lc, platform};
 use crate::input::{BITCODE, is_bitcode};
 use crate::{Error, ErrorKind, Malformed, Site};
 
@@ -250,6 +250,22 @@ impl<'a> File<'a> {
     /// The first command that is one of `kinds`.
     pub fn command(&self, kinds: &[u32]) -> Option<&Command<'a>> {
         self.commands.iter().find(|command| kinds.contains(&command.cmd))
+    }
+
+    /// The systems that the file is for: a library may be for two, an old object does not say.
+    pub fn platforms(&self) -> Read<Vec<u32>> {
+        let mut out = Vec::new();
+        for command in &self.commands {
+            match command.cmd {
+                lc::BUILD_VERSION => out.push(command.bytes.u32(8)?),
+                lc::VERSION_MIN_MACOSX => out.push(platform::MACOS),
+                lc::VERSION_MIN_IPHONEOS => out.push(platform::IOS),
+                lc::VERSION_MIN_TVOS => out.push(platform::TVOS),
+                lc::VERSION_MIN_WATCHOS => out.push(platform::WATCHOS),
+                _ => {}
+            }
+        }
+        Ok(out)
     }
 
     /// The sections of all segments, in order.

@@ -15,12 +15,8 @@ pub fn is_stub(bytes: &[u8]) -> bool {
     text.starts_with(b"--- !tapi-tbd") || (text.starts_with(b"{") && has(b"\"main_library\""))
 }
 
-fn find(text: &[u8], what: &[u8]) -> bool {
-    memchr::memmem::find(&text[..text.len().min(4096)], what).is_some()
-}
-
-/// Reads a stub for `arch` (`x86_64`, `arm64`). Errors are for people.
-pub fn library(text: &str, arch: &str) -> Result<Library, String> {
+/// Reads a stub for `arch` (`x86_64`, `arm64`); none if it is for other machines. Errors are for people.
+pub fn library(text: &str, arch: &str) -> Result<Option<Library>, String> {
     if text.trim_start().starts_with('{') {
         let json: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut main = json_library(&json["main_library"], arch);
@@ -39,20 +35,39 @@ pub fn library(text: &str, arch: &str) -> Result<Library, String> {
     let mut all = documents.iter().map(|document| yaml_library(document, arch));
     let mut main = all.next().unwrap_or_default();
     main.inline = all.collect();
-    checked(main)
+    let targets = documents.first().and_then(|first| first.get("targets"));
+    let targets = targets.map_or(&[][..], Node::items).iter().map(Node::text);
+    checked(main, targets, arch)
 }
 
-fn checked(main: Library) -> Result<Library, String> {
+/// `main`, whose stub is for `targets`: for all, if it doesn't say.
+fn checked<'t>(
+    main: Library,
+    targets: impl Iterator<Item = &'t str>,
+    arch: &str,
+) -> Result<Option<Library>, String> {
+    let targets: Vec<&str> = targets.collect();
+    if !targets.is_empty() && !targets.iter().any(|target| serves(target, arch)) {
+        return match targets.iter().find(|target| is_machine(target, arch)) {
+            Some(other) => Err(format!("is for {other}, the link for {arch}-macos")),
+            None => Ok(None),
+        };
+    }
     match main.install_name.is_empty() {
         true => Err("a stub without an install name".to_owned()),
-        false => Ok(main),
+        false => Ok(Some(main)),
     }
 }
 
 /// Whether what is there for `target` serves `arch`: macOS's, or a simulator-free platform's.
 fn serves(target: &str, arch: &str) -> bool {
-    let Some((machine, platform)) = target.split_once('-') else { return false };
-    (machine == arch || (arch == "arm64" && machine == "arm64e")) && platform == "macos"
+    is_machine(target, arch) && target.ends_with("-macos")
+}
+
+/// Whether `target` is for the machine `arch`, whatever the system.
+fn is_machine(target: &str, arch: &str) -> bool {
+    let machine = target.split('-').next().unwrap_or(target);
+    machine == arch || (arch == "arm64" && machine == "arm64e")
 }
 
 impl Library {
@@ -167,7 +182,7 @@ mod tests {
                               "data": {"thread_local": ["_t"]}}]}}"#;
 
     fn names(text: &str, arch: &str) -> Vec<String> {
-        let library = library(text, arch).unwrap();
+        let library = library(text, arch).unwrap().unwrap();
         library.exports.iter().map(|e| String::from_utf8_lossy(&e.name).into_owned()).collect()
     }
 
@@ -176,27 +191,29 @@ mod tests {
         assert!(is_stub(V4.as_bytes()) && is_stub(V5.as_bytes()));
         let wanted = ["_f", "_w", "_OBJC_CLASS_$_C", "_OBJC_METACLASS_$_C"];
         assert_eq!(names(V4, "arm64"), wanted);
-        assert_eq!(names(V4, "x86_64"), ["_intel"]);
-        assert_eq!(library(V4, "arm64").unwrap().current, 0x3_0200);
+        assert_eq!(names(&V4.replace("mars-rover", "x86_64-macos"), "x86_64")[0], "_intel");
+        assert_eq!(library(V4, "arm64").unwrap().unwrap().current, 0x3_0200);
     }
 
     #[test]
     fn version_5_is_json() {
-        let mut all = names(V5, "x86_64");
+        let mut all = names(V5, "arm64");
         all.sort();
         assert_eq!(all, ["_f", "_t", "_w"]);
         assert!(library("{\"main_library\": {}}", "arm64").is_err());
     }
-}
 
     #[test]
     fn a_stub_for_other_targets_is_none() {
-        for (arch, other) in [("x86_64", "arm64-macos"), ("arm64", "arm64-ios")] {
-            let other_system = V5.replace("arm64-macos", other);
-            assert!(library(&other_system, arch).unwrap().is_none(), "{other}");
+        let system = "is for arm64-ios, the link for arm64-macos".to_owned();
+        for (arch, other, wanted) in
+            [("x86_64", "arm64-macos", Ok(true)), ("arm64", "arm64-ios", Err(system))]
+        {
+            let none = |text: &str| library(text, arch).map(|library| library.is_none());
+            assert_eq!(none(&V5.replace("arm64-macos", other)), wanted, "{other}");
             let targets = format!("targets: [ {other}, mars-rover ]\ninstall");
             let text = V4.replace("targets: [ arm64e-macos, mars-rover ]\ninstall", &targets);
-            assert!(library(&text, arch).unwrap().is_none(), "{other}");
+            assert_eq!(none(&text), wanted, "{other}");
         }
         // Who doesn't say is for all.
         let silent = V5.replace("target_info", "other");
@@ -220,3 +237,4 @@ mod tests {
         assert_eq!(read.inline[0].exports.len(), names.len());
         assert!(!is_stub(b"{\"library\": {}}"));
     }
+}

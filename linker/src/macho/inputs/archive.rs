@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{Input, Loader};
+use crate::format::macho::read::{Bytes, is_macho};
 use crate::input::{Archive, Data};
+use crate::macho::machine::Machine;
 use crate::{Error, ErrorKind, Result};
 
 /// A member of an archive.
@@ -31,6 +33,22 @@ impl Input {
             },
         });
         Ok(members.collect())
+    }
+
+    /// Whether any object of the archive is for `machine`, if it has objects at all.
+    ///
+    /// Errors: `bad-input`, `wrong-machine`.
+    pub(super) fn check_members(&self, machine: &Machine) -> Result<()> {
+        let members = self.members()?;
+        let objects = members.iter().filter(|member| is_macho(member.bytes));
+        let mut cpus = objects.filter_map(|object| Bytes(object.bytes).u32(4).ok()).peekable();
+        let Some(&first) = cpus.peek() else { return Ok(()) };
+        if cpus.any(|cpu| cpu == machine.cpu) {
+            return Ok(());
+        }
+        let other = Machine::of(first).map_or("another machine", |other| other.name);
+        let text = format!("is for {other}, the link for {}", machine.name);
+        Err(Error::new(ErrorKind::WrongMachine, text).in_file(&self.name))
     }
 }
 

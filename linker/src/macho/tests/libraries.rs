@@ -242,8 +242,7 @@ fn what_is_for_another_machine_is_passed_over() {
     files.insert("r/libd.dylib", dylib(true));
     files.insert("w/libt.tbd", stub("x86_64-macos"));
     files.insert("r/libt.tbd", stub("arm64-macos"));
-    files.insert("w/libi.tbd", stub("arm64-ios"));
-    files.insert("r/libi.a", archive(&other(true)));
+    files.insert("i.tbd", stub("arm64-ios"));
     let link = |line: &str| {
         let linked = link_args(&args(true, &format!("-dylib {line} l.tbd")), &files);
         linked.map(|it| it.1.warnings.join("; ")).map_err(|errors| errors.to_string())
@@ -252,16 +251,18 @@ fn what_is_for_another_machine_is_passed_over() {
         ("a", "w/liba.a", "is for x86_64, the link for arm64"),
         ("d", "w/libd.dylib", "is for x86_64, the link for arm64"),
         ("t", "w/libt.tbd", "has nothing for arm64-macos"),
-        ("i", "w/libi.tbd", "has nothing for arm64-macos"),
     ] {
         let ignored = format!("{file}: {why}; ignored");
         assert_eq!(link(&format!("u.o -Lw -Lr -l{name}")), Ok(ignored.clone()));
         assert_eq!(link(&format!("u.o -Lr -Lw -l{name}")), Ok(String::new()));
-        // Only an archive does no harm where it is asked for.
-        let wanted = if name == "a" { Ok(ignored) } else { Err(format!("{file}: {why}")) };
-        assert_eq!(link(&format!("v.o -Lw -l{name}")), wanted);
-        assert_eq!(link(&format!("v.o {file}")), wanted);
+        assert_eq!(link(&format!("v.o -Lw -l{name}")), Ok(ignored.clone()));
+        assert_eq!(link(&format!("v.o {file}")), Ok(ignored));
+        let fatal = link(&format!("u.o -Lw -Lr -l{name} -arch_errors_fatal"));
+        assert_eq!(fatal, Err(format!("{file}: {why}")));
     }
+    // Another system's is none that this one has no use for: it may be what was meant.
+    let text = link("v.o i.tbd").expect_err("a stub for another system");
+    assert_eq!(text, "i.tbd: is for arm64-ios, the link for arm64-macos");
     let forced = link("v.o -force_load w/liba.a");
     assert_eq!(forced, Ok("w/liba.a: is for x86_64, the link for arm64; ignored".into()));
     let text = link("u.o w/liba.a").expect_err("an undefined name");
