@@ -5,6 +5,7 @@ use super::fixups::{self, Fixups};
 use super::link::{Def, Link, Out};
 use super::object::Home;
 use super::options::Kind;
+use super::resolve::settle;
 use super::symtab::{self, Counts};
 use crate::format::macho::chained::{self, Form, Import, Value};
 use crate::format::macho::opcodes::{self, Bind, Place};
@@ -229,8 +230,8 @@ fn exports<'a>(link: &Link<'a>) -> Vec<Export<'a>> {
         })
     };
     let mut list: Vec<Export<'a>> = (0..).zip(&link.globals).filter_map(export).collect();
-    if link.options.kind == Kind::Execute && link.options.exported.is_none() {
-        list.push(Export { name: b"__mh_execute_header", flags: 0, value: 0 });
+    if settle::exports_header(link.options) {
+        list.push(Export { name: settle::HEADER, flags: 0, value: 0 });
     }
     list.sort_unstable_by_key(|export| export.name);
     list.dedup_by_key(|export| export.name);

@@ -2,7 +2,7 @@
 //! archive on the command line that has a wanted name gives it, whatever it is, as with ld64. Must
 //! not know of sections or addresses.
 
-mod settle;
+pub mod settle;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::link::{Def, Link, Ref};
 use super::object::{Atom, NONE, Reloc, Target};
+use super::resolve::settle::HEADER;
 use crate::arch::What;
 use crate::format::macho::kind;
 use crate::{Error, ErrorKind, Errors};
@@ -212,7 +213,10 @@ fn asked(link: &mut Link<'_>) -> Result<(), Errors> {
                 false => format!("undefined symbol: {name}; wanted by {option}"),
             };
             errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
-        } else if option == "-exported_symbol" && global.is_some_and(|global| global.private) {
+        } else if option == "-exported_symbol"
+            && global.is_some_and(|global| global.private)
+            && name.as_bytes() != HEADER
+        {
             link.warnings.push(format!("cannot export {name}, which is hidden; {option}"));
         }
     }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 use super::fixups::Fixups;
 use super::link::{Def, Link, Made, Ref};
 use super::object::{Home, NONE};
-use super::options::Kind;
+use super::resolve::settle;
 use crate::format::macho::chained::Value;
 use crate::format::macho::{nlist, ordinal};
 use crate::object::SymId;
@@ -137,9 +137,8 @@ impl Writer<'_, '_> {
             .filter(|(_, global)| global.exported)
             .map(|(at, _)| (link.names.get(SymId(at)), at))
             .collect();
-        let header: &[u8] = b"__mh_execute_header";
-        if link.options.kind == Kind::Execute && link.options.exported.is_none() {
-            list.push((header, NONE));
+        if settle::exports_header(link.options) {
+            list.push((settle::HEADER, NONE));
         }
         list.sort_unstable();
         for (name, at) in list {

@@ -5,7 +5,7 @@ use crate::format::macho::ordinal;
 use crate::input::{Name, Pattern};
 use crate::macho::link::{Bound, Def, Link};
 use crate::macho::object::{Atom, Home, NONE};
-use crate::macho::options::{Kind, Undefined};
+use crate::macho::options::{Kind, Options, Undefined};
 use crate::object::SymId;
 
 /// Settles every name.
@@ -203,6 +203,15 @@ fn decide(link: &mut Link<'_>) {
             link.globals[at].ordinal = None;
         }
     }
+}
+
+/// The name of a program's header.
+pub const HEADER: &[u8] = b"__mh_execute_header";
+
+/// Whether the header is exported: every program's, unless the options say otherwise.
+pub fn exports_header(options: &Options) -> bool {
+    let listed = options.exported.as_ref().is_none_or(|list| Patterns::new(list).has(HEADER));
+    options.kind == Kind::Execute && listed && !Patterns::new(&options.unexported).has(HEADER)
 }
 
 /// Names, some of them with `*`, `?` and `[…]`.

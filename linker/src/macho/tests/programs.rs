@@ -319,3 +319,33 @@ fn a_personality_routine_is_one_however_it_is_named() {
         }
     }
 }
+
+#[test]
+fn a_programs_header_is_exported_unless_options_say_otherwise() {
+    let header = "__mh_execute_header";
+    for (way, seen) in [
+        ("", true),
+        (" -unexported_symbol __mh_execute_header", false),
+        (" -unexported_symbol __mh_*", false),
+        (" -exported_symbol _main", false),
+        (" -exported_symbol _main -exported_symbol __mh_*", true),
+        (" -exported_symbol __mh_execute_header", true),
+    ] {
+        let mut files = files(true);
+        files.insert("m.o", libraries::calling("main", "puts"));
+        let line = args(true, &format!("-execute m.o l.tbd{way}"));
+        let (image, report) = link_args(&line, &files).expect("a program");
+        assert_eq!(report.warnings, [""; 0], "{way}");
+        let file = object::File::parse(&*image).expect("an image");
+        let listed = file.symbols().any(|symbol| symbol.name() == Ok(header));
+        let read = read::File::parse(&image).expect("an image");
+        let exports = read.command(&[lc::EXPORTS_TRIE]).expect("a trie");
+        let mut exported = false;
+        let trie = read.blob(exports, 8).expect("its bytes");
+        crate::format::macho::trie::walk(trie, &mut |name, _| {
+            exported |= name == header.as_bytes()
+        })
+        .expect("names");
+        assert_eq!((listed, exported), (seen, seen), "{way}");
+    }
+}
