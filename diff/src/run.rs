@@ -222,6 +222,15 @@ impl Scratch {
         fs::write(&path, bytes)?;
         Ok(path)
     }
+
+    /// The first bytes of a file that a program left there; nothing if it left none.
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        match File::open(self.path().join(name)) {
+            Ok(mut file) => captured(&mut file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Every program of this name in PATH and the usual places, in order, no path twice.

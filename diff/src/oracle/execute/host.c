@@ -1,6 +1,7 @@
 /* The execute oracle's host. Built twice from this source: as a program that loads a library, and
  * (HOOK) as a library that is preloaded into an executable and looks at it before it starts.
- * It reads commands, one a line, from the file named by SCOLD_SCRIPT and prints a line for each:
+ * It reads commands, one a line, from the file named by SCOLD_SCRIPT and answers each by a line of the file named by
+ * SCOLD_ANSWERS, for standard output is the module's:
  *   open FILE        open 0xBASE | fail MESSAGE
  *   slot 0xADDR LEN  the LEN bytes at base + ADDR, as a number
  *   resolve 0xADDR   what the function at base + ADDR returns
@@ -31,15 +32,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static FILE *answers;
 static void *module;
 static uintptr_t base;
+
+static void say(const char *line) { fprintf(answers, "%s\n", line); }
 
 static void look(void *handle, const char *name, const char *version) {
     void *at;
     dlerror();
     at = version ? dlvsym(handle, name, version) : dlsym(handle, name);
-    if (dlerror()) puts("none");
-    else printf("0x%" PRIxPTR "\n", (uintptr_t)at);
+    if (dlerror()) say("none");
+    else fprintf(answers, "0x%" PRIxPTR "\n", (uintptr_t)at);
 }
 
 static int peek(uintptr_t at, void *to, size_t len) {
@@ -58,32 +62,32 @@ static void show(uint64_t value) {
     Dl_info info;
     struct link_map *map = NULL;
     unsigned char bytes[8];
-    printf("0x%" PRIx64, value);
+    fprintf(answers, "0x%" PRIx64, value);
     if (value > 0xffff && dladdr1((void *)value, &info, (void **)&map, RTLD_DL_LINKMAP) && map) {
         const char *name = strrchr(map->l_name, '/');
-        printf(" %s 0x%" PRIx64, map->l_addr == base ? "*" : name ? name + 1 : "*main",
+        fprintf(answers, " %s 0x%" PRIx64, map->l_addr == base ? "*" : name ? name + 1 : "*main",
                value - (uint64_t)map->l_addr);
     } else {
-        printf(" - 0x0");
+        fprintf(answers, " - 0x0");
     }
     if (value > 0xffff && peek(value, bytes, sizeof bytes)) {
-        putchar(' ');
-        for (unsigned i = 0; i < sizeof bytes; i++) printf("%02x", bytes[i]);
+        fputc(' ', answers);
+        for (unsigned i = 0; i < sizeof bytes; i++) fprintf(answers, "%02x", bytes[i]);
     } else {
-        printf(" -");
+        fprintf(answers, " -");
     }
-    putchar('\n');
+    fputc('\n', answers);
 }
 
 static int load(const char *file) {
     struct link_map *map = NULL;
     module = dlopen(file, RTLD_NOW | RTLD_GLOBAL);
     if (!module || dlinfo(module, RTLD_DI_LINKMAP, &map)) {
-        printf("fail %s\n", dlerror());
+        fprintf(answers, "fail %s\n", dlerror());
         return 0;
     }
     base = map->l_addr;
-    printf("open 0x%" PRIxPTR "\n", base);
+    fprintf(answers, "open 0x%" PRIxPTR "\n", base);
     return 1;
 }
 
@@ -105,18 +109,18 @@ static uintptr_t evaluate(unsigned k, const char *expression) {
 static void list(const char *first, const char *last) {
     uintptr_t *at = dlsym(modules[0], first), *prior = NULL, **end = dlsym(modules[0], last);
     for (unsigned i = 0; at && i < 64; i++) {
-        printf("%u ", (unsigned)at[1]);
+        fprintf(answers, "%u ", (unsigned)at[1]);
         prior = at;
         at = (uintptr_t *)at[0];
     }
-    puts(!at && prior && end && *end == prior ? "." : "lost");
+    say(!at && prior && end && *end == prior ? "." : "lost");
 }
 
 static void unload(unsigned k) {
     if (modules[k]) dlclose(modules[k]);
     modules[k] = NULL;
     void *still = dlopen(files[k], RTLD_NOW | RTLD_NOLOAD);
-    puts(still ? "stays" : "gone");
+    say(still ? "stays" : "gone");
     if (still) dlclose(still);
 }
 
@@ -139,20 +143,20 @@ static int several(const char *word, const char *one, const char *two) {
         snprintf(files[k], sizeof files[k], "%s", two);
         modules[k] = dlopen(file, RTLD_NOW | RTLD_GLOBAL);
         if (!modules[k]) fprintf(stderr, "%s\n", dlerror());
-        puts(modules[k] ? "loaded" : "fail");
+        say(modules[k] ? "loaded" : "fail");
     } else if (!strcmp(word, "unload")) {
         unload(k);
     } else if (!strcmp(word, "value")) {
-        printf("%u\n", (unsigned)evaluate(k, two));
+        fprintf(answers, "%u\n", (unsigned)evaluate(k, two));
     } else if (!strcmp(word, "same")) {
         char *other = strtok(NULL, " \n"), *expression = strtok(NULL, " \n");
         uintptr_t mine = evaluate(k, two), its = evaluate(strtoul(other, NULL, 10) % MODULES, expression);
-        puts(mine == its ? "same" : "other");
+        say(mine == its ? "same" : "other");
     } else if (!strcmp(word, "log")) {
         unsigned char *at = (unsigned char *)evaluate(k, two);
-        if (!at) puts("none");
-        for (unsigned i = 0; at && i < *(uint32_t *)at && i < 32; i++) printf("%u ", at[8 + i]);
-        if (at) puts(".");
+        if (!at) say("none");
+        for (unsigned i = 0; at && i < *(uint32_t *)at && i < 32; i++) fprintf(answers, "%u ", at[8 + i]);
+        if (at) say(".");
     } else if (!strcmp(word, "list")) {
         list(one, two);
     } else {
@@ -168,11 +172,11 @@ static void command(char *line) {
         if (!load(strcmp(one, "-") ? one : NULL)) exit(0);
     } else if (!strcmp(word, "slot")) {
         uint64_t value = 0;
-        if (peek(base + strtoull(one, NULL, 0), &value, strtoul(two, NULL, 0))) printf("0x%" PRIx64 "\n", value);
-        else puts("none");
+        if (peek(base + strtoull(one, NULL, 0), &value, strtoul(two, NULL, 0))) fprintf(answers, "0x%" PRIx64 "\n", value);
+        else say("none");
     } else if (!strcmp(word, "resolve")) {
         void *(*resolver)(void) = (void *(*)(void))(base + strtoull(one, NULL, 0));
-        printf("0x%" PRIxPTR "\n", (uintptr_t)resolver());
+        fprintf(answers, "0x%" PRIxPTR "\n", (uintptr_t)resolver());
     } else if (!strcmp(word, "find")) {
         look(RTLD_DEFAULT, one, two);
     } else if (!strcmp(word, "own")) {
@@ -180,9 +184,9 @@ static void command(char *line) {
     } else if (!strcmp(word, "call")) {
         uint64_t (*probe)(void) = (uint64_t (*)(void))(uintptr_t)dlsym(module, one);
         if (probe) show(returned(probe));
-        else puts("none");
+        else say("none");
     } else if (!strcmp(word, "close")) {
-        printf("%d\n", dlclose(module));
+        fprintf(answers, "%d\n", dlclose(module));
     }
 }
 
@@ -206,8 +210,9 @@ static int play(void) {
     static char *volatile line, *volatile next;
     static volatile int others, child;
     line = contents(getenv("SCOLD_SCRIPT"));
-    if (!line) return 2;
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    answers = getenv("SCOLD_ANSWERS") ? fopen(getenv("SCOLD_ANSWERS"), "w") : stdout;
+    if (!line || !answers) return 2;
+    setvbuf(answers, NULL, _IOLBF, 0);
     for (; *line; line = next) {
         next = strchr(line, '\n');
         if (next) *next++ = 0;
@@ -215,20 +220,20 @@ static int play(void) {
         if (!strcmp(line, "drill")) {
             int status = 0;
             if (child) _exit(0);
-            fflush(stdout);
+            fflush(answers);
             pid_t pid = fork();
             child = !pid;
             others = !child;
-            if (child) puts("drill");
+            if (child) say("drill");
             else waitpid(pid, &status, 0);
-            if (status) printf("crash %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+            if (status) fprintf(answers, "crash %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
         } else if (!others) {
             command(line);
         }
     }
     if (child) _exit(0);
-    puts("end");
-    fflush(stdout);
+    say("end");
+    fflush(answers);
     return 0;
 }
 

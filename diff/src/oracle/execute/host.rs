@@ -13,6 +13,9 @@ const SOURCE: &str = include_str!("host.c");
 /// The loader of Mach-O images.
 const MACHO: &str = include_str!("macho_loader.c");
 
+/// The file of a scratch folder with the host's answers: what the module prints is none of them.
+const ANSWERS: (&str, &str) = ("SCOLD_ANSWERS", "scold.answers");
+
 /// Commands of the compiler, each for the file that it makes.
 type Builds = &'static [(&'static str, &'static [&'static str])];
 
@@ -139,7 +142,7 @@ impl Host {
         limit: Duration,
     ) -> io::Result<Run> {
         let hook = self.folder.join("hook.so");
-        let mut env = vec![("LD_LIBRARY_PATH", "."), ("SCOLD_SCRIPT", "scold.script")];
+        let mut env = vec![("LD_LIBRARY_PATH", "."), ("SCOLD_SCRIPT", "scold.script"), ANSWERS];
         let hook = hook.to_string_lossy();
         let limits = Limits { memory: self.platform.memory(), ..Limits::wall(limit) };
         let program = match program {
@@ -151,7 +154,8 @@ impl Host {
         };
         let start = self.platform.start(&program, &env).map_err(io::Error::other)?;
         let env: Vec<(&str, &str)> = start.env.iter().map(|(n, v)| (&**n, &**v)).collect();
-        run::run(&start.program, &start.args, scratch.path(), &env, limits)
+        let run = run::run(&start.program, &start.args, scratch.path(), &env, limits)?;
+        answered(scratch, run)
     }
 }
 
@@ -175,12 +179,18 @@ impl Host {
     /// Calls the loader of Mach-O images.
     fn call(&self, scratch: &Scratch, args: &[String], limit: Duration) -> io::Result<Run> {
         let limits = Limits { memory: self.platform.memory(), ..Limits::wall(limit) };
-        let start =
-            self.platform.start(&self.folder.join("host"), &[]).map_err(io::Error::other)?;
+        let host = self.folder.join("host");
+        let start = self.platform.start(&host, &[ANSWERS]).map_err(io::Error::other)?;
         let args: Vec<&String> = start.args.iter().chain(args).collect();
         let env: Vec<(&str, &str)> = start.env.iter().map(|(n, v)| (&**n, &**v)).collect();
-        run::run(&start.program, &args, scratch.path(), &env, limits)
+        let run = run::run(&start.program, &args, scratch.path(), &env, limits)?;
+        answered(scratch, run)
     }
+}
+
+/// `run` with the host's answers as its output.
+fn answered(scratch: &Scratch, run: Run) -> io::Result<Run> {
+    Ok(Run { stdout: scratch.read(ANSWERS.1)?, ..run })
 }
 
 /// Libraries are needed by their soname: the file has to be there under it too.

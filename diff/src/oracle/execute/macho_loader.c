@@ -9,7 +9,8 @@
 //            script:FILE      answers each line of FILE about the last image, see `answer`
 //            world:FILE       plays each drill of FILE in a process of its own, see `several`
 // Images see each other's names by ordinal, flat or weak look-up, the host's C library last. An import
-// nobody has traps when it is called. Exit code 2: the image is malformed.
+// nobody has traps when it is called. Exit code 2: the image is malformed. What is printed goes to the file that
+// SCOLD_ANSWERS names, if there is one: images may print, too.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -52,6 +53,10 @@ static struct image images[MAX_IMAGES];
 static int image_count;
 // How many imports nobody has.
 static int missing;
+// Where answers go.
+static FILE *answers;
+
+static void say(const char *line) { fprintf(answers, "%s\n", line); }
 
 static void fail(const char *format, ...) {
     va_list list;
@@ -460,20 +465,20 @@ static void tell(u64 value) {
         u64 offset = value - (u64)image->memory, in_block = value - (u64)image->block;
         int own = i == image_count - 1;
         if (offset < image->span) {
-            printf("0x%lx %s 0x%lx ", (long)value, own ? "*" : image->id ? image->id : "?", (long)offset);
+            fprintf(answers, "0x%lx %s 0x%lx ", (long)value, own ? "*" : image->id ? image->id : "?", (long)offset);
             u64 left = image->span - offset;
-            for (u64 k = 0; k < 16 && k < left; k++) printf("%02x", ((u8 *)value)[k]);
-            putchar('\n');
+            for (u64 k = 0; k < 16 && k < left; k++) fprintf(answers, "%02x", ((u8 *)value)[k]);
+            fputc('\n', answers);
             return;
         }
         if (image->block && in_block < image->block_size) {
-            printf("0x%lx - - ", (long)value);
-            for (u64 k = 0; k < 16 && k < image->block_size - in_block; k++) printf("%02x", ((u8 *)value)[k]);
-            putchar('\n');
+            fprintf(answers, "0x%lx - - ", (long)value);
+            for (u64 k = 0; k < 16 && k < image->block_size - in_block; k++) fprintf(answers, "%02x", ((u8 *)value)[k]);
+            fputc('\n', answers);
             return;
         }
     }
-    printf("0x%lx - - -\n", (long)value);
+    fprintf(answers, "0x%lx - - -\n", (long)value);
 }
 
 // One line of a script: `slot ADDRESS` what memory holds there, `find NAME ORDINAL WEAK` what a fixup
@@ -487,32 +492,32 @@ static void answer(char *line) {
     if (!strcmp(word[0], "slot")) {
         u64 value;
         memcpy(&value, at(image, strtoull(word[1], 0, 16)), 8);
-        printf("0x%lx\n", (long)value);
+        fprintf(answers, "0x%lx\n", (long)value);
     } else if (!strcmp(word[0], "find") && count == 4) {
-        printf("0x%lx\n", (long)lookup(image, word[1], atoi(word[2]), atoi(word[3])));
+        fprintf(answers, "0x%lx\n", (long)lookup(image, word[1], atoi(word[2]), atoi(word[3])));
     } else if (!strcmp(word[0], "own")) {
         void *found = find(image, word[1], 0);
-        if (found) printf("0x%lx\n", (long)found);
-        else puts("none");
+        if (found) fprintf(answers, "0x%lx\n", (long)found);
+        else say("none");
     } else if (!strcmp(word[0], "call")) {
         u64 (*probe)(void) = (u64 (*)(void))find(image, word[1], 0);
-        if (!probe) puts("none");
+        if (!probe) say("none");
         else tell(probe());
     } else fail("unknown line %s", word[0]);
-    fflush(stdout);
+    fflush(answers);
 }
 
 static void script(const char *path) {
     char line[1 << 16];
     FILE *file = fopen(path, "r");
     if (!file) fail("%s: %s", path, strerror(errno));
-    printf("open 0x%lx\n", (long)images[image_count - 1].memory);
-    fflush(stdout);
+    fprintf(answers, "open 0x%lx\n", (long)images[image_count - 1].memory);
+    fflush(answers);
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
         answer(line);
     }
-    puts("end");
+    say("end");
 }
 
 // Modules of a world, and where each is.
@@ -566,11 +571,11 @@ static void list(const char *first, const char *last) {
     u64 *at_module = (u64 *)evaluate(0, name), *prior = 0;
     snprintf(name, sizeof name, "word:%s", last);
     for (int i = 0; at_module && i < 64; i++) {
-        printf("%u ", (u32)at_module[1]);
+        fprintf(answers, "%u ", (u32)at_module[1]);
         prior = at_module;
         at_module = (u64 *)at_module[0];
     }
-    puts(!at_module && prior && evaluate(0, name) == (u64)prior ? "." : "lost");
+    say(!at_module && prior && evaluate(0, name) == (u64)prior ? "." : "lost");
 }
 
 // A line of a drill: `load K FILE` loaded | fail, `unload K` gone, `value K EXPR` a number, `same K EXPR K EXPR`
@@ -583,21 +588,21 @@ static void several(char *line, char **argv) {
     if (count < 2) return;
     unsigned k = strtoul(word[1], 0, 10) % MODULES;
     if (!strcmp(word[0], "load")) {
-        puts(open_module(k, argv) ? "loaded" : "fail");
+        say(open_module(k, argv) ? "loaded" : "fail");
     } else if (!strcmp(word[0], "unload")) {
         if (modules[k]) drop(modules[k]);
         modules[k] = 0;
-        puts("gone");
+        say("gone");
     } else if (!strcmp(word[0], "value") && count > 2) {
-        printf("%u\n", (u32)evaluate(k, word[2]));
+        fprintf(answers, "%u\n", (u32)evaluate(k, word[2]));
     } else if (!strcmp(word[0], "same") && count > 4) {
         u64 its = evaluate(strtoul(word[3], 0, 10) % MODULES, word[4]);
-        puts(evaluate(k, word[2]) == its ? "same" : "other");
+        say(evaluate(k, word[2]) == its ? "same" : "other");
     } else if (!strcmp(word[0], "log") && count > 2) {
         u8 *log = (u8 *)evaluate(k, word[2]);
-        if (!log) puts("none");
-        for (u32 i = 0; log && i < *(u32 *)log && i < 32; i++) printf("%u ", log[8 + i]);
-        if (log) puts(".");
+        if (!log) say("none");
+        for (u32 i = 0; log && i < *(u32 *)log && i < 32; i++) fprintf(answers, "%u ", log[8 + i]);
+        if (log) say(".");
     } else if (!strcmp(word[0], "list") && count > 2) {
         list(word[1], word[2]);
     } else fail("unknown line %s", word[0]);
@@ -611,7 +616,7 @@ static void world(const char *path, char **argv) {
     int fd = open(path, O_RDONLY), others = 0, child = 0;
     if (fd < 0 || fstat(fd, &st) || !(text = calloc(1, st.st_size + 1)) || read(fd, text, st.st_size) < 0)
         fail("%s: %s", path, strerror(errno));
-    setvbuf(stdout, 0, _IOLBF, 0);
+    setvbuf(answers, 0, _IOLBF, 0);
     for (char *at = text, *next; *at; at = next) {
         size_t len = strcspn(at, "\n");
         snprintf(line, sizeof line, "%.*s", (int)len, at);
@@ -619,17 +624,17 @@ static void world(const char *path, char **argv) {
         if (!strcmp(line, "drill")) {
             int status = 0;
             if (child) _exit(0);
-            fflush(stdout);
+            fflush(answers);
             pid_t pid = fork();
             child = !pid, others = !child;
-            if (child) puts("drill");
+            if (child) say("drill");
             else waitpid(pid, &status, 0);
-            if (status) printf("crash %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+            if (status) fprintf(answers, "crash %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
         } else if (!others) several(line, argv);
     }
-    fflush(stdout);
+    fflush(answers);
     if (child) _exit(0);
-    puts("end");
+    say("end");
 }
 
 static void command(char *text, char **argv) {
@@ -639,26 +644,26 @@ static void command(char *text, char **argv) {
     if (!strcmp(text, "main")) {
         for (int i = 0; i < image_count; i++)
             if (images[i].has_entry)
-                printf("main %d\n", ((int (*)(int, char **))at(&images[i], images[i].base + images[i].entry))(1, argv));
+                fprintf(answers, "main %d\n", ((int (*)(int, char **))at(&images[i], images[i].base + images[i].entry))(1, argv));
     } else if (!strcmp(text, "script")) {
         script(name);
     } else if (!strcmp(text, "world")) {
         world(name, argv);
     } else if (!strcmp(text, "call")) {
         i64 value = ((i64(*)(i64))named(name))(rest ? atoll(rest) : 0);
-        printf("%s %lld\n", name, (long long)value);
+        fprintf(answers, "%s %lld\n", name, (long long)value);
     } else if (!strcmp(text, "data")) {
         u8 *bytes = named(name);
-        printf("%s ", name);
-        for (int i = 0; i < atoi(rest ? rest : "8"); i++) printf("%02x", bytes[i]);
-        putchar('\n');
+        fprintf(answers, "%s ", name);
+        for (int i = 0; i < atoi(rest ? rest : "8"); i++) fprintf(answers, "%02x", bytes[i]);
+        fputc('\n', answers);
     } else if (!strcmp(text, "addr")) {
         u8 *found = named(name);
         for (int i = 0; i < image_count; i++)
             if ((u64)(found - images[i].memory) < images[i].span)
-                printf("%s %d %#lx\n", name, i, (long)(found - images[i].memory));
+                fprintf(answers, "%s %d %#lx\n", name, i, (long)(found - images[i].memory));
     } else fail("unknown command %s", text);
-    fflush(stdout);
+    fflush(answers);
 }
 
 int main(int argc, char **argv) {
@@ -666,6 +671,9 @@ int main(int argc, char **argv) {
     for (; i < argc && strcmp(argv[i], "--"); i++) {
         if (image_count == MAX_IMAGES) fail("too many images");
         load(&images[image_count++], argv[i]);
+    const char *path = getenv("SCOLD_ANSWERS");
+    answers = path ? fopen(path, "w") : stdout;
+    if (!answers) fail("%s: %s", path, strerror(errno));
     }
     for (int k = 0; k < image_count; k++) fix(&images[k]);
     for (int k = 0; k < image_count; k++) thread_locals(&images[k]), protect(&images[k]);

@@ -295,3 +295,106 @@ fn a_segment_that_takes_no_room_is_not_mapped() {
         assert!(list.is_empty(), "{name}: {list:#?}");
     }
 }
+
+/// Code that prints `open 0x1` and returns 42, by the kernel's own numbers.
+fn printing(arch: crate::Arch) -> Vec<u8> {
+    let arm64: [u32; 7] = [
+        0xd280_0808, // mov x8, #64
+        0xd280_0020, // mov x0, #1
+        0x1000_00a1, // adr x1, the text
+        0xd280_0122, // mov x2, #9
+        0xd400_0001, // svc #0
+        0xd280_0540, // mov x0, #42
+        0xd65f_03c0, // ret
+    ];
+    // movl $1, %eax; movl $1, %edi; leaq the text(%rip), %rsi; movl $9, %edx; syscall; movl $42, %eax; ret
+    let amd64 = b"\xb8\x01\0\0\0\xbf\x01\0\0\0\x48\x8d\x35\x0d\0\0\0\xba\x09\0\0\0\x0f\x05\xb8\x2a\0\0\0\xc3";
+    let code = match arch {
+        crate::Arch::Arm64 => arm64.iter().flat_map(|word| word.to_le_bytes()).collect(),
+        _ => amd64.to_vec(),
+    };
+    [&code[..], b"open 0x1\n"].concat()
+}
+
+/// A library whose initialiser and probe print.
+fn noisy(target: crate::Target) -> Request {
+    use object::write::{Object, Relocation, Symbol, SymbolSection};
+    use object::{Architecture, BinaryFormat, Endianness, SectionFlags, SectionKind};
+    let arch = match target.arch {
+        crate::Arch::Arm64 => Architecture::Aarch64,
+        _ => Architecture::X86_64,
+    };
+    let macho = target.format == Format::Macho;
+    let format = if macho { BinaryFormat::MachO } else { BinaryFormat::Elf };
+    let mut object = Object::new(format, arch, Endianness::Little);
+    let text = object.section_id(object::write::StandardSection::Text);
+    let at = object.append_section_data(text, &printing(target.arch), 8);
+    let symbol = object.add_symbol(Symbol {
+        name: b"scold.probe.1".to_vec(),
+        value: at,
+        size: printing(target.arch).len() as u64,
+        kind: object::SymbolKind::Text,
+        scope: object::SymbolScope::Dynamic,
+        weak: false,
+        section: SymbolSection::Section(text),
+        flags: object::SymbolFlags::None,
+    });
+    let (segment, name, flags) = match macho {
+        true => {
+            let flags = object::macho::SectionFlags(crate::model::macho::image::kind::MOD_INIT);
+            ("__DATA", "__mod_init_func", SectionFlags::MachO { flags, reserved2: 0 })
+        }
+        false => {
+            let sh_flags = object::elf::SHF_ALLOC | object::elf::SHF_WRITE;
+            let flags = SectionFlags::Elf { sh_type: object::elf::SHT_INIT_ARRAY, sh_flags };
+            ("", ".init_array", flags)
+        }
+    };
+    let init = object.add_section(segment.into(), name.into(), SectionKind::Data);
+    object.section_mut(init).flags = flags;
+    object.append_section_data(init, &[0; 8], 8);
+    let flags = object::RelocationFlags::Generic {
+        kind: object::RelocationKind::Absolute,
+        encoding: object::RelocationEncoding::Generic,
+        size: 64,
+    };
+    object.add_relocation(init, Relocation { offset: 0, symbol, addend: 0, flags }).unwrap();
+    let bytes = object.write().unwrap().into();
+    let args = vec!["a.o".into()];
+    let files = vec![crate::File { name: "a.o".into(), bytes }];
+    Request { target, mode: crate::Mode::Shared, args, files, goos: None }
+}
+
+/// What a module prints, when it is loaded or later, is its own affair: no answer of the host's.
+#[test]
+fn what_a_module_prints_is_no_answer() {
+    use crate::Target;
+    let all = [Target::AMD64_ELF, Target::ARM64_ELF, Target::AMD64_MACHO, Target::ARM64_MACHO];
+    for request in all.map(noisy) {
+        let target = request.target;
+        if let Some(Err(why)) = Platform::of(target).map(Host::get) {
+            assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "{target}: {why}");
+            println!("skipped: {target}: {why}");
+            continue;
+        }
+        let reference = adapter::Reference::default();
+        let outcome = adapter::Adapter::link(&reference, &request, Duration::from_secs(20));
+        let Outcome::Linked(good) = outcome else { panic!("{target}: {outcome:?}") };
+        let list = complaints(&request, &[("reference", good.clone())]);
+        assert!(list.is_empty(), "{target}: {list:#?}");
+        // Its probe is heard all the same.
+        let (constant, other): (&[u8], &[u8]) = match target.arch {
+            crate::Arch::Arm64 => (b"\x40\x05\x80\xd2", b"\x60\x05\x80\xd2"),
+            _ => (b"\xb8\x2a\0\0\0", b"\xb8\x2b\0\0\0"),
+        };
+        let at = memchr::memmem::find(&good, constant).expect("the probe's code");
+        let mut bad = good.clone();
+        bad[at..at + other.len()].copy_from_slice(other);
+        let list = [("faulty", bad), ("one", good.clone()), ("two", good)];
+        let list = complaints(&request, &list);
+        assert!(
+            list.len() == 1 && list[0].starts_with("faulty probe returns number for number"),
+            "{target}: {list:#?}"
+        );
+    }
+}
