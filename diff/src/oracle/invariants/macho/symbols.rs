@@ -118,7 +118,9 @@ fn import(image: &Image<'_>, symbol: &Symbol<'_>, flaws: &mut Flaws) {
         -3 => true,
         -1 => ordinal == 0xff,
         -2 => ordinal == 0xfe || libraries == 0,
-        number => number & 0xff == ordinal || number > 253,
+        // MAX_LIBRARY_ORDINAL: what is behind has no number here.
+        number if number > 0xfd => ordinal == 0xfe,
+        number => number == ordinal,
     };
     flaws.check(same, "import's library differs from its fixup's", at, ordinal as u64, "the same");
     let weak = symbol.desc & 0x40 != 0;
