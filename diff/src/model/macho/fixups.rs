@@ -77,8 +77,27 @@ impl Fixups {
         if file.chains.is_some() && file.info.is_some() {
             fixups.note(Err("fixups are encoded in two ways".into()));
         }
+        if !file.slides() {
+            fixups.stay(file);
+        }
         fixups.check(file);
         fixups
+    }
+
+    /// In an image that stays where it is a lazy slot has its helper's address without a rebase.
+    fn stay(&mut self, file: &File<'_>) {
+        let lazy = |fixup: &Fixup| fixup.bind.as_ref().is_some_and(|bind| bind.lazy);
+        for (address, fixup) in self.map.iter_mut().filter(|(_, fixup)| lazy(fixup)) {
+            fixup.rebase = fixup.rebase.or_else(|| file.word(*address));
+        }
+    }
+
+    /// The address in the slot at `address`, as far as it is this image's.
+    pub(crate) fn held(&self, file: &File<'_>, address: u64) -> Option<u64> {
+        match self.at(address) {
+            Some(fixup) => fixup.rebase,
+            None => file.word(address).filter(|_| !file.slides()),
+        }
     }
 
     fn note(&mut self, result: Result<(), String>) {

@@ -10,10 +10,14 @@ use crate::bytes::{slice, str_at, u16_at, u32_at, u64_at};
 
 /// MH_OBJECT.
 pub(crate) const OBJECT: u32 = 1;
+/// MH_EXECUTE.
+pub(crate) const EXECUTE: u32 = 2;
 /// MH_DYLIB.
 pub(crate) const DYLIB: u32 = 6;
 /// MH_TWOLEVEL.
 pub(crate) const TWOLEVEL: u32 = 0x80;
+/// MH_PIE.
+pub(crate) const PIE: u32 = 0x20_0000;
 /// MH_SUBSECTIONS_VIA_SYMBOLS.
 pub(crate) const SUBSECTIONS: u32 = 0x2000;
 /// MH_WEAK_DEFINES.
@@ -355,6 +359,11 @@ impl<'a> File<'a> {
             true => Some(&[]),
             false => slice(self.bytes, section.offset.into(), section.size),
         }
+    }
+
+    /// Whether it may be loaded elsewhere than where it says: all but programs that are not MH_PIE.
+    pub(crate) fn slides(&self) -> bool {
+        self.kind != EXECUTE || self.flags & PIE != 0
     }
 
     /// Where the image starts: the address of its header.

@@ -70,12 +70,21 @@ impl Judge<'_, '_> {
                 bad("an absolute symbol that slides")
             }
             Found::Address(value) => self.address(less(value), to, usage),
+            Found::Number(value) if self.stays(less(value), to) => {
+                self.address(less(value), to, usage)
+            }
             Found::Number(value) => Meaning::Absolute(less(value)),
             Found::Symbol(name, addend) => match less(addend) {
                 0 => Meaning::Dynamic(name.into()),
                 rest => bad(format!("`{name}` with {rest:#x} too much")),
             },
         }
+    }
+
+    /// Whether `value` in an image that stays where it is is the address of what `to` names.
+    fn stays(&self, value: u64, to: Reference<'_>) -> bool {
+        let number = to.defs.iter().any(|spot| matches!(spot, Spot::Absolute(_)));
+        !self.file.slides() && !number && self.file.at(value).is_some()
     }
 
     /// An address of this image, the addend taken off.

@@ -206,7 +206,8 @@ impl<'p> Pass<'p, '_, '_> {
                 let value = field.wrapping_add_signed(to.addend.wrapping_neg()) & 0xffff_ffff;
                 Meaning::Absolute(value)
             }
-            _ => bad("a narrow address in an image that moves"),
+            _ if judge.file.slides() => bad("a narrow address in an image that moves"),
+            _ => judge.settle(Found::Number(field), to, Use::Address),
         }
     }
 

@@ -159,7 +159,10 @@ static void load(struct image *image, const char *path) {
     image->base = low;
     image->span = high - low;
     if (high <= low || image->span > 1ull << 36) fail("%s: no segments", path);
-    image->memory = mmap(0, image->span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // A program that is not MH_PIE has its addresses already.
+    int stays = header[3] == 2 && !(header[6] & 0x200000);
+    int place = MAP_PRIVATE | MAP_ANONYMOUS | (stays ? MAP_FIXED_NOREPLACE : 0);
+    image->memory = mmap(stays ? (void *)low : 0, image->span, PROT_READ | PROT_WRITE, place, -1, 0);
     if (image->memory == MAP_FAILED) fail("%s: no memory", path);
     for (int i = 0; i < image->segments; i++) {
         struct segment *s = &image->segment[i];
@@ -668,12 +671,12 @@ static void command(char *text, char **argv) {
 
 int main(int argc, char **argv) {
     int i = 1;
-    for (; i < argc && strcmp(argv[i], "--"); i++) {
-        if (image_count == MAX_IMAGES) fail("too many images");
-        load(&images[image_count++], argv[i]);
     const char *path = getenv("SCOLD_ANSWERS");
     answers = path ? fopen(path, "w") : stdout;
     if (!answers) fail("%s: %s", path, strerror(errno));
+    for (; i < argc && strcmp(argv[i], "--"); i++) {
+        if (image_count == MAX_IMAGES) fail("too many images");
+        load(&images[image_count++], argv[i]);
     }
     for (int k = 0; k < image_count; k++) fix(&images[k]);
     for (int k = 0; k < image_count; k++) thread_locals(&images[k]), protect(&images[k]);

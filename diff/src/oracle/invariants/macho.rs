@@ -21,11 +21,8 @@ use super::Flaws;
 use crate::Request;
 use crate::bytes::{slice, u32_at};
 use crate::model::macho::fixups::Fixups;
-use crate::model::macho::image::{File, Section, Segment};
+use crate::model::macho::image::{EXECUTE, File, Section, Segment};
 use crate::model::macho::trie::{self, Export};
-
-/// MH_EXECUTE.
-const EXECUTE: u32 = 2;
 
 /// A load command.
 #[derive(Clone, Copy)]

@@ -34,12 +34,15 @@ pub(super) fn all() -> Vec<(&'static str, Request)> {
     let chained = [&name[..], &["-fixup_chains", "-rpath", "@loader_path"]].concat();
     let classic = [&name[..], &["-no_fixup_chains"]].concat();
     let entry = ["-fixup_chains", "-e", "_f"];
+    // lld says of the header of a program that stays that it is at 0.
+    let fixed = ["-unexported_symbol", "__mh_execute_header", "-e", "_f"];
     let [amd64, arm64] = [Target::AMD64_MACHO, Target::ARM64_MACHO];
     vec![
         ("amd64 dylib", request(amd64, Mode::CShared, &chained)),
         ("amd64 classic dylib", request(amd64, Mode::CShared, &classic)),
         ("amd64 flat dylib", request(amd64, Mode::Plugin, &chained)),
         ("amd64 program", request(amd64, Mode::Pie, &entry)),
+        ("amd64 program that stays", request(amd64, Mode::Exe, &fixed)),
         ("arm64 dylib", request(arm64, Mode::CShared, &chained)),
         ("arm64 classic dylib", request(arm64, Mode::CShared, &classic)),
         ("arm64 bundle", request(arm64, Mode::Shared, &["-fixup_chains"])),

@@ -4,9 +4,9 @@ use super::super::Flaws;
 use super::{EXECUTE, Image};
 use crate::bytes::u64_at;
 use crate::model::macho::fixups::WEAK as WEAK_LOOKUP;
-use crate::model::macho::image::{DYLIB, TWOLEVEL, WEAK_DEFINES, kind};
+use crate::model::macho::image::{DYLIB, PIE, TWOLEVEL, WEAK_DEFINES, kind};
 use crate::model::macho::trie::WEAK;
-use crate::{Mode, Request};
+use crate::{Arch, Mode, Request};
 
 const SYMTAB: u32 = 2;
 const DYSYMTAB: u32 = 0xb;
@@ -23,7 +23,6 @@ const BUILD_VERSION: u32 = 0x32;
 const BUNDLE: u32 = 8;
 const DYLDLINK: u32 = 4;
 const BINDS_TO_WEAK: u32 = 0x1_0000;
-const PIE: u32 = 0x20_0000;
 const HAS_TLV_DESCRIPTORS: u32 = 0x80_0000;
 
 /// What stands behind load commands with a string: the offset of its offset.
@@ -51,10 +50,13 @@ fn header(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     flaws.check(good, "cputype", "header", 0, "the target's");
     let flat = request.mode == Mode::Plugin || request.args.iter().any(|a| a == "-flat_namespace");
     let weak = image.exports.iter().any(|(_, export)| export.flags & WEAK != 0);
+    // The kernel slides every program for arm64.
+    let stays = request.mode == Mode::Exe && request.target.arch == Arch::Amd64;
+    let pie = file.kind == EXECUTE && !stays;
     let rows = [
         ("MH_DYLDLINK", DYLDLINK, true, false),
         ("MH_TWOLEVEL", TWOLEVEL, !flat, flat),
-        ("MH_PIE", PIE, file.kind == EXECUTE, file.kind != EXECUTE),
+        ("MH_PIE", PIE, pie, !pie),
         ("MH_WEAK_DEFINES", WEAK_DEFINES, weak, false),
         ("MH_BINDS_TO_WEAK", BINDS_TO_WEAK, coalesces(image), false),
         (
@@ -207,7 +209,7 @@ mod tests {
                 unasked += usize::from(found.iter().any(|f| f.shape == "load commands of a kind"));
             }
         }
-        // The UUID in all eight, the signature in those for arm64.
-        assert_eq!(unasked, 12);
+        // The UUID in all nine, the signature in those for arm64.
+        assert_eq!(unasked, 13);
     }
 }

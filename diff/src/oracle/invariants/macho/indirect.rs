@@ -82,7 +82,7 @@ fn slot(image: &Image<'_>, section: &Section<'_>, address: u64, i: u64, flaws: &
 
 /// The address that the slot at `address` holds.
 fn refers(image: &Image<'_>, address: u64) -> Option<u64> {
-    image.fixups.at(address).and_then(|fixup| fixup.rebase)
+    image.fixups.held(&image.file, address)
 }
 
 /// What is looked up for the slot at `address`.

@@ -21,10 +21,9 @@ fn pointers(image: &Image<'_>, section: &Section<'_>, flaws: &mut Flaws) {
     let whole = section.size.is_multiple_of(8) && section.address.is_multiple_of(8);
     flaws.check(whole, "initialisers' section", at, section.size, "whole pointers");
     for address in (0..section.size / 8).map(|i| section.address + 8 * i) {
-        let fixup = image.fixups.at(address);
-        let code = fixup.is_some_and(|fixup| {
-            fixup.bind.is_some() || fixup.rebase.is_some_and(|target| image.executable(target))
-        });
+        let bound = image.fixups.at(address).is_some_and(|fixup| fixup.bind.is_some());
+        let held = image.fixups.held(&image.file, address);
+        let code = bound || held.is_some_and(|target| image.executable(target));
         flaws.check(code, "initialiser outside of code", at, address, "a pointer to code");
     }
 }
