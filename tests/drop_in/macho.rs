@@ -308,6 +308,12 @@ fn darwin_programs_and_what_is_refused() {
         let text = tools.read(&exe);
         assert!(text.contains("LC_MAIN") && text.contains("/usr/lib/dyld"), "{text}");
         assert_eq!(execute(machine, &[&exe], &["main"]), "main 36\n");
+        // One that stays where it is linked to, but for arm64, which has none.
+        let fixed = exe.with_extension("fixed");
+        run(linker(machine).args(lookup).arg("-no_pie").arg("-o").arg(&fixed).arg(&object));
+        let stays = !tools.read(&fixed).contains(" PIE");
+        assert_eq!(stays, machine.name == "x86_64");
+        assert_eq!(execute(machine, &[&fixed], &["main"]), "main 36\n");
         let bad = exe.with_extension("bad");
         let fails = |args: &[&str]| {
             run_failing(linker(machine).args(args).arg("-o").arg(&bad).arg(&object))
@@ -346,7 +352,9 @@ fn darwin_go_builds() {
             super::prefix().join("ld").display(),
         );
         super::go::write_executable(&cc, &script);
-        for (mode, package) in [("c-shared", "cshared"), ("plugin", "plugins/one")] {
+        for (mode, package) in
+            [("c-shared", "cshared"), ("plugin", "plugins/one"), ("exe", "cshared")]
+        {
             let image = dir.join(format!("{mode}-{}.so", machine.name));
             let mut build = super::go::command_in(&go, Path::new(package));
             build.args(["build", "-buildmode", mode, "-o"]).arg(&image);
@@ -356,7 +364,10 @@ fn darwin_go_builds() {
                 .env("CC", &cc)
                 .env("PATH", &path));
             let text = tools.read(&image);
-            assert_eq!(text.contains("segname __DWARF"), mode == "plugin", "{text}");
+            assert_eq!(text.contains("segname __DWARF"), mode != "c-shared", "{text}");
+            // Go's own for amd64 stays where it is linked to.
+            let slides = mode == "exe" && machine.goarch != "amd64";
+            assert_eq!(text.contains(" PIE"), slides, "{text}");
         }
     }
 }
