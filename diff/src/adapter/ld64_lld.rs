@@ -52,6 +52,7 @@ const CLASSES: &[(&str, E)] = &[
     ("missing argument", E::Usage),
     ("must specify -arch", E::Usage),
     ("incompatible with target architecture", E::WrongMachine),
+    ("which is different from target platform", E::BadInput),
     ("library not found", E::MissingFile),
     ("framework not found", E::MissingFile),
     ("unable to locate re-export", E::MissingFile),
