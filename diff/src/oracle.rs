@@ -12,6 +12,7 @@ mod invariants;
 mod loader;
 pub mod metamorphic;
 mod modes;
+mod reach;
 mod repeat;
 mod shape;
 
@@ -350,7 +351,11 @@ impl Ruling {
             });
             complaint.known = known.map(|bug| bug.link.clone());
         }
-        self.explained.extend(consequences::fold(&mut self.complaints));
+        self.explained.extend(consequences::fold(
+            &mut self.complaints,
+            &self.open,
+            evidence.request,
+        ));
         self.verdicts = evidence.trials.iter().map(|trial| self.verdict(trial)).collect();
     }
 

@@ -8,6 +8,7 @@ use crate::{Case, emit};
 
 /// Adds to `ruling` what is wrong with the world of `case`, of which `evidence` is one module; it is run if it `runs`.
 pub fn judge(case: &Case, evidence: &Evidence<'_>, runs: bool, ruling: &mut Ruling) {
+    let mut wrong = Vec::new();
     for other in &case.beside {
         let request = emit::request(other);
         let expected = expect::expect(other);
@@ -17,10 +18,11 @@ pub fn judge(case: &Case, evidence: &Evidence<'_>, runs: bool, ruling: &mut Ruli
         let evidence =
             Evidence { request: &request, trials: &trials, expected: Some(&expected), ..*evidence };
         let found = oracle::judge(&evidence, &oracle::up_to(Cost::Bytes));
+        ruling.complaints.extend(found.news().cloned());
         ruling.open.extend(found.open);
-        ruling.complaints.extend(found.complaints.into_iter().filter(|c| c.known.is_none()));
+        wrong.push(found.complaints);
     }
-    if let Some(stage) = drills::stage(case).filter(|_| runs) {
+    if let Some(stage) = drills::stage(case, wrong).filter(|_| runs) {
         world::play(&stage, evidence, ruling);
     }
 }

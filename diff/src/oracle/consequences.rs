@@ -6,13 +6,19 @@
 
 use std::collections::BTreeSet;
 
+use super::reach::Reach;
 use super::{Complaint, Mismatch};
+use crate::{Key, Request};
 
 /// Drops what follows from other complaints about the same linker; gives the shapes dropped.
 ///
 /// A known bug takes along what it does to the same section or name. It says nothing about the rest of
 /// the output: a known size must not hide a crash.
-pub(super) fn fold(complaints: &mut Vec<Complaint>) -> Vec<String> {
+pub(super) fn fold(
+    complaints: &mut Vec<Complaint>,
+    open: &[(String, Key, &'static str)],
+    request: &Request,
+) -> Vec<String> {
     let mut causes = BTreeSet::new();
     let mut ended = BTreeSet::new();
     let mut wrong = BTreeSet::new();
@@ -28,6 +34,7 @@ pub(super) fn fold(complaints: &mut Vec<Complaint>) -> Vec<String> {
             }
         }
     }
+    let lost = Lost::of(complaints, open, request);
     let mut dropped = Vec::new();
     complaints.retain_mut(|complaint| {
         let linker = &complaint.linker;
@@ -41,7 +48,10 @@ pub(super) fn fold(complaints: &mut Vec<Complaint>) -> Vec<String> {
         }
         let there = |set: &BTreeSet<_>, what: String| set.contains(&(linker.clone(), what));
         complaint.keys.retain(|key| match complaint.oracle {
-            "execute" => name(&key.key).is_none_or(|name| !there(&wrong, name.to_owned())),
+            "execute" => {
+                name(&key.key).is_none_or(|name| !there(&wrong, name.to_owned()))
+                    && called(&key.key).is_none_or(|name| !lost.has(linker, name))
+            }
             "expected" => effects(&key.key, &key.found, &key.wanted)
                 .is_none_or(|cause| !there(&causes, cause)),
             _ => true,
@@ -54,11 +64,46 @@ pub(super) fn fold(complaints: &mut Vec<Complaint>) -> Vec<String> {
     dropped
 }
 
+/// Functions with a wrong site of their own, or one that differs where nobody judges: they need not come back.
+struct Lost {
+    sites: BTreeSet<(String, String)>,
+    reach: Option<Reach>,
+}
+
+impl Lost {
+    fn of(
+        complaints: &[Complaint],
+        open: &[(String, Key, &'static str)],
+        request: &Request,
+    ) -> Self {
+        let calls = |complaint: &&Complaint| complaint.oracle == "execute";
+        let mut called = complaints.iter().filter(calls).flat_map(|complaint| &complaint.keys);
+        let reach = called.any(|key| self::called(&key.key).is_some());
+        let judged = complaints.iter().filter(|c| matches!(c.oracle, "expected" | "loader"));
+        let wrong = judged.flat_map(|complaint| {
+            complaint.keys.iter().map(|key| (complaint.linker.clone(), key.key.clone()))
+        });
+        let open = open.iter().map(|(linker, key, _)| (linker.clone(), key.to_string()));
+        let sites = wrong.chain(open).filter(|(_, key)| key.starts_with("site."));
+        Self { sites: sites.collect(), reach: reach.then(|| Reach::of(request)) }
+    }
+
+    fn has(&self, linker: &str, name: &str) -> bool {
+        let mut mine = self.sites.iter().filter(|(other, _)| other == linker);
+        self.reach.as_ref().is_some_and(|reach| mine.any(|(_, site)| reach.has(name, site)))
+    }
+}
+
 /// The symbol that a key is about: of a fact, or of what the host was told to do.
 fn name(key: &str) -> Option<&str> {
     let about = ["export.", "import.", "lookup.", "find ", "dlsym "];
     let name = about.iter().find_map(|about| key.strip_prefix(about))?;
     Some(name.split(['@', ' ']).next().unwrap_or(name))
+}
+
+/// The function that the host called.
+fn called(key: &str) -> Option<&str> {
+    key.strip_prefix("call ")
 }
 
 /// Whether there is nothing to say about an output beside this: it should not be there, or (as far as is
@@ -113,7 +158,9 @@ fn effects(key: &str, found: &str, wanted: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reach::tests::functions;
     use super::*;
+    use crate::Family;
 
     fn complaint(oracle: &'static str, linker: &str, key: &str, found: &str) -> Complaint {
         let wanted = if found == "absent" { "found x" } else { "absent" };
@@ -128,7 +175,7 @@ mod tests {
     }
 
     fn left(mut list: Vec<Complaint>) -> Vec<String> {
-        let _ = fold(&mut list);
+        let _ = fold(&mut list, &[], &functions());
         list.into_iter().map(|complaint| complaint.shape).collect()
     }
 
@@ -185,6 +232,28 @@ mod tests {
         assert_eq!(left(vec![run.clone(), other]).len(), 2);
         let site = complaint("expected", "a", "site.x.o:.text+0x1", "place y");
         assert_eq!(left(vec![run, site]).len(), 2);
+    }
+
+    #[test]
+    fn a_probe_with_a_wrong_site_need_not_come_back() {
+        let run = |name: &str| Complaint {
+            shape: name.into(),
+            ..complaint("execute", "a", &format!("call {name}"), "signal 11")
+        };
+        let site = |at: &str| complaint("expected", "a", &format!("site.x.o:.text{at}"), "bad: x");
+        let known = Complaint { known: Some("BUGS.md 123".into()), ..site("+0x14") };
+        assert_eq!(left(vec![run("probe.1"), known]).len(), 1);
+        // Another function's, another section's, another linker's say nothing about it.
+        assert_eq!(left(vec![run("probe.1"), site("+0x24")]).len(), 2);
+        assert_eq!(left(vec![run("probe.1"), site("#1+0x14")]).len(), 2);
+        let mut other = site("+0x14");
+        other.linker = "b".into();
+        assert_eq!(left(vec![run("probe.1"), other]).len(), 2);
+        // Nor need one that differs where nobody judges.
+        let open = [("a".to_owned(), Key::new(Family::Site, "x.o:.text+0x14"), "a choice")];
+        let mut list = vec![run("probe.1"), run("probe.2")];
+        let _ = fold(&mut list, &open, &functions());
+        assert_eq!(list.len(), 1);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! an ELF c-shared library stays. dyld has the same rules for flat images, and for weak definitions of all images. `generate::worlds` says what names mean. It must not know who links.
 
 use std::collections::BTreeSet;
+use std::mem;
 
+use scold_diff::oracle::Complaint;
 use scold_diff::oracle::world::{Line, Stage};
 use scold_diff::{Family, Format, Key, Mode};
 
@@ -20,8 +22,9 @@ use crate::generate::worlds::{INIT, START, value};
 const FIRST: &str = "runtime.firstmoduledata";
 const LAST: &str = "runtime.lastmoduledatap";
 
-/// The modules of `case` and of those beside it, and what they must answer; none if it is no world any more.
-pub fn stage(case: &Case) -> Option<Stage> {
+/// The modules of `case` and of those beside it, with what is `wrong` with each of these by itself, and what they must
+/// answer; none if it is no world any more.
+pub fn stage(case: &Case, mut wrong: Vec<Vec<Complaint>>) -> Option<Stage> {
     let mut cases = vec![(0, case)];
     cases.extend((1..).zip(&case.beside));
     // A host, then guests; which is which their modes say.
@@ -38,7 +41,9 @@ pub fn stage(case: &Case) -> Option<Stage> {
     drills.extend((1..modules.len()).filter_map(|guest| world.again(guest)));
     drills.extend(world.host_closed());
     let modules = cases.iter().map(|(_, case)| emit::request(case)).collect();
-    Some(Stage { modules, own, drills })
+    let others = cases.iter().filter(|(at, _)| *at > 0);
+    let wrong = others.map(|(at, _)| wrong.get_mut(at - 1).map(mem::take).unwrap_or_default());
+    Some(Stage { wrong: wrong.collect(), modules, own, drills })
 }
 
 /// Every order of guests 1 to `count`.

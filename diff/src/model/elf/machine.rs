@@ -57,7 +57,7 @@ pub(crate) struct Machine {
     /// The offset from the thread pointer of template address 0, in an executable.
     pub(super) tp_bias: fn(&Tls) -> u64,
     /// Bits of a code address that are no part of it: the state in which it is entered.
-    pub(super) state: u64,
+    pub(crate) state: u64,
     /// The type that one left to the platform stands for, under these arguments.
     pub(super) stands_for: fn(u32, &[String]) -> u32,
     /// How a relocation is computed.

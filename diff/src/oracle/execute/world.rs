@@ -9,7 +9,8 @@ use super::host::Host;
 use super::platform::Platform;
 use crate::adapter::{Outcome, Shared};
 use crate::divergence::Question;
-use crate::oracle::{Evidence, Mismatch, Relocations, Ruling, Trial};
+use crate::oracle::reach::Reach;
+use crate::oracle::{Complaint, Evidence, Mismatch, Relocations, Ruling, Trial};
 use crate::run::{End, Run};
 use crate::{File, Key, Request, Value};
 
@@ -33,6 +34,8 @@ pub struct Stage {
     pub modules: Vec<Request>,
     /// Which of them the evidence is about.
     pub own: usize,
+    /// What is wrong with each of the others by itself, known or not.
+    pub wrong: Vec<Vec<Complaint>>,
     /// What the host is told, from nothing each time.
     pub drills: Vec<Vec<Line>>,
 }
@@ -50,12 +53,13 @@ pub fn play(stage: &Stage, evidence: &Evidence<'_>, ruling: &mut Ruling) {
     for trial in evidence.trials {
         let Some(images) = images(stage, trial, evidence) else { continue };
         let answers = || answers(host, stage, &images, evidence);
+        let judged = (evidence, &*ruling.complaints);
         let mut found = Ruling::default();
-        let mut played = answers().map(|all| compare(stage, trial, &all, evidence, &mut found));
+        let mut played = answers().map(|all| compare(stage, trial, &all, judged, &mut found));
         if played.is_ok() && !found.complaints.is_empty() {
             // What is wrong with a module is wrong each time; what happened to an emulator, or to this machine, isn't.
             let mut again = Ruling::default();
-            played = answers().map(|all| compare(stage, trial, &all, evidence, &mut again));
+            played = answers().map(|all| compare(stage, trial, &all, judged, &mut again));
             if again.complaints.is_empty() && played.is_ok() {
                 let why = "execute: a world that failed did not the second time";
                 ruling.skipped.push(why.to_owned());
@@ -193,15 +197,17 @@ fn explained(
     Some(evidence.rules.explain(&question)?.id.clone())
 }
 
-/// Holds what was answered against what is wanted.
+/// Holds what was answered against what is wanted; `own` is what is wrong with the module that the evidence is about.
 fn compare(
     stage: &Stage,
     trial: &Trial,
     answers: &[Answers],
-    evidence: &Evidence<'_>,
+    (evidence, own): (&Evidence<'_>, &[Complaint]),
     ruling: &mut Ruling,
 ) {
     let name = trial.linker.name();
+    let mut wrong: Vec<&[Complaint]> = stage.wrong.iter().map(Vec::as_slice).collect();
+    wrong.insert(stage.own.min(wrong.len()), own);
     let mut complain = |shape: &str, key: String, found: &str, wanted: &str| {
         let mismatch = Mismatch { key, found: found.into(), wanted: wanted.into() };
         ruling.complain("execute", name, shape, mismatch, "");
@@ -226,6 +232,9 @@ fn compare(
                 reasons.push(why);
                 continue;
             }
+            if crashed && is_lost(stage, &wrong, name, &line.command) {
+                break;
+            }
             let shape = match crashed {
                 true => format!("world: crash: {}", line.rule),
                 false => format!("world: {}", line.rule),
@@ -239,6 +248,27 @@ fn compare(
         }
     }
     ruling.explained.extend(reasons);
+}
+
+/// Whether a function that `command` calls has a wrong site of its own, of which its module's complaints tell: it
+/// need not come back.
+fn is_lost(stage: &Stage, wrong: &[&[Complaint]], linker: &str, command: &str) -> bool {
+    let words: Vec<&str> = command.split(' ').collect();
+    words.windows(2).any(|pair| {
+        let (Ok(module), Some(name)) = (pair[0].parse::<usize>(), pair[1].strip_prefix("call:"))
+        else {
+            return false;
+        };
+        let (Some(request), Some(wrong)) = (stage.modules.get(module), wrong.get(module)) else {
+            return false;
+        };
+        let wrong = wrong.iter().filter(|complaint| complaint.linker == linker);
+        let mut keys = wrong.flat_map(|complaint| &complaint.keys).peekable();
+        keys.peek().is_some() && {
+            let reach = Reach::of(request);
+            keys.any(|key| reach.has(name, &key.key))
+        }
+    })
 }
 
 #[cfg(test)]

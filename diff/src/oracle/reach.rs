@@ -1,0 +1,76 @@
+//! What an input's function or variable is made of: which sites lie in it.
+//!
+//! It must not know what is at a site.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use object::{File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _};
+
+use crate::Request;
+use crate::model::archive;
+use crate::model::elf::machine;
+
+/// The symbols of a request's ELF objects that have a size.
+pub(super) struct Reach {
+    list: Vec<(String, String, Range<u64>)>,
+}
+
+impl Reach {
+    /// Reads the objects and archives of `request`; what can't be read has none.
+    pub(super) fn of(request: &Request) -> Self {
+        let machine = machine::of(request.target.arch.machine());
+        let state = machine.map_or(0, |machine| machine.state);
+        let mut list = Vec::new();
+        for file in &request.files {
+            if file.bytes.starts_with(archive::MAGIC) || file.bytes.starts_with(archive::THIN) {
+                for (name, bytes) in archive::members(request, file) {
+                    read(&name, bytes, state, &mut list);
+                }
+            } else {
+                read(&file.name, &file.bytes, state, &mut list);
+            }
+        }
+        Self { list }
+    }
+
+    /// Whether the site that this key speaks of (`site.a.o:.text+0x14`) lies in what has this name.
+    pub(super) fn has(&self, name: &str, key: &str) -> bool {
+        let site = key.strip_prefix("site.").and_then(|site| site.rsplit_once("+0x"));
+        let Some((section, offset)) = site else { return false };
+        let Ok(offset) = u64::from_str_radix(offset, 16) else { return false };
+        let mut named = self.list.iter().filter(|(symbol, ..)| symbol == name);
+        named.any(|(_, place, range)| place == section && range.contains(&offset))
+    }
+}
+
+/// Adds the symbols of one object; `state` are bits of a value that are no part of the address.
+fn read(file: &str, bytes: &[u8], state: u64, list: &mut Vec<(String, String, Range<u64>)>) {
+    let Ok(elf) = File::parse(bytes) else { return };
+    if elf.kind() != ObjectKind::Relocatable {
+        return;
+    }
+    // As sites are named: the second section of a name is `.text#1`.
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut places = HashMap::new();
+    for section in elf.sections() {
+        let name = section.name().unwrap_or_default();
+        let count = seen.entry(name).or_default();
+        let place = match *count {
+            0 => format!("{file}:{name}"),
+            k => format!("{file}:{name}#{k}"),
+        };
+        *count += 1;
+        places.insert(section.index(), place);
+    }
+    for symbol in elf.symbols().filter(|symbol| symbol.size() > 0) {
+        let place = symbol.section_index().and_then(|index| places.get(&index));
+        let (Some(place), Ok(name)) = (place, symbol.name()) else { continue };
+        let start = symbol.address() & !state;
+        let end = start.saturating_add(symbol.size());
+        list.push((name.to_owned(), place.clone(), start..end));
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
