@@ -58,19 +58,22 @@ static int peek(uintptr_t at, void *to, size_t len) {
     return got == (ssize_t)len;
 }
 
+/* The last value that is no address: gold puts a program for arm at 0x8000. */
+#define LOW 0x7fff
+
 static void show(uint64_t value) {
     Dl_info info;
     struct link_map *map = NULL;
     unsigned char bytes[8];
     fprintf(answers, "0x%" PRIx64, value);
-    if (value > 0xffff && dladdr1((void *)value, &info, (void **)&map, RTLD_DL_LINKMAP) && map) {
+    if (value > LOW && dladdr1((void *)value, &info, (void **)&map, RTLD_DL_LINKMAP) && map) {
         const char *name = strrchr(map->l_name, '/');
         fprintf(answers, " %s 0x%" PRIx64, map->l_addr == base ? "*" : name ? name + 1 : "*main",
                value - (uint64_t)map->l_addr);
     } else {
         fprintf(answers, " - 0x0");
     }
-    if (value > 0xffff && peek(value, bytes, sizeof bytes)) {
+    if (value > LOW && peek(value, bytes, sizeof bytes)) {
         fputc(' ', answers);
         for (unsigned i = 0; i < sizeof bytes; i++) fprintf(answers, "%02x", bytes[i]);
     } else {

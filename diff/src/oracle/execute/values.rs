@@ -15,6 +15,9 @@ use crate::{Facts, Family, Request, Value};
 /// agree on it if they have any of them in common.
 pub(super) type Answer = BTreeSet<String>;
 
+/// The last value that is no address, as `host.c` has it.
+const LOW: u64 = 0x7fff;
+
 /// What is known about one loaded module.
 pub(super) struct Values<'a> {
     module: &'a Module<'a>,
@@ -70,11 +73,12 @@ impl<'a> Values<'a> {
             let address = value.wrapping_sub(self.moved());
             // A function may be told by its own PLT entry: an IFUNC is, by some linkers.
             let mut places = self.places(address);
-            if places.is_empty()
+            // Which may be where a section ends.
+            if places.iter().all(|place| place.end)
                 && let Some(behind) = self.stub(address)
             {
                 let behind = behind.wrapping_sub(self.moved());
-                places = self.places(behind);
+                places.extend(self.places(behind));
                 bytes = self.module.image.memory(behind).map(text_of).or(bytes);
             }
             // What has no marker may begin where something else ends: with .bss behind .data in one
@@ -86,8 +90,12 @@ impl<'a> Values<'a> {
             }
             answer.extend(places.into_iter().map(|place| format!("place {}", place.text)));
         }
-        let names = self.names.get(&value).filter(|_| value > 0xffff);
+        let names = self.names.get(&value).filter(|_| value > LOW);
         answer.extend(names.into_iter().flatten().map(|name| format!("symbol {name}")));
+        // Nothing can be at this address elsewhere: there it is a number.
+        if value > LOW && value <= 0xffff {
+            answer.insert(format!("number {value:#x}"));
+        }
         if answer.is_empty() {
             answer.insert(match (object, bytes.as_deref()) {
                 (Some("*"), Some(bytes)) => format!("memory {bytes}"),
