@@ -142,7 +142,32 @@ impl World<'_> {
             let offset = start + u64::from(*at);
             self.drafts[object].reloc(section, Reloc { offset, r_type: *r_type, symbol, addend });
         }
-        self.name_function(object, section, start + form.state, form, number);
+        let inside = target.is_none_or(|target| self.is_inside(target, beside));
+        self.name_function(object, section, start + form.state, form, (number, inside));
+    }
+
+    /// Whether so many bytes behind the start of `target` are in its section still: what lies beyond is a linker's
+    /// choice, and nothing that a host could ask for.
+    fn is_inside(&self, target: usize, beside: i64) -> bool {
+        let entity = &self.entities[target];
+        let name = entity.definition.as_ref().unwrap_or(&entity.name);
+        let mut homes = entity.homes.iter().filter_map(|home| match home {
+            Home::Object(object) => Some(&self.drafts[*object].object),
+            _ => None,
+        });
+        beside == 0
+            || homes.all(|object| {
+                let symbol = object.symbols.iter().find(|symbol| symbol.name == *name);
+                symbol.is_some_and(|symbol| match symbol.definition {
+                    Definition::Section { section, offset } => {
+                        let section = &object.sections[section];
+                        let at = offset.checked_add_signed(beside);
+                        at.is_some_and(|at| at < section.size())
+                    }
+                    Definition::Common { .. } => (0..symbol.size as i64).contains(&beside),
+                    _ => true,
+                })
+            })
     }
 
     /// What a sequence adds to its target, and whether it names the section: one choice for all its
@@ -230,19 +255,24 @@ impl World<'_> {
         SymbolRef::Named(symbol)
     }
 
-    /// `scold.probe.N` is a function that a host may call, `scold.apx.N` one that needs a newer machine.
+    /// `scold.probe.N` is a function that a host may call, `scold.apx.N` one that needs a newer machine,
+    /// `scold.beside.N` one that comes upon what is not its target's.
     fn name_function(
         &mut self,
         object: usize,
         section: usize,
         at: u64,
         form: &Sequence,
-        number: u64,
+        (number, inside): (u64, bool),
     ) {
         let draft = &mut self.drafts[object];
         let size = form.bytes.len() as u64;
         let rare = self.machine.code.rare;
-        let what = if rare.iter().any(|one| std::ptr::eq(one, form)) { "apx" } else { "probe" };
+        let what = match rare.iter().any(|one| std::ptr::eq(one, form)) {
+            true => "apx",
+            false if inside => "probe",
+            false => "beside",
+        };
         let name = format!("scold.{what}.{number}");
         let symbol = draft.local(&name, SymbolKind::Func, section, at, size);
         draft.object.symbols[symbol].binding = Binding::Global;
