@@ -32,6 +32,8 @@ pub enum Has {
     LibraryAbsolute,
     /// A library that defines a function.
     LibraryFunction,
+    /// A library that defines an STT_GNU_IFUNC.
+    LibraryIfunc,
     /// A relocation without a symbol.
     NullSymbol,
     /// A relocation by a section symbol of thread-local data.
@@ -164,6 +166,7 @@ impl Has {
     fn is_library_symbol(self, symbol: &Symbol<'_, '_>) -> bool {
         match self {
             Self::LibraryAbsolute => symbol.section() == SymbolSection::Absolute,
+            Self::LibraryIfunc => !symbol.is_undefined() && kind(symbol) == STT_GNU_IFUNC,
             Self::LibraryFunction => !symbol.is_undefined() && kind(symbol) == STT_FUNC,
             _ => false,
         }
