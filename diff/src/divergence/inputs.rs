@@ -7,7 +7,6 @@ use object::elf::{
     STV_DEFAULT, STV_INTERNAL, STV_PROTECTED, SymbolType,
 };
 use object::macho::MH_SUBSECTIONS_VIA_SYMBOLS;
-use object::read::archive::ArchiveFile;
 use object::{
     Architecture, BinaryFormat, File, FileFlags, Object as _, ObjectKind, ObjectSection as _,
     ObjectSymbol as _, RelocationFlags, RelocationTarget, SectionIndex, SectionKind, Symbol,
@@ -16,7 +15,7 @@ use object::{
 use serde::Deserialize;
 
 use crate::Request;
-use crate::model::macho;
+use crate::model::{archive, macho};
 
 /// What one of the inputs must have.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Debug)]
@@ -107,13 +106,8 @@ impl Has {
             return library_of_another(request);
         }
         let read = |bytes: &[u8]| usize::from(File::parse(bytes).is_ok_and(|elf| self.is_in(&elf)));
-        let counts = request.files.iter().map(|file| match ArchiveFile::parse(&*file.bytes) {
-            Ok(archive) => {
-                let members = archive.members().flatten();
-                members.filter_map(|member| member.data(&*file.bytes).ok()).map(read).sum()
-            }
-            Err(_) => read(&file.bytes),
-        });
+        let all = archive::contents(request);
+        let counts = all.iter().map(|(_, bytes)| read(bytes));
         counts.sum::<usize>() >= if self == Self::SeveralInits { 2 } else { 1 }
     }
 
@@ -240,16 +234,13 @@ fn kind(symbol: &Symbol<'_, '_>) -> SymbolType {
 fn common_of_archive(request: &Request) -> bool {
     let mut commons = Vec::new();
     let mut defined = Vec::new();
-    for file in &request.files {
-        if let Ok(archive) = ArchiveFile::parse(&*file.bytes) {
-            let members = archive.members().flatten();
-            for bytes in members.filter_map(|member| member.data(&*file.bytes).ok()) {
-                let Ok(object) = File::parse(bytes) else { continue };
-                let globals = object.symbols().filter(|s| s.is_global() && !s.is_undefined());
-                let own = globals.filter(|symbol| symbol.section() != SymbolSection::Common);
-                defined.extend(own.filter_map(|symbol| symbol.name().ok()));
-            }
-        } else if let Ok(object) = File::parse(&*file.bytes) {
+    for (name, bytes) in archive::contents(request) {
+        let Ok(object) = File::parse(bytes) else { continue };
+        if name.ends_with(')') {
+            let globals = object.symbols().filter(|s| s.is_global() && !s.is_undefined());
+            let own = globals.filter(|symbol| symbol.section() != SymbolSection::Common);
+            defined.extend(own.filter_map(|symbol| symbol.name().ok()));
+        } else {
             let own = object.symbols().filter(|s| s.section() == SymbolSection::Common);
             commons.extend(own.filter_map(|symbol| symbol.name().ok()));
         }

@@ -3,13 +3,13 @@
 //! It must not know what linkers made of the symbol.
 
 use object::elf::{STT_COMMON, STT_OBJECT};
-use object::read::archive::ArchiveFile;
 use object::{
     BinaryFormat, Object as _, ObjectKind, ObjectSymbol as _, SymbolFlags, SymbolSection,
 };
 use serde::Deserialize;
 
 use super::Question;
+use crate::model::archive;
 use crate::{Family, Request, Value};
 
 /// What a symbol must be.
@@ -93,13 +93,5 @@ fn each(request: &Request, name: &str, see: &mut dyn FnMut(bool, &object::Symbol
             elf.symbols().for_each(look);
         }
     };
-    for file in &request.files {
-        match ArchiveFile::parse(&*file.bytes) {
-            Ok(archive) => {
-                let members = archive.members().flatten();
-                members.filter_map(|member| member.data(&*file.bytes).ok()).for_each(&mut read);
-            }
-            Err(_) => read(&file.bytes),
-        }
-    }
+    archive::contents(request).iter().for_each(|(_, bytes)| read(bytes));
 }

@@ -46,6 +46,22 @@ pub(crate) fn members<'a>(request: &'a Request, file: &'a File) -> Vec<(String, 
     list
 }
 
+/// What `request` links, each under the name that facts give it: files that are no archives, and members.
+pub(crate) fn contents(request: &Request) -> Vec<(String, &[u8])> {
+    let archive = |file: &File| file.bytes.starts_with(MAGIC) || file.bytes.starts_with(THIN);
+    let archives = request.files.iter().filter(|file| archive(file));
+    let mut all: Vec<_> = archives.flat_map(|file| members(request, file)).collect();
+    // A thin archive's member is a file of its own, but not because it is linked as one.
+    let of_member = |bytes: &[u8]| all.iter().any(|(_, member)| std::ptr::eq(*member, bytes));
+    let alone = |file: &&File| {
+        !archive(file) && (request.args.contains(&file.name) || !of_member(&file.bytes))
+    };
+    let files = request.files.iter().filter(alone);
+    let files: Vec<_> = files.map(|file| (file.name.clone(), &file.bytes[..])).collect();
+    all.extend(files);
+    all
+}
+
 /// A member's whole name, and how many bytes of it are stored before the contents.
 fn member<'a>(name: &'a str, long: &'a [u8], bytes: &'a [u8], start: u64) -> (&'a str, u64) {
     if let Some(offset) = name.strip_prefix('/').and_then(|n| n.parse::<usize>().ok()) {

@@ -22,14 +22,8 @@ impl Reach {
         let machine = machine::of(request.target.arch.machine());
         let state = machine.map_or(0, |machine| machine.state);
         let mut list = Vec::new();
-        for file in &request.files {
-            if file.bytes.starts_with(archive::MAGIC) || file.bytes.starts_with(archive::THIN) {
-                for (name, bytes) in archive::members(request, file) {
-                    read(&name, bytes, state, &mut list);
-                }
-            } else {
-                read(&file.name, &file.bytes, state, &mut list);
-            }
+        for (name, bytes) in archive::contents(request) {
+            read(&name, bytes, state, &mut list);
         }
         Self { list }
     }

@@ -27,14 +27,9 @@ impl Relocations {
             let all = crate::model::macho::relocations(request);
             map = all.into_iter().map(|(place, r_type)| (place.into(), r_type.into())).collect();
         }
-        let elf = request.files.iter().filter(|_| request.target.format == Format::Elf);
-        for file in elf {
-            if [archive::MAGIC, archive::THIN].iter().any(|magic| file.bytes.starts_with(magic)) {
-                for (name, bytes) in archive::members(request, file) {
-                    read(&name, bytes, &mut map);
-                }
-            } else {
-                read(&file.name, &file.bytes, &mut map);
+        if request.target.format == Format::Elf {
+            for (name, bytes) in archive::contents(request) {
+                read(&name, bytes, &mut map);
             }
         }
         Self { types: map, target: request.target }
@@ -54,21 +49,33 @@ impl Relocations {
 
 fn read(file: &str, bytes: &[u8], map: &mut HashMap<Box<str>, u32>) {
     let Ok(elf) = object::File::parse(bytes) else { return };
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    for section in elf.sections() {
-        let name = section.name().unwrap_or_default();
-        let count = seen.entry(name).or_default();
-        let prefix = match *count {
-            0 => format!("{file}:{name}"),
-            k => format!("{file}:{name}#{k}"),
-        };
-        *count += 1;
+    for (label, section) in labelled(file, &elf) {
         for (offset, relocation) in section.relocations() {
             if let RelocationFlags::Elf { r_type } = relocation.flags() {
-                map.insert(format!("{prefix}+{offset:#x}").into(), r_type.0);
+                map.insert(format!("{label}+{offset:#x}").into(), r_type.0);
             }
         }
     }
+}
+
+/// The sections of an ELF object, each with what facts call it.
+pub(super) fn labelled<'a>(
+    file: &str,
+    elf: &'a object::File<'a>,
+) -> Vec<(String, object::Section<'a, 'a>)> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let label = |section: object::Section<'a, 'a>| {
+        let name = section.name_bytes().ok().and_then(|name| std::str::from_utf8(name).ok());
+        let name = name.unwrap_or_default();
+        let nth = seen.entry(name).or_default();
+        let label = match *nth {
+            0 => format!("{file}:{name}"),
+            nth => format!("{file}:{name}#{nth}"),
+        };
+        *nth += 1;
+        (label, section)
+    };
+    elf.sections().map(label).collect()
 }
 
 /// The name that a psABI, or a header of Mach-O's, has for a relocation type of `request`'s machine, or its number.

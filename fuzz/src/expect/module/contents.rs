@@ -2,13 +2,13 @@
 //!
 //! Spec: gABI chapters 4 and 5. It must not know names beyond those of sections.
 
-use scold_diff::Family;
 use scold_diff::model::{Meaning, Value, digest};
+use scold_diff::{Family, Key};
 
 use super::super::binding::has_dynamic_table;
-use super::super::resolve::{Fate, Winner, is_taken_apart, old_array};
+use super::super::resolve::{Fate, LOCAL, Winner, is_taken_apart, old_array};
 use super::super::site::Sites;
-use crate::case::{Section, SectionKind, SymbolKind};
+use crate::case::{Definition, Section, SectionKind, SymbolKind};
 use crate::emit;
 use crate::machine::Machine;
 
@@ -118,6 +118,10 @@ impl Sites<'_, '_> {
                     self.findings.open(Family::Bytes, label.clone(), reason);
                     self.findings.open(Family::Site, format!("{label}+*"), reason);
                 }
+                if self.is_unlisted(file, index) {
+                    let reason = "a section of which GNU ld lists no symbols";
+                    self.findings.policy(Key::new(Family::Perm, &*label), reason);
+                }
                 if section.kind != SectionKind::Nobits {
                     let digest =
                         contents_digest(self.machine, self.link.world.files[file].object, index);
@@ -134,6 +138,18 @@ impl Sites<'_, '_> {
         if tls_align > 0 {
             self.facts.add(Family::Tls, "align", Value::Number(tls_align));
         }
+    }
+
+    /// Whether only local symbols tell where a section is, and the object has no contents: GNU ld leaves the local
+    /// symbols of such an object out of the output.
+    fn is_unlisted(&self, file: usize, section: usize) -> bool {
+        let object = self.link.world.files[file].object;
+        let mut symbols = object.symbols.iter().zip(&self.link.ids[file]);
+        let known = symbols.any(|(symbol, &id)| {
+            matches!(symbol.definition, Definition::Section { section: at, .. } if at == section)
+                && id != LOCAL
+        });
+        !known && object.sections.iter().all(|section| section.kind == SectionKind::Nobits)
     }
 }
 

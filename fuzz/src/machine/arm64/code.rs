@@ -159,7 +159,7 @@ const SEQUENCES: &[Sequence] = &[
     a64!(|c| c.tls_ld && c.rare, NearTls, [0xa9bf7bfd 0x90000000 0x91000000 0x94000000 0xd503201f 0x39400000 0xa8c17bfd 0xd65f03c0], (4, R_AARCH64_TLSLD_ADR_PAGE21, 0, Target) (8, R_AARCH64_TLSLD_ADD_LO12_NC, 0, Target) (12, R_AARCH64_CALL26, 0, TlsGetAddr) (20, R_AARCH64_TLSLD_LDST8_DTPREL_LO12, 0, Target)),
     // Initial exec: mrs x1, tpidr_el0; adrp x0, :gottprel:S; ldr x0, [x0, :gottprel_lo12:S]; add; and in other orders
     a64!(|c| c.tls_ie, Tls, [0xd53bd041 0x90000000 0xf9400000 0x8b010000 0xd65f03c0], (4, R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21, 0, Target) (8, R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC, 0, Target)),
-    a64!(|c| c.tls_ie && c.rare, Tls, [0x90000002 0xd53bd041 0xf9400040 0x8b010000 0xd65f03c0], (0, R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21, 0, Target) (8, R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC, 0, Target)),
+    a64!(|c| c.tls_ie && c.rare, Tls, [0x90000002 0xd53bd041 0xf9400042 0x8b010040 0xd65f03c0], (0, R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21, 0, Target) (8, R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC, 0, Target)),
     a64!(|c| c.tls_ie && c.rare, Tls, [0xd53bd041 0x58000000 0x8b010000 0xd65f03c0], (4, R_AARCH64_TLSIE_LD_GOTTPREL_PREL19, 0, Target)),
     // Local exec: mrs x0, tpidr_el0; add x0, x0, :tprel_hi12:S; add x0, x0, :tprel_lo12_nc:S; and :tprel_lo12:
     a64!(|c| c.tls_le, ExeTls, [0xd53bd040 0x91400000 0x91000000 0xd65f03c0], (4, R_AARCH64_TLSLE_ADD_TPREL_HI12, 0, Target) (8, R_AARCH64_TLSLE_ADD_TPREL_LO12_NC, 0, Target)),
