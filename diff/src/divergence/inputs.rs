@@ -4,7 +4,7 @@
 
 use object::elf::{
     STB_GNU_UNIQUE, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_SECTION, STT_TLS,
-    STV_DEFAULT, STV_INTERNAL, STV_PROTECTED, SymbolType,
+    STV_DEFAULT, STV_HIDDEN, STV_INTERNAL, STV_PROTECTED, SymbolType,
 };
 use object::macho::MH_SUBSECTIONS_VIA_SYMBOLS;
 use object::{
@@ -77,6 +77,8 @@ pub enum Has {
     Unique,
     /// An object's definition that is STV_INTERNAL.
     Internal,
+    /// An object's definition that is STV_HIDDEN or STV_INTERNAL.
+    HiddenDefinition,
     /// An object's definition with a version in its name: `.symver f,f@@V`.
     VersionedDefinition,
     /// The same of a reference.
@@ -186,6 +188,7 @@ impl Has {
             Self::Protected => !undefined && visibility == STV_PROTECTED,
             Self::Tls => kind(symbol) == STT_TLS,
             Self::Internal => !undefined && visibility == STV_INTERNAL,
+            Self::HiddenDefinition => !undefined && matches!(visibility, STV_HIDDEN | STV_INTERNAL),
             Self::VersionedDefinition => !undefined && versioned(symbol),
             Self::VersionedReference => undefined && versioned(symbol),
             Self::Unique => st_info.st_bind() == STB_GNU_UNIQUE,
