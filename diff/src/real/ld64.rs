@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use super::Reader;
 use super::modes::Asked;
+use crate::Mode;
 use crate::adapter::ld64;
-use crate::{Arch, Mode};
 
 /// What to do with the words behind an option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,8 +102,7 @@ impl Versions {
 /// Errors: a file that can't be read; an option whose argument is missing.
 pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) -> io::Result<()> {
     let system = folders(reader, args);
-    let arch = reader.request.target.arch;
-    reader.request.mode = asked.mode.unwrap_or_else(|| mode(args, arch));
+    reader.request.mode = asked.mode.unwrap_or_else(|| mode(args));
     let mut args = args.iter();
     let mut output = "a.out".to_owned();
     let mut versions = Versions::default();
@@ -176,11 +175,10 @@ fn list(reader: &mut Reader<'_>, value: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// What is asked for: a flat dylib is a plugin, an executable the default. There is none for arm64 that stays where it
-/// is linked to.
-fn mode(args: &[String], arch: Arch) -> Mode {
+/// What is asked for: a flat dylib is a plugin, an executable the default.
+fn mode(args: &[String]) -> Mode {
     let place = args.iter().rfind(|arg| matches!(arg.trim_start_matches('-'), "pie" | "no_pie"));
-    let stays = arch == Arch::Amd64 && place.is_some_and(|arg| arg.ends_with("no_pie"));
+    let stays = place.is_some_and(|arg| arg.ends_with("no_pie"));
     let given = |name: &str| args.iter().any(|arg| arg.trim_start_matches('-') == name);
     match (given("dylib"), given("bundle"), given("flat_namespace")) {
         (true, _, true) => Mode::Plugin,
@@ -354,16 +352,11 @@ mod tests {
         let bundle = parse(&["-bundle", "a.o"]).unwrap();
         assert_eq!((bundle.mode, bundle.args), (Mode::Shared, vec!["a.o".to_owned()]));
         assert_eq!(parse(&["a.o"]).unwrap().mode, Mode::Pie);
-        for (target, mode) in [(Target::AMD64_MACHO, Mode::Exe), (Target::ARM64_MACHO, Mode::Pie)] {
-            let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-            let parse = |text| super::super::request(target, &args(text), dir.path()).unwrap();
-            assert_eq!(
-                (parse("-pie -no_pie a.o").mode, parse("-no_pie -pie a.o").mode),
-                (mode, Mode::Pie)
-            );
-            assert_eq!(parse("-no_pie -execute a.o").args, ["a.o"]);
-            assert_eq!(parse("-no_pie -dylib a.o").mode, Mode::CShared);
-        }
+        let mode = |args: &[&str]| parse(args).unwrap().mode;
+        assert_eq!(mode(&["-pie", "-no_pie", "a.o"]), Mode::Exe);
+        assert_eq!(mode(&["-no_pie", "-pie", "a.o"]), Mode::Pie);
+        assert_eq!(mode(&["-no_pie", "-dylib", "a.o"]), Mode::CShared);
+        assert_eq!(parse(&["-no_pie", "-execute", "a.o"]).unwrap().args, ["a.o"]);
         let named = |args: &[&str]| parse(args).unwrap().args;
         let library = ["a.o", "-install_name", "libz.dylib"];
         assert_eq!(named(&["-dylib", "-o", "libz.dylib", "a.o"]), library);

@@ -13,6 +13,7 @@ pub(super) static MACHINE: Machine = Machine {
     page: 0x1000,
     stub_size: 6,
     signed: false,
+    slides: false,
     subtractor: 5,
     addend: None,
     row,

@@ -15,6 +15,7 @@ pub(super) static MACHINE: Machine = Machine {
     page: 0x4000,
     stub_size: 12,
     signed: true,
+    slides: true,
     subtractor: 1,
     addend: Some(10),
     row,

@@ -135,6 +135,8 @@ pub(crate) struct Machine {
     pub(crate) stub_size: u64,
     /// Whether the kernel runs nothing without a signature.
     pub(crate) signed: bool,
+    /// Whether it runs no program that is not MH_PIE.
+    pub(crate) slides: bool,
     /// The type that is subtracted by the next.
     pub(super) subtractor: u8,
     /// The type that holds the addend of the next.

@@ -6,7 +6,7 @@ use crate::bytes::u64_at;
 use crate::model::macho::fixups::WEAK as WEAK_LOOKUP;
 use crate::model::macho::image::{DYLIB, PIE, TWOLEVEL, WEAK_DEFINES, kind};
 use crate::model::macho::trie::WEAK;
-use crate::{Arch, Mode, Request};
+use crate::{Mode, Request};
 
 const SYMTAB: u32 = 2;
 const DYSYMTAB: u32 = 0xb;
@@ -50,8 +50,7 @@ fn header(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
     flaws.check(good, "cputype", "header", 0, "the target's");
     let flat = request.mode == Mode::Plugin || request.args.iter().any(|a| a == "-flat_namespace");
     let weak = image.exports.iter().any(|(_, export)| export.flags & WEAK != 0);
-    // The kernel slides every program for arm64.
-    let stays = request.mode == Mode::Exe && request.target.arch == Arch::Amd64;
+    let stays = request.mode == Mode::Exe && !file.machine.slides;
     let pie = file.kind == EXECUTE && !stays;
     let rows = [
         ("MH_DYLDLINK", DYLDLINK, true, false),
