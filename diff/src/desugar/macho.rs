@@ -205,8 +205,11 @@ fn constants(request: &Request) -> &'static str {
     let min = request.args.iter().position(|arg| arg == "-platform_version");
     let min = min.and_then(|at| request.args.get(at + 2));
     let mut parts = min.map_or("", String::as_str).split('.').map(str::parse::<u32>);
-    match (request.target.arch, parts.next(), parts.next()) {
-        (crate::Arch::Amd64, Some(Ok(10)), minor) if !matches!(minor, Some(Ok(15..))) => "__DATA",
+    // Systems that run nothing unsigned came later.
+    let machine = crate::model::macho::machine::of(request.target.arch);
+    let late = machine.is_none_or(|machine| machine.signed);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(10)), minor) if !late && !matches!(minor, Some(Ok(15..))) => "__DATA",
         _ => "__DATA_CONST",
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::response;
 use crate::bytes::{u16_at, u32_at};
-use crate::{Arch, Format, Target};
+use crate::model::macho::machine;
+use crate::{Format, Target};
 
 /// What `args` link for, paths relative to `dir`: as `-arch` says, or the first object among them; none if they don't
 /// say, or say something that no linker here links for.
@@ -34,28 +35,24 @@ fn start(path: &Path) -> Option<Vec<u8>> {
 
 /// What an object that starts so is for.
 fn of(start: &[u8]) -> Option<Target> {
-    let (format, arch) = match start.get(..4)? {
-        b"\x7fELF" => {
-            let machine = u16_at(start, 18)?;
-            let archs = [Arch::Amd64, Arch::Arm, Arch::Arm64];
-            (Format::Elf, archs.into_iter().find(|arch| arch.machine() == machine)?)
+    let mine = |target: &&Target| match (target.format, start.get(..4)) {
+        (Format::Elf, Some(b"\x7fELF")) => u16_at(start, 18) == Some(target.arch.machine()),
+        // MH_MAGIC_64, little-endian.
+        (Format::Macho, Some([0xcf, 0xfa, 0xed, 0xfe])) => {
+            let machine = machine::of(target.arch);
+            machine.is_some_and(|machine| u32_at(start, 4) == Some(machine.cputype))
         }
-        // MH_MAGIC_64, little-endian; CPU_TYPE_X86_64, CPU_TYPE_ARM64.
-        [0xcf, 0xfa, 0xed, 0xfe] => match u32_at(start, 4)? {
-            0x0100_0007 => (Format::Macho, Arch::Amd64),
-            0x0100_000c => (Format::Macho, Arch::Arm64),
-            _ => return None,
-        },
-        _ => return None,
+        _ => false,
     };
-    Target::ALL.iter().find(|target| (target.format, target.arch) == (format, arch)).copied()
+    Target::ALL.iter().find(mine).copied()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Mode;
-    use crate::desugar::{macho, sample};
+    use crate::desugar::sample;
+    use crate::{Arch, desugar};
 
     #[test]
     fn a_link_is_for_what_its_inputs_are_for() {
@@ -68,7 +65,7 @@ mod tests {
             target(&args, dir.path())
         };
         for arch in [Arch::Amd64, Arch::Arm64] {
-            put("m.o", &macho::sample(arch, "local.moduledata"));
+            put("m.o", &desugar::macho::sample(arch, "local.moduledata"));
             let found = says("text m.o").unwrap();
             assert_eq!((found.format, found.arch), (Format::Macho, arch));
         }

@@ -15,7 +15,7 @@ pub(super) fn of_header(cputype: u32) -> Option<&'static Machine> {
 }
 
 /// The machine of `arch`, if it is one of Mach-O's.
-pub(super) fn of(arch: Arch) -> Option<&'static Machine> {
+pub(crate) fn of(arch: Arch) -> Option<&'static Machine> {
     MACHINES.iter().copied().find(|machine| machine.arch == arch)
 }
 
