@@ -174,7 +174,8 @@ fn run(
     host.perform(&files, program, &script, evidence.limit)
 }
 
-/// The divergence that explains why `found` is the answer.
+/// What explains why `found` is the answer: a divergence, or a known bug. That of the module that the evidence is about
+/// is left to those who count it.
 fn explained(
     line: &Line,
     found: &str,
@@ -194,7 +195,24 @@ fn explained(
         found: Some(&text(found)),
         wanted: Some(&text(&line.wanted)),
     };
-    Some(evidence.rules.explain(&question)?.id.clone())
+    if let Some(entry) = evidence.rules.explain(&question) {
+        return Some(entry.id.clone());
+    }
+    if *module == stage.own {
+        return None;
+    }
+    let key = line.command.clone();
+    let mismatch = Mismatch { key, found: found.into(), wanted: line.wanted.clone() };
+    let complaint = Complaint {
+        oracle: "execute",
+        linker: linker.name().into(),
+        shape: format!("world: {}", line.rule),
+        keys: vec![mismatch],
+        detail: String::new(),
+        known: None,
+    };
+    let signature = complaint.signature(request);
+    Some(evidence.rules.known(request, Some(&**linker), &signature, &complaint)?.link.clone())
 }
 
 /// Holds what was answered against what is wanted; `own` is what is wrong with the module that the evidence is about.
