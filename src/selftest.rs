@@ -114,6 +114,7 @@ fn object(score: &Score) -> Value {
         "by": score.by,
         "missed": score.missed,
         "undecided": score.undecided,
+        "unplanted": score.unplanted,
         "allowed": score.allowed,
         "false_alarms": score.false_alarms,
     })

@@ -60,6 +60,8 @@ pub struct Score {
     pub missed: Vec<(String, &'static str)>,
     /// Those that a few random cases did not show: with [`ENOUGH`] of them, they would be missed.
     pub undecided: Vec<(String, &'static str)>,
+    /// A linker's faults that changed nothing in any case, so that nobody could catch them.
+    pub unplanted: Vec<&'static str>,
     /// Those that nobody has to catch, with the reason.
     pub allowed: Vec<(&'static str, &'static str)>,
     /// Complaints about outputs with nothing planted: linker, signature.
@@ -77,6 +79,9 @@ impl fmt::Display for Score {
         }
         for (linker, fault) in &self.undecided {
             writeln!(f, "  not decided: {fault} ({linker}), with fewer than {ENOUGH} cases")?;
+        }
+        for fault in &self.unplanted {
+            writeln!(f, "  not planted: {fault}, which changes nothing in these cases")?;
         }
         for (mutation, reason) in &self.allowed {
             writeln!(f, "  not seen: {mutation}, because {reason}")?;
@@ -293,6 +298,9 @@ pub fn in_linker(
         }
         score.planted += usize::from(planted);
         score.caught += usize::from(left.len() < oracles.len());
+        if !planted {
+            score.unplanted.push(fault.name);
+        }
         for (oracle, count) in &mut score.by {
             *count += usize::from(planted && !left.iter().any(|other| other.name() == *oracle));
         }
@@ -409,5 +417,6 @@ mod tests {
         let score = in_linker(&linkers[0], &[], &oracles, Duration::from_secs(20));
         assert!(score.planted >= 20, "{score}");
         assert!(score.missed.is_empty(), "{score}");
+        assert_eq!(score.planted + score.unplanted.len(), FAULTS.len(), "{score}");
     }
 }
