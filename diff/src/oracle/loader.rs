@@ -6,7 +6,7 @@
 use super::shape::{Relocations, words};
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial};
 use crate::divergence::Question;
-use crate::expectation::Strictness;
+use crate::expectation::{Refusal, Strictness};
 use crate::model::Meaning;
 use crate::{Family, Key, Value};
 
@@ -23,8 +23,14 @@ impl Oracle for Loader {
     }
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
+        let must = evidence.expected.is_some_and(|it| matches!(it.refusal, Refusal::Must(_)));
         for trial in evidence.trials {
             for (key, value) in trial.facts.iter() {
+                // What had to be refused, and who has a reason not to, is the expectation's: nobody says what
+                // comes of it.
+                if must && key.family == Family::Site {
+                    continue;
+                }
                 // What the specs leave open may come out as nothing a loader can make sense of; what
                 // is a linker's own policy may not.
                 let open = key.family == Family::Site

@@ -241,6 +241,14 @@ fn the_loader_sees_bad_meanings_and_lying_tables() {
             "lookup finds an absent name"
         ]
     );
+    // What a site of a link is that nobody should make is not asked; that there is one is.
+    let must = Expectation {
+        refusal: Refusal::Must(vec![ErrorClass::RelocDynamic]),
+        ..Expectation::refused(vec![ErrorClass::RelocDynamic])
+    };
+    let ruling = rule(&trials, Some(&must));
+    let shapes: Vec<_> = ruling.complaints.iter().map(|c| (c.oracle, &*c.shape)).collect();
+    assert_eq!(shapes, [("expected", "error accepted reloc-dynamic")]);
 }
 
 #[test]
