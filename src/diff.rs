@@ -1,7 +1,5 @@
 //! `scold diff`: real inputs, several linkers, one judgement.
 
-use std::path::Path;
-
 use clap::Args;
 use scold_diff::{Target, real};
 use scold_fuzz::examine::Bench;
@@ -41,21 +39,10 @@ pub(crate) struct Diff {
 }
 
 impl Diff {
-    /// What the link is for.
-    fn target(&self, here: &Path) -> Result<Target, Failure> {
-        let said = real::target(&self.args, here);
-        let named = self.args.iter().any(|arg| arg == "-arch");
-        match (self.target, said) {
-            (Some(target), Some(said)) if target != said && named => {
-                Err(Failure::Usage(format!("--target {target}: the arguments are for {said}")))
-            }
-            (target, said) => Ok(target.or(said).unwrap_or(Target::AMD64_ELF)),
-        }
-    }
-
     pub(crate) fn run(self) -> Answer {
         let here = std::env::current_dir().map_err(|e| Failure::environment("here", e))?;
-        let target = self.target(&here)?;
+        let target = real::target(self.target, &self.args, &here).map_err(Failure::Usage)?;
+        let target = target.unwrap_or(Target::AMD64_ELF);
         let request = real::request(target, &self.args, &here)
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let linkers = self.linkers.adapters()?;

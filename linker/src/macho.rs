@@ -81,11 +81,9 @@ pub fn link(
     write::pointers(&link, image, &fixups, &linkedit.words);
     write::tables(&link, image, &linkedit);
     stamp(&link, image, &linkedit);
-    let ignored = inputs.iter().filter_map(|input| match &input.content {
-        inputs::Content::Ignored(why) => Some(why),
-        _ => None,
-    });
-    let warnings = options.warnings.iter().chain(ignored).chain(&link.warnings).cloned().collect();
+    let ignored = inputs.iter().filter_map(inputs::Input::ignored).map(str::to_owned);
+    let asked = options.warnings.iter().cloned();
+    let warnings = asked.chain(ignored).chain(link.warnings.iter().cloned()).collect();
     let map = options.map.is_some().then(|| map::text(&link));
     Ok(Report { warnings, map, ..Report::default() })
 }

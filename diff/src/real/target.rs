@@ -8,11 +8,28 @@ use crate::bytes::{u16_at, u32_at};
 use crate::model::macho::machine;
 use crate::{Format, Target};
 
-/// What `args` link for, paths relative to `dir`: as `-arch` says, or the first object among them; none if they don't
-/// say, or say something that no linker here links for.
-pub fn target(args: &[String], dir: &Path) -> Option<Target> {
+/// What `args` link for, paths relative to `dir`: `asked`, or as `-arch` says, or the first object among them; none if
+/// they don't say, or say something that no linker here links for.
+///
+/// Errors: `-arch` of another target than `asked`, for people.
+pub fn target(
+    asked: Option<Target>,
+    args: &[String],
+    dir: &Path,
+) -> Result<Option<Target>, String> {
     // Arguments that can't be read are told of by whoever needs them.
     let args = response::expand(args, dir).unwrap_or_else(|_| args.to_vec());
+    let named = args.iter().any(|arg| arg == "-arch");
+    match (asked, said(&args, dir)) {
+        (Some(asked), Some(said)) if asked != said && named => {
+            Err(format!("--target {asked}: the arguments are for {said}"))
+        }
+        (asked, said) => Ok(asked.or(said)),
+    }
+}
+
+/// What `args` say themselves.
+fn said(args: &[String], dir: &Path) -> Option<Target> {
     let named = args.iter().position(|arg| arg == "-arch").and_then(|at| args.get(at + 1));
     if let Some(name) = named {
         let made =
@@ -62,7 +79,7 @@ mod tests {
         put("args", b"-dylib -arch x86_64");
         let says = |line: &str| {
             let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            target(&args, dir.path())
+            target(None, &args, dir.path()).unwrap()
         };
         for arch in [Arch::Amd64, Arch::Arm64] {
             put("m.o", &desugar::macho::sample(arch, "local.moduledata"));
@@ -76,6 +93,11 @@ mod tests {
         }
         assert_eq!(says("-arch arm64 a.o"), Some(Target::ARM64_MACHO));
         assert_eq!(says("@args a.o"), Some(Target::AMD64_MACHO));
+        let asked = |target, line: &str| super::target(Some(target), &[line.into()], dir.path());
+        assert_eq!(asked(Target::AMD64_MACHO, "@args"), Ok(Some(Target::AMD64_MACHO)));
+        assert_eq!(asked(Target::AMD64_ELF, "m.o"), Ok(Some(Target::AMD64_ELF)));
+        let said = asked(Target::AMD64_ELF, "@args").unwrap_err();
+        assert_eq!(said, "--target amd64-elf: the arguments are for amd64-macho");
         assert_eq!((says("-arch ppc a.o"), says("text"), says("-shared")), (None, None, None));
     }
 }

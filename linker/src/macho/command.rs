@@ -57,16 +57,23 @@ fn perform(args: &[String]) -> Result<(), Errors> {
     linked.inspect_err(|_| files.discard(&options.output))
 }
 
+fn warn<'t>(options: &Options, texts: impl Iterator<Item = &'t str>) {
+    for text in texts.filter(|_| !options.no_warnings) {
+        let text = crate::command::one_line(text);
+        let _ = writeln!(std::io::stderr(), "ld.scold: warning: {text}");
+    }
+}
+
 /// Links onto the disk.
 fn link(options: &Options, files: &Watched<'_>) -> Result<(), Errors> {
     let inputs = super::inputs::load(options, files)?;
     files.refuse(&options.output)?;
     let mut sink = sink(options);
-    let report = super::link(&inputs, options, &mut sink)?;
-    for text in report.warnings.iter().filter(|_| !options.no_warnings) {
-        let text = crate::command::one_line(text);
-        let _ = writeln!(std::io::stderr(), "ld.scold: warning: {text}");
-    }
+    let report = super::link(&inputs, options, &mut sink).inspect_err(|_| {
+        // Why something is undefined may be that a file was left out.
+        warn(options, inputs.iter().filter_map(super::inputs::Input::ignored));
+    })?;
+    warn(options, report.warnings.iter().map(String::as_str));
     if options.fatal_warnings && !report.warnings.is_empty() {
         let text = "warnings are errors: -fatal_warnings";
         return Err(Error::new(ErrorKind::Usage, text).into());

@@ -48,6 +48,14 @@ pub struct Input {
 }
 
 impl Input {
+    /// Why it is left out, if it is.
+    pub fn ignored(&self) -> Option<&str> {
+        match &self.content {
+            Content::Ignored(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.data[self.range.clone()]
@@ -108,10 +116,14 @@ impl Loader<'_> {
             self.errors.push(error);
             return;
         }
+        let text = format!("{error}; ignored");
+        if self.list.iter().any(|input| input.ignored() == Some(&text)) {
+            return;
+        }
         self.list.push(Input {
             name: String::new(),
             path: PathBuf::new(),
-            content: Content::Ignored(format!("{error}; ignored")),
+            content: Content::Ignored(text),
             take: Take::default(),
             auto: false,
             data: Vec::new().into(),
@@ -307,7 +319,10 @@ impl Loader<'_> {
         };
         let input = Input { name, path, content, take, auto, data, range, thin };
         if matches!(input.content, Content::Archive) {
-            input.check_members(self.options.arch())?;
+            // What is left out hasn't been seen: another name of it is told of, too, and looked past.
+            input
+                .check_members(self.options.arch())
+                .inspect_err(|_| _ = self.seen.remove(&input.path))?;
         }
         self.list.push(input);
         Ok(())

@@ -141,13 +141,10 @@ fn chain(link: &Link<'_>, fixups: &Fixups) -> Result<chained::Chains, Errors> {
         let text = format!("{text}; -no_fixup_chains takes it");
         fixups::located(link, ErrorKind::RelocUnsupported, &text, refused.addr)
     };
-    match chained::build(form, &segments, &imports(link), &fixups.list) {
-        Ok(chains) => Ok(chains),
-        Err(refused) => match Errors::collect(refused.iter().map(error).collect()) {
-            Some(errors) => Err(errors),
-            None => Ok(chained::Chains::default()),
-        },
-    }
+    chained::build(form, &segments, &imports(link), &fixups.list).map_err(|refused| {
+        let errors = Errors::collect(refused.iter().map(error).collect());
+        errors.unwrap_or_else(|| unreachable!("chains are refused for a reason"))
+    })
 }
 
 /// The segment of an address, and how far in it is.

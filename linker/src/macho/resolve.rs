@@ -379,7 +379,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// Whether an object has a pointer that chained fixups may not hold, as packed structures do: one at no multiple
-/// of four, or one that reaches over the end of a page wherever its section comes to be.
+/// of four, or one that could reach over the end of a page wherever its section comes to be.
 fn has_odd_pointer(object: &Object<'_>, machine: &Machine) -> bool {
     let kept = object.sections.iter().filter(|section| !section.atoms.is_empty());
     kept.into_iter().any(|section| {

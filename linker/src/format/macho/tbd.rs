@@ -59,7 +59,7 @@ fn checked<'t>(
     }
 }
 
-/// Whether what is there for `target` serves `arch`: macOS's, or a simulator-free platform's.
+/// Whether what is there for `target` serves `arch` on macOS.
 fn serves(target: &str, arch: &str) -> bool {
     is_machine(target, arch) && target.ends_with("-macos")
 }

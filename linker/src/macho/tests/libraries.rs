@@ -256,6 +256,7 @@ fn what_is_for_another_machine_is_passed_over() {
         assert_eq!(link(&format!("u.o -Lw -Lr -l{name}")), Ok(ignored.clone()));
         assert_eq!(link(&format!("u.o -Lr -Lw -l{name}")), Ok(String::new()));
         assert_eq!(link(&format!("v.o -Lw -l{name}")), Ok(ignored.clone()));
+        assert_eq!(link(&format!("u.o {file} -Lw -Lr -l{name}")), Ok(ignored.clone()));
         assert_eq!(link(&format!("v.o {file}")), Ok(ignored));
         let fatal = link(&format!("u.o -Lw -Lr -l{name} -arch_errors_fatal"));
         assert_eq!(fatal, Err(format!("{file}: {why}")));
