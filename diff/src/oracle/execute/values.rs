@@ -224,7 +224,7 @@ pub(super) fn strays(request: &Request, facts: &Facts) -> BTreeSet<String> {
 /// How far beside its symbol each site of objects leads.
 fn beside(request: &Request) -> HashMap<String, i64> {
     let machine = request.target.arch.machine();
-    let all = objects(request).into_iter().flat_map(|(name, bytes)| {
+    let all = archive::contents(request).into_iter().flat_map(|(name, bytes)| {
         let sites = crate::model::elf::beside(machine, bytes).into_iter();
         sites.map(move |(site, beside)| (format!("{name}:{site}"), beside))
     });
@@ -244,7 +244,7 @@ fn sizes(request: &Request) -> BTreeMap<String, Size> {
         let size = sizes.entry(name).or_insert(Size { bytes, marked });
         *size = Size { bytes: bytes.min(size.bytes), marked: marked && size.marked };
     };
-    for (name, bytes) in objects(request) {
+    for (name, bytes) in archive::contents(request) {
         let Ok(elf) = object::File::parse(bytes) else { continue };
         if elf.kind() != object::ObjectKind::Relocatable {
             continue;
@@ -263,17 +263,6 @@ fn sizes(request: &Request) -> BTreeMap<String, Size> {
         }
     }
     sizes
-}
-
-/// The files of a request and the members of its archives, by what facts call them.
-fn objects(request: &Request) -> Vec<(String, &[u8])> {
-    let files = request.files.iter().flat_map(|file| {
-        match [archive::MAGIC, archive::THIN].iter().any(|magic| file.bytes.starts_with(magic)) {
-            true => archive::members(request, file),
-            false => vec![(file.name.clone(), &file.bytes[..])],
-        }
-    });
-    files.collect()
 }
 
 /// The same of a file's bytes.

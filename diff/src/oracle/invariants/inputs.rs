@@ -57,14 +57,11 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
 /// The marked sections of the request's objects and of members of its archives, by marker.
 pub(in crate::oracle) fn marked(request: &Request) -> HashMap<[u8; 8], Marked> {
     let mut map = HashMap::new();
-    // A thin archive's members are files of their own.
-    let objects =
-        request.files.iter().flat_map(|file| match file.bytes.starts_with(archive::MAGIC) {
-            true => archive::members(request, file),
-            false => vec![(file.name.clone(), &file.bytes[..])],
-        });
-    for (file, bytes) in objects.filter(|(name, _)| name.ends_with(['o', ')'])) {
+    for (file, bytes) in archive::contents(request) {
         let Ok(elf) = object::File::parse(bytes) else { continue };
+        if elf.kind() != object::ObjectKind::Relocatable {
+            continue;
+        }
         for section in elf.sections() {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             let Ok(data) = section.data() else { continue };
