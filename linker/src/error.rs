@@ -43,6 +43,14 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// What it is that a file can't be opened.
+    pub(crate) fn of_open(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::MissingFile,
+            _ => Self::Io,
+        }
+    }
+
     /// The stable code, such as `reloc-overflow`.
     pub fn code(self) -> &'static str {
         match self {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 pub use archive::{Archive, IndexEntry, Member};
 pub(crate) use archive::{BITCODE, is_archive, is_bitcode};
 pub use files::{DiskFiles, MemoryFiles};
+pub(crate) use load::os_error;
 pub use pattern::{Name, Pattern, PatternSet};
 pub use script::Said;
 pub use version::{Assignment, VersionMatcher, VersionNode, VersionScript};

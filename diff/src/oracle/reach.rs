@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use object::{File, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _};
 
+use super::shape::labelled;
 use crate::Request;
 use crate::model::archive;
 use crate::model::elf::machine;
@@ -44,19 +45,8 @@ fn read(file: &str, bytes: &[u8], state: u64, list: &mut Vec<(String, String, Ra
     if elf.kind() != ObjectKind::Relocatable {
         return;
     }
-    // As sites are named: the second section of a name is `.text#1`.
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    let mut places = HashMap::new();
-    for section in elf.sections() {
-        let name = section.name().unwrap_or_default();
-        let count = seen.entry(name).or_default();
-        let place = match *count {
-            0 => format!("{file}:{name}"),
-            k => format!("{file}:{name}#{k}"),
-        };
-        *count += 1;
-        places.insert(section.index(), place);
-    }
+    let labels = labelled(file, &elf).into_iter();
+    let places: HashMap<_, _> = labels.map(|(label, section)| (section.index(), label)).collect();
     for symbol in elf.symbols().filter(|symbol| symbol.size() > 0) {
         let place = symbol.section_index().and_then(|index| places.get(&index));
         let (Some(place), Ok(name)) = (place, symbol.name()) else { continue };

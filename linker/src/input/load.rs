@@ -182,11 +182,8 @@ fn wrong_machine(ident: Ident, wanted: Option<&Arch>) -> Error {
     Error::new(ErrorKind::WrongMachine, text)
 }
 
-pub(super) fn os_error(error: &io::Error, path: &Path) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::MissingFile,
-        _ => ErrorKind::Io,
-    };
+pub(crate) fn os_error(error: &io::Error, path: &Path) -> Error {
+    let kind = ErrorKind::of_open(error);
     Error::new(kind, format!("cannot open: {error}")).in_file(path.display().to_string())
 }
 

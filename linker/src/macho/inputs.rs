@@ -14,7 +14,7 @@ use super::options::{Named, Options, Take};
 use crate::format::macho::read::{File, Read, bad, is_fat, is_macho, slices};
 use crate::format::macho::stub::Library;
 use crate::format::macho::{dylib, filetype, lc, platform, tbd};
-use crate::input::{BITCODE, Data, Files, is_archive, is_bitcode};
+use crate::input::{BITCODE, Data, Files, is_archive, is_bitcode, os_error};
 use crate::{Error, ErrorKind, Errors, Result};
 
 /// What an input is.
@@ -210,13 +210,7 @@ impl Loader<'_> {
     }
 
     fn open(&self, path: &Path) -> Result<Data> {
-        self.files.open(path).map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
-                _ => ErrorKind::Io,
-            };
-            Error::new(kind, format!("cannot open: {error}")).in_file(path.display().to_string())
-        })
+        self.files.open(path).map_err(|error| os_error(&error, path))
     }
 
     fn path(&mut self, path: &Path, take: Take, auto: bool) -> Result<()> {
@@ -348,8 +342,8 @@ impl Loader<'_> {
             match input.content {
                 Content::Object => wanted.extend(asks(input.bytes()).unwrap_or_default()),
                 Content::Archive => {
-                    let Ok(members) = input.members() else { continue };
-                    let bytes = members.into_iter().map(|member| member.bytes);
+                    let Ok(archive) = input.archive() else { continue };
+                    let bytes = input.members(&archive).map(|member| member.bytes);
                     wanted.extend(bytes.flat_map(|bytes| asks(bytes).unwrap_or_default()));
                 }
                 Content::Library(_) | Content::Ignored(_) => {}

@@ -14,7 +14,7 @@ use super::object::{Atom, Home, Object, Target};
 use super::options::Options;
 use crate::format::macho::nlist;
 use crate::format::macho::read::{File, is_macho};
-use crate::input::{Archive, is_bitcode};
+use crate::input::is_bitcode;
 use crate::object::{SymId, hash_name};
 use crate::resolve::names::Names;
 use crate::{Error, ErrorKind, Errors, Result};
@@ -154,10 +154,10 @@ impl<'a> Resolver<'a> {
     }
 
     fn offer_archive(&mut self, input: &'a Input, first: &mut Vec<u32>) -> Result<()> {
-        let archive = Archive::parse(input.bytes(), &input.name)?;
+        let archive = input.archive()?;
         let start = self.members.len() as u32;
         let mut by_header = FxHashMap::default();
-        for member in input.members()? {
+        for member in input.members(&archive) {
             by_header.insert(member.header, self.members.len() as u32);
             self.members.push(Member {
                 name: format!("{}({})", input.name, String::from_utf8_lossy(member.name)),
@@ -348,7 +348,7 @@ impl<'a> Resolver<'a> {
         if let Some(file) = odd.filter(|_| falls_back && self.options.is_chained()) {
             warnings.push(format!("{}: unaligned pointers: fixups are not chained", file.name));
         }
-        // ld64 says it of each.
+        // ld64 says it of each; once for an object is enough.
         for (file, (section, offset)) in self.files.iter().filter_map(|f| Some((f, f.embeds?))) {
             let text = "an addend in an instruction; ARM64_RELOC_ADDEND is for them";
             warnings.push(format!("{}: {text}", file.site(section, offset)));
@@ -381,8 +381,8 @@ impl<'a> Resolver<'a> {
 /// Whether an object has a pointer that chained fixups may not hold, as packed structures do: one at no multiple
 /// of four, or one that could reach over the end of a page wherever its section comes to be.
 fn has_odd_pointer(object: &Object<'_>, machine: &Machine) -> bool {
-    let kept = object.sections.iter().filter(|section| !section.atoms.is_empty());
-    kept.into_iter().any(|section| {
+    let mut kept = object.sections.iter().filter(|section| !section.atoms.is_empty());
+    kept.any(|section| {
         section.relocs.iter().any(|reloc| {
             let plain = reloc.kind == machine.unsigned && reloc.size == 8;
             let aligned = section.header.align >= 3 && reloc.offset % 8 == 0;

@@ -195,11 +195,10 @@ pub fn add_made(link: &mut Link<'_>) -> Result<()> {
 /// Checks that no input has the section `name`, which is the linker's own.
 ///
 /// Errors: `bad-input`.
-fn check_free(link: &Link<'_>, segment: &[u8], name: &[u8]) -> crate::Result<()> {
+fn check_free(link: &Link<'_>, segment: &[u8], name: &[u8]) -> Result<()> {
     let same = |out: &&Out| out.segment == segment && out.name == name;
     let Some(out) = link.outs.iter().find(same) else { return Ok(()) };
-    let error =
-        crate::Error::new(crate::ErrorKind::BadInput, "the linker makes a section of this name");
+    let error = Error::new(ErrorKind::BadInput, "the linker makes a section of this name");
     match out.atoms.first().map(|&at| &link.atoms[at as usize]) {
         Some(atom) => Err(error.at(link.files[atom.file as usize].site(atom.section, 0))),
         None => Err(error),

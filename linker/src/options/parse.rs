@@ -202,10 +202,7 @@ impl Parser<'_> {
     /// Reads a script the options name.
     pub(super) fn read(&self, path: &str) -> Result<Data> {
         self.files.open(&self.in_sysroot(path)).map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
-                _ => ErrorKind::Io,
-            };
+            let kind = ErrorKind::of_open(&error);
             Error::new(kind, format!("cannot open: {error}")).in_file(path)
         })
     }

@@ -47,16 +47,27 @@ pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
     })
 }
 
-/// Where section headers of an object are.
-fn headers(bytes: &[u8]) -> Option<Vec<usize>> {
+/// LC_SYMTAB, LC_DYSYMTAB, LC_SEGMENT_64.
+const SYMTAB: u32 = 2;
+const DYSYMTAB: u32 = 0xb;
+const SEGMENT: u32 = 0x19;
+
+/// The load commands of an object, each with where it is.
+fn commands(bytes: &[u8]) -> Option<Vec<(u32, u64)>> {
     let (mut at, mut list) = (32_u64, Vec::new());
     for _ in 0..u32_at(bytes, 16)? {
-        let (command, size) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)?);
-        if command == 0x19 {
-            let count = u64::from(u32_at(bytes, at + 64)?);
-            list.extend((0..count).map(|k| (at + 72 + 80 * k) as usize));
-        }
-        at += u64::from(size.max(8));
+        list.push((u32_at(bytes, at)?, at));
+        at += u64::from(u32_at(bytes, at + 4)?.max(8));
+    }
+    Some(list)
+}
+
+/// Where section headers of an object are: 80 bytes each, behind the 72 of their segment's command.
+fn headers(bytes: &[u8]) -> Option<Vec<usize>> {
+    let mut list = Vec::new();
+    for (_, at) in commands(bytes)?.into_iter().filter(|(command, _)| *command == SEGMENT) {
+        let count = u64::from(u32_at(bytes, at + 64)?);
+        list.extend((0..count).map(|k| (at + 72 + 80 * k) as usize));
     }
     Some(list)
 }
@@ -71,8 +82,7 @@ pub(super) fn moved(bytes: &[u8], segment: &str) -> Option<Vec<u8>> {
         return archive::with_members(bytes, |_, member| moved(member, segment));
     }
     let file = Image::read(bytes).ok().filter(|_| file_kind(bytes) == Some(OBJECT))?;
-    // X86_64_RELOC_SUBTRACTOR, ARM64_RELOC_SUBTRACTOR.
-    let minus = if u32_at(bytes, 4)? == 0x0100_0007 { 5 } else { 1 };
+    let minus = u32::from(file.machine.subtractor);
     let mut out = bytes.to_vec();
     let mut any = false;
     for (section, at) in file.sections.iter().zip(headers(bytes)?) {
@@ -131,18 +141,10 @@ struct Patch {
 
 impl Patch {
     fn new(bytes: &[u8], file: &Image<'_>) -> Option<Self> {
-        let (mut symtab, mut dysymtab) = (None, None);
-        let mut at = 32_u64;
-        for _ in 0..u32_at(bytes, 16)? {
-            let (command, size) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)?);
-            match command {
-                2 => symtab = Some(at as usize),
-                0xb => dysymtab = Some(at as usize),
-                _ => {}
-            }
-            at += u64::from(size.max(8));
-        }
-        let (symtab, sections) = (symtab?, headers(bytes)?);
+        let commands = commands(bytes)?;
+        let last = |wanted| commands.iter().rfind(|(command, _)| *command == wanted);
+        let place = |wanted| last(wanted).map(|(_, at)| *at as usize);
+        let (symtab, dysymtab, sections) = (place(SYMTAB)?, place(DYSYMTAB), headers(bytes)?);
         let word = |k: u64| u32_at(bytes, symtab as u64 + 4 * k).map(u64::from);
         let symbols = slice(bytes, word(2)?, 16 * word(3)?)?.to_vec();
         let strings = slice(bytes, word(4)?, word(5)?)?.to_vec();

@@ -138,7 +138,7 @@ pub(crate) struct Machine {
     /// Whether it runs no program that is not MH_PIE.
     pub(crate) slides: bool,
     /// The type that is subtracted by the next.
-    pub(super) subtractor: u8,
+    pub(crate) subtractor: u8,
     /// The type that holds the addend of the next.
     pub(super) addend: Option<u8>,
     /// A type's row; none of a type that no object has.

@@ -19,28 +19,31 @@ pub struct Member<'a> {
 }
 
 impl Input {
-    /// The members of the archive.
+    /// The archive that it is.
     ///
     /// Errors: `bad-input`.
-    pub fn members(&self) -> Result<Vec<Member<'_>>> {
-        let archive = Archive::parse(self.bytes(), &self.name)?;
-        let members = archive.members.into_iter().enumerate().map(|(at, member)| Member {
+    pub fn archive(&self) -> Result<Archive<'_>> {
+        Archive::parse(self.bytes(), &self.name)
+    }
+
+    /// The members of `archive`, which is its own.
+    pub fn members<'a>(&'a self, archive: &Archive<'a>) -> impl Iterator<Item = Member<'a>> {
+        archive.members.iter().enumerate().map(|(at, member)| Member {
             name: member.name,
             header: member.header,
             bytes: match self.thin.get(at) {
                 Some((_, data)) => data,
-                None => &self.bytes()[member.range],
+                None => &self.bytes()[member.range.clone()],
             },
-        });
-        Ok(members.collect())
+        })
     }
 
     /// Whether any object of the archive is for `machine`, if it has objects at all.
     ///
     /// Errors: `bad-input`, `wrong-machine`.
     pub(super) fn check_members(&self, machine: &Machine) -> Result<()> {
-        let members = self.members()?;
-        let objects = members.iter().filter(|member| is_macho(member.bytes));
+        let archive = self.archive()?;
+        let objects = self.members(&archive).filter(|member| is_macho(member.bytes));
         let mut cpus = objects.filter_map(|object| Bytes(object.bytes).u32(4).ok()).peekable();
         let Some(&first) = cpus.peek() else { return Ok(()) };
         if cpus.any(|cpu| cpu == machine.cpu) {
@@ -68,10 +71,7 @@ impl Loader<'_> {
             let title = String::from_utf8_lossy(member.name);
             let path = path.parent().unwrap_or(Path::new("")).join(&*title);
             let data = self.files.open(&path).map_err(|error| {
-                let kind = match error.kind() {
-                    std::io::ErrorKind::NotFound => ErrorKind::MissingFile,
-                    _ => ErrorKind::Io,
-                };
+                let kind = ErrorKind::of_open(&error);
                 let text = format!("{}: cannot open: {error}", path.display());
                 Error::new(kind, text).in_file(format!("{name}({title})"))
             })?;
