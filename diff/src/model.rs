@@ -92,6 +92,7 @@ mod facts;
 pub mod macho;
 mod refusal;
 
+use std::collections::HashMap;
 use std::fmt;
 
 pub use facts::{Difference, Facts};
@@ -378,6 +379,26 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
         Format::Elf => elf::facts(request, output),
         Format::Macho => macho::facts(request, output),
     }
+}
+
+/// What facts call the `nth` section of this name in `file`, counted from 0: `a.o:.data`, `a.o:.data#1`.
+pub fn section_label(file: &str, name: &str, nth: usize) -> String {
+    match nth {
+        0 => format!("{file}:{name}"),
+        nth => format!("{file}:{name}#{nth}"),
+    }
+}
+
+/// What facts call the sections of `file`, whose names are these.
+pub fn section_labels<'n>(file: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let label = |name| {
+        let nth = seen.entry(name).or_default();
+        let label = section_label(file, name, *nth);
+        *nth += 1;
+        label
+    };
+    names.into_iter().map(label).collect()
 }
 
 /// The digest of [`Value::Digest`]: FNV-1a, 64 bits.

@@ -5,6 +5,7 @@
 mod library;
 mod options;
 
+use scold_diff::model::section_labels;
 use scold_diff::{Format, Mode, Target};
 
 pub use library::{Library, LibraryDefinition, LibrarySymbol, VersionNode, VersionScript};
@@ -125,6 +126,12 @@ pub struct Object {
 }
 
 impl Object {
+    /// What facts call its sections, if it is in `file`.
+    pub(crate) fn labels(&self, file: &str) -> Vec<Box<str>> {
+        let names = self.sections.iter().map(|section| &*section.name);
+        section_labels(file, names).into_iter().map(String::into_boxed_str).collect()
+    }
+
     /// Whether an atom of Mach-O is one because of this symbol: no other starts where it does.
     pub fn begins_atom(&self, symbol: usize) -> bool {
         let start = |symbol: &Symbol| match symbol.definition {

@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
-use super::{Family, Value};
+use super::{Family, Value, section_label};
 use crate::loader::Module;
 use crate::{Facts, Request};
 
@@ -188,8 +188,8 @@ pub(crate) fn outlines(bytes: &[u8]) -> Vec<Outline<'_>> {
     loaded.map(|s| Outline { name: s.name, kind: s.kind, flags: s.flags, align: s.align }).collect()
 }
 
-/// How far beside its symbol each relocation of an object leads: `SECTION+0xOFF`, as site facts name it, and bytes.
-pub(crate) fn beside(machine: u16, bytes: &[u8]) -> Vec<(String, i64)> {
+/// How far beside its symbol each relocation of an object leads: `FILE:SECTION+0xOFF`, as site facts name it, and bytes.
+pub(crate) fn beside(machine: u16, file: &str, bytes: &[u8]) -> Vec<(String, i64)> {
     let (Some(machine), Some(object)) = (machine::of(machine), relocatable(bytes)) else {
         return Vec::new();
     };
@@ -204,8 +204,7 @@ pub(crate) fn beside(machine: u16, bytes: &[u8]) -> Vec<(String, i64)> {
         }
     };
     let sections = object.sections.iter().flat_map(|section| {
-        let nth = if section.nth > 0 { format!("#{}", section.nth) } else { String::new() };
-        let name = format!("{}{nth}", section.name);
+        let name = section_label(file, section.name, section.nth as usize);
         section.relocs().map(move |reloc| (format!("{name}+{:#x}", reloc.offset), distance(&reloc)))
     });
     sections.collect()

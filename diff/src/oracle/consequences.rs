@@ -89,8 +89,8 @@ impl Lost {
     }
 
     fn has(&self, linker: &str, name: &str) -> bool {
-        let mut mine = self.sites.iter().filter(|(other, _)| other == linker);
-        self.reach.as_ref().is_some_and(|reach| mine.any(|(_, site)| reach.has(name, site)))
+        let mine = self.sites.iter().filter(|(other, _)| other == linker).map(|(_, site)| &**site);
+        self.reach.as_ref().is_some_and(|reach| reach.is_wrong(name, mine))
     }
 }
 

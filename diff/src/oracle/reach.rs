@@ -29,8 +29,13 @@ impl Reach {
         Self { list }
     }
 
+    /// Whether one of these wrong facts is of a site in what has this name: a function with one need not come back.
+    pub(super) fn is_wrong<'k>(&self, name: &str, keys: impl IntoIterator<Item = &'k str>) -> bool {
+        keys.into_iter().any(|key| self.has(name, key))
+    }
+
     /// Whether the site that this key speaks of (`site.a.o:.text+0x14`) lies in what has this name.
-    pub(super) fn has(&self, name: &str, key: &str) -> bool {
+    fn has(&self, name: &str, key: &str) -> bool {
         let site = key.strip_prefix("site.").and_then(|site| site.rsplit_once("+0x"));
         let Some((section, offset)) = site else { return false };
         let Ok(offset) = u64::from_str_radix(offset, 16) else { return false };

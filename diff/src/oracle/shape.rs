@@ -9,7 +9,7 @@ use object::elf::RelocationType;
 use object::{Object as _, ObjectSection as _, RelocationFlags};
 
 use crate::model::elf::machine;
-use crate::model::{Meaning, archive};
+use crate::model::{Meaning, archive, section_labels};
 use crate::{Family, Format, Key, Request, Target, Value};
 
 /// The relocation types at the sites of a request's inputs.
@@ -63,19 +63,8 @@ pub(super) fn labelled<'a>(
     file: &str,
     elf: &'a object::File<'a>,
 ) -> Vec<(String, object::Section<'a, 'a>)> {
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    let label = |section: object::Section<'a, 'a>| {
-        let name = section.name_bytes().ok().and_then(|name| std::str::from_utf8(name).ok());
-        let name = name.unwrap_or_default();
-        let nth = seen.entry(name).or_default();
-        let label = match *nth {
-            0 => format!("{file}:{name}"),
-            nth => format!("{file}:{name}#{nth}"),
-        };
-        *nth += 1;
-        (label, section)
-    };
-    elf.sections().map(label).collect()
+    let names: Vec<&str> = elf.sections().map(|s| s.name().unwrap_or_default()).collect();
+    section_labels(file, names).into_iter().zip(elf.sections()).collect()
 }
 
 /// The name that a psABI, or a header of Mach-O's, has for a relocation type of `request`'s machine, or its number.

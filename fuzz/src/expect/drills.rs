@@ -41,8 +41,9 @@ pub fn stage(case: &Case, mut wrong: Vec<Vec<Complaint>>) -> Option<Stage> {
     drills.extend((1..modules.len()).filter_map(|guest| world.again(guest)));
     drills.extend(world.host_closed());
     let modules = cases.iter().map(|(_, case)| emit::request(case)).collect();
-    let others = cases.iter().filter(|(at, _)| *at > 0);
-    let wrong = others.map(|(at, _)| wrong.get_mut(at - 1).map(mem::take).unwrap_or_default());
+    // Of `case` itself the evidence tells.
+    wrong.insert(0, Vec::new());
+    let wrong = cases.iter().map(|(at, _)| wrong.get_mut(*at).map(mem::take).unwrap_or_default());
     Some(Stage { wrong: wrong.collect(), modules, own, drills })
 }
 

@@ -10,7 +10,6 @@ mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustc_hash::FxHashMap;
 use scold_diff::expectation::Open;
 use scold_diff::model::{ErrorClass, Facts, Meaning, Value};
 use scold_diff::{Family, Key};
@@ -86,7 +85,7 @@ impl<'l, 'c> Sites<'l, 'c> {
             findings,
             facts: Facts::default(),
             uses: vec![Uses::default(); link.syms.len()],
-            labels: (0..link.world.files.len()).map(|file| labels(link, file)).collect(),
+            labels: link.world.files.iter().map(|f| f.object.labels(&f.name())).collect(),
             static_tls: false,
             textrel: false,
             copies: BTreeSet::new(),
@@ -416,21 +415,4 @@ pub(super) fn needed(link: &Link<'_>) -> Vec<bool> {
         }
     }
     needed
-}
-
-fn labels(link: &Link<'_>, file: usize) -> Vec<Box<str>> {
-    let name = link.world.files[file].name();
-    let sections = &link.world.files[file].object.sections;
-    let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
-    let label = |section: &Section, k| match k {
-        0 => format!("{name}:{}", section.name).into(),
-        k => format!("{name}:{}#{k}", section.name).into(),
-    };
-    let mut list = Vec::with_capacity(sections.len());
-    for section in sections {
-        let count = counts.entry(&section.name).or_default();
-        list.push(label(section, *count));
-        *count += 1;
-    }
-    list
 }

@@ -1,7 +1,7 @@
 //! A section split in two: a case in, the case with the halves of one section as two sections out, and
 //! how Facts about the second half read as Facts about the whole.
 
-use scold_diff::model::{Family, Meaning, Place, Value};
+use scold_diff::model::{Family, Meaning, Place, Value, section_label};
 use scold_diff::{Facts, Key};
 
 use super::{Variant, without};
@@ -32,11 +32,10 @@ pub(super) fn split(case: &Case) -> Option<Variant> {
             let Some(at) = cut(object, section) else { continue };
             let name = object.sections[section].name.clone();
             let same = |s: &&Section| s.name == name;
-            let nth = |n| if n == 0 { String::new() } else { format!("#{n}") };
             let before = object.sections[..section].iter().filter(same).count();
             let all = object.sections.iter().filter(same).count();
-            let whole = format!("{file}:{name}{}", nth(before));
-            let half = format!("{file}:{name}{}", nth(all));
+            let whole = section_label(&file, &name, before);
+            let half = section_label(&file, &name, all);
             halve(object, section, at);
             return Some(Variant { case: variant, moved: Some(Moved { whole, half, at }) });
         }

@@ -253,12 +253,8 @@ fn function_starts(link: &Link<'_>) -> Vec<u8> {
         }
     }
     // A symbol without code behind it may be where the next section starts.
-    let code = |start: &u64| {
-        let inside = |out: &&Out| start.wrapping_sub(out.addr) < out.size;
-        let out = link.outs.iter().find(inside);
-        out.is_some_and(|out| out.flags & CODE != 0)
-    };
-    starts.retain(code);
+    let code: Vec<&Out> = link.outs.iter().filter(|out| out.flags & CODE != 0).collect();
+    starts.retain(|start| code.iter().any(|out| start.wrapping_sub(out.addr) < out.size));
     starts.sort_unstable();
     starts.dedup();
     let mut out = Vec::new();

@@ -8,9 +8,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::bounds;
 use super::object::{self, Object, Symbol, Where};
 use crate::bytes::{slice, str_at, u16_at};
-use crate::class::Class;
+use crate::class::{Class, RawSymbol};
 use crate::loader::{Module, Symbols};
-use crate::model::archive;
+use crate::model::{archive, section_label};
 use crate::{Request, desugar};
 
 /// A section of some object: index into [`Inputs::owner`].
@@ -226,18 +226,17 @@ impl<'a> Inputs<'a> {
         self.objects[object].sections.get((id - self.first[object]) as usize)
     }
 
+    /// The file of a section.
+    pub(super) fn section_file(&self, id: SecId) -> &str {
+        let owner = self.owner.get(id as usize);
+        owner.map_or("", |object| &self.objects[*object as usize].file)
+    }
+
     /// `FILE:NAME`, the name of a section in facts.
     pub(super) fn section_name(&self, id: SecId) -> String {
         let Some(section) = self.section(id) else { return "?".into() };
         let file = &self.objects[self.owner[id as usize] as usize].file;
-        let mut text = String::with_capacity(file.len() + section.name.len() + 12);
-        text.push_str(file);
-        text.push(':');
-        text.push_str(section.name);
-        if section.nth > 0 {
-            text.push_str(&format!("#{}", section.nth));
-        }
-        text
+        section_label(file, section.name, section.nth as usize)
     }
 
     /// The name that a reference to `name` is bound to under `--wrap`.
@@ -259,6 +258,12 @@ impl<'a> Inputs<'a> {
 pub(super) fn static_symbols<'a>(
     module: &Module<'a>,
 ) -> impl Iterator<Item = (&'a str, u64, u16, u8)> {
+    let defined = static_table(module).filter(|(_, raw)| raw.section != 0 && raw.name != 0);
+    defined.map(|(name, raw)| (name, raw.value, raw.section, raw.info & 15))
+}
+
+/// All symbols of an output's .symtab, with their names.
+pub(super) fn static_table<'a>(module: &Module<'a>) -> impl Iterator<Item = (&'a str, RawSymbol)> {
     let image = &module.image;
     let header = image.headers.iter().find(|header| header.kind == 2);
     let content = |offset, size| slice(image.bytes, offset, size);
@@ -270,10 +275,6 @@ pub(super) fn static_symbols<'a>(
     let class = image.class;
     table.chunks_exact(class.sizes().symbol as usize).filter_map(move |raw| {
         let symbol = class.symbol(raw)?;
-        if symbol.section == 0 || symbol.name == 0 {
-            return None;
-        }
-        let name = str_at(strings, symbol.name.into());
-        Some((name, symbol.value, symbol.section, symbol.info & 15))
+        Some((str_at(strings, symbol.name.into()), symbol))
     })
 }

@@ -9,7 +9,7 @@ use super::image::{self, OBJECT};
 use super::machine::Machine;
 use super::object::{self, Atom, Object, Symbol, Where};
 use crate::Request;
-use crate::model::archive;
+use crate::model::{archive, section_label};
 
 /// An atom of some object: index into [`Inputs::owner`].
 pub(super) type AtomId = u32;
@@ -172,7 +172,7 @@ impl<'a> Inputs<'a> {
         };
         let object = &self.objects[*owner as usize];
         let atom = &object.atoms[(id - self.first[*owner as usize]) as usize];
-        let name = format!("{}:{},{}", object.file, atom.segment, atom.section);
-        if atom.nth > 0 { format!("{name}#{}", atom.nth) } else { name }
+        let name = format!("{},{}", atom.segment, atom.section);
+        section_label(&object.file, &name, atom.nth as usize)
     }
 }

@@ -173,16 +173,16 @@ fn a_probe_of_what_is_beside_a_section_is_not_asked() {
     let own = |(site, _): &(String, i64)| {
         let (section, offset) = site.rsplit_once("+0x").unwrap();
         let offset = i64::from_str_radix(offset, 16).unwrap();
-        section == ".text" && offset >= code.offset
+        section == "a.o:.text" && offset >= code.offset
     };
     let object = &request.file("a.o").unwrap().bytes;
-    let sites = crate::model::elf::beside(request.target.arch.machine(), object);
+    let sites = crate::model::elf::beside(request.target.arch.machine(), "a.o", object);
     let (site, beside) = sites.into_iter().find(own).unwrap();
     let asked = |section: &str, start: i64| {
         let mut facts = Facts::default();
         facts.add(Family::Export, "scold.probe.1", probe.clone());
         let place = Place { section: section.into(), offset: start - beside };
-        facts.add(Family::Site, format!("a.o:{site}"), Value::Ref(Meaning::Place(place)));
+        facts.add(Family::Site, site.clone(), Value::Ref(Meaning::Place(place)));
         values::strays(&request, &facts).is_empty()
     };
     // The table has eight bytes and no marker: four of it are compared. Where .data ends, it is known by its marker.
@@ -201,13 +201,13 @@ fn a_probe_of_what_is_beside_a_section_is_not_asked() {
 fn how_far_beside_its_symbol_a_site_leads() {
     let (request, _) = linked();
     let object = &request.file("a.o").unwrap().bytes;
-    let sites = crate::model::elf::beside(request.target.arch.machine(), object);
+    let sites = crate::model::elf::beside(request.target.arch.machine(), "a.o", object);
     let file = object::File::parse(&**object).unwrap();
     let text = file.section_by_name(".text").unwrap();
     let mut distances = text.relocations().filter(|(_, reloc)| {
         matches!(reloc.flags(), object::RelocationFlags::Elf { r_type } if matches!(r_type.0, 2 | 4))
     });
-    let good = |at: u64, addend: i64| sites.contains(&(format!(".text+{at:#x}"), addend + 4));
+    let good = |at: u64, addend: i64| sites.contains(&(format!("a.o:.text+{at:#x}"), addend + 4));
     assert!(distances.all(|(at, reloc)| good(at, reloc.addend())), "{sites:?}");
 }
 

@@ -9,6 +9,7 @@ use super::number;
 use crate::loader::Module;
 use crate::model::elf::is_linkers;
 use crate::model::{MARKER_MAGIC, Meaning, archive};
+use crate::oracle::shape::labelled;
 use crate::{Facts, Family, Request, Value};
 
 /// Everything that can be said of one value. An address may have a place and several names: two modules
@@ -198,7 +199,7 @@ pub(super) fn strays(request: &Request, facts: &Facts) -> BTreeSet<String> {
     let strays = facts.iter().filter(|(key, _)| key.family == Family::Site);
     let strays = strays.filter_map(|(key, value)| {
         let Value::Ref(Meaning::Place(place)) = value else { return None };
-        let size = sizes.get(place.section.split('#').next()?)?;
+        let size = sizes.get(&*place.section)?;
         // Of what has no marker, bytes are compared.
         let read = if size.marked { 0 } else { least };
         let start = place.offset.checked_add(*beside.get(&*key.rest)?)?;
@@ -224,11 +225,8 @@ pub(super) fn strays(request: &Request, facts: &Facts) -> BTreeSet<String> {
 /// How far beside its symbol each site of objects leads.
 fn beside(request: &Request) -> HashMap<String, i64> {
     let machine = request.target.arch.machine();
-    let all = archive::contents(request).into_iter().flat_map(|(name, bytes)| {
-        let sites = crate::model::elf::beside(machine, bytes).into_iter();
-        sites.map(move |(site, beside)| (format!("{name}:{site}"), beside))
-    });
-    all.collect()
+    let all = archive::contents(request).into_iter();
+    all.flat_map(|(name, bytes)| crate::model::elf::beside(machine, &name, bytes)).collect()
 }
 
 /// How large a section or a common is, and whether it starts with a marker.
@@ -249,12 +247,11 @@ fn sizes(request: &Request) -> BTreeMap<String, Size> {
         if elf.kind() != object::ObjectKind::Relocatable {
             continue;
         }
-        for section in elf.sections() {
+        for (label, section) in labelled(&name, &elf) {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             let marked = section.data().is_ok_and(|data| data.starts_with(&MARKER_MAGIC));
             if sh_flags.0 & object::elf::SHF_ALLOC.0 != 0 {
-                let name = format!("{name}:{}", section.name().unwrap_or_default());
-                add(name, section.size(), marked);
+                add(label, section.size(), marked);
             }
         }
         for common in elf.symbols().filter(|symbol| symbol.is_common()) {

@@ -34,7 +34,7 @@ pub struct Stage {
     pub modules: Vec<Request>,
     /// Which of them the evidence is about.
     pub own: usize,
-    /// What is wrong with each of the others by itself, known or not.
+    /// What is wrong with each of them by itself, known or not; nothing for the one that the evidence is about.
     pub wrong: Vec<Vec<Complaint>>,
     /// What the host is told, from nothing each time.
     pub drills: Vec<Vec<Line>>,
@@ -225,7 +225,9 @@ fn compare(
 ) {
     let name = trial.linker.name();
     let mut wrong: Vec<&[Complaint]> = stage.wrong.iter().map(Vec::as_slice).collect();
-    wrong.insert(stage.own.min(wrong.len()), own);
+    if let Some(wrong) = wrong.get_mut(stage.own) {
+        *wrong = own;
+    }
     let mut complain = |shape: &str, key: String, found: &str, wanted: &str| {
         let mismatch = Mismatch { key, found: found.into(), wanted: wanted.into() };
         ruling.complain("execute", name, shape, mismatch, "");
@@ -281,11 +283,9 @@ fn is_lost(stage: &Stage, wrong: &[&[Complaint]], linker: &str, command: &str) -
             return false;
         };
         let wrong = wrong.iter().filter(|complaint| complaint.linker == linker);
-        let mut keys = wrong.flat_map(|complaint| &complaint.keys).peekable();
-        keys.peek().is_some() && {
-            let reach = Reach::of(request);
-            keys.any(|key| reach.has(name, &key.key))
-        }
+        let keys: Vec<&str> =
+            wrong.flat_map(|complaint| &complaint.keys).map(|key| &*key.key).collect();
+        !keys.is_empty() && Reach::of(request).is_wrong(name, keys)
     })
 }
 

@@ -112,9 +112,9 @@ impl<'c> Link<'c> {
             world,
         };
         for file in 0..link.world.files.len() {
-            let sections = &link.world.files[file].object.sections;
-            link.fates.push(vec![Fate::Live; sections.len()]);
-            link.labels.push(labels(&link.world.files[file].name(), sections));
+            let object = link.world.files[file].object;
+            link.fates.push(vec![Fate::Live; object.sections.len()]);
+            link.labels.push(object.labels(&link.world.files[file].name()));
         }
         if let Some(reason) = link.world.order_matters {
             link.findings.everything(reason, true);
@@ -399,18 +399,4 @@ impl<'c> Link<'c> {
 /// LC_ID_DYLIB of a library of the case.
 pub(super) fn install_name(library: &crate::case::Library) -> String {
     library.soname.clone().unwrap_or_else(|| format!("/scold/{}", library.name))
-}
-
-fn labels(name: &str, sections: &[Section]) -> Vec<Box<str>> {
-    let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
-    let mut list = Vec::with_capacity(sections.len());
-    for section in sections {
-        let count = counts.entry(&section.name).or_default();
-        list.push(match *count {
-            0 => format!("{name}:{}", section.name).into(),
-            k => format!("{name}:{}#{k}", section.name).into(),
-        });
-        *count += 1;
-    }
-    list
 }
