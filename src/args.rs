@@ -83,12 +83,14 @@ const LARGEST_CASE: u64 = 64 << 20;
 
 fn read_text(file: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(file)?.take(LARGEST_CASE + 1).read_to_string(&mut text)?;
-    if read as u64 > LARGEST_CASE {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(LARGEST_CASE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_CASE {
         return Err(std::io::Error::other("too large for a case"));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| {
+        std::io::Error::other("not the text of a case; `scold diff` takes objects and archives")
+    })
 }
 
 /// The number of threads to use when none is given.

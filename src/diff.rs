@@ -2,7 +2,7 @@
 
 use clap::Args;
 use scold_diff::{Target, real};
-use scold_fuzz::examine::Bench;
+use scold_fuzz::examine::{Bench, Examined};
 use serde_json::json;
 
 use crate::args::{Depth, Linkers};
@@ -18,6 +18,7 @@ Examples:
   scold diff --linkers gnu_ld,lld-14,lld-22 -- -shared -z now a.o --version-script=v.map
   scold diff --linker mine=./ld --json -- -pie crt1.o main.o
   scold diff -- --buildmode=c-shared --goos=android go.o    what the mode adds is an object for other linkers
+  scold diff --desugared -- --buildmode=plugin go.o         that object as assembler text
   scold diff -- -arch arm64 -platform_version macos 13.0 13.0 -dylib a.o -syslibroot SDK -lSystem")]
 pub(crate) struct Diff {
     #[command(flatten)]
@@ -31,6 +32,9 @@ pub(crate) struct Diff {
     /// One JSON object for machines
     #[arg(long)]
     json: bool,
+    /// Link nothing: print the objects that stand for what `--buildmode` adds, as assembler text
+    #[arg(long, conflicts_with = "json")]
+    desugared: bool,
     /// Arguments as one would give `ld`, for Mach-O ld64, also as `@FILE`; `-o` is ignored. `--buildmode`, `--goos`
     /// and `--goarch` are the reference linker's: the others get the mode's flags and objects that stand for what it
     /// adds
@@ -45,6 +49,10 @@ impl Diff {
         let target = target.unwrap_or(Target::AMD64_ELF);
         let request = real::request(target, &self.args, &here)
             .map_err(|error| Failure::Usage(error.to_string()))?;
+        if self.desugared {
+            print::desugared(&request);
+            return Ok(Done::Clean);
+        }
         let linkers = self.linkers.adapters()?;
         if !linkers.iter().any(|linker| linker.serves(target)) {
             let names: Vec<_> = linkers.iter().map(|linker| linker.name()).collect();
@@ -54,28 +62,31 @@ impl Diff {
         let bench = Bench::new(linkers, self.depth.cost(), self.linkers.limit());
         let examined = bench.judged(request, None);
         let news = if self.json {
-            let examination = examined.examination();
-            let verdicts: serde_json::Map<_, _> = examination
-                .verdicts
-                .iter()
-                .map(|(linker, verdict)| (linker.clone(), json!(verdict.name())))
-                .collect();
-            let complaints: Vec<_> = examination
-                .sightings
-                .iter()
-                .map(|s| {
-                    let keys = s.complaint.keys.iter();
-                    let keys: Vec<_> = keys
-                        .map(|k| json!({ "key": k.key, "wanted": k.wanted, "found": k.found }))
-                        .collect();
-                    json!({ "signature": s.signature, "class": s.class(), "keys": keys })
-                })
-                .collect();
-            outln!("{}", json!({ "verdicts": verdicts, "findings": complaints }));
-            !complaints.is_empty()
+            outln!("{}", json(&examined));
+            examined.ruling.news().next().is_some()
         } else {
             print::examined(&examined)
         };
         Ok(if news { Done::Findings } else { Done::Clean })
     }
+}
+
+/// What came of one link, for machines.
+fn json(examined: &Examined) -> serde_json::Value {
+    let examination = examined.examination();
+    let verdicts = examination.verdicts.iter();
+    let verdicts: serde_json::Map<_, _> =
+        verdicts.map(|(linker, verdict)| (linker.clone(), json!(verdict.name()))).collect();
+    let findings = examination.sightings.iter().map(|sighting| {
+        let keys = sighting.complaint.keys.iter();
+        let keys: Vec<_> =
+            keys.map(|k| json!({ "key": k.key, "wanted": k.wanted, "found": k.found })).collect();
+        json!({ "signature": sighting.signature, "class": sighting.class(), "keys": keys })
+    });
+    let findings: Vec<_> = findings.collect();
+    let open = examined.ruling.open.iter().map(|(linker, key, reason)| {
+        json!({ "linker": linker, "key": key.to_string(), "reason": reason })
+    });
+    let open: Vec<_> = open.collect();
+    json!({ "verdicts": verdicts, "findings": findings, "not_judged": open })
 }

@@ -1,12 +1,15 @@
 //! Printing verdicts and complaints for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::out::outln;
 use scold_diff::adapter::Shared;
 use scold_diff::oracle::Verdict;
+use scold_diff::{Request, desugar};
 use scold_fuzz::campaign::Tally;
+use scold_fuzz::emit;
 use scold_fuzz::examine::Examined;
+
+use crate::out::{out, outln};
 
 /// A table of verdict counts, a line per linker; beside them how often keys differed that the specs leave
 /// open.
@@ -19,6 +22,18 @@ pub(crate) fn tallies(linkers: &[Shared], verdicts: &BTreeMap<String, Tally>) {
         let tally = verdicts.get(linker.name()).cloned().unwrap_or_default();
         let row = Verdict::ALL.iter().map(|v| format!("{:>10}", tally.get(*v))).collect::<String>();
         outln!("{:<width$}{row}{:>10}  {}", linker.name(), tally.open, linker.version());
+    }
+}
+
+/// The objects that stand for the build mode of `request`, as assembler text.
+pub(crate) fn desugared(request: &Request) {
+    let texts = desugar::texts(request);
+    for (name, source) in &texts {
+        outln!("# ---- {name}: {}", emit::asm::assembler(request.target, name));
+        out!("{source}");
+    }
+    if texts.is_empty() {
+        outln!("# {} adds nothing to this link", request.mode);
     }
 }
 
@@ -53,6 +68,14 @@ pub(crate) fn examined(examined: &Examined) -> bool {
         for key in &complaint.keys {
             outln!("  {}\n    wanted {}\n    found  {}", key.key, key.wanted, key.found);
         }
+    }
+    let mut reasons: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (linker, _, reason) in &examined.ruling.open {
+        reasons.entry(reason).or_default().insert(linker);
+    }
+    for (reason, linkers) in reasons {
+        let linkers: Vec<&str> = linkers.into_iter().collect();
+        outln!("\nnot judged: {reason} ({})", linkers.join(", "));
     }
     if !examined.ruling.explained.is_empty() {
         let mut explained = examined.ruling.explained.clone();

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use scold_diff::desugar;
 use scold_fuzz::{Case, emit, expect, text};
 
 use crate::args::{Plan, read_case};
 use crate::exit::{Answer, Done, Failure};
 use crate::out::{out, outln};
+use crate::print;
 
 /// Print a case as text, assembler text, or what must come out of it.
 #[derive(Args)]
@@ -65,16 +65,7 @@ impl Show {
                     outln!("; open: {family}.{} ({})", open.rest, open.reason);
                 }
             }
-            As::Desugared => {
-                let texts = desugar::texts(&emit::request(&case));
-                for (name, source) in &texts {
-                    outln!("# ---- {name}: {}", emit::asm::assembler(case.target, name));
-                    out!("{source}");
-                }
-                if texts.is_empty() {
-                    outln!("# {} adds nothing to this link", case.mode);
-                }
-            }
+            As::Desugared => print::desugared(&emit::request(&case)),
             As::Args => {
                 let request = emit::request(&case);
                 outln!(

@@ -236,12 +236,20 @@ fn a_clean_hunt_exits_0_and_leaves_nothing() {
     assert!(!dir.path().join("a").exists(), "an empty folder is left");
 }
 
-/// Objects of two C files: a function that calls the other file's.
-fn objects(dir: &Path) -> [String; 2] {
-    let sources = [
-        ("a", "int g(void); int f(void) { return g(); }"),
-        ("b", "static int x = 3; int g(void) { return x; }"),
-    ];
+/// A function that calls the other file's.
+const CALLS: [(&str, &str); 2] = [
+    ("a", "int g(void); int f(void) { return g(); }"),
+    ("b", "static int x = 3; int g(void) { return x; }"),
+];
+
+/// Variables of one name, each its file's own.
+const COUNTERS: [(&str, &str); 2] = [
+    ("c", "static int n; int c(void) { return n += 0x12345671; }"),
+    ("d", "static int n; int d(void) { return n += 0x12345672; }"),
+];
+
+/// Objects of two C files.
+fn objects(dir: &Path, sources: [(&str, &str); 2]) -> [String; 2] {
     sources.map(|(name, text)| {
         let (source, object) = (dir.join(format!("{name}.c")), dir.join(format!("{name}.o")));
         std::fs::write(&source, text).expect("a source");
@@ -255,7 +263,7 @@ fn objects(dir: &Path) -> [String; 2] {
 #[test]
 fn diff_judges_real_objects() {
     let dir = tempfile::tempdir().expect("a folder");
-    let [a, b] = objects(dir.path());
+    let [a, b] = objects(dir.path(), CALLS);
     let diff = |linkers: &[&str], args: &[&str]| {
         let output = scold(&[&["diff", "--json"], linkers, &["--", "-shared"], args].concat());
         let json: serde_json::Value = serde_json::from_slice(&output.stdout)
@@ -273,6 +281,13 @@ fn diff_judges_real_objects() {
     let (done, json) = diff(&two, &["-z", "defs", &a, &b, "-lc"]);
     assert_eq!(json["verdicts"], serde_json::json!({"reference": "agree", "gnu_ld": "agree"}));
     assert_eq!(done, 0, "{json}");
+    // Nothing tells where a stripped output has what two files call alike: that is said, and accuses nobody.
+    let counters = objects(dir.path(), COUNTERS);
+    let (done, json) = diff(&two, &["-s", &counters[0], &counters[1]]);
+    assert_eq!((done, &json["findings"]), (0, &serde_json::json!([])));
+    let open = json["not_judged"].as_array().expect("what is not judged");
+    let about = |linker: &str| open.iter().any(|one| one["linker"] == linker);
+    assert!(about("reference") && about("gnu_ld"), "{json}");
     // One linker doesn't do what the others do.
     let (done, json) = diff(&[&two[..], &["--linker", "broken=/bin/true"]].concat(), &[&a, &b]);
     assert_eq!((done, &json["verdicts"]["broken"]), (1, &"crashed".into()), "{json}");

@@ -270,8 +270,25 @@ pub enum Meaning {
     Linker(Box<str>),
     /// The target was discarded and the field has the linker's tombstone.
     Discarded,
+    /// An address in no section that could be found, of what is in one that couldn't: in a stripped output, or of
+    /// names that others have too. It may be right.
+    Lost,
     /// Nothing a correct link can give; the text says what was found.
     Bad(String),
+}
+
+impl Value {
+    /// Whether it is of what couldn't be found ([`Meaning::Lost`]).
+    pub(crate) fn is_lost(&self) -> bool {
+        let (Self::Ref(meaning) | Self::Found(Some(meaning)) | Self::Export { meaning, .. }) = self
+        else {
+            return false;
+        };
+        match meaning {
+            Meaning::Tls(inner) => **inner == Meaning::Lost,
+            meaning => *meaning == Meaning::Lost,
+        }
+    }
 }
 
 impl fmt::Display for Meaning {
@@ -288,6 +305,7 @@ impl fmt::Display for Meaning {
             Self::Merged(bytes) => write!(f, "merged \"{}\"", bytes.escape_ascii()),
             Self::Linker(name) => write!(f, "linker {name}"),
             Self::Discarded => f.write_str("discarded"),
+            Self::Lost => f.write_str("lost"),
             Self::Bad(text) => write!(f, "bad: {text}"),
         }
     }

@@ -8,11 +8,12 @@ mod modes;
 mod response;
 mod target;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::{fmt, io};
 
 pub use target::target;
 
+use crate::model::archive;
 use crate::{File, Format, Mode, Request, Target};
 
 /// The request that `args` describe, paths relative to `dir`: as GNU ld takes them, or for Mach-O as ld64 does.
@@ -68,9 +69,9 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
                 let folder = value()?;
                 reader.request.args.push(format!("-L{}", dir.join(folder).display()));
             }
-            "-z" | "-e" | "-u" | "-h" | "-soname" | "--soname" | "-rpath" | "--rpath" | "-y"
-            | "-init" | "-fini" | "--defsym" | "--wrap" | "-dynamic-linker"
-            | "--dynamic-linker" => {
+            // Each linker would write it, over the others'.
+            "-Map" | "--Map" | "--dependency-file" => _ = value()?,
+            option if has_word(option) => {
                 let value = value()?;
                 reader.request.args.extend([arg.clone(), value]);
             }
@@ -83,6 +84,42 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
 
 /// Where GNU ld looks by itself, after every `-L`; a compiler names these to the others.
 const BUILT_IN: &[&str] = &["/usr/local/lib", "/lib", "/usr/lib"];
+
+/// Options whose second word is no file to read, however many dashes they have.
+const WORDS: &[&str] = &[
+    "assert",
+    "auxiliary",
+    "defsym",
+    "dynamic-linker",
+    "entry",
+    "exclude-libs",
+    "export-dynamic-symbol",
+    "filter",
+    "fini",
+    "format",
+    "init",
+    "oformat",
+    "require-defined",
+    "rpath",
+    "rpath-link",
+    "section-start",
+    "soname",
+    "sort-section",
+    "trace-symbol",
+    "undefined",
+    "wrap",
+];
+
+/// Those of one letter, with one dash.
+const LETTERS: &str = "zeuhyfFbGI";
+
+/// Whether `option` has a second word that is no file to read.
+fn has_word(option: &str) -> bool {
+    let long = option.strip_prefix("--").or_else(|| option.strip_prefix('-'));
+    let short = option.strip_prefix('-').filter(|letter| letter.len() == 1);
+    long.is_some_and(|name| WORDS.contains(&name))
+        || short.is_some_and(|letter| LETTERS.contains(letter))
+}
 
 fn folders(args: &[String], dir: &Path) -> Vec<PathBuf> {
     let mut list = Vec::new();
@@ -189,9 +226,35 @@ impl Reader<'_> {
             .find(|name| !taken(name))
             .unwrap_or(base);
         if self.request.file(&name).is_none() {
+            for member in archive::thin_members(&bytes) {
+                self.member(path, shown, member)?;
+            }
             self.request.files.push(File { name: name.clone(), bytes: bytes.into() });
         }
         Ok(name)
+    }
+
+    /// Reads a member of the thin archive at `path`, for linkers to find it where that says it is.
+    fn member(&mut self, path: &Path, shown: &str, member: &str) -> io::Result<()> {
+        let wrong = |kind, why: &dyn fmt::Display| {
+            Err(io::Error::new(kind, format!("{shown}: member {member} of a thin archive: {why}")))
+        };
+        let inside = |part| matches!(part, Component::Normal(_));
+        if !Path::new(member).components().all(inside) {
+            return wrong(io::ErrorKind::InvalidInput, &"is outside of the archive's folder");
+        }
+        let bytes = match std::fs::read(path.with_file_name(member)) {
+            Ok(bytes) => bytes,
+            Err(error) => return wrong(error.kind(), &error),
+        };
+        match self.request.file(member) {
+            Some(file) if *file.bytes == bytes[..] => Ok(()),
+            Some(_) => wrong(io::ErrorKind::InvalidInput, &"another input has its name"),
+            None => {
+                self.request.files.push(File { name: member.to_owned(), bytes: bytes.into() });
+                Ok(())
+            }
+        }
     }
 }
 
@@ -262,6 +325,38 @@ mod tests {
         assert!(request.args[args.len()..].iter().all(|arg| arg.starts_with("-L/")));
         let names: Vec<&str> = request.files.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["a.o", "1-a.o", "v.map", "libz.so"]);
+    }
+
+    #[test]
+    fn second_words_are_no_inputs_and_thin_archives_bring_their_members() {
+        let dir = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        let thin = |member: &str| {
+            format!(
+                "!<thin>\n{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                format!("{member}/"),
+                0,
+                0,
+                0,
+                644,
+                3
+            )
+        };
+        write("m.o", b"abc");
+        write("t.a", thin("m.o").as_bytes());
+        write("gone.a", thin("gone.o").as_bytes());
+        let args =
+            ["--exclude-libs", "ALL", "-Map", "out.map", "-export-dynamic-symbol", "f", "t.a"];
+        let request = parse(&args, dir.path()).unwrap();
+        assert_eq!(request.args, ["--exclude-libs", "ALL", "-export-dynamic-symbol", "f", "t.a"]);
+        assert_eq!(request.file("m.o").map(|file| &file.bytes[..]), Some(&b"abc"[..]));
+        let error = parse(&["gone.a"], dir.path()).unwrap_err().to_string();
+        assert!(error.starts_with("gone.a: member gone.o of a thin archive: "), "{error}");
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        write("x/up.a", thin("../m.o").as_bytes());
+        let error = parse(&["x/up.a"], dir.path()).unwrap_err().to_string();
+        assert!(error.ends_with("is outside of the archive's folder"), "{error}");
     }
 
     #[test]

@@ -121,24 +121,35 @@ struct Inputs<'r> {
     wants: Vec<&'r str>,
 }
 
+/// How a file takes part, by the options before it.
+#[derive(Clone, Copy, Default)]
+struct Ways {
+    /// `--whole-archive`: all members of an archive do.
+    whole: bool,
+    /// `--start-lib`: an object is as good as a member.
+    lazy: bool,
+}
+
 impl<'r> Inputs<'r> {
     fn read(request: &'r Request) -> Self {
         let mut inputs = Self::default();
-        let mut whole = false;
+        let mut ways = Ways::default();
         for arg in &request.args {
             match arg.trim_start_matches('-') {
-                "whole-archive" => whole = true,
-                "no-whole-archive" => whole = false,
+                "whole-archive" => ways.whole = true,
+                "no-whole-archive" => ways.whole = false,
+                "start-lib" => ways.lazy = true,
+                "end-lib" => ways.lazy = false,
                 _ => {}
             }
             if let Some(file) = request.file(arg).filter(|file| !is_added(&file.name)) {
-                inputs.file(request, file, whole);
+                inputs.file(request, file, ways);
             }
         }
         inputs
     }
 
-    fn file(&mut self, request: &'r Request, file: &'r File, whole: bool) {
+    fn file(&mut self, request: &'r Request, file: &'r File, Ways { whole, lazy }: Ways) {
         match file.bytes.get(..8) {
             Some(archive::MAGIC | archive::THIN) => {
                 let thin = file.bytes.starts_with(archive::THIN);
@@ -160,7 +171,7 @@ impl<'r> Inputs<'r> {
                     }
                 }
             }
-            _ => self.unit((&file.name, None), &file.bytes, false),
+            _ => self.unit((&file.name, None), &file.bytes, lazy),
         }
     }
 

@@ -82,6 +82,16 @@ fn of_an_archive_counts_what_is_asked_for() {
     let whole = with_archive(&["f"], &[&["local.moduledata"]]);
     let args = ["a.o", "--whole-archive", "l.a"].map(str::to_owned).to_vec();
     assert_eq!(part_names(&Request { args, ..whole }), [".text", ".init_array"]);
+    // An object that waits to be asked for is as good as a member.
+    let lone = in_mode(Mode::Plugin, &["f"]);
+    let mut lazy = in_mode(Mode::Plugin, &["local.moduledata", "g"]);
+    lazy.files[0].name = "b.o".into();
+    let files = [lone.files.clone(), lazy.files].concat();
+    let args = ["a.o", "--start-lib", "b.o", "--end-lib"].map(str::to_owned).to_vec();
+    let mut lazy = Request { args, files, ..lone };
+    assert!(part_names(&lazy).is_empty());
+    lazy.args.extend(["-u".to_owned(), "g".to_owned()]);
+    assert_eq!(part_names(&lazy), [".text", ".init_array"]);
     // What asks for a runtime finds one, and goes on asking.
     let own = with_archive(&["f", "local.moduledata"], &[&[append, last]]);
     let extra = Extra::of(&own).unwrap();

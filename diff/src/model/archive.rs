@@ -16,6 +16,26 @@ pub(crate) fn members<'a>(request: &'a Request, file: &'a File) -> Vec<(String, 
     let bytes = &file.bytes[..];
     let thin = bytes.starts_with(THIN);
     let mut list = Vec::new();
+    for (member, start, size) in listed(bytes) {
+        let content = match thin {
+            true => request.file(member).map(|file| &file.bytes[..]),
+            false => slice(bytes, start, size),
+        };
+        list.extend(content.map(|content| (format!("{}({member})", file.name), content)));
+    }
+    list
+}
+
+/// The files that a thin archive's members are, as it has them: relative to where it is.
+pub(crate) fn thin_members(bytes: &[u8]) -> Vec<&str> {
+    let thin = bytes.starts_with(THIN).then(|| listed(bytes));
+    thin.into_iter().flatten().map(|(member, ..)| member).collect()
+}
+
+/// An archive's members: name, where the contents start, their size.
+fn listed(bytes: &[u8]) -> Vec<(&str, u64, u64)> {
+    let thin = bytes.starts_with(THIN);
+    let mut list = Vec::new();
     let mut long: &[u8] = &[];
     let mut at = 8;
     while let Some(header) = slice(bytes, at, 60) {
@@ -34,14 +54,9 @@ pub(crate) fn members<'a>(request: &'a Request, file: &'a File) -> Vec<(String, 
             continue;
         }
         let (member, before) = member(name, long, bytes, start);
-        if member.starts_with("__.SYMDEF") {
-            continue;
+        if !member.starts_with("__.SYMDEF") {
+            list.push((member, start.saturating_add(before), size.saturating_sub(before)));
         }
-        let content = match thin {
-            true => request.file(member).map(|file| &file.bytes[..]),
-            false => slice(bytes, start.saturating_add(before), size.saturating_sub(before)),
-        };
-        list.extend(content.map(|content| (format!("{}({member})", file.name), content)));
     }
     list
 }

@@ -18,6 +18,7 @@ mod inputs;
 mod judge;
 pub(crate) mod machine;
 mod match_bytes;
+mod match_names;
 mod names;
 mod object;
 mod places;

@@ -47,7 +47,10 @@ impl Oracle for Agree {
             }
             if !judged(evidence, &linked, key) {
                 let is_nameless = || is_nameless(evidence, &nameless, key);
-                let found = |trial: &&Trial| said(trial, key).is_some() || !is_nameless();
+                let found = |trial: &&Trial| match said(trial, key) {
+                    Some(value) => !value.is_lost(),
+                    None => !is_nameless(),
+                };
                 let voters: Vec<&Trial> = linked.iter().copied().filter(found).collect();
                 vote(evidence, ruling, &voters, key);
             } else if is_open(evidence, key) {

@@ -26,6 +26,10 @@ impl Oracle for Loader {
         let must = evidence.expected.is_some_and(|it| matches!(it.refusal, Refusal::Must(_)));
         for trial in evidence.trials {
             for (key, value) in trial.facts.iter() {
+                if value.is_lost() && evidence.expected.is_none() {
+                    let reason = "a section that can't be found in an output";
+                    ruling.open.push((trial.linker.name().into(), key.clone(), reason));
+                }
                 // What had to be refused, and who has a reason not to, is the expectation's: nobody says what
                 // comes of it.
                 if must && key.family == Family::Site {

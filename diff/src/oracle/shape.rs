@@ -183,6 +183,7 @@ fn kind(meaning: &Meaning) -> String {
         Meaning::Merged(_) => "merged".into(),
         Meaning::Linker(_) => "linker".into(),
         Meaning::Discarded => "discarded".into(),
+        Meaning::Lost => "lost".into(),
         Meaning::Bad(text) => format!("bad({})", words(text)),
     }
 }

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use super::inputs::{Def, Inputs, Spot};
 use super::machine::{Form, Way};
 use super::names;
+use super::object::EXEC;
 use super::places::{Places, copy_at};
 use crate::Request;
 use crate::bytes::{number, sign_extend};
@@ -216,12 +217,22 @@ impl<'a> Judge<'_, 'a> {
         }
         match self.module.image.segment(value) {
             Some(_) if value == 0 => bad("the image base"),
+            Some(segment) if self.may_be_lost(to, segment.executable()) => Meaning::Lost,
             Some(segment) => {
                 let kind = if segment.executable() { "code" } else { "data" };
                 bad(format!("{kind} outside any input section"))
             }
             None if self.fixed() => Meaning::Absolute(value),
             None => bad("an address outside the image"),
+        }
+    }
+
+    /// Whether what is at an address in no section may be what was meant: no section that could tell is known.
+    fn may_be_lost(&self, to: Reference<'_>, code: bool) -> bool {
+        let lost = |def: &Def| self.places.is_lost(self.inputs, def.spot);
+        match to.defs {
+            [] => self.places.any_lost(self.inputs, if code { EXEC } else { 0 }),
+            defs => defs.iter().any(lost),
         }
     }
 
@@ -394,6 +405,9 @@ impl<'a> Judge<'_, 'a> {
         match self.places.tls_at(self.inputs, value) {
             Some(place) => Meaning::Tls(Box::new(Meaning::Place(place))),
             None if self.module.image.tls.is_none() => bad("TLS in a module without PT_TLS"),
+            None if to.defs.iter().any(|def| self.places.is_lost(self.inputs, def.spot)) => {
+                Meaning::Tls(Box::new(Meaning::Lost))
+            }
             None => bad("TLS outside any input section"),
         }
     }

@@ -14,6 +14,9 @@ pub(super) const EXEC: u64 = 4;
 pub(super) const MERGE: u64 = 16;
 pub(super) const STRINGS: u64 = 32;
 pub(super) const TLS: u64 = 0x400;
+/// STT_*.
+pub(super) const SECTION: u8 = 3;
+pub(super) const FILE: u8 = 4;
 const EXCLUDE: u64 = 0x8000_0000;
 
 /// An input section.

@@ -1,18 +1,20 @@
 //! Inputs beside an output → where each input section is, and which place an address is.
 //!
-//! Sections are found by their markers, then by symbols whose name is unique, then beside a neighbour
+//! Sections are found by their markers, then by symbols that can only be theirs, then beside a neighbour
 //! of the same name or alone by their bytes with relocation holes masked. It must not know what any
 //! relocation means.
 
 use rustc_hash::FxHashMap;
 
 use super::inputs::{Common, Inputs, SecId, Spot, static_symbols};
-use super::object::{Section, TLS, Where};
-use crate::loader::Module;
+use super::object::{EXEC, Section, TLS, Where};
+use super::{match_bytes, match_names};
+use crate::desugar;
+use crate::loader::{Kind, Module};
 use crate::model::{MARKER_MAGIC, Place};
 
 /// No place.
-const NOWHERE: u64 = u64::MAX;
+pub(super) const NOWHERE: u64 = u64::MAX;
 
 /// A placed section or common, as an interval of addresses.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +52,9 @@ impl Places {
         let marked = places.by_markers(inputs, module);
         places.read_symbols(module);
         if marked < placeable(inputs).count() {
-            places.by_symbols(inputs, module);
-            super::match_bytes::locate(inputs, module, &mut places.base);
+            match_names::locate(inputs, module, &places.symbols, &mut places.base);
+            match_bytes::locate(inputs, module, &mut places.base);
+            places.announcer(inputs, module);
         }
         places.index(inputs);
         places.commons(inputs, module);
@@ -144,42 +147,26 @@ impl Places {
         self.symbols.get(name).copied().flatten()
     }
 
-    fn by_symbols(&mut self, inputs: &Inputs<'_>, module: &Module<'_>) {
-        // Names that one section of all inputs defines, once.
-        let mut unique: FxHashMap<&str, Option<(SecId, u64)>> = FxHashMap::default();
-        for (object, first) in inputs.objects.iter().zip(&inputs.first) {
-            for symbol in object.symbols.iter().skip(1).filter(|symbol| !symbol.name.is_empty()) {
-                let here = match symbol.place {
-                    Where::Section(section) => Some((first + section, symbol.value)),
-                    Where::Undefined => continue,
-                    Where::Absolute | Where::Common => None,
-                };
-                unique.entry(symbol.name).and_modify(|old| *old = None).or_insert(here);
-            }
+    /// The function that a build mode adds has no bytes of its own to know it by, and in a stripped output no name: it
+    /// is where the only init entry leads that leads to nothing else. What is there is then held against it.
+    fn announcer(&mut self, inputs: &Inputs<'_>, module: &Module<'_>) {
+        let code = |section: &Section<'_>| section.has(EXEC) && section.size > 0;
+        let mut made = placeable(inputs)
+            .filter(|(id, section)| inputs.section_file(*id) == desugar::OBJECT && code(section));
+        let (Some((id, _)), None) = (made.next(), made.next()) else { return };
+        if self.base[id as usize] != NOWHERE {
+            return;
         }
-        for (name, here) in unique {
-            let Some((id, offset)) = here else { continue };
-            let Some(section) = inputs.section(id).filter(|section| section.placeable()) else {
-                continue;
-            };
-            if section.marker().is_some() || self.base[id as usize] != NOWHERE {
-                continue;
-            }
-            let Some(value) = self.symbol(name) else { continue };
-            let base = value.wrapping_sub(offset);
-            let mapped = section.has(TLS)
-                || section.size == 0
-                || module
-                    .image
-                    .segment(base)
-                    .is_some_and(|s| (base - s.address).saturating_add(section.size) <= s.size);
-            if mapped {
-                self.base[id as usize] = base;
-            }
+        self.index(inputs);
+        let mut strays = init_entries(module).filter(|entry| !self.occupied(*entry));
+        if let (Some(entry), None) = (strays.next(), strays.next()) {
+            self.base[id as usize] = entry;
         }
     }
 
     fn index(&mut self, inputs: &Inputs<'_>) {
+        self.loads.clear();
+        self.tls.clear();
         for (id, section) in placeable(inputs) {
             let start = self.base[id as usize];
             if start != NOWHERE {
@@ -268,6 +255,21 @@ impl Places {
         Some(Place { section: name(inputs, id).into(), offset: offset as i64 })
     }
 
+    /// Whether a definition is in a section that may be in the output, though nothing tells where.
+    pub(super) fn is_lost(&self, inputs: &Inputs<'_>, spot: Spot) -> bool {
+        let Spot::Section(id, _) = spot else { return false };
+        self.base(id).is_none()
+            && inputs.section(id).is_some_and(|it| it.told() && it.marker().is_none())
+    }
+
+    /// Whether a section with these flags may be in the output, though nothing tells where.
+    pub(super) fn any_lost(&self, inputs: &Inputs<'_>, flags: u64) -> bool {
+        placeable(inputs).any(|(id, section)| {
+            let same = section.has(EXEC) == (flags & EXEC != 0);
+            same && !section.has(TLS) && self.is_lost(inputs, Spot::Section(id, 0))
+        })
+    }
+
     /// The place that `address` is, in a section or at its end.
     pub(super) fn at(&self, inputs: &Inputs<'_>, address: u64) -> Option<Place> {
         interval(&self.loads, address).map(|found| found.place(inputs, address))
@@ -306,6 +308,19 @@ fn name(inputs: &Inputs<'_>, id: u32) -> String {
             format!("{}:COMMON.{}", inputs.objects[common.object as usize].file, common.name)
         }
     }
+}
+
+/// Where the init entries of a module with a dynamic section lead, those that no look-up decides.
+fn init_entries(module: &Module<'_>) -> impl Iterator<Item = u64> {
+    let (start, size) = module.dynamic.as_ref().map_or((0, 0), |dynamic| dynamic.init_array);
+    let word = module.image.class.word();
+    let size = module.image.slice(start, size).map_or(0, |_| size);
+    let slots = (0..size / word).map(move |i| start.wrapping_add(word * i));
+    slots.filter_map(|slot| match module.reloc_at(slot) {
+        Some(reloc) if reloc.kind == Kind::Relative => Some(reloc.addend),
+        Some(_) => None,
+        None => module.image.word(slot).filter(|_| !module.image.moves),
+    })
 }
 
 /// Sections that can be in the output as a piece of their own.

@@ -1,5 +1,7 @@
 //! The reader against real linkers: equal facts from all, and no planted fault goes unseen.
 
+mod lost;
+
 use std::sync::Arc;
 use std::time::Duration;
 

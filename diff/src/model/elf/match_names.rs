@@ -1,0 +1,124 @@
+//! Unmarked sections of real inputs → addresses, by symbols of the output's `.symtab` that can only be theirs.
+//!
+//! A name that one section of all inputs defines once is such, and so is a local one that its source file defines
+//! once: STT_FILE tells locals of one name apart. It must not know what any relocation means.
+
+use rustc_hash::FxHashMap;
+
+use super::inputs::{Inputs, SecId, static_table};
+use super::object::{FILE, Object, SECTION, Symbol, TLS, Where};
+use super::places::NOWHERE;
+use crate::loader::Module;
+
+/// Finds what is still nowhere; `symbols` are the output's names that occur once there, with their values.
+pub(super) fn locate(
+    inputs: &Inputs<'_>,
+    module: &Module<'_>,
+    symbols: &FxHashMap<String, Option<u64>>,
+    base: &mut [u64],
+) {
+    for (name, here) in unique(inputs) {
+        if let (Some(here), Some(Some(value))) = (here, symbols.get(name)) {
+            put(inputs, module, here, *value, base);
+        }
+    }
+    let lost = |object: usize| {
+        let first = inputs.first[object] as usize;
+        let sections = &inputs.objects[object].sections;
+        sections.iter().zip(&base[first..]).any(|(s, base)| s.told() && *base == NOWHERE)
+    };
+    if (0..inputs.objects.len()).any(lost) {
+        of_files(inputs, module, base);
+    }
+}
+
+/// Names that one section of all inputs defines, once.
+fn unique<'a>(inputs: &Inputs<'a>) -> FxHashMap<&'a str, Option<(SecId, u64)>> {
+    let mut unique: FxHashMap<&str, Option<(SecId, u64)>> = FxHashMap::default();
+    for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+        for symbol in object.symbols.iter().skip(1).filter(|symbol| !symbol.name.is_empty()) {
+            let here = match symbol.place {
+                Where::Section(section) => Some((first + section, symbol.value)),
+                Where::Undefined => continue,
+                Where::Absolute | Where::Common => None,
+            };
+            unique.entry(symbol.name).and_modify(|old| *old = None).or_insert(here);
+        }
+    }
+    unique
+}
+
+/// Places a section by the value of a symbol that is so far into it.
+fn put(
+    inputs: &Inputs<'_>,
+    module: &Module<'_>,
+    (id, offset): (SecId, u64),
+    value: u64,
+    base: &mut [u64],
+) {
+    let Some(section) = inputs.section(id).filter(|section| section.placeable()) else { return };
+    if section.marker().is_some() || base[id as usize] != NOWHERE {
+        return;
+    }
+    let start = value.wrapping_sub(offset);
+    let segment = module.image.segment(start);
+    let within =
+        segment.is_some_and(|s| (start - s.address).saturating_add(section.size) <= s.size);
+    if section.has(TLS) || section.size == 0 || within {
+        base[id as usize] = start;
+    }
+}
+
+/// Places sections by local symbols, each told by its source file.
+fn of_files(inputs: &Inputs<'_>, module: &Module<'_>, base: &mut [u64]) {
+    let mut homes: FxHashMap<&str, Option<usize>> = FxHashMap::default();
+    for (number, object) in inputs.objects.iter().enumerate() {
+        let mut files = object.symbols.iter().filter(|symbol| symbol.kind == FILE);
+        let (file, more) = (files.next(), files.next());
+        let home = more.is_none().then_some(number);
+        for symbol in file.into_iter().chain(more).chain(files) {
+            homes.entry(symbol.name).and_modify(|old| *old = None).or_insert(home);
+        }
+    }
+    for (file, values) in locals(module) {
+        let Some(Some(number)) = homes.get(file) else { continue };
+        for (name, section, offset) in own(&inputs.objects[*number]) {
+            if let Some(Some(value)) = values.get(name) {
+                put(inputs, module, (inputs.first[*number] + section, offset), *value, base);
+            }
+        }
+    }
+}
+
+/// Local names that an object defines once: section and offset of each.
+fn own<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (&'o str, u32, u64)> {
+    let mut own: FxHashMap<&str, Option<(u32, u64)>> = FxHashMap::default();
+    let local = |symbol: &&Symbol<'_>| symbol.binding == 0 && !symbol.name.is_empty();
+    for symbol in object.symbols.iter().filter(local) {
+        if let Where::Section(section) = symbol.place
+            && symbol.kind != SECTION
+        {
+            let here = Some((section, symbol.value));
+            own.entry(symbol.name).and_modify(|old| *old = None).or_insert(here);
+        }
+    }
+    own.into_iter().filter_map(|(name, here)| here.map(|(section, at)| (name, section, at)))
+}
+
+/// The output's local symbols by source file and name: addresses; none for what is there twice.
+fn locals<'a>(module: &Module<'a>) -> FxHashMap<&'a str, FxHashMap<&'a str, Option<u64>>> {
+    let bias = module.image.tls.map_or(0, |tls| tls.address);
+    let mut files: FxHashMap<&str, FxHashMap<&str, Option<u64>>> = FxHashMap::default();
+    let mut file = "";
+    for (name, symbol) in static_table(module) {
+        let (kind, local) = (symbol.info & 15, symbol.info >> 4 == 0);
+        if kind == FILE {
+            file = name;
+        } else if local && kind != SECTION && symbol.section != 0 && !file.is_empty() {
+            let value = symbol.value.wrapping_add(if kind == 6 { bias } else { 0 });
+            let names = files.entry(file).or_default();
+            names.entry(name).and_modify(|old| *old = None).or_insert(Some(value));
+        }
+    }
+    files
+}
