@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use scold_diff::adapter::{self, Outcome, Shared};
 use scold_diff::expectation::Strictness;
-use scold_diff::{Mode, Target, model};
+use scold_diff::{Family, Key, Mode, Target, model};
 
 use crate::expect::expect;
 use crate::generate::macho::{matrix, sweep};
 use crate::generate::seeded;
-use crate::{Case, emit};
+use crate::{Case, emit, text};
 
 const TARGETS: [Target; 2] = [Target::AMD64_MACHO, Target::ARM64_MACHO];
 const MODES: [Mode; 4] = [Mode::CShared, Mode::Plugin, Mode::Shared, Mode::Pie];
@@ -126,4 +126,17 @@ fn the_reference_reaches_over_gaps() {
     let list = (0..).map(|n| seeded(7, n, target, MODES[n as usize % 4])).filter(far).take(3);
     let wrong = survey(&reference[0], list, Strictness::Reference);
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A weak function lost, in a section that stays: who leaves its entry out needs no import of its routine.
+#[test]
+fn the_routine_of_a_lost_copy_is_left_to_policy() {
+    let expected = expect(
+        &text::parse(include_str!("../../../../corpus/regress/macho-routine-of-a-lost-copy.case"))
+            .unwrap(),
+    );
+    let import = Key::new(Family::Import, "_routine@flat");
+    assert!(expected.facts.get(&import).is_some(), "{}", expected.facts);
+    assert!(expected.open_reason(&import, Strictness::Spec).is_some());
+    assert!(expected.open_reason(&import, Strictness::Reference).is_none());
 }

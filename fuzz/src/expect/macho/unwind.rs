@@ -80,28 +80,44 @@ pub(super) fn entries(object: &Object) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
+/// Why an entry is left to policy.
+const LOST: &str = "a weak copy that lost, in a section that stays";
+
 impl Sites<'_, '_> {
     /// `unwind`: what looking a function's start up gives.
     pub(super) fn unwind(&mut self) {
-        for file in self.link.world.order.clone() {
-            for entry in entries(self.link.world.files[file].object) {
-                self.entry_of(file, &entry);
+        let link = self.link;
+        let mut lost = Vec::new();
+        for &file in &link.world.order {
+            for entry in entries(link.world.files[file].object) {
+                let Some((section, offset)) = self.function_of(file, &entry) else { continue };
+                match self.lost(file, section, offset) {
+                    true => lost.push((file, section, offset, entry)),
+                    false => self.entry_of(file, (section, offset), &entry),
+                }
             }
+        }
+        let others: Vec<String> = self.bound.keys().cloned().collect();
+        for (file, section, offset, entry) in lost {
+            let key = format!("{}+{offset:#x}", link.labels[file][section]);
+            self.findings.policy(Key::new(Family::Unwind, key), LOST);
+            self.entry_of(file, (section, offset), &entry);
+        }
+        // Who leaves such an entry out needs no routine for it.
+        for name in self.bound.keys().filter(|name| others.binary_search(name).is_err()) {
+            self.findings.policy(Key::new(Family::Import, name.clone()), LOST);
         }
     }
 
-    fn entry_of(&mut self, file: usize, entry: &Entry<'_>) {
-        // An entry belongs to the function it was compiled with, even if its name is another's now.
-        let object = self.link.world.files[file].object;
-        let Some((section, offset)) = entry.function.and_then(|it| own(object, it)) else { return };
-        if self.link.fates[file][section] != Fate::Live {
-            return;
-        }
+    /// The function that an entry is about, if it is in the output: the one that it was compiled with, even if its name
+    /// is another's now.
+    fn function_of(&self, file: usize, entry: &Entry<'_>) -> Option<(usize, i64)> {
+        let (section, offset) = own(self.link.world.files[file].object, entry.function?)?;
+        (self.link.fates[file][section] == Fate::Live).then_some((section, offset))
+    }
+
+    fn entry_of(&mut self, file: usize, (section, offset): (usize, i64), entry: &Entry<'_>) {
         let key = format!("{}+{offset:#x}", self.link.labels[file][section]);
-        if self.lost(file, section, offset) {
-            let reason = "a weak copy that lost, in a section that stays";
-            self.findings.policy(Key::new(Family::Unwind, key.clone()), reason);
-        }
         if entry.encoding & MODE == self.link.world.machine.dwarf {
             return self.frame_of(file, (section, offset), key);
         }

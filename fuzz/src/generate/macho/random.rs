@@ -66,10 +66,11 @@ pub(in crate::generate) fn generate(dice: &mut Dice<'_>, target: Target, mode: M
     world.add_arrays(dice);
     world.add_unwind(dice);
     world.add_main(dice);
-    world.add_nothing(dice);
+    // Before there is an object whose code is empty: what follows that in its section is one atom with it.
     if dice.chance(1) && dice.chance(200) {
         world.add_gap(dice);
     }
+    world.add_nothing(dice);
     world.finish(dice)
 }
 
