@@ -65,6 +65,20 @@ impl Linkers {
         Ok(list)
     }
 
+    /// The adapters for findings; unless some are asked for, those that they were seen with are among them, if here.
+    pub(crate) fn adapters_for(&self, findings: &[PathBuf]) -> Result<Vec<Shared>, Failure> {
+        let mut list = self.adapters()?;
+        if self.linkers != ["all"] {
+            return Ok(list);
+        }
+        for name in findings.iter().flat_map(|path| recorded_linkers(path)) {
+            if list.iter().all(|linker| linker.name() != name) {
+                list.extend(adapter::select(&[name], &[]).unwrap_or_default());
+            }
+        }
+        Ok(list)
+    }
+
     /// How long one link may take.
     pub(crate) fn limit(&self) -> Duration {
         Duration::from_secs(self.link_limit)
@@ -100,9 +114,19 @@ pub(crate) fn default_jobs() -> usize {
 
 /// The signature that a finding's folder records.
 pub(crate) fn recorded_signature(path: &Path) -> Option<String> {
+    recorded(path)?["signature"].as_str().map(str::to_owned)
+}
+
+/// The linkers that a finding was seen with.
+fn recorded_linkers(path: &Path) -> Vec<String> {
+    let Some(verdict) = recorded(path) else { return Vec::new() };
+    let all = verdict["linkers"].as_array().into_iter().flatten();
+    all.filter_map(|linker| linker["name"].as_str().map(str::to_owned)).collect()
+}
+
+fn recorded(path: &Path) -> Option<serde_json::Value> {
     let text = std::fs::read_to_string(path.join("verdict.json")).ok()?;
-    let verdict: serde_json::Value = serde_json::from_str(&text).ok()?;
-    verdict["signature"].as_str().map(str::to_owned)
+    serde_json::from_str(&text).ok()
 }
 
 /// Which cases: the same plan has the same cases.

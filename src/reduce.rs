@@ -43,7 +43,8 @@ pub(crate) struct Reduce {
 impl Reduce {
     pub(crate) fn run(self) -> Answer {
         let case = read_case(&self.path)?;
-        let bench = Bench::new(self.linkers.adapters()?, self.depth.cost(), self.linkers.limit());
+        let linkers = self.linkers.adapters_for(std::slice::from_ref(&self.path))?;
+        let bench = Bench::new(linkers, self.depth.cost(), self.linkers.limit());
         remember_panics();
         let wanted = self.signature.clone().or_else(|| recorded_signature(&self.path));
         let sightings = bench.examine(&case).sightings;

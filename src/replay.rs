@@ -30,7 +30,11 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn run(self) -> Answer {
-        let bench = Bench::new(self.linkers.adapters()?, self.depth.cost(), self.linkers.limit());
+        let bench = Bench::new(
+            self.linkers.adapters_for(&self.paths)?,
+            self.depth.cost(),
+            self.linkers.limit(),
+        );
         let mut news = false;
         for path in &self.paths {
             if self.paths.len() > 1 {
