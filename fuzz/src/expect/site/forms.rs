@@ -264,7 +264,7 @@ impl Sites<'_, '_> {
                 self.bounded(at, addend - HIGHEST, addend + HIGHEST)
             }
             _ if at.row.check.extended && addend.abs() < LOWEST => Some(()),
-            _ => self.bounded(at, addend - HIGHEST, addend + HIGHEST),
+            _ => self.anywhere(at),
         }
     }
 
@@ -279,14 +279,21 @@ impl Sites<'_, '_> {
             }
             // A PLT entry (mold) or R_X86_64_PC32 for the loader (bfd) are ways out.
             self.findings.may(ErrorClass::RelocDynamic);
-            return Some(());
+            self.findings.may(ErrorClass::RelocUnsupported);
+            return self.anywhere(at);
         }
         self.uses[id].direct = true;
         if at.row.field.width < 4 {
             self.findings.may(ErrorClass::RelocDynamic);
             self.findings.may(ErrorClass::RelocOverflow);
         }
-        Some(())
+        self.anywhere(at)
+    }
+
+    /// A distance that nothing is known about: what the field reaches is up to the layout.
+    fn anywhere(&mut self, at: &At<'_>) -> Option<()> {
+        let addend = i128::from(at.reloc.addend);
+        self.bounded(at, addend - HIGHEST, addend + HIGHEST)
     }
 
     /// `L + A - P`.
@@ -301,6 +308,7 @@ impl Sites<'_, '_> {
                 self.findings.open.push(open_key(key, "a call of a number in a movable image"));
             }
             Thing::Null(_) if pic => {
+                self.no_call(at);
                 self.findings.open.push(open_key(key, "a call of nothing"));
             }
             // A no-op, wherever it is.
@@ -317,11 +325,24 @@ impl Sites<'_, '_> {
             Thing::Place { .. } | Thing::Common(_) | Thing::Linker(_) => {
                 self.distance(at, thing)?
             }
-            Thing::Dynamic(_) => self.distance(at, thing)?,
+            Thing::Dynamic(id) => {
+                if !matches!(self.link.syms[id].kind, SymbolKind::Func | SymbolKind::Ifunc) {
+                    self.no_call(at);
+                }
+                self.distance(at, thing)?;
+            }
             Thing::Gone | Thing::Undefined => return None,
         }
         self.aligned(at, thing)?;
         self.address(at, key, thing)
+    }
+
+    /// Lets R_ARM_PREL31 be refused where no distance is known: it is data, which calls nothing, and what is no
+    /// function has no right to a PLT entry.
+    fn no_call(&mut self, at: &At<'_>) {
+        if self.machine.interworks && !at.row.check.extended {
+            self.findings.may(ErrorClass::RelocDynamic);
+        }
     }
 
     /// `G + A`, `G + GOT + A - P`.
