@@ -42,6 +42,7 @@ pub(super) static LINKER: Linker = Linker {
     ],
     unsupported: &[
         ("unsupported reloc *against", "gold lacks this relocation"),
+        ("unimplemented reloc *in object file", "gold lacks this relocation"),
         ("and -static are incompatible", "gold makes static what is fixed only"),
         ("in THUMB-2 not supported yet", "gold lacks conditional branches to PLT entries"),
     ],
