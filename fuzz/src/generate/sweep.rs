@@ -106,8 +106,14 @@ fn points_of(machine: &Machine) -> Vec<Point> {
             _ => tls_points(point, &mut list),
         }
     }
-    list.retain(|point| can_be_written(machine, point));
+    list.retain(|point| can_be_written(machine, point) && can_be_reached(machine, point));
     list
+}
+
+/// Whether a branch reaches its place by itself. AAELF32 §5.6.1: a veneer is for a function, or for another section's place.
+fn can_be_reached(machine: &Machine, point: &Point) -> bool {
+    let near = matches!(point.referent, Referent::Near | Referent::NearSection);
+    !(near && machine.interworks && point.row.check.extended) || point.row.fits(point.value as u64)
 }
 
 /// Whether the object can say it: addends fit their fields, and numbers an address.
