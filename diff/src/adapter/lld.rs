@@ -54,6 +54,7 @@ const CLASSES: &[(&str, E)] = &[
     ("cannot be used against", E::RelocDynamic),
     ("cannot be used with -shared", E::RelocDynamic),
     ("relocation*cannot refer to absolute symbol", E::RelocDynamic),
+    ("unencodeable immediate", E::RelocOverflow),
     ("cannot preempt symbol", E::RelocDynamic),
     ("recompile with -f", E::RelocDynamic),
     ("can't create dynamic relocation", E::RelocDynamic),
