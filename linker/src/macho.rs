@@ -28,7 +28,7 @@ pub mod unwind;
 pub mod write;
 
 use crate::format::macho::{lc, signature};
-use crate::{Errors, Files, Report, Sink, output};
+use crate::{ErrorKind, Errors, Files, Report, Sink, output};
 use linkedit::Part;
 use options::Options;
 
@@ -88,6 +88,20 @@ pub fn link(
     Ok(Report { warnings, map, ..Report::default() })
 }
 
+/// Loads what `options` name. If some of it is nowhere, that and what nothing defines then: one error may be the
+/// other's reason.
+///
+/// Errors: those of [`inputs::load`], `undefined-symbol`.
+pub(crate) fn load(options: &Options, files: &dyn Files) -> Result<Vec<inputs::Input>, Errors> {
+    let (inputs, mut errors) = inputs::load(options, files);
+    if !errors.is_empty() && errors.iter().all(|error| error.kind() == ErrorKind::MissingFile) {
+        let linked = link(&inputs, options, &mut Vec::new());
+        let more = linked.err().into_iter().flat_map(|all| all.iter().cloned().collect::<Vec<_>>());
+        errors.extend(more.filter(|error| error.kind() == ErrorKind::UndefinedSymbol));
+    }
+    Errors::collect(errors).map_or(Ok(inputs), Err)
+}
+
 /// What follows from the bytes of the image: its UUID, then its signature.
 fn stamp(link: &link::Link<'_>, image: &mut [u8], linkedit: &linkedit::Linkedit) {
     let signed = linkedit.parts.iter().find(|part| part.0 == Part::Signature);
@@ -112,7 +126,7 @@ pub fn is_meant(args: &[String]) -> bool {
 /// Links a command line whose files come from `files`, in process.
 pub fn link_args(args: &[String], files: &dyn Files) -> Result<(Vec<u8>, Report), Errors> {
     let options = Options::parse(args, files)?;
-    let inputs = inputs::load(&options, files)?;
+    let inputs = load(&options, files)?;
     crate::threads::with(options.threads, || {
         let mut image = Vec::new();
         let report = link(&inputs, &options, &mut image)?;
@@ -123,7 +137,7 @@ pub fn link_args(args: &[String], files: &dyn Files) -> Result<(Vec<u8>, Report)
 /// The same onto the disk: a file where `-o` says, made as the command makes it.
 pub fn link_file(args: &[String], files: &dyn Files) -> Result<(), Errors> {
     let options = Options::parse(args, files)?;
-    let inputs = inputs::load(&options, files)?;
+    let inputs = load(&options, files)?;
     crate::threads::with(options.threads, || {
         let mut sink = command::sink(&options);
         link(&inputs, &options, &mut sink)?;

@@ -9,6 +9,10 @@ use crate::input::DiskFiles;
 use crate::output::{FileSink, Watched};
 use crate::{Error, ErrorKind, Errors};
 
+/// What `-v` prints.
+const VERSION: &str =
+    concat!("scold ld64.scold ", env!("CARGO_PKG_VERSION"), " (called as Apple's ld64 is)");
+
 /// Errors printed at most.
 const LIMIT: usize = 20;
 
@@ -48,7 +52,7 @@ fn perform(args: &[String]) -> Result<(), Errors> {
     }
     if options.version {
         // Drivers read the version from this line.
-        let _ = writeln!(std::io::stderr(), "{}", crate::command::VERSION);
+        let _ = writeln!(std::io::stderr(), "{VERSION}");
         if options.inputs.is_empty() {
             return Ok(());
         }
@@ -66,7 +70,7 @@ fn warn<'t>(options: &Options, texts: impl Iterator<Item = &'t str>) {
 
 /// Links onto the disk.
 fn link(options: &Options, files: &Watched<'_>) -> Result<(), Errors> {
-    let inputs = super::inputs::load(options, files)?;
+    let inputs = super::load(options, files)?;
     files.refuse(&options.output)?;
     let mut sink = sink(options);
     let report = super::link(&inputs, options, &mut sink).inspect_err(|_| {

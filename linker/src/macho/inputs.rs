@@ -15,7 +15,7 @@ use crate::format::macho::read::{File, Read, bad, is_fat, is_macho, slices};
 use crate::format::macho::stub::Library;
 use crate::format::macho::{dylib, filetype, lc, platform, tbd};
 use crate::input::{BITCODE, Data, Files, is_archive, is_bitcode, os_error};
-use crate::{Error, ErrorKind, Errors, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What an input is.
 #[derive(Clone, Debug)]
@@ -77,12 +77,16 @@ pub fn with_made(object: &[u8], inputs: &[Input]) -> Vec<Input> {
     std::iter::once(made).chain(inputs.iter().cloned()).collect()
 }
 
-/// Loads everything `options` name.
-///
-/// Errors: `missing-file`, `bad-input`, `wrong-machine`, `io`.
-pub fn load(options: &Options, files: &dyn Files) -> Result<Vec<Input>, Errors> {
-    let mut loader =
-        Loader { options, files, list: Vec::new(), seen: BTreeSet::new(), errors: Vec::new() };
+/// Loads everything `options` name; and what is wrong with it: `missing-file`, `bad-input`, `wrong-machine`, `io`.
+pub fn load(options: &Options, files: &dyn Files) -> (Vec<Input>, Vec<Error>) {
+    let mut loader = Loader {
+        options,
+        files,
+        list: Vec::new(),
+        implied: Vec::new(),
+        seen: BTreeSet::new(),
+        errors: Vec::new(),
+    };
     for (named, take) in &options.inputs {
         let result = loader.named(named, *take, false);
         loader.note(result);
@@ -92,13 +96,16 @@ pub fn load(options: &Options, files: &dyn Files) -> Result<Vec<Input>, Errors> 
         loader.note(result);
     }
     loader.auto_link();
-    Errors::collect(loader.errors).map_or(Ok(loader.list), Err)
+    loader.add_implied();
+    (loader.list, loader.errors)
 }
 
 struct Loader<'o> {
     options: &'o Options,
     files: &'o dyn Files,
     list: Vec<Input>,
+    /// Those that are linked because one of the list passes them on, and whether that is `auto`.
+    implied: Vec<(reexport::Implied, bool)>,
     /// Libraries and archives named twice count once.
     seen: BTreeSet<PathBuf>,
     errors: Vec<Error>,
@@ -137,8 +144,7 @@ impl Loader<'_> {
         match named {
             Named::Path(path) => self.path(path, take, auto),
             Named::Library(name) => {
-                let dirs =
-                    self.folders(&self.options.library_paths, &["/usr/lib", "/usr/local/lib"]);
+                let dirs = self.library_folders();
                 // `-lname.o` asks for just that file.
                 let names: Vec<String> = match name.ends_with(".o") {
                     true => vec![name.clone()],
@@ -148,8 +154,7 @@ impl Loader<'_> {
                     .ok_or_else(|| missing(format!("library not found: -l{name}")))
             }
             Named::Framework(name) => {
-                let system = ["/Library/Frameworks", "/System/Library/Frameworks"];
-                let dirs = self.folders(&self.options.framework_paths, &system);
+                let dirs = self.framework_folders();
                 let names: Vec<String> = [".tbd", ""]
                     .iter()
                     .map(|end| format!("{name}.framework/{name}{end}"))
@@ -158,6 +163,17 @@ impl Loader<'_> {
                     .ok_or_else(|| missing(format!("framework not found: {name}")))
             }
         }
+    }
+
+    /// Where libraries are.
+    fn library_folders(&self) -> Vec<PathBuf> {
+        self.folders(&self.options.library_paths, &["/usr/lib", "/usr/local/lib"])
+    }
+
+    /// Where frameworks are.
+    fn framework_folders(&self) -> Vec<PathBuf> {
+        let system = ["/Library/Frameworks", "/System/Library/Frameworks"];
+        self.folders(&self.options.framework_paths, &system)
     }
 
     /// Where to look: absolute folders are inside the SDK first.
@@ -283,7 +299,8 @@ impl Loader<'_> {
 
     /// `library` with what it passes on.
     fn library(&mut self, mut library: Library, path: &Path, name: &str, auto: bool) -> Content {
-        self.pass_on(&mut library, path);
+        let implied = self.pass_on(&mut library, reexport::folder(path), &Vec::new());
+        self.implied.extend(implied.into_iter().map(|next| (next, auto)));
         self.check_passed_on(&library, name, auto);
         Content::Library(Box::new(library))
     }
@@ -375,6 +392,12 @@ pub fn check(file: &File<'_>, machine: &Machine, name: &str) -> Result<()> {
             Some(other) => format!("is for {}, the link for {}", other.name, machine.name),
             None => format!("is for an unknown machine, {cpu:#x}"),
         };
+        return Err(Error::new(ErrorKind::WrongMachine, text).in_file(name));
+    }
+    // A library's code stays its own; that of an object calls, and is called, in another way.
+    let stranger = machine.stranger(file.header.subtype);
+    if let Some(other) = stranger.filter(|_| file.header.filetype == filetype::OBJECT) {
+        let text = format!("is for {other}, the link for {}", machine.name);
         return Err(Error::new(ErrorKind::WrongMachine, text).in_file(name));
     }
     let platforms = file.platforms().map_err(|error| error.in_file(name))?;

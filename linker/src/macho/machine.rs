@@ -16,6 +16,8 @@ pub struct Machine {
     pub cpu: u32,
     /// CPU_SUBTYPE_*.
     pub subtype: u32,
+    /// Those of the same CPU_TYPE_* whose objects don't go together with its own, each with its name.
+    pub strangers: &'static [(u32, &'static str)],
     /// Bytes of a page.
     pub page: u64,
     /// Relocations by number.
@@ -99,6 +101,11 @@ impl Machine {
     /// The machine that `-arch` calls `name`.
     pub fn named(name: &str) -> Option<&'static Self> {
         MACHINES.iter().copied().find(|machine| machine.name == name)
+    }
+
+    /// The name of `subtype`, whose objects this machine's don't go together with.
+    pub fn stranger(&self, subtype: u32) -> Option<&'static str> {
+        self.strangers.iter().find(|other| other.0 == subtype).map(|other| other.1)
     }
 
     /// The machine of a file.

@@ -109,6 +109,8 @@ pub struct Options {
     pub no_pie: bool,
     pub dead_strip: bool,
     pub dead_strip_dylibs: bool,
+    /// Public libraries that others pass on are not linked themselves.
+    pub no_implicit: bool,
     /// `-S`: no debug map.
     pub no_debug: bool,
     /// `-x`: no local symbols.
@@ -139,6 +141,11 @@ pub struct Options {
     pub warnings: Vec<String>,
     /// `--buildmode`, `--goos`, `--goarch`.
     pub build: crate::mode::Build,
+}
+
+/// Whether a name is a pattern.
+pub fn is_glob(name: &str) -> bool {
+    name.contains(['*', '?', '['])
 }
 
 impl Options {
@@ -182,7 +189,7 @@ impl Options {
     /// The names to be exported that are no patterns: they must be there.
     pub fn exported_names(&self) -> impl Iterator<Item = &str> {
         let listed = self.exported.iter().flatten().map(String::as_str);
-        listed.filter(|name| !name.contains(['*', '?', '[']))
+        listed.filter(|name| !is_glob(name))
     }
 
     /// Names that options want to be there, each with the option.

@@ -18,6 +18,7 @@ pub fn library(file: &File<'_>) -> Read<Library> {
             lc::LOAD_DYLIB | lc::LOAD_WEAK_DYLIB | lc::LOAD_UPWARD_DYLIB => {
                 out.loads.push(command.string(8)?.to_vec());
             }
+            lc::SUB_CLIENT => out.restricted = true,
             lc::RPATH => out.rpaths.push(command.string(8)?.to_vec()),
             _ => {}
         }

@@ -102,6 +102,8 @@ impl Malformed {
 pub struct Header {
     /// The machine.
     pub cpu: u32,
+    /// Which of its kind, without what that is able to do.
+    pub subtype: u32,
     /// What kind of file it is.
     pub filetype: u32,
     /// `MH_*` flags.
@@ -227,7 +229,12 @@ impl<'a> File<'a> {
         if !is_macho(bytes) {
             return bad(0, "not a 64-bit little-endian Mach-O file");
         }
-        let header = Header { cpu: file.u32(4)?, filetype: file.u32(12)?, flags: file.u32(24)? };
+        let header = Header {
+            cpu: file.u32(4)?,
+            subtype: file.u32(8)? & 0xff_ffff,
+            filetype: file.u32(12)?,
+            flags: file.u32(24)?,
+        };
         let count = file.u32(16)?;
         let end = HEADER + file.u32(20)? as usize;
         file.slice(HEADER, end - HEADER)?;

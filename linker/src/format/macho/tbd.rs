@@ -19,10 +19,10 @@ pub fn is_stub(bytes: &[u8]) -> bool {
 pub fn library(text: &str, arch: &str) -> Result<Option<Library>, String> {
     if text.trim_start().starts_with('{') {
         let json: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let mut main = json_library(&json["main_library"], arch);
-        main.inline =
-            array(&json["libraries"]).iter().map(|library| json_library(library, arch)).collect();
-        let targets = array(&json["main_library"]["target_info"]).iter();
+        let mut main = json_library(&json["main_library"], arch)?;
+        let all = array(&json, "libraries")?.iter().map(|library| json_library(library, arch));
+        main.inline = all.collect::<Result<_, _>>()?;
+        let targets = array(&json["main_library"], "target_info")?.iter();
         let targets = targets.filter_map(|info| info["target"].as_str());
         return checked(main, targets, arch);
     }
@@ -33,11 +33,10 @@ pub fn library(text: &str, arch: &str) -> Result<Option<Library>, String> {
         return Err("a stub of a version other than 4 and 5".to_owned());
     }
     let mut all = documents.iter().map(|document| yaml_library(document, arch));
-    let mut main = all.next().unwrap_or_default();
-    main.inline = all.collect();
-    let targets = documents.first().and_then(|first| first.get("targets"));
-    let targets = targets.map_or(&[][..], Node::items).iter().map(Node::text);
-    checked(main, targets, arch)
+    let mut main = all.next().transpose()?.unwrap_or_default();
+    main.inline = all.collect::<Result<_, _>>()?;
+    let targets = documents.first().map_or(Ok(&[][..]), |first| list(first, "targets"))?;
+    checked(main, targets.iter().map(Node::text), arch)
 }
 
 /// `main`, whose stub is for `targets`: for all, if it doesn't say.
@@ -100,72 +99,102 @@ impl Library {
     }
 }
 
-fn yaml_library(document: &Node, arch: &str) -> Library {
+/// The list that `of` has as `key`; nothing if it has none.
+fn list<'n>(of: &'n Node, key: &str) -> Result<&'n [Node], String> {
+    match of.get(key) {
+        Some(Node::List(list)) => Ok(list),
+        Some(Node::Text(text)) if text.is_empty() => Ok(&[]),
+        Some(_) => Err(format!("a stub whose {key} is no list")),
+        None => Ok(&[]),
+    }
+}
+
+/// The version `text`, called `key`; 1.0 if there is none.
+fn number(key: &str, text: &str) -> Result<u32, String> {
+    match text {
+        "" => Ok(1 << 16),
+        text => version(text).ok_or_else(|| format!("a stub whose {key} is no version: {text}")),
+    }
+}
+
+fn yaml_library(document: &Node, arch: &str) -> Result<Library, String> {
     let text = |key| document.get(key).map_or("", Node::text);
-    let number = |key| match text(key) {
-        "" => 1 << 16,
-        text => version(text).unwrap_or(1 << 16),
-    };
     let mut out = Library {
         install_name: text("install-name").as_bytes().to_vec(),
-        current: number("current-version"),
-        compatibility: number("compatibility-version"),
+        current: number("current-version", text("current-version"))?,
+        compatibility: number("compatibility-version", text("compatibility-version"))?,
         ..Library::default()
     };
-    let mine = |group: &&Node| {
-        let targets = group.get("targets").map_or(&[][..], Node::items);
-        targets.iter().any(|target| serves(target.text(), arch))
+    let groups = |key| {
+        let mut mine = Vec::new();
+        for group in list(document, key)? {
+            let targets = list(group, "targets")?;
+            if targets.iter().any(|target| serves(target.text(), arch)) {
+                mine.push(group);
+            }
+        }
+        Ok::<_, String>(mine)
     };
-    let groups = |key| document.get(key).map_or(&[][..], Node::items).iter().filter(mine);
-    for group in groups("exports").chain(groups("reexports")) {
+    for group in groups("exports")?.into_iter().chain(groups("reexports")?) {
         let Node::Map(map) = group else { continue };
-        for (kind, list) in map {
-            out.add(kind, list.items().iter().map(Node::text));
+        for (kind, _) in map {
+            out.add(kind, list(group, kind)?.iter().map(Node::text));
         }
     }
-    for group in groups("reexported-libraries") {
-        let list = group.get("libraries").map_or(&[][..], Node::items);
-        out.reexports.extend(list.iter().map(|name| name.text().as_bytes().to_vec()));
+    out.restricted = !groups("allowable-clients")?.is_empty();
+    for group in groups("reexported-libraries")? {
+        let names = list(group, "libraries")?.iter().map(|name| name.text().as_bytes().to_vec());
+        out.reexports.extend(names);
     }
-    out
+    Ok(out)
 }
 
-fn array(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
+/// The same of JSON.
+fn array<'v>(of: &'v Value, key: &str) -> Result<&'v [Value], String> {
+    match &of[key] {
+        Value::Array(list) => Ok(list),
+        Value::Null => Ok(&[]),
+        _ => Err(format!("a stub whose {key} is no list")),
+    }
 }
 
-fn json_library(library: &Value, arch: &str) -> Library {
+fn json_library(library: &Value, arch: &str) -> Result<Library, String> {
     // Everything that may differ by target is a list of objects; one without targets is for all.
-    let mine = |entry: &&Value| match entry["targets"].as_array() {
-        Some(targets) => targets.iter().any(|t| t.as_str().is_some_and(|t| serves(t, arch))),
-        None => true,
+    let groups = |key| {
+        let mut mine = Vec::new();
+        for group in array(library, key)? {
+            let targets = array(group, "targets")?;
+            let serves = |target: &Value| target.as_str().is_some_and(|t| serves(t, arch));
+            if group["targets"].is_null() || targets.iter().any(serves) {
+                mine.push(group);
+            }
+        }
+        Ok::<_, String>(mine)
     };
-    let one = |list: &str, key: &str| {
-        let entry = array(&library[list]).iter().find(mine)?;
-        entry[key].as_str().map(str::to_owned)
+    let one = |list, key: &str| {
+        let text = groups(list)?.first().and_then(|entry| entry[key].as_str());
+        Ok::<_, String>(text.unwrap_or_default())
     };
-    let number = |list, key| one(list, key).and_then(|text| version(&text)).unwrap_or(1 << 16);
     let mut out = Library {
-        install_name: one("install_names", "name").unwrap_or_default().into_bytes(),
-        current: number("current_versions", "version"),
-        compatibility: number("compatibility_versions", "version"),
+        install_name: one("install_names", "name")?.as_bytes().to_vec(),
+        current: number("current_versions", one("current_versions", "version")?)?,
+        compatibility: number("compatibility_versions", one("compatibility_versions", "version")?)?,
         ..Library::default()
     };
-    for list in ["exported_symbols", "reexported_symbols"] {
-        for group in array(&library[list]).iter().filter(mine) {
-            for place in ["data", "text"] {
-                let Some(kinds) = group[place].as_object() else { continue };
-                for (kind, names) in kinds {
-                    out.add(kind, array(names).iter().filter_map(Value::as_str));
-                }
+    for group in groups("exported_symbols")?.into_iter().chain(groups("reexported_symbols")?) {
+        for place in ["data", "text"] {
+            let Some(kinds) = group[place].as_object() else { continue };
+            for kind in kinds.keys() {
+                out.add(kind, array(&group[place], kind)?.iter().filter_map(Value::as_str));
             }
         }
     }
-    for group in array(&library["reexported_libraries"]).iter().filter(mine) {
-        let names = array(&group["names"]).iter().filter_map(Value::as_str);
+    out.restricted = !groups("allowable_clients")?.is_empty();
+    for group in groups("reexported_libraries")? {
+        let names = array(group, "names")?.iter().filter_map(Value::as_str);
         out.reexports.extend(names.map(|name| name.as_bytes().to_vec()));
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -218,6 +247,28 @@ mod tests {
         // Who doesn't say is for all.
         let silent = V5.replace("target_info", "other");
         assert!(library(&silent, "x86_64").unwrap().is_some());
+    }
+
+    #[test]
+    fn bad_fields_are_errors() {
+        for (text, good, bad, wanted) in [
+            (V4, "3.2", "x.y", "a stub whose current-version is no version: x.y"),
+            (V4, "[ _w ]", "_w", "a stub whose weak-symbols is no list"),
+            (V4, "[ arm64e-macos, mars-rover ]\ninstall", "arm64-macos\ninstall", "targets"),
+            (V5, "[\"_w\"]", "\"_w\"", "a stub whose weak is no list"),
+            (
+                V5,
+                "\"install_names\"",
+                "\"current_versions\": [{\"version\": \"1.256\"}], \
+              \"install_names\"",
+                "a stub whose current_versions is no version: 1.256",
+            ),
+            (V5, "[{\"target\": \"arm64-macos\"}]", "3", "a stub whose target_info is no list"),
+        ] {
+            assert!(text.contains(good), "{good}");
+            let error = library(&text.replacen(good, bad, 1), "arm64").unwrap_err();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     /// As the tools write it: keys are sorted, so that what is inlined comes first.

@@ -44,12 +44,18 @@ impl Input {
     pub(super) fn check_members(&self, machine: &Machine) -> Result<()> {
         let archive = self.archive()?;
         let objects = self.members(&archive).filter(|member| is_macho(member.bytes));
-        let mut cpus = objects.filter_map(|object| Bytes(object.bytes).u32(4).ok()).peekable();
-        let Some(&first) = cpus.peek() else { return Ok(()) };
-        if cpus.any(|cpu| cpu == machine.cpu) {
+        let of = |object: Member<'_>| {
+            let word = |at| Bytes(object.bytes).u32(at).ok();
+            Some((word(4)?, word(8)? & 0xff_ffff))
+        };
+        let mut cpus = objects.filter_map(of).peekable();
+        let Some(&(first, subtype)) = cpus.peek() else { return Ok(()) };
+        if cpus.any(|(cpu, subtype)| cpu == machine.cpu && machine.stranger(subtype).is_none()) {
             return Ok(());
         }
-        let other = Machine::of(first).map_or("another machine", |other| other.name);
+        let stranger = machine.stranger(subtype).filter(|_| first == machine.cpu);
+        let kin = || Machine::of(first).map_or("another machine", |other| other.name);
+        let other = stranger.unwrap_or_else(kin);
         let text = format!("is for {other}, the link for {}", machine.name);
         Err(Error::new(ErrorKind::WrongMachine, text).in_file(&self.name))
     }

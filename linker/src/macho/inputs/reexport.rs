@@ -1,13 +1,14 @@
-//! Libraries that a library passes on: their install names → their files, their names. Must not know what is used.
+//! Libraries that a library passes on: their install names → their files, their names, or libraries that are linked
+//! themselves. Must not know what is used.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::Loader;
+use super::{Content, Input, Loader};
 use crate::format::macho::read::File;
 use crate::format::macho::stub::Library;
 use crate::format::macho::{dylib, filetype, tbd};
-use crate::macho::options::Kind;
+use crate::macho::options::{Kind, Take};
 use crate::{Error, ErrorKind};
 
 /// A library that another passes on, or loads.
@@ -17,33 +18,66 @@ struct Wanted {
     dir: PathBuf,
     /// What `@rpath` may be: the other's `LC_RPATH` and its folder, then those of who passes that on.
     rpaths: Rpaths,
+    /// The other is linked itself.
+    linked: bool,
+}
+
+/// A library that anybody may link, and that another passes on: who uses it links it.
+pub(super) struct Implied {
+    library: Library,
+    dir: PathBuf,
+    rpaths: Rpaths,
 }
 
 /// Folders, each with that of the image which says so.
-type Rpaths = Vec<(Vec<u8>, PathBuf)>;
+pub(super) type Rpaths = Vec<(Vec<u8>, PathBuf)>;
 
 /// All that `library`, a file in `dir`, passes on; or, if `loads`, the rest of what it loads.
 fn wanted(library: &Library, dir: &Path, above: &Rpaths, loads: bool) -> Vec<Wanted> {
     let own = library.rpaths.iter().map(|path| (path.clone(), dir.to_owned()));
     let rpaths: Rpaths = own.chain(above.iter().cloned()).collect();
     let list = if loads { &library.loads } else { &library.reexports };
-    let one =
-        |name: &Vec<u8>| Wanted { name: name.clone(), dir: dir.to_owned(), rpaths: rpaths.clone() };
+    let one = |name: &Vec<u8>| Wanted {
+        name: name.clone(),
+        dir: dir.to_owned(),
+        rpaths: rpaths.clone(),
+        linked: false,
+    };
     list.iter().map(one).collect()
 }
 
+/// Whether a library called so is there for everybody: one of the system, and no part of another.
+///
+/// Spec: man ld, `-no_implicit_dylibs`: "a re-exported dylib that is public (in /usr/lib or
+/// /System/Library/Frameworks)".
+fn is_public(name: &[u8]) -> bool {
+    if let Some(leaf) = name.strip_prefix(b"/usr/lib/") {
+        return !leaf.contains(&b'/');
+    }
+    let Some(inside) = name.strip_prefix(b"/System/Library/Frameworks/") else { return false };
+    let mut parts = inside.split(|&byte| byte == b'/');
+    let framework = parts.next().and_then(|part| part.strip_suffix(b".framework"));
+    framework.is_some() && parts.next_back() == framework
+}
+
 /// The folder of the file at `path`.
-fn folder(path: &Path) -> &Path {
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
 impl Loader<'_> {
-    /// Adds the names of the libraries that `library`, the file at `path`, passes on; in a flat namespace those of
-    /// all that it loads are seen, too.
-    pub(super) fn pass_on(&self, library: &mut Library, path: &Path) {
-        let above = Rpaths::new();
-        let mut work = wanted(library, folder(path), &above, false);
-        let mut later = wanted(library, folder(path), &above, true);
+    /// Adds the names of the libraries that `library`, which is in `dir`, passes on; in a flat namespace those of
+    /// all that it loads are seen, too. Gives those that are linked themselves.
+    pub(super) fn pass_on(
+        &self,
+        library: &mut Library,
+        dir: &Path,
+        above: &Rpaths,
+    ) -> Vec<Implied> {
+        let mut implied = Vec::new();
+        let mut work = wanted(library, dir, above, false);
+        let mut later = wanted(library, dir, above, true);
+        work.iter_mut().for_each(|wanted| wanted.linked = true);
         let mut inline = std::mem::take(&mut library.inline);
         let mut done: BTreeSet<Vec<u8>> = BTreeSet::from([library.install_name.clone()]);
         let mut flat = false;
@@ -63,11 +97,16 @@ impl Loader<'_> {
                 Some(at) => Some((std::mem::take(&mut inline[at]), next.dir.clone())),
                 None => self.library_at(&next).map(|(lib, path)| (lib, folder(&path).to_owned())),
             };
-            let Some((inner, dir)) = found else {
+            let Some((mut inner, dir)) = found else {
                 // What is only loaded need not be here.
                 library.missing.extend((!flat).then_some(next.name));
                 continue;
             };
+            if next.linked && self.implies(&inner, &next.name) {
+                inner.inline.extend(inline.iter().cloned());
+                implied.push(Implied { library: inner, dir, rpaths: next.rpaths });
+                continue;
+            }
             work.extend(wanted(&inner, &dir, &next.rpaths, false));
             let loads = wanted(&inner, &dir, &next.rpaths, true);
             match flat {
@@ -77,6 +116,49 @@ impl Loader<'_> {
             let names = if flat { &mut library.indirect } else { &mut library.exports };
             names.extend(inner.exports);
         }
+        implied
+    }
+
+    /// Whether `library`, passed on as `name` by one that is linked, is linked itself.
+    fn implies(&self, library: &Library, name: &[u8]) -> bool {
+        !self.options.no_implicit
+            && !self.options.flat
+            && !library.restricted
+            && library.install_name == name
+            && is_public(name)
+    }
+
+    /// Adds the libraries that are linked because others pass them on: behind all that are named, sorted, and only
+    /// if used.
+    pub(super) fn add_implied(&mut self) {
+        let named = self.list.len();
+        while !self.implied.is_empty() {
+            for (next, auto) in std::mem::take(&mut self.implied) {
+                let Implied { mut library, dir, rpaths } = next;
+                let same = |input: &Input| match &input.content {
+                    Content::Library(other) => other.install_name == library.install_name,
+                    _ => false,
+                };
+                if self.list.iter().any(same) {
+                    continue;
+                }
+                let more = self.pass_on(&mut library, &dir, &rpaths);
+                self.implied.extend(more.into_iter().map(|next| (next, auto)));
+                let name = String::from_utf8_lossy(&library.install_name).into_owned();
+                self.check_passed_on(&library, &name, auto);
+                self.list.push(Input {
+                    path: PathBuf::from(&name),
+                    name,
+                    content: Content::Library(Box::new(library)),
+                    take: Take::default(),
+                    auto: true,
+                    data: Vec::new().into(),
+                    range: 0..0,
+                    thin: Vec::new(),
+                });
+            }
+        }
+        self.list[named..].sort_by(|one, other| one.name.cmp(&other.name));
     }
 
     /// Complains of what `library`, called `name`, passes on and nobody finds, as ld64 and lld do. What
@@ -114,7 +196,7 @@ impl Loader<'_> {
             .flatten()
     }
 
-    /// Where `-L` and `-F` have a library of this name.
+    /// Where `-L`, `-F` and the system's folders have a library of this name.
     ///
     /// Spec: man ld, "Indirect dynamic libraries": "ld first uses the specified search paths".
     fn searched(&self, name: &str) -> Vec<PathBuf> {
@@ -124,10 +206,9 @@ impl Loader<'_> {
         let framework = format!("{leaf}.framework");
         let is_framework = versioned.rsplit('/').next() == Some(&*framework);
         let (dirs, inside) = match is_framework {
-            true => (&self.options.framework_paths, format!("{framework}/{leaf}")),
-            false => (&self.options.library_paths, leaf.to_owned()),
+            true => (self.framework_folders(), format!("{framework}/{leaf}")),
+            false => (self.library_folders(), leaf.to_owned()),
         };
-        let dirs = self.folders(dirs, &[]);
         let all = dirs.iter().map(|dir| dir.join(&inside));
         all.flat_map(|place| [place.with_extension("tbd"), place]).collect()
     }
@@ -154,7 +235,8 @@ impl Loader<'_> {
             let at = |(path, dir): (&str, &Path)| {
                 let whole = format!("{}/{rest}", path.trim_end_matches('/'));
                 let (name, rpaths) = (Vec::new(), Rpaths::new());
-                self.places(&whole, &Wanted { name, dir: dir.to_owned(), rpaths })
+                let wanted = Wanted { name, dir: dir.to_owned(), rpaths, linked: false };
+                self.places(&whole, &wanted)
             };
             return paths.flat_map(at).collect();
         }

@@ -21,6 +21,7 @@ pub static AMD64: Machine = Machine {
     name: "x86_64",
     cpu: 0x0100_0007,
     subtype: 3,
+    strangers: &[],
     page: 0x1000,
     rows: ROWS,
     unsigned: 0,

@@ -23,6 +23,8 @@ pub static ARM64: Machine = Machine {
     name: "arm64",
     cpu: 0x0100_000c,
     subtype: 0,
+    // Its pointers are signed.
+    strangers: &[(2, "arm64e")],
     page: 0x4000,
     rows: ROWS,
     unsigned: 0,

@@ -140,8 +140,18 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
     Ok(())
 }
 
-/// Where the image is to be.
+/// What ld64 wants of a stack.
+const STACK: u64 = 0x1000;
+
+/// Where the image is to be, and its stack.
 fn place(options: &mut Options) -> Result<(), Errors> {
+    if !options.stack_size.is_multiple_of(STACK) {
+        let text = format!("{:#x} is not a multiple of {STACK:#x}", options.stack_size);
+        return Err(usage("stack_size", &text));
+    }
+    if options.stack_size > 0 && options.kind != Kind::Execute {
+        return Err(usage("stack_size", "only a program has one"));
+    }
     if !options.slides() && options.arch().always_slides {
         options.no_pie = false;
         let text = format!("-no_pie has no effect: programs for {} run", options.arch().name);
@@ -182,6 +192,8 @@ fn list(options: &mut Options, name: &str, value: &str, files: &dyn Files) -> Re
     let names = lines
         .map(|line| line.split('#').next().unwrap_or(line).trim().to_owned())
         .filter(|line| !line.is_empty());
+    let names: Result<Vec<String>, String> = names.map(|name| table::pattern(&name)).collect();
+    let names = names.map_err(|text| usage(name, &format!("{path}: {text}")))?;
     match name {
         "exported_symbols_list" => options.exported.get_or_insert_default().extend(names),
         _ => options.unexported.extend(names),

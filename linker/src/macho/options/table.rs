@@ -1,7 +1,8 @@
 //! The options of ld64, a row each: name, arguments, what it does. Must not know how rows are found.
 
-use super::{Kind, Named, Options, Take, Undefined};
+use super::{Kind, Named, Options, Take, Undefined, is_glob};
 use crate::format::macho::stub::version;
+use crate::input::Pattern;
 use crate::macho::machine::Machine;
 
 /// What an option does with its arguments. Errors are for people.
@@ -101,6 +102,14 @@ fn undefined(name: &str) -> Result<Undefined, String> {
     }
 }
 
+/// A name that may be a pattern.
+pub(super) fn pattern(text: &str) -> Result<String, String> {
+    match is_glob(text) && Pattern::glob(text).is_err() {
+        true => Err(format!("not a pattern: {text}")),
+        false => Ok(text.to_owned()),
+    }
+}
+
 /// What `-commons` may say: a library's variable is no common's definition.
 pub(super) fn commons(how: &str) -> Result<(), String> {
     match how {
@@ -179,9 +188,9 @@ pub(super) const ROWS: &[Row] = rows! {
     "compatibility_version" (a) compatibility = parsed(a)? => "VERSION" "The oldest version it can stand for";
     "dylib_compatibility_version" (a) compatibility = parsed(a)? => "" "";
     "rpath" (a) rpaths << a.clone() => "DIR" "What @rpath may be";
-    "exported_symbol" (a) exported += [a.clone()] => "SYMBOL" "Export SYMBOL, which may be a pattern, and what others say so";
+    "exported_symbol" (a) exported += [pattern(a)?] => "SYMBOL" "Export SYMBOL, which may be a pattern, and what others say so";
     "no_exported_symbols" () exported += [] => "" "Export nothing";
-    "unexported_symbol" (a) unexported << a.clone() => "SYMBOL" "Don't export SYMBOL, which may be a pattern";
+    "unexported_symbol" (a) unexported << pattern(a)? => "SYMBOL" "Don't export SYMBOL, which may be a pattern";
     "headerpad" (a) headerpad = Some(room(a)?) => "SIZE" "Leave so many bytes (hexadecimal) after the load commands";
     "headerpad_max_install_names" () headerpad_names = true => "" "Leave room for install names of 1,024 bytes";
     "image_base" (a) base = Some(number(a)?) => "ADDRESS" "Where the image starts (hexadecimal)";
@@ -191,6 +200,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "pie" () no_pie = false => "" "One that runs anywhere (default)";
     "stack_size" (a) stack_size = number(a)? => "SIZE" "Bytes of the program's stack (hexadecimal)";
     "dead_strip" () dead_strip = true => "" "Leave out what nothing reaches";
+    "no_implicit_dylibs" () no_implicit = true => "" "Public libraries that others pass on are not linked themselves";
     "dead_strip_dylibs" () dead_strip_dylibs = true => "" "Leave out libraries that nothing uses";
     "oso_prefix" (a) oso_prefix = Some(prefix(a)?) => "PREFIX" "Leave PREFIX out of the debug map's paths; . is this folder";
     "S" () no_debug = true => "" "No debug map";
@@ -228,7 +238,6 @@ pub(super) const IGNORED: &[(&str, usize)] = &[
     ("no_deduplicate", 0),
     ("deduplicate", 0),
     ("objc_abi_version", 1),
-    ("no_implicit_dylibs", 0),
     ("multiply_defined", 1),
     ("multiply_defined_unused", 1),
     ("single_module", 0),

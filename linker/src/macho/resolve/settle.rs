@@ -5,7 +5,7 @@ use crate::format::macho::ordinal;
 use crate::input::{Name, Pattern};
 use crate::macho::link::{Bound, Def, Link};
 use crate::macho::object::{Atom, Home, NONE};
-use crate::macho::options::{Kind, Options, Undefined};
+use crate::macho::options::{Kind, Options, Undefined, is_glob};
 use crate::object::SymId;
 
 /// Settles every name.
@@ -41,15 +41,14 @@ fn make_commons(link: &mut Link<'_>) {
 
 /// Names that stand for places of the image.
 fn define_bounds(link: &mut Link<'_>) {
+    let header = header(link.options.kind);
     for at in 0..link.globals.len() {
         if link.globals[at].def != Def::None {
             continue;
         }
         let bound = match link.names.get(SymId(at as u32)) {
-            b"___dso_handle"
-            | b"__mh_dylib_header"
-            | b"__mh_bundle_header"
-            | b"__mh_execute_header" => Bound::Base,
+            b"___dso_handle" => Bound::Base,
+            name if name == header => Bound::Base,
             name => match bound(name).or_else(|| crate::macho::mode::bound(link.options, name)) {
                 Some(bound) => bound,
                 None => continue,
@@ -208,6 +207,15 @@ fn decide(link: &mut Link<'_>) {
 /// The name of a program's header.
 pub const HEADER: &[u8] = b"__mh_execute_header";
 
+/// The name of an image's header.
+fn header(kind: Kind) -> &'static [u8] {
+    match kind {
+        Kind::Execute => HEADER,
+        Kind::Dylib => b"__mh_dylib_header",
+        Kind::Bundle => b"__mh_bundle_header",
+    }
+}
+
 /// Whether the header is exported: every program's, unless the options say otherwise.
 pub fn exports_header(options: &Options) -> bool {
     let listed = options.exported.as_ref().is_none_or(|list| Patterns::new(list).has(HEADER));
@@ -222,11 +230,11 @@ struct Patterns<'p> {
 
 impl<'p> Patterns<'p> {
     fn new(list: &'p [String]) -> Self {
-        let is_glob = |name: &&String| name.contains(['*', '?', '[']);
+        let globs = list.iter().filter(|name| is_glob(name));
         Self {
             plain: list.iter().map(String::as_bytes).collect(),
-            // What is no pattern is a name.
-            globs: list.iter().filter(is_glob).filter_map(|n| Pattern::glob(n).ok()).collect(),
+            // The options have none that is wrong.
+            globs: globs.filter_map(|name| Pattern::glob(name).ok()).collect(),
         }
     }
 

@@ -40,7 +40,7 @@ fn what_is_passed_on_is_found_where_its_loader_is() {
         }
         let link = |wants: &str| {
             let linked = link_args(&args(true, &format!("{wants} d/y.dylib l.tbd")), &files);
-            linked.map(drop).map_err(|errors| errors.to_string())
+            linked.map(drop).map_err(|errors| errors.first().to_string())
         };
         let said = match place {
             Some(_) => Ok(()),
@@ -149,7 +149,8 @@ fn what_is_passed_on_is_looked_for_where_libraries_are() {
         files.insert(place, inner);
         files.insert("u.o", calling("u", "z"));
         let line = format!("-dylib u.o y.dylib l.tbd{way}");
-        let said = link_args(&args(true, &line), &files).map_err(|e| e.to_string()).err();
+        let said = link_args(&args(true, &line), &files).map_err(|e| e.iter().last().cloned());
+        let said = said.err().flatten().map(|error| error.to_string());
         let wanted = format!("y.dylib: unable to locate re-export {name}");
         assert_eq!(said, (!found).then_some(wanted), "{name} {place}{way}");
     }
@@ -268,4 +269,59 @@ fn what_is_for_another_machine_is_passed_over() {
     assert_eq!(forced, Ok("w/liba.a: is for x86_64, the link for arm64; ignored".into()));
     let text = link("u.o w/liba.a").expect_err("an undefined name");
     assert!(text.ends_with("undefined symbol: _z"), "{text}");
+}
+
+/// A stub called `name` that has `symbol`, passes `passed` on, and says `more` of itself.
+fn stub(name: &str, symbol: &str, passed: &str, more: &str) -> Vec<u8> {
+    let passed = match passed {
+        "" => String::new(),
+        name => format!(
+            "reexported-libraries:\n  - targets: [ arm64-macos ]\n    libraries: [ '{name}' ]\n"
+        ),
+    };
+    let head = "--- !tapi-tbd\ntbd-version: 4\ntargets: [ arm64-macos ]\n";
+    let exports = "exports:\n  - targets: [ arm64-macos ]\n    symbols:";
+    format!("{head}install-name: '{name}'\n{more}{passed}{exports} [ {symbol} ]\n...\n")
+        .into_bytes()
+}
+
+/// Whoever uses what a public library has, and another passes on, loads it itself.
+#[test]
+fn public_libraries_that_are_passed_on_are_linked_themselves() {
+    const APP: &str = "/System/Library/Frameworks/A.framework";
+    let inner = format!("{APP}/Frameworks/B.framework/B");
+    let (framework, beside) = (format!("{APP}/Versions/C/A"), format!("{APP}/libA.dylib"));
+    let closed = "allowable-clients:\n  - targets: [ arm64-macos ]\n    clients: [ y ]\n";
+    for (name, more, flags, loaded) in [
+        ("/usr/lib/z.dylib", "", "", true),
+        ("/usr/lib/z.dylib", "", " -no_implicit_dylibs", false),
+        ("/usr/lib/z.dylib", "", " -flat_namespace", false),
+        ("/usr/lib/z.dylib", closed, "", false),
+        ("/usr/lib/system/z.dylib", "", "", false),
+        ("/opt/z.dylib", "", "", false),
+        (&framework, "", "", true),
+        (&inner, "", "", false),
+        (&beside, "", "", false),
+    ] {
+        let mut files = files(true);
+        files.insert("y.tbd", stub("/opt/y.dylib", "_y", name, ""));
+        let place = std::path::Path::new(name).with_extension("tbd");
+        files.insert(place.to_str().expect("a path"), stub(name, "_z", "/opt/w.dylib", more));
+        files.insert("/opt/w.tbd", stub("/opt/w.dylib", "_w", "", ""));
+        for (symbol, own) in [("y", false), ("z", true), ("w", true)] {
+            files.insert("u.o", calling("u", symbol));
+            let line = format!("-dylib u.o y.tbd l.tbd{flags}");
+            let image = link_args(&args(true, &line), &files).expect("a link").0;
+            let has = |name: &str| memchr::memmem::find(&image, name.as_bytes()).is_some();
+            assert_eq!(has(name), own && loaded, "{symbol} of {name}{flags}");
+            assert!(has("/opt/y.dylib") && !has("/opt/w.dylib"));
+        }
+        // What is named comes first, wherever it is.
+        files.insert("u.o", calling("u", "z"));
+        files.insert("v.tbd", stub("/opt/v.dylib", "_z", "", ""));
+        let line = format!("-dylib u.o y.tbd v.tbd l.tbd -dead_strip_dylibs{flags}");
+        let image = link_args(&args(true, &line), &files).expect("a link").0;
+        let has = |name: &str| memchr::memmem::find(&image, name.as_bytes()).is_some();
+        assert_eq!(has("/opt/v.dylib"), loaded, "{name}{flags}");
+    }
 }

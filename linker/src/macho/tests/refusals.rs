@@ -179,3 +179,72 @@ fn commons_of_libraries_are_not_supported() {
     let text = says(true, "-dylib a.o l.tbd -commons use_dylibs", &files);
     assert_eq!(text, "-commons: use_dylibs is not supported");
 }
+
+/// A name of a header is that of the image's own kind.
+#[test]
+fn a_header_is_called_as_the_image_is() {
+    for (kind, mine) in [("execute -e _u", "execute"), ("dylib", "dylib"), ("bundle", "bundle")] {
+        for name in ["execute", "dylib", "bundle"] {
+            let mut files = files(true);
+            files.insert("u.o", super::libraries::calling("u", &format!("_mh_{name}_header")));
+            let linked = link_args(&args(true, &format!("-{kind} u.o l.tbd")), &files);
+            let said = linked.map(drop).map_err(|errors| errors.first().kind());
+            let wanted = Err(ErrorKind::UndefinedSymbol);
+            assert_eq!(said, if name == mine { Ok(()) } else { wanted }, "{name} of {kind}");
+        }
+    }
+}
+
+#[test]
+fn values_that_mean_nothing_are_refused() {
+    let mut files = files(true);
+    files.insert("list", b"_f\n_[x\n".to_vec());
+    for (line, wanted) in [
+        ("-e _f -stack_size 1800", "-stack_size: 0x1800 is not a multiple of 0x1000"),
+        ("-dylib -stack_size 2000", "-stack_size: only a program has one"),
+        ("-dylib -exported_symbol _[x", "-exported_symbol: not a pattern: _[x"),
+        ("-dylib -unexported_symbol _[x", "-unexported_symbol: not a pattern: _[x"),
+        ("-dylib -exported_symbols_list list", "-exported_symbols_list: list: not a pattern: _[x"),
+    ] {
+        assert_eq!(says(true, &format!("{line} a.o l.tbd"), &files), wanted);
+    }
+    link_args(&args(true, "-e _f -stack_size 2000 a.o l.tbd"), &files).expect("a stack");
+}
+
+/// Signed pointers are called, and call, in another way; a library's code stays its own.
+#[test]
+fn objects_of_arm64e_are_for_another_machine() {
+    let signed = |mut bytes: Vec<u8>| {
+        bytes[8..12].copy_from_slice(&0x8000_0002_u32.to_le_bytes());
+        bytes
+    };
+    let mut files = files(true);
+    let (library, _) = link_args(&args(true, "-dylib a.o l.tbd"), &files).expect("a library");
+    files.insert("e.o", signed(sample(true)));
+    files.insert("e.a", archive("e.o", &signed(sample(true))));
+    files.insert("e.dylib", signed(library));
+    files.insert("u.o", super::libraries::calling("u", "f"));
+    for name in ["e.o", "e.a"] {
+        let line = format!("-dylib {name} -arch_errors_fatal u.o l.tbd");
+        let text = says(true, &line, &files);
+        assert_eq!(text, format!("{name}: is for arm64e, the link for arm64"));
+    }
+    link_args(&args(true, "-dylib u.o e.dylib l.tbd"), &files).expect("a library for both");
+}
+
+/// What is missing, and what is missed because of it.
+#[test]
+fn what_a_missing_library_would_have_is_told_of() {
+    let mut files = files(true);
+    files.insert("u.o", super::libraries::calling("u", "z"));
+    let linked = link_args(&args(true, "-dylib u.o -lz -framework Z no.o l.tbd"), &files);
+    let all: Vec<_> = linked.expect_err("three files").iter().map(ToString::to_string).collect();
+    assert_eq!(all.len(), 4, "{all:?}");
+    assert_eq!(all[..2], ["framework not found: Z", "library not found: -lz"]);
+    assert!(all[2].starts_with("no.o: "), "{all:?}");
+    assert!(all[3].starts_with("u.o:") && all[3].ends_with("undefined symbol: _z"), "{all:?}");
+    // Beside what is no object nothing is known.
+    files.insert("no.o", b"no".to_vec());
+    let linked = link_args(&args(true, "-dylib u.o -lz no.o l.tbd"), &files);
+    assert_eq!(linked.expect_err("two files").iter().count(), 2);
+}
