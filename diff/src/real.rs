@@ -5,6 +5,7 @@
 
 mod ld64;
 mod modes;
+mod reexports;
 mod response;
 mod target;
 
@@ -36,6 +37,7 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
             goos: None,
         },
         prefer_static: false,
+        origins: Vec::new(),
     };
     let (args, mut asked) = modes::read(&response::expand(args, dir)?)?;
     let args = &args[..];
@@ -138,6 +140,8 @@ struct Reader<'a> {
     folders: Vec<PathBuf>,
     request: Request,
     prefer_static: bool,
+    /// Where each file was, and its name in the request.
+    origins: Vec<(PathBuf, String)>,
 }
 
 impl Reader<'_> {
@@ -231,6 +235,7 @@ impl Reader<'_> {
             }
             self.request.files.push(File { name: name.clone(), bytes: bytes.into() });
         }
+        self.origins.push((path.to_owned(), name.clone()));
         Ok(name)
     }
 

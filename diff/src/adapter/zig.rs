@@ -97,6 +97,8 @@ fn words(request: &Request) -> Vec<String> {
                 minos = platform.get(1).map_or(minos, |text| version(text, 2));
             }
             "-fixup_chains" | "-no_fixup_chains" => {}
+            // The compiler's own: the linker's it does not pass on.
+            _ if arg.starts_with("-L") || arg.starts_with("-F") => rest.push(arg.clone()),
             // A compiler has to be given both together.
             name if ld64::WORDS.contains(&name) || ld64::FILES.contains(&name) => {
                 let value = args.next().map_or("", String::as_str);

@@ -101,7 +101,7 @@ impl Versions {
 ///
 /// Errors: a file that can't be read; an option whose argument is missing.
 pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) -> io::Result<()> {
-    let system = folders(reader, args);
+    let (system, given) = (folders(reader, args), args);
     reader.request.mode = asked.mode.unwrap_or_else(|| mode(args));
     let mut args = args.iter();
     let mut output = "a.out".to_owned();
@@ -148,6 +148,7 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) 
             None => other(reader, option, &system)?,
         }
     }
+    super::reexports::add(reader, given, &system)?;
     let platform = versions.option(&reader.request.args);
     reader.request.args.extend(platform.into_iter().flatten());
     // A library is called what its output is, and each linker has an output of its own.
@@ -189,10 +190,17 @@ fn mode(args: &[String]) -> Mode {
     }
 }
 
+/// Whether `args` ask for a program.
+pub(super) fn makes_program(args: &[String]) -> bool {
+    matches!(mode(args), Mode::Exe | Mode::Pie)
+}
+
 /// Where libraries and frameworks are looked for.
-struct Folders {
-    libraries: Vec<PathBuf>,
-    frameworks: Vec<PathBuf>,
+pub(super) struct Folders {
+    pub(super) libraries: Vec<PathBuf>,
+    pub(super) frameworks: Vec<PathBuf>,
+    /// `-syslibroot`.
+    pub(super) roots: Vec<PathBuf>,
 }
 
 /// `-L` and `-F`, then the system's folders; what is absolute is inside of `-syslibroot` first.
@@ -219,6 +227,7 @@ fn folders(reader: &Reader<'_>, args: &[String]) -> Folders {
     Folders {
         libraries: all("-L", ["/usr/lib", "/usr/local/lib"]),
         frameworks: all("-F", ["/Library/Frameworks", "/System/Library/Frameworks"]),
+        roots: roots.clone(),
     }
 }
 

@@ -28,6 +28,11 @@ pub fn target(
     }
 }
 
+/// The number that Mach-O files have for the machine of `target`.
+pub(super) fn cputype(target: Target) -> Option<u32> {
+    machine::of(target.arch).map(|machine| machine.cputype)
+}
+
 /// What `args` say themselves.
 fn said(args: &[String], dir: &Path) -> Option<Target> {
     let named = args.iter().position(|arg| arg == "-arch").and_then(|at| args.get(at + 1));
@@ -56,8 +61,8 @@ fn of(start: &[u8]) -> Option<Target> {
         (Format::Elf, Some(b"\x7fELF")) => u16_at(start, 18) == Some(target.arch.machine()),
         // MH_MAGIC_64, little-endian.
         (Format::Macho, Some([0xcf, 0xfa, 0xed, 0xfe])) => {
-            let machine = machine::of(target.arch);
-            machine.is_some_and(|machine| u32_at(start, 4) == Some(machine.cputype))
+            let number = cputype(**target);
+            number.is_some_and(|number| u32_at(start, 4) == Some(number))
         }
         _ => false,
     };

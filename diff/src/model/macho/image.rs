@@ -14,6 +14,8 @@ pub(crate) const OBJECT: u32 = 1;
 pub(crate) const EXECUTE: u32 = 2;
 /// MH_DYLIB.
 pub(crate) const DYLIB: u32 = 6;
+/// LC_REEXPORT_DYLIB.
+pub(crate) const REEXPORT: u32 = 0x8000_001f;
 /// MH_TWOLEVEL.
 pub(crate) const TWOLEVEL: u32 = 0x80;
 /// MH_PIE.
@@ -278,7 +280,7 @@ impl<'a> File<'a> {
             0x19 => self.segment(command)?,
             0x2 => self.symbol_table(word(8)?, word(12)?, word(16)?, word(20)?),
             0xd => self.id = Some(text()?),
-            number @ (0xc | 0x8000_0018 | 0x8000_001f | 0x20 | 0x8000_0023) => {
+            number @ (0xc | 0x8000_0018 | REEXPORT | 0x20 | 0x8000_0023) => {
                 let weak = number == 0x8000_0018;
                 self.libraries.push(Library { name: text()?, weak, command: number });
             }
