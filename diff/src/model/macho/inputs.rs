@@ -51,6 +51,10 @@ pub(super) struct Inputs<'a> {
     whole: Vec<&'a str>,
     /// `-dead_strip`: atoms that are not there say nothing.
     strip: bool,
+    /// `-x`: names that are not there say nothing.
+    nameless: bool,
+    /// Objects that are not in the output, if that is known.
+    absent: Vec<bool>,
 }
 
 impl<'a> Inputs<'a> {
@@ -72,6 +76,7 @@ impl<'a> Inputs<'a> {
             match arg {
                 "-force_load" => inputs.whole.extend(args.next()),
                 "-dead_strip" => inputs.strip = true,
+                "-x" => inputs.nameless = true,
                 "-all_load" => {
                     inputs.whole.extend(request.files.iter().map(|file| file.name.as_str()));
                 }
@@ -99,6 +104,7 @@ impl<'a> Inputs<'a> {
         for index in (0..self.objects.len()).filter(|&index| !absent[index]) {
             self.define(index);
         }
+        self.absent = absent.to_vec();
     }
 
     /// Whether nothing of `object` may be in the output though it is in the link: no member of an archive
@@ -154,10 +160,21 @@ impl<'a> Inputs<'a> {
         self.objects[object].atoms.get((id - self.first[object]) as usize)
     }
 
+    /// Whether the output has nothing of object `index`.
+    pub(super) fn is_absent(&self, index: usize) -> bool {
+        self.absent.get(index) == Some(&true)
+    }
+
+    /// Whether an object whose names the output lacks may be in it all the same.
+    pub(super) fn names_go(&self) -> bool {
+        self.nameless
+    }
+
     /// Every atom that has an address of its own.
     pub(super) fn placeable(&self) -> impl Iterator<Item = (AtomId, &Atom<'a>)> {
         let atoms = self.objects.iter().flat_map(|object| &object.atoms);
-        (0..).zip(atoms).filter(|(_, atom)| atom.placeable())
+        let present = |id: AtomId| !self.is_absent(self.owner[id as usize] as usize);
+        (0..).zip(atoms).filter(move |(id, atom)| atom.placeable() && present(*id))
     }
 
     /// `FILE:SEG,SECT#k`, the name of an atom, or `FILE:COMMON.NAME` of a common, in facts.

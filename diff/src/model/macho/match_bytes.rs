@@ -2,9 +2,11 @@
 //! neighbours and their bytes.
 //!
 //! Linkers keep the order of input, so an atom is looked for where the one before it or behind it of the same section
-//! leaves room, then where the output has a symbol of its name, then anywhere. What relocations and hints may write is
+//! leaves room, then where the output has a symbol of its name, then anywhere; before all that where references lead. What relocations and hints may write is
 //! left out of the comparison; what is mostly that must be between two neighbours without a gap. It must not know what a
 //! relocation means.
+
+mod referred;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,6 +14,7 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
+use super::fixups::Fixups;
 use super::image::File;
 use super::inputs::{AtomId, Inputs};
 use super::machine::Machine;
@@ -47,8 +50,9 @@ pub(super) fn locate<'a>(inputs: &Inputs<'a>, file: &File<'a>, base: &mut [u64])
         return;
     }
     let mut search = Search::new(inputs, file, base);
+    let fixups = Fixups::read(file);
     for round in 0..3 {
-        let mut found = 0;
+        let mut found = search.referred(&fixups, false, base);
         for run in &runs {
             found += search.beside(run, base) + search.fill(run, base);
         }
@@ -61,13 +65,15 @@ pub(super) fn locate<'a>(inputs: &Inputs<'a>, file: &File<'a>, base: &mut [u64])
             break;
         }
     }
+    search.referred(&fixups, true, base);
 }
 
 /// The atoms that can be looked for, by section, in the inputs' order.
 fn runs(inputs: &Inputs<'_>) -> Vec<Vec<AtomId>> {
     let mut numbers: FxHashMap<(&str, &str), usize> = FxHashMap::default();
     let mut runs: Vec<Vec<AtomId>> = Vec::new();
-    for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+    let present = (0..inputs.objects.len()).filter(|index| !inputs.is_absent(*index));
+    for (object, first) in present.map(|index| (&inputs.objects[index], &inputs.first[index])) {
         // Everything in what a build mode adds has a name that outputs keep.
         let added = object.file == crate::desugar::OBJECT;
         if added || object.atoms.iter().any(|atom| atom.marker.is_some()) {
@@ -278,7 +284,10 @@ impl<'s, 'a> Search<'s, 'a> {
         let before = self.taken.range(..end).next_back();
         let section = self.file.section_at(address);
         before.is_none_or(|(start, taken_end)| *taken_end <= address || *start >= end)
-            && section.is_some_and(|s| end - s.address <= s.size && s.zerofill() == atom.zerofill())
+            && section.is_some_and(|s| {
+                let same = (s.zerofill(), s.template()) == (atom.zerofill(), atom.template());
+                same && end - s.address <= s.size
+            })
     }
 
     /// Whether the atom's bytes are at `address` but for what may be written; none if that says nothing.

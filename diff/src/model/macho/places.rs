@@ -28,6 +28,8 @@ pub(super) struct Places {
     /// By atom id, then by common: the address.
     base: Vec<u64>,
     list: Vec<Interval>,
+    /// Atoms that were found by their marker or their name.
+    named: Vec<bool>,
     /// Atoms whose marker is in the output twice.
     pub(super) twice: Vec<AtomId>,
     /// Symbols of the output, global and local ones apart; those whose name occurs once have their values.
@@ -41,6 +43,7 @@ impl Places {
         let mut places = Self {
             base: vec![NOWHERE; total],
             list: Vec::new(),
+            named: Vec::new(),
             twice: Vec::new(),
             symbols: Default::default(),
         };
@@ -54,6 +57,7 @@ impl Places {
                 .or_insert(Some(symbol.value));
         }
         places.by_symbols(inputs, file);
+        places.named = places.base.iter().map(|base| *base != NOWHERE).collect();
         super::match_bytes::locate(inputs, file, &mut places.base);
         places.index(inputs);
         places.commons(inputs);
@@ -90,7 +94,8 @@ impl Places {
 
     fn by_symbols(&mut self, inputs: &Inputs<'_>, file: &File<'_>) {
         let mut names: FxHashMap<(&str, bool), Vec<Candidate>> = FxHashMap::default();
-        for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+        let present = (0..inputs.objects.len()).filter(|index| !inputs.is_absent(*index));
+        for (object, first) in present.map(|index| (&inputs.objects[index], inputs.first[index])) {
             let certain = inputs.certain(object);
             for symbol in object.symbols.iter().filter(|symbol| !symbol.name.is_empty()) {
                 let atom = match symbol.place {
@@ -172,7 +177,8 @@ impl Places {
         }
     }
 
-    /// Which objects are archive members that were not extracted: none of their atoms is in the output.
+    /// Which objects are archive members that were not extracted: none of their atoms is in the output, or none of the
+    /// names that they would have been extracted for.
     pub(super) fn absent(&self, inputs: &Inputs<'_>) -> Vec<bool> {
         let mut seen = vec![(false, false); inputs.objects.len()];
         for (id, _) in inputs.placeable() {
@@ -180,8 +186,24 @@ impl Places {
             *any = true;
             *placed |= self.base[id as usize] != NOWHERE;
         }
-        let certain = inputs.objects.iter().map(|object| inputs.certain(object));
-        certain.zip(seen).map(|(certain, (any, placed))| !certain && any && !placed).collect()
+        let absent =
+            (0..).zip(&inputs.objects).zip(seen).map(|((index, object), (any, placed))| {
+                !inputs.certain(object) && any && (!placed || self.unnamed(inputs, index))
+            });
+        absent.collect()
+    }
+
+    /// Whether object `index` defines names for others and the output has none of them.
+    fn unnamed(&self, inputs: &Inputs<'_>, index: usize) -> bool {
+        let own = inputs.objects[index].symbols.iter().filter_map(|symbol| match symbol.place {
+            Where::Atom(atom, _) if symbol.external && !symbol.weak => {
+                let id = inputs.first[index] + atom;
+                inputs.atom(id)?.placeable().then(|| self.named[id as usize])
+            }
+            _ => None,
+        });
+        let own: Vec<bool> = own.collect();
+        !inputs.names_go() && !own.is_empty() && !own.contains(&true)
     }
 
     /// The address of an atom or common that is in the output.
