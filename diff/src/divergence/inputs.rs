@@ -27,6 +27,10 @@ pub enum Has {
     Library,
     /// A Mach-O library for another machine.
     LibraryOfAnother,
+    /// A Mach-O library, or a stub, that passes on what another has.
+    Reexports,
+    /// A text stub for a variant of a machine: `arm64e.x1`.
+    StubOfVariant,
     /// A library that defines a number.
     LibraryAbsolute,
     /// A library that defines a function.
@@ -107,10 +111,28 @@ impl Has {
         if self == Self::LibraryOfAnother {
             return library_of_another(request);
         }
+        if let Self::Reexports | Self::StubOfVariant = self {
+            return request.files.iter().any(|file| self.is_in_library(&file.bytes));
+        }
         let read = |bytes: &[u8]| usize::from(File::parse(bytes).is_ok_and(|elf| self.is_in(&elf)));
         let all = archive::contents(request);
         let counts = all.iter().map(|(_, bytes)| read(bytes));
         counts.sum::<usize>() >= if self == Self::SeveralInits { 2 } else { 1 }
+    }
+
+    /// Whether a dynamic library of Mach-O or a stub of one has it.
+    fn is_in_library(self, bytes: &[u8]) -> bool {
+        let has = |what: &[u8]| memchr::memmem::find(bytes, what).is_some();
+        if bytes.starts_with(b"--- !tapi-tbd") || bytes.starts_with(b"{") {
+            return match self {
+                Self::StubOfVariant => has(b"arm64e."),
+                _ => has(b"reexported-libraries:") || has(b"\"reexported_libraries\""),
+            };
+        }
+        let passes_on = |file: macho::image::File<'_>| {
+            file.libraries.iter().any(|library| library.command == macho::image::REEXPORT)
+        };
+        self == Self::Reexports && macho::image::File::read(bytes).is_ok_and(passes_on)
     }
 
     fn is_in(self, elf: &File<'_>) -> bool {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expected::strictness;
 use super::{Cost, Differing, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
-use crate::adapter::REFERENCE;
+use crate::adapter::{Outcome, REFERENCE};
 use crate::expectation::{Refusal, Strictness};
 use crate::model::ErrorClass;
 use crate::{Family, Format, Key, Value, model};
@@ -147,6 +147,7 @@ fn vote(evidence: &Evidence<'_>, ruling: &mut Ruling, voters: &[&Trial], key: &K
     let detail = parties
         .iter()
         .map(|(value, trials)| format!("{}: {}", names(trials).join(", "), text(*value)))
+        .chain(voters.iter().filter(|_| key.family == Family::Error).filter_map(|t| refusal(t)))
         .collect::<Vec<_>>()
         .join("; ");
     let all: usize = parties.values().map(|trials| voices(trials)).sum();
@@ -193,11 +194,11 @@ fn settle<'a>(
             }
         }
     }
-    // The largest party is the measure; the others join it where a divergence says so.
-    let Some(measure) = parties.iter().max_by_key(|(_, trials)| trials.len()).map(|(v, _)| *v)
-    else {
-        return;
-    };
+    // The largest party is the measure, of equals that of the reference, which no divergence is about; the others join
+    // it where a divergence says so.
+    let ours = |trials: &[&Trial]| trials.iter().any(|trial| trial.linker.name() == REFERENCE);
+    let largest = parties.iter().max_by_key(|(_, trials)| (trials.len(), ours(trials)));
+    let Some(measure) = largest.map(|(value, _)| *value) else { return };
     let Ruling { relocations, explained: reasons, poisoned, .. } = ruling;
     let relocations = &*relocations.get_or_insert_with(|| shape::Relocations::of(evidence.request));
     let relocation = relocations.at(key);
@@ -226,6 +227,14 @@ fn settle<'a>(
             parties.insert(found, rest);
         }
         parties.entry(measure).or_default().extend(explained);
+    }
+}
+
+/// What a linker said that refused.
+fn refusal(trial: &Trial) -> Option<String> {
+    match &trial.outcome {
+        Outcome::Refused(_, said) => Some(format!("{}: {}", trial.linker.name(), said.trim_end())),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, REFERENCE};
 use crate::desugar::sample;
 use crate::expectation::{Open, Refusal};
 use crate::model::{ErrorClass, Meaning, Place};
@@ -283,6 +283,39 @@ fn divergences_explain_and_poison() {
     let ruling = judge(&evidence, &up_to(Cost::Facts));
     assert!(ruling.complaints.is_empty(), "{ruling:?}");
     assert_eq!(ruling.verdicts, [Verdict::Agree, Verdict::Poisoned, Verdict::Agree]);
+}
+
+/// What one linker may do otherwise is no finding of the other, whoever comes first.
+#[test]
+fn of_two_the_reference_is_the_measure() {
+    let text = r#"
+        [[divergence]]
+        id = "d"
+        key = "site.*"
+        linkers = ["b"]
+        reason = "r"
+        source = "s"
+    "#;
+    let rules = Rules::parse(&[text]).unwrap();
+    let (request, limit) = (request(), Duration::from_secs(1));
+    for (ours, theirs) in [("x", "y"), ("y", "x")] {
+        let trials = [trial(REFERENCE, &site(ours)), trial("b", &site(theirs))];
+        let evidence =
+            Evidence { request: &request, trials: &trials, expected: None, rules: &rules, limit };
+        let ruling = judge(&evidence, &up_to(Cost::Facts));
+        assert!(ruling.complaints.is_empty(), "{ruling:?}");
+        assert_eq!(ruling.explained, ["d"]);
+    }
+}
+
+/// Refusals have one class for many reasons: what was said goes with them.
+#[test]
+fn a_refusal_says_why() {
+    let mut refused = trial("b", &[(Family::Error, "", Value::Error(ErrorClass::BadInput))]);
+    refused.outcome = Outcome::Refused(ErrorClass::BadInput, "no such thing\n".into());
+    let ruling = rule(&[trial("a", &[]), refused, trial("c", &[])], None);
+    assert_eq!(ruling.complaints[0].linker, "b");
+    assert!(ruling.complaints[0].detail.ends_with("b: no such thing"), "{ruling:?}");
 }
 
 #[test]
