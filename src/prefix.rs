@@ -18,7 +18,7 @@ const NAMES: &[&str] = &["ld", "ld.scold", "ld.bfd", "ld.gold", "ld.lld", "ld64.
 #[command(after_help = "\
 Examples:
   scold prefix ~/scold-ld && gcc -B ~/scold-ld -shared -o liba.so a.c
-  clang --target=arm64-apple-macos13 -fuse-ld=scold -B ~/scold-ld -shared -o liba.dylib a.c
+  clang --target=arm64-apple-macos13 -isysroot SDK -fuse-ld=scold -B ~/scold-ld -shared -o liba.dylib a.c
   RUSTFLAGS=\"-C link-arg=-B$HOME/scold-ld\" cargo build
   go build -buildmode=c-shared -ldflags=\"-linkmode=external -extldflags=-B$HOME/scold-ld\"")]
 pub(crate) struct Prefix {

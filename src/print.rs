@@ -53,7 +53,7 @@ pub(crate) fn examined(examined: &Examined) -> bool {
                 format!("crashed: {}", said.lines().next().unwrap_or_default())
             }
             Outcome::Hung => "hung".into(),
-            Outcome::Unsupported(reason) => format!("not asked: {reason}"),
+            Outcome::Unsupported(reason) => format!("not judged: {reason}"),
         };
         outln!("{bold}{:<10}{bold:#} {:<9} {did}", trial.linker.name(), verdict.name());
     }

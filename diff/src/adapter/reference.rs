@@ -162,10 +162,26 @@ fn perform(args: &[String], files: &[File]) -> Outcome {
     }
 }
 
+/// What it says of what it does on purpose not do, and the reason reported: nobody judges that.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    (
+        "slots of symbols (.indirect_symbol)",
+        "the reference takes no slots from objects (.indirect_symbol)",
+    ),
+    ("-commons: use_dylibs", "the reference takes no library's variable for a common (-commons)"),
+    ("-commons: error", "the reference takes no library's variable for a common (-commons)"),
+];
+
 fn refusal(errors: &Errors) -> Outcome {
-    match class(errors.first().kind()) {
-        Some(class) => Outcome::Refused(class, errors.to_string()),
-        None => Outcome::Crashed(errors.to_string()),
+    let said = errors.to_string();
+    if let Some((_, reason)) = UNSUPPORTED.iter().find(|row| said.contains(row.0)) {
+        return Outcome::Unsupported(reason);
+    }
+    // The same one speaks for all as with other linkers.
+    let classes: Option<Vec<_>> = errors.iter().map(|error| class(error.kind())).collect();
+    match classes.and_then(|all| all.into_iter().min_by_key(|class| super::rank(*class))) {
+        Some(class) => Outcome::Refused(class, said),
+        None => Outcome::Crashed(said),
     }
 }
 
