@@ -7,14 +7,17 @@
 mod made;
 mod order;
 mod patch;
+mod said;
 mod text;
 
 use super::{APPEND, ENTRY, LAST, OBJECT, OWN};
+use crate::model::archive;
 use crate::model::macho::image::{self, File as Image};
 use crate::request::Mode;
 use crate::{File, Request};
 
 pub(crate) use order::{Row, rows};
+use said::{Said, is_archive, mentions_go};
 
 /// The file with the order of a plugin's data.
 const ORDER: &str = "buildmode.order";
@@ -55,6 +58,9 @@ struct Plan {
     bounds: Vec<(&'static str, String)>,
     /// Names that all objects see, wherever they are, and no other image does.
     shared: Vec<String>,
+    /// An archive's runtime is part of the module because the module was to announce itself: what asked for it still
+    /// does.
+    pulls: bool,
 }
 
 impl Plan {
@@ -62,7 +68,7 @@ impl Plan {
         if matches!(request.mode, Mode::Shared | Mode::Exe) {
             return None;
         }
-        let said = Said::of(request);
+        let mut said = Said::of(request, None);
         if said.complete {
             return None;
         }
@@ -70,10 +76,18 @@ impl Plan {
             Mode::Plugin => ["local.moduledata", "runtime.firstmoduledata"],
             _ => ["runtime.firstmoduledata", "local.moduledata"],
         };
-        let data = names.into_iter().map(mangled).find(|name| said.defines(name));
+        let known = |said: &Said| names.into_iter().map(mangled).find(|name| said.defines(name));
+        let append = mangled(APPEND);
+        let lists = |said: &Said| request.mode == Mode::Pie && said.defines(&mangled(LAST));
+        let runs = |said: &Said| said.defines(&append) || lists(said);
+        // Asking for the host's runtime may find one in an archive: then it is the module's own.
+        let asked = known(&said).filter(|_| !runs(&said));
+        if asked.is_some() {
+            said = Said::of(request, Some(&append));
+        }
+        let data = known(&said).filter(|_| !said.complete);
         let last = said.defines(&mangled(LAST));
-        let program = request.mode == Mode::Pie;
-        let runtime = said.defines(&mangled(APPEND)) || (program && last);
+        let runtime = runs(&said);
         let target = request.target.name();
         let goarch = target.split('-').next().unwrap_or(target);
         let start = mangled(&format!("_rt0_{goarch}_darwin_lib"));
@@ -83,12 +97,13 @@ impl Plan {
             announce: data.filter(|_| !runtime),
             start: library.then_some(start),
             list,
+            pulls: asked.is_some() && runtime,
             ..Self::default()
         };
-        let own = mangled(OWN);
-        plan.shared.extend(
-            [&plan.announce, &plan.list].into_iter().flatten().filter(|n| **n == own).cloned(),
-        );
+        // Whoever asks for a runtime by it has it for itself, whatever comes of that.
+        let own = [asked.as_ref(), plan.announce.as_ref(), plan.list.as_ref()];
+        let own = own.into_iter().flatten().any(|name| *name == mangled(OWN));
+        plan.shared.extend(own.then(|| mangled(OWN)));
         plan.shared.extend(plan.start.clone().filter(|name| !said.is_global(name)));
         for row in MARKERS {
             let wanted: Vec<_> = [row.0, row.1].into_iter().filter(|n| said.wants(n)).collect();
@@ -109,68 +124,18 @@ impl Plan {
 
     fn is_empty(&self) -> bool {
         let named = [&self.announce, &self.start, &self.list];
-        named.iter().all(|name| name.is_none()) && self.heads.is_empty() && self.bounds.is_empty()
+        let bare = self.heads.is_empty() && self.bounds.is_empty();
+        bare && !self.pulls && named.iter().all(|name| name.is_none())
     }
 }
 
-/// What objects of a link say that matters here.
-#[derive(Default)]
-struct Said {
-    defined: Vec<String>,
-    undefined: Vec<String>,
-    /// Of one object only.
-    local: Vec<String>,
-    /// The Go linker has added it all.
-    complete: bool,
-}
-
-impl Said {
-    fn of(request: &Request) -> Self {
-        let mut said = Self::default();
-        let entry = mangled(ENTRY);
-        for file in objects(request) {
-            let Ok(object) = Image::read(&file.bytes) else { continue };
-            for symbol in object.symbols.iter().filter(|symbol| !symbol.stab()) {
-                let defined = symbol.in_section() || symbol.absolute() || symbol.common();
-                said.complete |= symbol.name == entry;
-                if symbol.external() && symbol.name.starts_with('_') {
-                    let list = if defined { &mut said.defined } else { &mut said.undefined };
-                    list.push(symbol.name.to_owned());
-                } else if symbol.in_section() {
-                    said.local.push(symbol.name.to_owned());
-                }
-            }
-        }
-        said
-    }
-
-    /// For all objects; what may be local in the one object that has it counts as well.
-    fn defines(&self, name: &str) -> bool {
-        let may_be_local = name == mangled(OWN) || name.starts_with("__rt0_");
-        let locals = || self.local.iter().filter(|other| *other == name).count();
-        self.is_global(name) || may_be_local && locals() == 1
-    }
-
-    fn is_global(&self, name: &str) -> bool {
-        self.defined.iter().any(|other| other == name)
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        !self.defines(name) && self.undefined.iter().any(|other| other == name)
-    }
-}
-
-/// The objects that `request` names, but for the one that stands for the mode.
+/// The objects and archives that `request` names, but for the one that stands for the mode.
 fn objects(request: &Request) -> impl Iterator<Item = &File> {
     let named = |file: &&File| file.name != OBJECT && request.args.contains(&file.name);
-    let object = |file: &&File| image::file_kind(&file.bytes) == Some(image::OBJECT);
+    let object = |file: &&File| {
+        is_archive(&file.bytes) || image::file_kind(&file.bytes) == Some(image::OBJECT)
+    };
     request.files.iter().filter(named).filter(object).filter(|file| mentions_go(&file.bytes))
-}
-
-/// Whether `bytes` have any of the names at all: most objects don't.
-fn mentions_go(bytes: &[u8]) -> bool {
-    let parts = ["_rt0_", "moduledata", "_runtime."];
-    parts.iter().any(|part| memchr::memmem::find(bytes, part.as_bytes()).is_some())
 }
 
 /// `request` for linkers that know no modes.
@@ -227,12 +192,12 @@ fn moved(mut request: Request, segment: &str) -> Request {
 /// `request` with what `plan` says.
 fn apply(plan: &Plan, request: Request) -> Request {
     let Request { target, mode, mut args, mut files, goos } = request;
+    // A thin archive's members are files of their own.
+    let thin = files.iter().any(|file| file.bytes.starts_with(archive::THIN));
     for file in &mut files {
-        if image::file_kind(&file.bytes) != Some(image::OBJECT) || !args.contains(&file.name) {
-            continue;
-        }
-        if let Some(changed) = patch::changed(&file.bytes, plan) {
-            file.bytes = changed.into();
+        if args.contains(&file.name) || thin {
+            let changed = patch::inside(&file.bytes, |object| patch::changed(object, plan));
+            file.bytes = changed.map_or_else(|| file.bytes.clone(), Into::into);
         }
     }
     files.insert(0, File { name: OBJECT.into(), bytes: made::object(plan, target.arch).into() });
@@ -260,8 +225,9 @@ pub(super) fn sugared(request: &Request) -> Option<Request> {
     before.args.drain(..count);
     before.files.retain(|file| file.name != OBJECT && file.name != ORDER);
     for file in &mut before.files {
-        if let Some(original) = patch::original(&file.bytes) {
-            file.bytes = original.into();
+        let original = |bytes: &[u8]| patch::original(bytes).map(<[u8]>::to_vec);
+        if let Some(before) = patch::inside(&file.bytes, original) {
+            file.bytes = before.into();
         }
         if let Some(original) = patch::unmoved(&file.bytes) {
             file.bytes = original.into();
@@ -280,10 +246,17 @@ pub(super) fn text(request: &Request) -> Option<String> {
 /// An object that defines `name`, as a word of data, and nothing else.
 #[cfg(test)]
 pub(crate) fn sample(arch: crate::Arch, name: &str) -> Vec<u8> {
-    let row = MARKERS.iter().find(|row| row.3 == "__data");
-    let name: &'static str = mangled(name).leak();
-    made::object(
-        &Plan { heads: row.map(|row| (row, name)).into_iter().collect(), ..Plan::default() },
-        arch,
-    )
+    samples(arch, &[name])
 }
+
+/// The same with several names.
+#[cfg(test)]
+fn samples(arch: crate::Arch, names: &[&str]) -> Vec<u8> {
+    let row = MARKERS.iter().find(|row| row.3 == "__data");
+    let heads = |name: &&str| Some((row?, &*mangled(name).leak()));
+    let plan = Plan { heads: names.iter().filter_map(heads).collect(), ..Plan::default() };
+    made::object(&plan, arch)
+}
+
+#[cfg(test)]
+mod tests;

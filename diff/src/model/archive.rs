@@ -159,8 +159,27 @@ fn entries(bytes: &[u8]) -> Vec<Entry<'_>> {
     list
 }
 
-/// Moves the places of members in an index called `name` at the start of `index`; GNU's, the others stay.
+/// Moves the places of members in BSD's index, whose name is before it if it is long: of each symbol where its name is
+/// in the strings behind, and where its member is.
+fn reindex_bsd(index: &mut [u8], name: &str, moved: &[(u64, u64)]) -> Option<()> {
+    let before = name.strip_prefix("#1/").map_or(Ok(0), str::parse::<usize>).ok()?;
+    let wide = name.contains("_64") || index.get(..before)?.starts_with(b"__.SYMDEF_64");
+    let width = if wide { 8 } else { 4 };
+    let index = index.get_mut(before..)?;
+    let size = usize::try_from(crate::bytes::number(index.get(..width)?)).ok()?;
+    for pair in index.get_mut(width..)?.get_mut(..size)?.chunks_exact_mut(2 * width) {
+        let old = crate::bytes::number(&pair[width..]);
+        let new = moved.iter().find(|(from, _)| *from == old).map_or(old, |(_, to)| *to);
+        pair[width..].copy_from_slice(&new.to_le_bytes()[..width]);
+    }
+    Some(())
+}
+
+/// Moves the places of members in an index called `name` at the start of `index`.
 fn reindex(index: &mut [u8], name: &str, moved: &[(u64, u64)]) -> Option<()> {
+    if name.starts_with("#1/") || name.starts_with("__.SYMDEF") {
+        return reindex_bsd(index, name, moved);
+    }
     let width = match name {
         "/" => 4,
         "/SYM64/" => 8,
@@ -212,6 +231,27 @@ pub(crate) mod tests {
         let new = new.unwrap();
         assert_eq!(new, archive(&[("a.o", b"one"), ("b.o", b"other and more"), ("c.o", b"third")]));
         assert_eq!(with_members(&old, |_, _| None), None);
+        // BSD's index, under its short name and its long one.
+        for (name, before) in [("__.SYMDEF", &b""[..]), ("#1/12", &b"__.SYMDEF\0\0\0"[..])] {
+            let made = |sizes: [usize; 2]| {
+                let header = |name: &str, size: usize| {
+                    format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644)
+                };
+                let size = before.len() + 4 + 16 + 4 + 4;
+                let first = (8 + 60 + size) as u32;
+                let second = first + 60 + sizes[0] as u32;
+                let words = [16, 0, first, 2, second, 4].map(u32::to_le_bytes).concat();
+                let mut out = [MAGIC, header(name, size).as_bytes(), before, &words].concat();
+                out.extend(b"f\0g\0");
+                for (name, size) in ["a.o/", "b.o/"].into_iter().zip(sizes) {
+                    out.extend(header(name, size).as_bytes());
+                    out.extend(vec![b'x'; size]);
+                }
+                out
+            };
+            let longer = with_members(&made([4, 6]), |at, _| (at == 0).then(|| vec![b'x'; 8]));
+            assert_eq!(longer, Some(made([8, 6])), "{name}");
+        }
         let file = File { name: "l.a".into(), bytes: new.into() };
         let request = Request {
             target: Target::ALL[0],

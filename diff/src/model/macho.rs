@@ -140,10 +140,10 @@ pub(crate) struct Named {
     pub(crate) names: Vec<String>,
 }
 
-/// Every atom of the objects of `request` that a symbol begins, as they come.
-pub(crate) fn atoms(request: &Request) -> Vec<Named> {
+/// Every atom of `files`, which are objects of `request` and members, that a symbol begins, as they come.
+pub(crate) fn atoms(request: &Request, files: &[String]) -> Vec<Named> {
     let Some(machine) = machine::of(request.target.arch) else { return Vec::new() };
-    let order = |file: &str| request.args.iter().position(|arg| arg == file);
+    let order = |file: &str| files.iter().position(|other| other == file);
     let mut objects = inputs::Inputs::read(request, machine).objects;
     objects.retain(|object| order(&object.file).is_some());
     objects.sort_by_key(|object| order(&object.file));

@@ -194,7 +194,7 @@ struct Symbols {
 }
 
 impl Symbols {
-    fn of(sections: &[Section<'_>]) -> Self {
+    fn of(sections: &[Section<'_>], pulls: bool) -> Self {
         let mut groups: [Vec<(String, u8, u8, u64)>; 3] = Default::default();
         for (number, section) in (1..).zip(sections) {
             for (offset, name) in &section.names {
@@ -203,9 +203,11 @@ impl Symbols {
                 groups[usize::from(name.private)].push(row);
             }
         }
-        for (_, _, to) in sections.iter().flat_map(|section| &section.relocs) {
-            if groups.iter().flatten().all(|row| row.0 != **to) {
-                groups[2].push(((*to).to_owned(), 0x01, 0, 0));
+        let append = pulls.then(|| super::mangled(APPEND));
+        let fields = sections.iter().flat_map(|section| &section.relocs).map(|field| field.2);
+        for to in fields.chain(append.as_deref()) {
+            if groups.iter().flatten().all(|row| row.0 != *to) {
+                groups[2].push((to.to_owned(), 0x01, 0, 0));
             }
         }
         let counts = [0, 1, 2].map(|group: usize| groups[group].len() as u32);
@@ -221,7 +223,7 @@ impl Symbols {
 pub(super) fn object(plan: &Plan, arch: Arch) -> Vec<u8> {
     let atoms = atoms(plan, arch);
     let sections = sections(&atoms);
-    let symbols = Symbols::of(&sections);
+    let symbols = Symbols::of(&sections, plan.pulls);
     let start = 32 + 72 + 80 * sections.len() as u64 + 24 + 24 + 80;
     let filled = || sections.iter().filter(|section| section.first.flags != ZEROFILL);
     let end = filled().map(|s| s.address + s.bytes.len() as u64).max().unwrap_or(0);

@@ -19,7 +19,7 @@ pub(crate) fn rows(request: &Request) -> Vec<Row> {
     if request.mode != crate::Mode::Plugin || !added {
         return Vec::new();
     }
-    let atoms = macho::atoms(request);
+    let atoms = macho::atoms(request, &super::said::present(request));
     let row = |marker: &'static Marker| {
         let here = |atom: &&macho::Named| (&*atom.segment, &*atom.section) == (marker.2, marker.3);
         let mut list: Vec<_> = atoms.iter().filter(here).collect();

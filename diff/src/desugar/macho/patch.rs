@@ -18,6 +18,15 @@ pub(super) fn original(bytes: &[u8]) -> Option<&[u8]> {
     rest.get(rest.len().checked_sub(len)?..)
 }
 
+/// What `change` makes of an object, or of the members of an archive; none of anything else, or if it changes nothing.
+pub(super) fn inside(bytes: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let object = |bytes: &[u8]| file_kind(bytes) == Some(OBJECT);
+    match bytes.starts_with(archive::MAGIC) {
+        true => archive::with_members(bytes, |_, member| change(member).filter(|_| object(member))),
+        false => change(bytes).filter(|_| object(bytes)),
+    }
+}
+
 /// An object with a mode's changes; none if there is nothing to change.
 pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
     let file = Image::read(bytes).ok()?;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::made::{Atom, CODE, MOD_INIT, ZEROFILL, atoms, machine};
-use super::{FLAGS, LAST, OBJECT, ORDER, Plan, mangled, objects};
+use super::{APPEND, FLAGS, LAST, OBJECT, ORDER, Plan, mangled, objects};
 use crate::{Arch, Mode, Request};
 
 /// The text.
@@ -23,6 +23,9 @@ pub(super) fn print(plan: &Plan, request: &Request) -> String {
     if request.mode == Mode::Plugin {
         let order = if plan.heads.is_empty() { "by size" } else { "heads, by size, tails" };
         let _ = writeln!(out, "# flags: {} -order_file {ORDER} ({order})", FLAGS.join(" "));
+    }
+    if plan.pulls {
+        let _ = writeln!(out, "\t.reference \"{}\"", mangled(APPEND));
     }
     if let Some(data) = &plan.list {
         let _ = writeln!(out, "# the word {} holds the address of {data}", mangled(LAST));

@@ -1,0 +1,105 @@
+//! Modules that are in archives, wholly or in part.
+
+use super::*;
+use crate::adapter::{ADAPTERS, Adapter, Outcome, Reference};
+use crate::model::macho;
+use crate::{Arch, Target};
+
+/// A member's name, and what it defines.
+type Member = (&'static str, &'static [&'static str]);
+
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
+const SYSTEM: &str = "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n\
+    install-name: '/usr/lib/libSystem.B.dylib'\nexports:\n  - targets: [ x86_64-macos, \
+    arm64-macos ]\n    symbols: [ dyld_stub_binder ]\n...\n";
+
+/// An archive with an index of what its members define.
+fn archive(members: &[(&str, Vec<u8>, &[&str])]) -> Vec<u8> {
+    let header = |name: &str, size: usize| {
+        format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644).into_bytes()
+    };
+    let names: Vec<String> =
+        members.iter().flat_map(|it| it.2).map(|name| mangled(name) + "\0").collect();
+    let names = names.concat();
+    let count: usize = members.iter().map(|it| it.2.len()).sum();
+    let size = (4 + 4 * count + names.len()).next_multiple_of(2);
+    let mut index = (count as u32).to_be_bytes().to_vec();
+    let mut at = 8 + 60 + size;
+    for (_, bytes, names) in members {
+        names.iter().for_each(|_| index.extend((at as u32).to_be_bytes()));
+        at += 60 + bytes.len().next_multiple_of(2);
+    }
+    index.extend(names.bytes());
+    index.resize(size, 0);
+    let mut out = [b"!<arch>\n", &*header("/", size), &index].concat();
+    for (name, bytes, _) in members {
+        out.extend(header(&format!("{name}/"), bytes.len()));
+        out.extend(bytes);
+        out.resize(out.len().next_multiple_of(2), b'\n');
+    }
+    out
+}
+
+/// A plugin of an object with `names`, and an archive whose members have `members`.
+fn request(arch: Arch, names: &[&str], members: &[Member]) -> Request {
+    let member = |it: &Member| (it.0, samples(arch, it.1), it.1);
+    let list: Vec<_> = members.iter().map(member).collect();
+    let file = |name: &str, bytes: Vec<u8>| File { name: name.into(), bytes: bytes.into() };
+    Request {
+        target: if arch == Arch::Amd64 { Target::AMD64_MACHO } else { Target::ARM64_MACHO },
+        mode: Mode::Plugin,
+        args: ["a.o", "l.a", "l.tbd"].map(str::to_owned).to_vec(),
+        files: vec![
+            file("a.o", samples(arch, names)),
+            file("l.a", archive(&list)),
+            file("l.tbd", SYSTEM.as_bytes().to_vec()),
+        ],
+        goos: None,
+    }
+}
+
+#[test]
+fn of_an_archive_counts_what_is_asked_for() {
+    let plan = |request: &Request| Plan::of(request);
+    let own: Member = ("m.o", &[OWN]);
+    assert!(plan(&request(Arch::Amd64, &["f"], &[own])).is_none());
+    let mut asked = request(Arch::Amd64, &["f"], &[("n.o", &["h"]), ("m.o", &[OWN, "g"])]);
+    asked.args.splice(0..0, ["-u", "_g"].map(str::to_owned));
+    assert_eq!(plan(&asked).unwrap().announce, Some(mangled(OWN)));
+    let mut whole = request(Arch::Amd64, &["f"], &[own]);
+    whole.args.insert(1, "-force_load".into());
+    assert_eq!(plan(&whole).unwrap().announce, Some(mangled(OWN)));
+}
+
+/// What asks for a runtime finds one in an archive, and goes on asking.
+#[test]
+fn a_runtime_may_be_in_an_archive() {
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        let before = request(arch, &["f", OWN], &[("n.o", &["h"]), ("m.o", &[APPEND, LAST])]);
+        let plan = Plan::of(&before).unwrap();
+        assert!(plan.pulls && plan.announce.is_none() && plan.list.is_some(), "{plan:?}");
+        let request = desugar(before.clone());
+        assert_ne!(request.file("l.a"), before.file("l.a"));
+        assert_eq!(sugared(&request), Some(before));
+        let image = match Reference::default().link(&request, LIMIT) {
+            Outcome::Linked(image) => image,
+            other => panic!("{arch:?}: {other:?}"),
+        };
+        let told = macho::facts(&request, &image).to_string();
+        let list = "site.l.a(m.o):__DATA,__data#1+0x0";
+        assert!(told.contains(list), "{told}");
+        let all = ADAPTERS.iter().filter(|linker| linker.name == "ld64_lld");
+        for linker in all.flat_map(|linker| linker.installed()) {
+            let other = match linker.link(&request, LIMIT) {
+                Outcome::Linked(image) => macho::facts(&request, &image).to_string(),
+                Outcome::Unsupported(_) => continue,
+                other => panic!("{} {arch:?}: {other:?}", linker.name()),
+            };
+            let sites = |text: &str| {
+                let lines = text.lines().filter(|line| line.starts_with("site."));
+                lines.map(str::to_owned).collect::<Vec<_>>()
+            };
+            assert_eq!(sites(&told), sites(&other), "{}", linker.name());
+        }
+    }
+}
