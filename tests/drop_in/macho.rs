@@ -3,6 +3,8 @@
 //!
 //! Headers and `libSystem.tbd` come from PyPI's `ziglang` (`SCOLD_ZIG` is its folder, if not python's).
 
+mod judged;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,6 +94,17 @@ impl Tools {
         base().join("darwin-sdk")
     }
 
+    /// The same without the newest machines in the stub, which lld refuses.
+    fn known_sdk(&self) -> String {
+        let lib = base().join("darwin-sdk-known/usr/lib");
+        fs::create_dir_all(&lib).expect("the SDK's folder");
+        let stub = fs::read_to_string(self.sdk().join("usr/lib/libSystem.tbd")).expect("the stub");
+        let mine = lib.join(format!("{:?}", std::thread::current().id()));
+        fs::write(&mine, stub.replace("arm64e.x1", "arm64")).expect("the stub");
+        fs::rename(mine, lib.join("libSystem.tbd")).expect("the stub takes its name");
+        base().join("darwin-sdk-known").display().to_string()
+    }
+
     /// LLVM's readers must find nothing to complain about.
     #[track_caller]
     fn read(&self, image: &Path) -> String {
@@ -158,14 +171,7 @@ fn judged(tools: &Tools, objects: impl Fn(&Machine) -> Vec<PathBuf>) {
     if !has("ld64.lld") && !has("ld64.lld-22") {
         return skip("darwin judgement", "ld64.lld", "apt-get install lld");
     }
-    // lld refuses the newest machines in the stub.
-    let lib = base().join("darwin-sdk-known/usr/lib");
-    fs::create_dir_all(&lib).expect("the SDK's folder");
-    let stub = fs::read_to_string(tools.sdk().join("usr/lib/libSystem.tbd")).expect("the stub");
-    let mine = lib.join(format!("{:?}", std::thread::current().id()));
-    fs::write(&mine, stub.replace("arm64e.x1", "arm64")).expect("the stub");
-    fs::rename(mine, lib.join("libSystem.tbd")).expect("the stub takes its name");
-    let sdk = base().join("darwin-sdk-known").display().to_string();
+    let sdk = tools.known_sdk();
     for machine in &MACHINES {
         let objects = objects(machine);
         for way in [&["-dylib"][..], &["-execute", "-e", "_probe", "-dead_strip"]] {
