@@ -24,6 +24,7 @@ pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
         link.findings.everything("--gc-sections and __start_/__stop_ names", true);
     }
     leave_to_as_needed(link, bounds, entry, &marker.live);
+    leave_to_defsym(link, &marker);
     let dead_set = (0..link.world.files.len()).any(|file| {
         let sections = &link.world.files[file].object.sections;
         sections.iter().enumerate().any(|(section, it)| {
@@ -45,13 +46,15 @@ pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
 }
 
 /// What is only kept because a library has a name of the executable, too, is left to policy if that library may
-/// not be needed: bfd and mold let go of a library before they collect, lld and gold after.
+/// not be needed: bfd and mold let go of a library before they collect, lld and gold after. So is what is only kept
+/// for being exported, if no library may be needed: bfd has made a static executable by then.
 fn leave_to_as_needed(link: &mut Link<'_>, bounds: &[Bound], entry: &str, live: &[Vec<bool>]) {
     let on = &link.world.on;
-    if on.library || on.export_dynamic {
+    let needed = super::site::needed(link);
+    let may_be_static = !on.pic && !needed.contains(&true);
+    if on.library || on.export_dynamic && !may_be_static {
         return;
     }
-    let needed = super::site::needed(link);
     let certain: FxHashSet<&str> = (link.world.libraries.iter().zip(needed))
         .filter_map(|(library, needed)| needed.then_some(&library.symbols))
         .flatten()
@@ -59,7 +62,7 @@ fn leave_to_as_needed(link: &mut Link<'_>, bounds: &[Bound], entry: &str, live: 
         .collect();
     let mut without = bounds.to_vec();
     for (bound, sym) in without.iter_mut().zip(&link.syms) {
-        bound.exported &= !sym.in_libraries || certain.contains(&*sym.name);
+        bound.exported &= !may_be_static && (!sym.in_libraries || certain.contains(&*sym.name));
     }
     let mut marker = Marker {
         live: live.iter().map(|sections| vec![false; sections.len()]).collect(),
@@ -73,6 +76,21 @@ fn leave_to_as_needed(link: &mut Link<'_>, bounds: &[Bound], entry: &str, live: 
     }
 }
 
+/// What only a `--defsym` refers to that nothing refers to is left to policy: bfd and mold collect it.
+fn leave_to_defsym(link: &mut Link<'_>, marker: &Marker) {
+    let mut with = marker.clone();
+    for id in 0..link.syms.len() {
+        if matches!(link.syms[id].winner, Winner::Alias(_)) {
+            with.mark_sym(link, id);
+        }
+    }
+    with.run(link);
+    if with.live != marker.live {
+        link.findings.everything("--gc-sections and what only a --defsym names", true);
+    }
+}
+
+#[derive(Clone)]
 struct Marker {
     live: Vec<Vec<bool>>,
     queue: Vec<(usize, usize)>,
