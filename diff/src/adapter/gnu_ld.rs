@@ -49,6 +49,7 @@ pub(super) const CLASSES: &[(&str, E)] = &[
     ("isn't defined", E::UndefinedSymbol),
     ("referenced by DSO", E::UndefinedSymbol),
     ("against external or undefined symbol", E::RelocDynamic),
+    ("against undefined symbol*can not be used when making", E::RelocDynamic),
     ("undefined symbol", E::UndefinedSymbol),
     ("relocation truncated to fit", E::RelocOverflow),
     ("out of range", E::RelocOverflow),

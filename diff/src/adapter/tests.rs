@@ -24,6 +24,11 @@ const MESSAGES: &[(&str, &str, E)] = &[
     ),
     (
         "gnu_ld",
+        "ld.bfd: a.o: relocation R_X86_64_PC32 against undefined symbol `s0' can not be used when making a PIE object; recompile with -fPIE\nld.bfd: final link failed: bad value",
+        E::RelocDynamic,
+    ),
+    (
+        "gnu_ld",
         "ld.bfd: dyn.o: relocation R_X86_64_32 against symbol `v' can not be used when making a shared object; recompile with -fPIC\nld.bfd: failed to set dynamic section sizes: bad value",
         E::RelocDynamic,
     ),
