@@ -282,10 +282,12 @@ pub fn undefined(link: &Link<'_>, id: SymId, site: Site) -> Error {
     let name = link.name(id);
     let text = if link.res.defs[id.i()].is_shared() {
         format!("hidden symbol is defined only in a library: {name}")
-    } else if link.res.visibility[id.i()] != vis::DEFAULT {
-        format!("undefined hidden symbol: {name}")
     } else {
-        format!("undefined symbol: {name}")
+        match link.res.visibility[id.i()] {
+            vis::DEFAULT => format!("undefined symbol: {name}"),
+            vis::PROTECTED => format!("undefined protected symbol: {name}"),
+            _ => format!("undefined hidden symbol: {name}"),
+        }
     };
     Error::new(ErrorKind::UndefinedSymbol, text).at(site)
 }

@@ -82,19 +82,21 @@ impl Pattern {
         }
     }
 
-    /// Reads a dynamic list, `{ foo; bar*; };`, the content of `file`.
+    /// Reads a dynamic list, `{ foo; bar*; };`, the content of `file`: one that says nothing is none.
     ///
     /// Errors: `bad-script`.
     pub fn parse_list(bytes: &[u8], file: &str) -> Result<Vec<Self>> {
         let mut lexer = Lexer::new(bytes, file, Dialect::Version)?;
         let mut list = Vec::new();
-        while lexer.peek().is_some() {
+        loop {
             lexer.expect("{")?;
             super::version::patterns(&mut lexer, &mut list)?;
             lexer.expect("}")?;
             lexer.expect(";")?;
+            if lexer.peek().is_none() {
+                return Ok(list);
+            }
         }
-        Ok(list)
     }
 }
 

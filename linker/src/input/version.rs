@@ -39,12 +39,13 @@ pub enum Assignment {
 }
 
 impl VersionScript {
-    /// Reads a script, the content of `file`.
+    /// Reads a script, the content of `file`: one that says nothing is none.
     ///
     /// Errors: `bad-script`.
     pub fn parse(bytes: &[u8], file: &str) -> Result<Self> {
         let mut lexer = Lexer::new(bytes, file, Dialect::Version)?;
         let mut script = Self::default();
+        script.node(&mut lexer)?;
         while lexer.peek().is_some() {
             script.node(&mut lexer)?;
         }
