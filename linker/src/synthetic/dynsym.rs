@@ -6,7 +6,7 @@ use super::plan::NONE;
 use crate::format::elf::class::{SymbolHome, SymbolRecord};
 use crate::format::elf::{SHN_ABS, SHN_XINDEX};
 use crate::layout::{Made, OutSec};
-use crate::link::{Link, attr, need};
+use crate::link::{Link, Special, attr, need};
 use crate::object::{SymId, bind, kind};
 use crate::resolve::mention;
 
@@ -49,15 +49,14 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
         _ => {
             let of = if bits & attr::TLS != 0 { kind::TLS } else { kind::NOTYPE };
             let value = link.addrs[id.i()];
+            let special = def.as_special().map(|at| &link.specials[at]);
             let home = match bits & attr::ABSOLUTE {
-                0 => link.section_at(value),
+                0 => special.and_then(|s| bounded(link, s)).unwrap_or(link.section_at(value)),
                 _ => SymbolHome::ABSOLUTE,
             };
             let tls = if of == kind::TLS { link.tls_start() } else { 0 };
-            let of = match def.as_special().map(|at| &link.specials[at]) {
-                Some(crate::link::Special::Alias(target, _)) => {
-                    link.res.winner(*target).map_or(of, |s| s.kind)
-                }
+            let of = match special {
+                Some(Special::Alias(target, _)) => link.res.winner(*target).map_or(of, |s| s.kind),
                 _ => of,
             };
             Entry {
@@ -69,6 +68,17 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
             }
         }
     }
+}
+
+/// The section that `special` bounds, which is not always the one that is at its address.
+fn bounded(link: &Link<'_>, special: &Special) -> Option<SymbolHome> {
+    let mut outs = link.outs.iter().filter(|out| out.is_alloc());
+    match special {
+        Special::Start(name) => outs.find(|out| out.name == *name),
+        Special::Stop(name) => outs.rfind(|out| out.name == *name),
+        _ => None,
+    }
+    .map(OutSec::home)
 }
 
 fn made_home(link: &Link<'_>, made: Made) -> SymbolHome {

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::format::elf::class::{Class, SymbolHome, SymbolRecord};
 use crate::layout::addresses::stays;
+use crate::layout::symbols::definition_address;
 use crate::layout::{Made, OutSec, SecPlace};
 use crate::link::{Link, attr, section_of};
 use crate::object::{FileId, Home, Object, SymId, Symbol, kind};
@@ -242,6 +243,22 @@ pub(crate) fn place(
     (link.outs[out as usize].home(), address)
 }
 
+/// The same for the table that debuggers read: whatever has the address of an indirect function, it is its resolver.
+fn own_place(
+    link: &Link<'_>,
+    object: &Object<'_>,
+    symbol: &Symbol,
+    id: SymId,
+) -> (SymbolHome, u64) {
+    let (home, value) = place(link, object, symbol, id);
+    match home {
+        SymbolHome::Section(_) if symbol.kind == kind::IFUNC => {
+            (home, definition_address(link, id))
+        }
+        _ => (home, value),
+    }
+}
+
 /// Writes the tables, which are zeroed and of the planned sizes; `indexes` may be missing.
 pub fn write(link: &Link<'_>, symtab: &mut [u8], indexes: &mut [u8], strtab: &mut [u8]) {
     let plan = &link.plan.symtab;
@@ -297,7 +314,7 @@ fn write_file(
         if !keeps_local(link, object, &symbol) {
             continue;
         }
-        let (home, value) = place(link, object, &symbol, object.id(index));
+        let (home, value) = own_place(link, object, &symbol, object.id(index));
         let name = add(crate::object::c_string(object.names, symbol.name));
         let size = symbol.size;
         locals.put(&Entry {
@@ -315,7 +332,7 @@ fn write_file(
             continue;
         }
         let symbol = object.symbols.get(index);
-        let (home, value) = place(link, object, &symbol, id);
+        let (home, value) = own_place(link, object, &symbol, id);
         let name = add(link.res.names.get(id));
         let kind = if symbol.kind == kind::COMMON { kind::OBJECT } else { symbol.kind };
         let info = symbol.bind << 4 | kind;
