@@ -17,11 +17,11 @@ mod tests;
 mod text;
 mod write;
 
-use edit::Change;
+use edit::{Change, Pointer};
 use said::{Said, Unit};
 
 use crate::model::archive;
-use crate::model::elf::{self, Standing};
+use crate::model::elf::{self, Defined, Standing};
 use crate::{File, Format, Mode, Request, Target};
 
 /// The object's name; no request has another file of this name.
@@ -89,33 +89,72 @@ pub struct Extra {
 /// A file's name, and which member it is of an archive's.
 type Place = (String, Option<usize>);
 
-/// What changes in whose bytes: `data` is announced or is what `list` says the list starts with; `start` is called.
-fn changes(
-    said: &Said<'_>,
-    data: Option<&str>,
-    list: Option<&str>,
-    start: Option<&str>,
-) -> Vec<(Place, Change)> {
-    let mut changes: Vec<(Place, Change)> = Vec::new();
-    let mut change = |name: &str, change: &dyn Fn(&mut Change)| {
-        let Some((&Unit { file, member, .. }, _)) = said.find(name) else { return };
-        let place = (file.to_owned(), member);
-        let known = changes.iter().position(|(other, _)| *other == place);
-        let at = known.unwrap_or(changes.len());
-        if known.is_none() {
-            changes.push((place, Change::default()));
+/// How what is added and what changes call what the inputs define.
+struct Names<'s, 'r> {
+    said: &'s Said<'r>,
+    mode: Mode,
+}
+
+impl Names<'_, '_> {
+    /// Whether what defines `name` so has an alias: by the name alone others would find none, or another module's.
+    fn is_aliased(&self, name: &str, it: &Defined) -> bool {
+        it.standing == Standing::Local
+            || self.is_no_place(name, it)
+            || name == FIRST && self.mode.is_library()
+    }
+
+    /// Whether it is a number, where only a place will do.
+    fn is_no_place(&self, name: &str, it: &Defined) -> bool {
+        it.number && (![FIRST, OWN].contains(&name) || self.mode != Mode::Exe)
+    }
+
+    /// What they call what is called `name`.
+    fn handle(&self, name: &str) -> String {
+        let all = self.said.find(name);
+        let aliased = all.iter().any(|(_, it)| self.is_aliased(name, it));
+        if aliased { format!("{ALIAS}{name}") } else { name.to_owned() }
+    }
+
+    /// What changes in whose bytes: `used` names are called so, `list` is what the list starts with; of `looked` for
+    /// names several local ones clash as global ones do.
+    fn changes(&self, used: &[&str], list: Option<&str>, looked: &[&str]) -> Vec<(Place, Change)> {
+        let mut changes: Vec<(Place, Change)> = Vec::new();
+        let mut change = |unit: &Unit<'_>, change: &dyn Fn(&mut Change)| {
+            let place = (unit.file.to_owned(), unit.member);
+            let known = changes.iter().position(|(other, _)| *other == place);
+            let at = known.unwrap_or(changes.len());
+            if known.is_none() {
+                changes.push((place, Change::default()));
+            }
+            change(&mut changes[at].1);
+        };
+        let alias = |name: &str, it: &Defined| (it.symbol, format!("{ALIAS}{name}"));
+        for name in used {
+            for (unit, it) in self.said.find(name) {
+                if self.is_no_place(name, &it) {
+                    continue;
+                } else if self.is_aliased(name, &it) {
+                    change(unit, &|change| change.aliases.push(alias(name, &it)));
+                } else if *name == OWN {
+                    change(unit, &|change| change.hidden.push((it.symbol, OWN.to_owned())));
+                }
+            }
         }
-        change(&mut changes[at].1);
-    };
-    let is_local = |name: &str| said.find(name).is_some_and(|it| it.1 == Standing::Local);
-    let shared = data.filter(|data| *data == OWN).into_iter();
-    for name in shared.chain(start.filter(|start| is_local(start))) {
-        change(name, &|change| change.shared.push(name.to_owned()));
+        for name in looked.iter().filter(|name| !used.contains(name)) {
+            let all = self.said.find(name);
+            for (unit, it) in all.iter().filter(|_| all.len() > 1) {
+                change(unit, &|change| change.aliases.push(alias(name, it)));
+            }
+        }
+        if let Some(data) = list {
+            for (unit, it) in self.said.find(LAST) {
+                let pointer =
+                    Pointer { symbol: (it.symbol, LAST.to_owned()), target: self.handle(data) };
+                change(unit, &|change| change.pointer = Some(pointer.clone()));
+            }
+        }
+        changes
     }
-    if let Some(data) = list {
-        change(LAST, &|change| change.pointer = Some((LAST.to_owned(), data.to_owned())));
-    }
-    changes
 }
 
 /// All sections that the link has for linkers that know no modes, but for empty ones that bound others: the
@@ -141,6 +180,8 @@ const FIRST: &str = "runtime.firstmoduledata";
 const LAST: &str = "runtime.lastmoduledatap";
 /// Module data that is nobody else's, whatever others see.
 const OWN: &str = "local.moduledata";
+/// What comes before a name in another for the same place.
+const ALIAS: &str = "go:link.";
 /// STT_OBJECT, STT_FUNC.
 const DATA: u8 = 1;
 const FUNC: u8 = 2;
@@ -171,23 +212,28 @@ impl Extra {
         let mut made = Vec::new();
         let data = known(&said).filter(|_| !said.complete);
         let runtime = runs(&said);
+        let handles = Names { said: &said, mode: request.mode };
         if let Some(data) = data.filter(|_| !runtime) {
-            made.push(code.announce(data));
+            made.push(code.announce(&handles.handle(data)));
             made.push(code.entry(ENTRY, FUNCTION));
         }
         let target = request.target.name();
         let goarch = target.split('-').next().unwrap_or(target);
         let start = format!("_rt0_{goarch}_{}_lib", request.goos());
-        let called = || said.units.iter().any(|unit| elf::calls(unit.bytes, &start, code.words));
+        let calls = |unit: &Unit<'_>| elf::calls(unit.bytes, &start, code.words, &unit.dropped);
         let wanted = request.mode == Mode::CShared && !said.complete;
-        let starts = wanted && said.defines(&start) && !called();
+        let starts = wanted && said.defines(&start) && !said.units.iter().any(calls);
         if starts {
-            made.push(code.entry(&format!("{start}.ptr"), &start));
+            made.push(code.entry(&format!("{start}.ptr"), &handles.handle(&start)));
         }
         let list = data.filter(|_| runtime && said.defines(LAST));
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.
         let own = asked.or(data.filter(|_| !runtime || list.is_some()));
-        let changes = changes(&said, own, list, Some(&*start).filter(|_| starts));
+        let used: Vec<&str> = own.into_iter().chain(starts.then_some(&*start)).collect();
+        let mut looked = vec![APPEND, LAST];
+        looked.extend(known(&said).into_iter().chain(wanted.then_some(&*start)));
+        looked.retain(|_| !said.complete);
+        let changes = handles.changes(&used, list, &looked);
         let changed = said.changed(code, &changes);
         let sections = sections(&said, &changes, &changed, &made);
         let mut parts = bounds::heads(&said, &sections);

@@ -181,10 +181,12 @@ impl Mode {
 
     /// The names under which the module's data may be found, the first that is defined counts.
     pub fn data_names(&self) -> [&'static str; 2] {
-        let host = "runtime.firstmoduledata";
-        if self.is_guest { [OWN, host] } else { [host, OWN] }
+        if self.is_guest { [OWN, FIRST] } else { [FIRST, OWN] }
     }
 }
+
+/// Where the runtime's list of modules starts: the data of the module that has the runtime.
+const FIRST: &str = "runtime.firstmoduledata";
 
 /// Module data that is nobody else's, whatever others see: the Go linker leaves it local.
 pub(crate) const OWN: &str = "local.moduledata";
@@ -263,7 +265,7 @@ pub struct Added {
 /// `before` is what was added to them already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right. What asks for nothing new pulls nothing new, so asking twice is enough.
 ///
-/// Errors: `bad-input` for a runtime whose list has no place for an address, `duplicate-symbol`, `internal`.
+/// Errors: `bad-input` for what has no address or no place for one, and for names of several places; `internal`.
 pub fn add(
     res: &Resolution<'_>,
     options: &Options,
@@ -272,7 +274,8 @@ pub fn add(
 ) -> Result<Option<Added>> {
     let Some(mode) = options.build.mode else { return Ok(None) };
     refuse_defsyms(mode, options, arch)?;
-    let module = module::Module::new(res, usize::from(before.is_some()));
+    let library = options.kind == OutputKind::Shared;
+    let module = module::Module::new(res, usize::from(before.is_some()), library);
     // The Go linker's own output for another linker: it has done all this.
     let mut what = match module.is_complete() {
         true => Addition::default(),
@@ -291,8 +294,11 @@ pub fn add(
     if before.map_or(what.is_empty(), |before| before.what == what) {
         return Ok(None);
     }
-    if let Some(data) = what.announce.filter(|_| options.kind != OutputKind::Exe) {
-        module.refuse_number(data)?;
+    if let Some(data) = what.data().filter(|_| options.kind != OutputKind::Exe) {
+        module.refuse_number(data, "a module's data")?;
+    }
+    if let Some(start) = &what.start {
+        module.refuse_number(start, "what starts a library")?;
     }
     // Those from before are the inputs of now.
     let mut edits = module.edits(&what)?;
@@ -301,7 +307,8 @@ pub fn add(
             edits.push((*at, bytes.clone()));
         }
     }
-    Ok(Some(Added { object: what.object(arch)?, what, edits }))
+    let object = what.object(arch, |name| module.handle(name))?;
+    Ok(Some(Added { object, what, edits }))
 }
 
 /// Checks that `--defsym` defines nothing that the mode looks for in objects.

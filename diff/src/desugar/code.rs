@@ -112,6 +112,7 @@ impl Code {
         };
         let mut fields: Vec<Field> = self.data.iter().map(|place| field(place, data)).collect();
         fields.push(field(&self.call, super::APPEND));
+        let quoted = format!("\"{data}\"");
         Part {
             name: ".text",
             kind: 1,
@@ -125,7 +126,7 @@ impl Code {
                 kind: FUNC,
             }],
             fields,
-            lines: self.lines.iter().map(|line| line.replace("DATA", data)).collect(),
+            lines: self.lines.iter().map(|line| line.replace("DATA", &quoted)).collect(),
         }
     }
 

@@ -11,10 +11,20 @@ use crate::model::archive;
 /// What changes in an object.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Change {
-    /// Names that all objects of the link see, and nobody else.
-    pub(super) shared: Vec<String>,
-    /// A variable, and what it holds the address of.
-    pub(super) pointer: Option<(String, String)>,
+    /// Symbols, by number, and other names for them that all objects of the link see, and nobody else.
+    pub(super) aliases: Vec<(u32, String)>,
+    /// Symbols that nobody outside sees, and their names.
+    pub(super) hidden: Vec<(u32, String)>,
+    pub(super) pointer: Option<Pointer>,
+}
+
+/// A variable that holds an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Pointer {
+    /// Its number and name.
+    pub(super) symbol: (u32, String),
+    /// The name of what it leads to.
+    pub(super) target: String,
 }
 
 /// The end of every changed object; before it the number of bytes there were, before that the file header.
@@ -25,9 +35,10 @@ const HIDDEN: u8 = 2;
 /// `bytes` with `change`; none if it is no object that can be changed so.
 pub(super) fn changed(code: &Code, bytes: &[u8], change: &Change) -> Option<Vec<u8>> {
     let mut editor = Editor::read(code, bytes)?;
-    change.shared.iter().try_for_each(|name| editor.share(name))?;
-    if let Some((variable, target)) = &change.pointer {
-        editor.point(variable, target)?;
+    change.aliases.iter().try_for_each(|(at, name)| editor.alias(*at as usize, name))?;
+    change.hidden.iter().try_for_each(|(at, _)| editor.hide(*at as usize))?;
+    if let Some(Pointer { symbol, target }) = &change.pointer {
+        editor.point(symbol.0 as usize, target)?;
     }
     editor.touched.then(|| editor.finish())
 }
@@ -111,6 +122,13 @@ impl<'o> Editor<'o> {
         own.max_by_key(|(at, s)| (s.info >> 4 != 0, s.section != 0, std::cmp::Reverse(*at)))
     }
 
+    /// The symbol at `at`.
+    fn record(&mut self, at: usize) -> Option<RawSymbol> {
+        let class = self.code.class;
+        let size = class.sizes().symbol as usize;
+        class.symbol(self.content(self.symtab)?.get(at * size..(at + 1) * size)?)
+    }
+
     fn symbol_bytes(&self, symbol: &RawSymbol) -> Vec<u8> {
         let RawSymbol { name, info, other, section, value, size } = *symbol;
         let class = self.code.class;
@@ -154,17 +172,22 @@ impl<'o> Editor<'o> {
         table.and_then(|table| u32_at(table, 4 * symbol as u64)).unwrap_or(0)
     }
 
-    /// What is called `name` here is that for all objects, and for nobody outside.
-    fn share(&mut self, name: &str) -> Option<()> {
-        let (at, symbol) = self.symbol(name)?;
-        if symbol.info >> 4 != 0 {
-            let other = symbol.other | HIDDEN;
-            let seen = symbol.other & 3 == 0;
-            return if seen {
-                self.put_symbol(at, &RawSymbol { other, ..symbol })
-            } else {
-                Some(())
-            };
+    /// Nobody outside sees the symbol at `at`.
+    fn hide(&mut self, at: usize) -> Option<()> {
+        let symbol = self.record(at)?;
+        let other = symbol.other | HIDDEN;
+        match symbol.other & 3 {
+            0 => self.put_symbol(at, &RawSymbol { other, ..symbol }),
+            _ => Some(()),
+        }
+    }
+
+    /// The symbol at `at` is `name` for all objects, and for nobody outside.
+    fn alias(&mut self, at: usize, name: &str) -> Option<()> {
+        let mut symbol = self.record(at)?;
+        if symbol.section == 0xfff2 {
+            self.allot(at, &symbol)?;
+            symbol = self.record(at)?;
         }
         let wide = if symbol.section == 0xffff { self.wide(at) } else { 0 };
         let info = 1 << 4 | symbol.info & 15;
@@ -172,9 +195,9 @@ impl<'o> Editor<'o> {
         self.add_symbol(name, &RawSymbol { info, other, ..symbol }, wide).map(drop)
     }
 
-    /// The variable called `name` holds the address of `target`.
-    fn point(&mut self, name: &str, target: &str) -> Option<()> {
-        let (at, symbol) = self.symbol(name)?;
+    /// The variable at `at` holds the address of `target`.
+    fn point(&mut self, at: usize, target: &str) -> Option<()> {
+        let symbol = self.record(at)?;
         let (section, offset) = match symbol.section {
             0xfff2 => (self.allot(at, &symbol)?, 0),
             0xffff => (self.wide(at) as usize, symbol.value),
@@ -188,8 +211,9 @@ impl<'o> Editor<'o> {
         let target = match self.symbol(target).filter(|(_, symbol)| symbol.info >> 4 != 0) {
             Some((at, _)) => at,
             None => {
+                let other = if target.starts_with(super::ALIAS) { HIDDEN } else { 0 };
                 let none =
-                    RawSymbol { name: 0, info: 1 << 4, other: 0, section: 0, value: 0, size: 0 };
+                    RawSymbol { name: 0, info: 1 << 4, other, section: 0, value: 0, size: 0 };
                 self.add_symbol(target, &none, 0)?
             }
         };

@@ -10,6 +10,8 @@ mod patch;
 mod said;
 mod text;
 
+use std::collections::BTreeSet;
+
 use super::{APPEND, ENTRY, LAST, OBJECT, OWN};
 use crate::model::archive;
 use crate::model::macho::image::{self, File as Image};
@@ -52,6 +54,8 @@ struct Plan {
     start: Option<String>,
     /// The data that the runtime's list starts and ends with.
     list: Option<String>,
+    /// The list's end is a local symbol.
+    local_list: bool,
     /// Markers that are symbols of their own.
     heads: Vec<(&'static Marker, &'static str)>,
     /// Names that are bounds of sections, and how ld64 calls them.
@@ -101,9 +105,11 @@ impl Plan {
             ..Self::default()
         };
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.
-        let own = [asked.as_ref(), plan.announce.as_ref(), plan.list.as_ref()];
-        let own = own.into_iter().flatten().any(|name| *name == mangled(OWN));
-        plan.shared.extend(own.then(|| mangled(OWN)));
+        let named = [asked.as_ref(), plan.announce.as_ref(), plan.list.as_ref()].into_iter();
+        let own = |name: &&String| **name == mangled(OWN) || !said.is_global(name);
+        let own: BTreeSet<String> = named.flatten().filter(own).cloned().collect();
+        plan.shared.extend(own);
+        plan.local_list = !said.is_global(&mangled(LAST));
         plan.shared.extend(plan.start.clone().filter(|name| !said.is_global(name)));
         for row in MARKERS {
             let wanted: Vec<_> = [row.0, row.1].into_iter().filter(|n| said.wants(n)).collect();

@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::code::Code;
 use super::edit::{self, Change};
-use super::{ENTRY, OWN, Place, is_added};
+use super::{ENTRY, Place, is_added};
 use crate::model::archive;
-use crate::model::elf::{self, Facing, Mention, Standing};
+use crate::model::elf::{self, Defined, Facing, Mention, Standing};
 use crate::{File, Request};
 
 /// What the inputs that take part say that matters here.
@@ -34,6 +34,8 @@ pub(super) struct Unit<'r> {
     /// Which of the archive's members, unless that is a file of its own.
     pub(super) member: Option<usize>,
     pub(super) bytes: &'r [u8],
+    /// Its sections of groups that an earlier one has.
+    pub(super) dropped: BTreeSet<u32>,
     mentions: Vec<Mention<'r>>,
     /// Takes part only if something asks for it.
     lazy: bool,
@@ -44,8 +46,10 @@ impl<'r> Said<'r> {
     pub(super) fn of(request: &'r Request, more: Option<&'r str>) -> Option<Self> {
         let inputs = Inputs::read(request);
         inputs.units.iter().any(|unit| knows_modes(unit.bytes)).then_some(())?;
-        let mut said = Self::default();
+        let (mut said, mut groups) = (Self::default(), BTreeSet::new());
         for unit in inputs.taking_part(request, more) {
+            let again = elf::comdats(unit.bytes).into_iter().filter(|it| !groups.insert(it.0));
+            let dropped = again.flat_map(|group| group.1).collect();
             for Mention { name, facing } in &unit.mentions {
                 match facing {
                     Facing::Local => said.complete |= *name == ENTRY,
@@ -56,26 +60,29 @@ impl<'r> Said<'r> {
             let place = (unit.file, unit.member);
             said.sections.extend(elf::outlines(unit.bytes).into_iter().map(|s| (place, s)));
             if knows_modes(unit.bytes) {
-                said.units.push(unit.clone());
+                said.units.push(Unit { dropped, ..unit.clone() });
             }
         }
         Some(said)
     }
 
-    /// Who defines `name` for all objects; or for itself, if that may be and is only one.
-    pub(super) fn find(&self, name: &str) -> Option<(&Unit<'r>, Standing)> {
-        let each = self.units.iter();
-        let all: Vec<_> =
-            each.filter_map(|unit| Some((unit, elf::standing(unit.bytes, name)?))).collect();
+    /// Who defines `name` for all objects; or, where nobody does, all that do for themselves.
+    pub(super) fn find(&self, name: &str) -> Vec<(&Unit<'r>, Defined)> {
+        let of = |unit: &Unit<'r>| elf::definitions(unit.bytes, name, &unit.dropped);
+        let each =
+            self.units.iter().flat_map(|unit| of(unit).into_iter().map(move |it| (unit, it)));
+        let mut all: Vec<_> = each.collect();
         // The first one of the best.
-        let best = all.iter().rev().max_by_key(|(_, standing)| *standing).copied()?;
-        let may_be_local = name == OWN || name.starts_with("_rt0_");
-        (best.1 != Standing::Local || may_be_local && all.len() == 1).then_some(best)
+        let best = all.iter().rev().max_by_key(|(_, it)| it.standing).copied();
+        match best {
+            Some(best) if best.1.standing != Standing::Local => vec![best],
+            _ => std::mem::take(&mut all),
+        }
     }
 
     /// Whether somebody does.
     pub(super) fn defines(&self, name: &str) -> bool {
-        self.find(name).is_some()
+        !self.find(name).is_empty()
     }
 
     /// The sections of those whose place `changes` don't have.
@@ -182,7 +189,8 @@ impl<'r> Inputs<'r> {
             self.offers.entry(mention.name).or_insert(Some(at));
         }
         let (file, member) = place;
-        self.units.push(Unit { file, member, bytes, mentions, lazy });
+        let dropped = BTreeSet::new();
+        self.units.push(Unit { file, member, bytes, dropped, mentions, lazy });
     }
 
     /// Objects, and the members that something asks for, by and by.

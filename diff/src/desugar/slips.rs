@@ -63,7 +63,7 @@ pub(crate) fn desugar(request: &Request, slip: Slip) -> Option<Request> {
         }),
         Slip::ListOf(name) => {
             for pointer in extra.changes.iter_mut().filter_map(|(_, c)| c.pointer.as_mut()) {
-                pointer.1 = name.to_owned();
+                pointer.target = name.to_owned();
             }
         }
     }

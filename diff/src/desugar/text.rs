@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::Part;
-use super::edit::Change;
+use super::edit::{Change, Pointer};
+use super::{ALIAS, Part};
 
 /// The text.
 pub(super) fn print(parts: &[Part]) -> String {
@@ -41,6 +41,13 @@ pub(super) fn print(parts: &[Part]) -> String {
         for line in &part.lines {
             let _ = writeln!(out, "\t{line}");
         }
+        let mut own = parts.iter().flat_map(|part| &part.symbols);
+        let aliases = part.fields.iter().filter(|field| field.symbol.starts_with(ALIAS));
+        if let Some(alias) = aliases.map(|field| &field.symbol).next()
+            && !own.any(|symbol| symbol.name == *alias)
+        {
+            let _ = writeln!(out, "\t.hidden \"{alias}\"");
+        }
     }
     out.push_str("\t.section .note.GNU-stack,\"\",%progbits\n");
     out
@@ -53,10 +60,17 @@ pub(super) fn want(out: &mut String, name: &str) {
 
 /// Says what is another in `file`.
 pub(super) fn remark(out: &mut String, file: &str, change: &Change) {
-    for name in &change.shared {
-        let _ = writeln!(out, "# in {file}: .globl \"{name}\"; .hidden \"{name}\"");
+    for (_, alias) in &change.aliases {
+        let name = alias.strip_prefix(ALIAS).unwrap_or(alias);
+        let _ = writeln!(
+            out,
+            "# in {file}: .set \"{alias}\", \"{name}\"; .globl \"{alias}\"; .hidden \"{alias}\""
+        );
     }
-    if let Some((variable, target)) = &change.pointer {
+    for (_, name) in &change.hidden {
+        let _ = writeln!(out, "# in {file}: .hidden \"{name}\"");
+    }
+    if let Some(Pointer { symbol: (_, variable), target }) = &change.pointer {
         let _ = writeln!(out, "# in {file}: \"{variable}\" holds the address of \"{target}\"");
     }
 }

@@ -1,7 +1,7 @@
 //! Parts → an ELF object. Only what those need: no groups, no versions, addends as the machine has them.
 
 use super::code::Code;
-use super::{Field, Part, Symbol};
+use super::{ALIAS, Field, Part, Symbol};
 use crate::class::Class;
 
 /// A section header before it is encoded.
@@ -93,7 +93,9 @@ impl Table {
         let named = parts.iter().flat_map(|part| &part.fields).map(|field| &*field.symbol);
         for symbol in named.chain(wanted.iter().copied()) {
             if !list.iter().any(|entry| entry.0 == symbol) {
-                list.push((symbol.to_owned(), [1 << 4, 0], 0, 0));
+                // What can't have an alias is nobody else's either: then no linker takes the link.
+                let hidden = 2 * u8::from(symbol.starts_with(ALIAS));
+                list.push((symbol.to_owned(), [1 << 4, hidden], 0, 0));
             }
         }
         Self { list, locals }

@@ -33,6 +33,8 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashMap;
 
 use super::{Family, Value, section_label};
+use crate::bytes::{slice, u32_at};
+use crate::class::{Class, SectionHeader};
 use crate::loader::Module;
 use crate::{Facts, Request};
 
@@ -102,22 +104,63 @@ pub(crate) enum Standing {
     Strong,
 }
 
-/// How an object defines `name`, if it does.
-pub(crate) fn standing(bytes: &[u8], name: &str) -> Option<Standing> {
-    let object = relocatable(bytes)?;
-    let own = object.symbols.iter().filter(|symbol| symbol.name == name);
-    let standing = |symbol: &object::Symbol<'_>| match (symbol.binding, symbol.place) {
-        (_, object::Where::Undefined) => None,
-        (0, _) => Some(Standing::Local),
-        (_, object::Where::Common) => Some(Standing::Common),
-        (2, _) => Some(Standing::Weak),
-        _ => Some(Standing::Strong),
-    };
-    own.filter_map(standing).max()
+/// A definition in an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defined {
+    pub(crate) standing: Standing,
+    /// Which of the object's symbols it is.
+    pub(crate) symbol: u32,
+    /// It has no place.
+    pub(crate) number: bool,
 }
 
-/// Whether an init entry of an object, a word of one of the types `words`, leads to `name`.
-pub(crate) fn calls(bytes: &[u8], name: &str, words: &[u32]) -> bool {
+/// How an object defines `name`, each time it does, where sections that are `dropped` don't count.
+pub(crate) fn definitions(bytes: &[u8], name: &str, dropped: &BTreeSet<u32>) -> Vec<Defined> {
+    let symbols = relocatable(bytes).map(|object| object.symbols).unwrap_or_default();
+    let defined = |(at, symbol): (u32, &object::Symbol<'_>)| {
+        let standing = match (symbol.binding, symbol.place) {
+            (_, object::Where::Undefined) => return None,
+            (_, object::Where::Section(at)) if dropped.contains(&at) => return None,
+            (0, _) => Standing::Local,
+            (_, object::Where::Common) => Standing::Common,
+            (2, _) => Standing::Weak,
+            _ => Standing::Strong,
+        };
+        let number = symbol.place == object::Where::Absolute;
+        // STT_FILE: a source file's name is nobody's.
+        (symbol.kind != 4).then_some(Defined { standing, symbol: at, number })
+    };
+    let all = (0..).zip(&symbols).filter(|(_, symbol)| symbol.name == name);
+    all.filter_map(defined).collect()
+}
+
+/// The COMDAT groups of an object: the name that each goes by, and its sections.
+pub(crate) fn comdats(bytes: &[u8]) -> Vec<(&str, Vec<u32>)> {
+    let headers = || {
+        let class = Class::of(bytes)?;
+        class.sections(bytes, &class.file_header(bytes)?)
+    };
+    let Some(object) = relocatable(bytes) else { return Vec::new() };
+    // SHT_GROUP, GRP_COMDAT.
+    let groups = headers().unwrap_or_default().into_iter().filter(|header| header.kind == 17);
+    let group = |header: SectionHeader| {
+        let words = slice(bytes, header.offset, header.size)?.chunks_exact(4);
+        let mut words = words.map(|word| u32_at(word, 0).unwrap_or_default());
+        let comdat = words.next()? & 1 != 0;
+        let by = object.symbols.get(header.info as usize)?;
+        // Older assemblers name a group as its first section.
+        let name = match by.place {
+            object::Where::Section(at) if by.kind == 3 => object.sections.get(at as usize)?.name,
+            _ => by.name,
+        };
+        comdat.then(|| (name, words.collect()))
+    };
+    groups.filter_map(group).collect()
+}
+
+/// Whether an init entry of an object, a word of one of the types `words`, leads to `name`, where sections that are
+/// `dropped` don't count.
+pub(crate) fn calls(bytes: &[u8], name: &str, words: &[u32], dropped: &BTreeSet<u32>) -> bool {
     let Some(object) = relocatable(bytes) else { return false };
     let symbols = &object.symbols;
     let place = |symbol: &object::Symbol<'_>, addend: i64| {
@@ -128,8 +171,8 @@ pub(crate) fn calls(bytes: &[u8], name: &str, words: &[u32]) -> bool {
     let homes: Vec<_> = own.filter_map(|symbol| place(symbol, 0)).collect();
     // SHT_INIT_ARRAY, and what did its work before there was one.
     let is_old = |name: &str| name == ".ctors" || name.starts_with(".ctors.");
-    let arrays =
-        object.sections.iter().filter(|section| section.kind == 14 || is_old(section.name));
+    let kept = (0..).zip(&object.sections).filter(|(at, _)| !dropped.contains(at));
+    let arrays = kept.map(|it| it.1).filter(|section| section.kind == 14 || is_old(section.name));
     let mut entries =
         arrays.flat_map(object::Section::relocs).filter(|r| words.contains(&r.r_type));
     entries.any(|reloc| {

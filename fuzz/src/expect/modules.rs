@@ -4,6 +4,7 @@
 //! bytes of objects, nor who links.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use scold_diff::desugar::OBJECT;
 use scold_diff::{Mode, Target};
@@ -17,6 +18,8 @@ const APPEND: &str = "runtime.addmoduledata";
 const FIRST: &str = "runtime.firstmoduledata";
 const OWN: &str = "local.moduledata";
 const LAST: &str = "runtime.lastmoduledatap";
+/// What comes before a name in another for the same place.
+const ALIAS: &str = "go:link.";
 
 /// `case` with what its mode adds and changes.
 pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
@@ -41,6 +44,10 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         }
     }
     let data = known(&link);
+    let handles = |link: &Link, name: &str| match link.is_aliased(name) {
+        true => format!("{ALIAS}{name}"),
+        false => name.to_owned(),
+    };
     let (runtime, last) = (runs(&link), link.defines(LAST));
     let announces = data.filter(|_| !runtime);
     let list = data.filter(|_| runtime && last);
@@ -51,20 +58,18 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         return Cow::Borrowed(case);
     }
     if let Some(data) = announces {
-        made.announce(data);
+        made.announce(&handles(&link, data));
     }
     if starts {
-        made.pointer(&format!("{start}.ptr"), &start);
+        made.pointer(&format!("{start}.ptr"), &handles(&link, &start));
     }
+    let target = list.map(|data| handles(&link, data));
     // Data that asks for a runtime is its module's own, whichever answers.
-    if asked.or(announces).or(list) == Some(OWN) {
-        link.share(OWN);
+    for name in asked.or(announces).or(list).into_iter().chain(starts.then_some(&*start)) {
+        link.own(name);
     }
-    if starts && link.find(&start).is_some_and(|found| found.standing == Standing::Local) {
-        link.share(&start);
-    }
-    if let Some(data) = list {
-        link.point(data);
+    if let Some(data) = target {
+        link.point(&data);
     }
     let mut case = link.case;
     if !made.object.sections.is_empty() || pulls {
@@ -101,6 +106,8 @@ struct Found {
 struct Link {
     case: Case,
     taken: Vec<bool>,
+    /// By object, sections of groups that an earlier one has.
+    dropped: Vec<BTreeSet<usize>>,
 }
 
 impl Link {
@@ -117,14 +124,21 @@ impl Link {
                 all
             }
         };
-        Self { case, taken }
+        let mut groups = BTreeSet::new();
+        let mut dropped = Vec::new();
+        for (at, object) in case.objects().into_iter().enumerate() {
+            let comdats = object.groups.iter().filter(|group| taken[at] && group.comdat);
+            let again = comdats.filter(|group| !groups.insert(group.signature.clone()));
+            dropped.push(again.flat_map(|group| group.members.clone()).collect());
+        }
+        Self { case, taken, dropped }
     }
 
     fn defines(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// The definition of `name` that counts for all; one that is local, if that is all there is of what may be.
+    /// The definition of `name` that counts for all; one that is local, if that is all there is.
     fn find(&self, name: &str) -> Option<Found> {
         let mut all = Vec::new();
         for (at, object) in self.objects() {
@@ -132,6 +146,11 @@ impl Link {
             {
                 let standing = match (symbol.binding, symbol.definition) {
                     (_, Definition::Undefined) => continue,
+                    (_, Definition::Section { section, .. })
+                        if self.dropped[at].contains(&section) =>
+                    {
+                        continue;
+                    }
                     (Binding::Local, _) => Standing::Local,
                     (_, Definition::Common { .. }) => Standing::Common,
                     (Binding::Weak, _) => Standing::Weak,
@@ -141,8 +160,14 @@ impl Link {
             }
         }
         let best = all.iter().rev().max_by_key(|found| found.standing).copied()?;
-        let may_be_local = name == OWN || name.starts_with("_rt0_");
-        (best.standing != Standing::Local || may_be_local && all.len() == 1).then_some(best)
+        (best.standing != Standing::Local || all.len() == 1).then_some(best)
+    }
+
+    /// Whether what defines `name` needs another name: by this one others would find none, or another module's.
+    fn is_aliased(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|found| {
+            found.standing == Standing::Local || name == FIRST && self.case.mode.is_library()
+        })
     }
 
     /// The objects and members that take part.
@@ -162,14 +187,16 @@ impl Link {
         // What older compilers called it has no type of its own.
         let is_old = |name: &str| name == ".ctors" || name.starts_with(".ctors.");
         let runs = |s: &Section| s.kind == SectionKind::InitArray || is_old(&s.name);
-        self.objects().any(|(_, object)| {
+        self.objects().any(|(number, object)| {
             let home = |symbol: &Symbol| match symbol.definition {
                 Definition::Section { section, offset } => Some((section, offset)),
                 _ => None,
             };
             let homes: Vec<_> =
                 object.symbols.iter().filter(|s| s.name == start).filter_map(home).collect();
-            let arrays = object.sections.iter().filter(|s| runs(s));
+            let kept = object.sections.iter().enumerate();
+            let kept = kept.filter(|(at, _)| !self.dropped[number].contains(at)).map(|it| it.1);
+            let arrays = kept.filter(|s| runs(s));
             arrays.flat_map(|section| &section.relocs).filter(|r| is_pointer(r.r_type)).any(
                 |reloc| {
                     let at = |offset: u64| offset.wrapping_add_signed(reloc.addend);
@@ -188,18 +215,28 @@ impl Link {
         })
     }
 
-    /// All objects see what is called `name`, and nobody outside does.
-    fn share(&mut self, name: &str) {
+    /// What is called `name` is this module's own: all its objects see it, by another name maybe.
+    fn own(&mut self, name: &str) {
+        let aliased = self.is_aliased(name);
         let Some(found) = self.find(name) else { return };
         let Some(object) = self.object_mut(found.object) else { return };
-        let symbol = &mut object.symbols[found.symbol];
-        if found.standing == Standing::Local {
-            let hidden = Visibility::Hidden;
-            let twin = Symbol { binding: Binding::Global, visibility: hidden, ..symbol.clone() };
-            object.symbols.push(twin);
-        } else if symbol.visibility == Visibility::Default {
-            symbol.visibility = Visibility::Hidden;
+        if !aliased {
+            let symbol = &mut object.symbols[found.symbol];
+            if name == OWN && symbol.visibility == Visibility::Default {
+                symbol.visibility = Visibility::Hidden;
+            }
+            return;
         }
+        if let Definition::Common { align } = object.symbols[found.symbol].definition {
+            common(object, found.symbol, align);
+        }
+        let twin = Symbol {
+            name: format!("{ALIAS}{name}"),
+            binding: Binding::Global,
+            visibility: Visibility::Hidden,
+            ..object.symbols[found.symbol].clone()
+        };
+        object.symbols.push(twin);
     }
 
     /// The end of the runtime's list is where it starts, too: the variable holds the address of `data`.

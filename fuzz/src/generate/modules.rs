@@ -146,6 +146,10 @@ fn host(module: &Object, dice: &mut Dice<'_>) -> Library {
 /// The end of the runtime's list.
 const LAST: &str = "runtime.lastmoduledatap";
 
+/// Who sees a definition; a module finds its own even where no other object does.
+const MOSTLY_GLOBAL: [Binding; 4] =
+    [Binding::Global, Binding::Global, Binding::Global, Binding::Local];
+
 /// The module's object in the making.
 struct Module {
     target: Target,
@@ -236,6 +240,9 @@ impl Module {
         let text = self.section(".text", true, bytes);
         for (name, offset) in functions {
             let symbol = self.define(name, SymbolKind::Func, (text, offset), ret.len() as u64);
+            if name == "runtime.addmoduledata" {
+                self.object.symbols[symbol].binding = *dice.pick(&MOSTLY_GLOBAL);
+            }
             if name.starts_with("_rt0") {
                 let symbol = &mut self.object.symbols[symbol];
                 symbol.visibility =
@@ -294,9 +301,10 @@ impl Module {
             symbol.visibility = *dice.pick(&[Visibility::Hidden, Visibility::Default]);
             symbol.binding = *dice.pick(&[Binding::Global, Binding::Local]);
         }
-        // Where the host could preempt it, code can't refer to it.
-        if mode != Mode::Plugin && dice.chance(600) {
-            self.define("runtime.firstmoduledata", SymbolKind::Object, (section, 0), size);
+        if dice.chance(600) {
+            let symbol =
+                self.define("runtime.firstmoduledata", SymbolKind::Object, (section, 0), size);
+            self.object.symbols[symbol].binding = *dice.pick(&MOSTLY_GLOBAL);
         }
         for word in 0..words as u64 {
             let symbol = dice.below(self.object.symbols.len());
@@ -322,7 +330,7 @@ impl Module {
         let section = self.section(name, false, vec![*dice.pick(&[0, 0x5a]); 32]);
         let last = self.define(LAST, SymbolKind::Object, (section, 0), width);
         self.object.symbols[last].binding =
-            *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak]);
+            *dice.pick(&[Binding::Global, Binding::Global, Binding::Weak, Binding::Local]);
         self.object.sections[section].kind = kind;
         if kind == SectionKind::Nobits {
             self.object.sections[section].data = Data::Zeros(48);

@@ -155,7 +155,7 @@ pub struct Added {
 /// `before` is what was added to it already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right.
 ///
-/// Errors: `duplicate-symbol`, `internal`.
+/// Errors: `bad-input` for what has no address, and for names of several places; `internal`.
 pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     let Some(mode) = link.options.build.mode else { return Ok(None) };
     let entry = mangled(made::ENTRY);
@@ -176,15 +176,20 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
         false => Addition::find(mode, (SYSTEM, goarch(link.machine.name)), defines)?,
     };
     let mut shared = before.map_or(Vec::new(), |before| before.shared.clone());
-    let data = what.announce.or(what.list).filter(|data| *data == OWN);
-    shared.extend(data.map(mangled));
+    let is_local = |place: (usize, usize)| !link.files[place.0].symbols[place.1].is_global();
+    if let Some(data) = what.data() {
+        module::refuse_number(link, data, "a module's data")?;
+        let local = module::defined(link, data)?.is_some_and(is_local);
+        shared.extend((data == OWN || local).then(|| mangled(data)));
+    }
     if let Some(start) = &what.start
         && let Some(place) = module::defined(link, start)?
     {
         if module::is_called(link, place) {
             what.start = None;
-        } else if !link.files[place.0].symbols[place.1].is_global() {
-            shared.push(mangled(start));
+        } else {
+            module::refuse_number(link, start, "what starts a library")?;
+            shared.extend(is_local(place).then(|| mangled(start)));
         }
     }
     let announced = before.is_some_and(|before| before.what.announce.is_some());

@@ -26,6 +26,8 @@ pub(super) struct Editor<'o> {
     names: u32,
     symtab: u32,
     extended: Option<u32>,
+    /// New symbols that others see, with their numbers.
+    added: Vec<(String, u32)>,
 }
 
 impl<'o> Editor<'o> {
@@ -45,7 +47,8 @@ impl<'o> Editor<'o> {
             let text = "no string tables to add a name to";
             return Err(Error::new(ErrorKind::BadInput, text).in_file(&object.name));
         }
-        Ok(Self { object, class, bytes: object.data.to_vec(), headers, names, symtab, extended })
+        let (bytes, added) = (object.data.to_vec(), Vec::new());
+        Ok(Self { object, class, bytes, headers, names, symtab, extended, added })
     }
 
     /// Adds `more` to the section at `index`, and gives its offset there.
@@ -80,9 +83,9 @@ impl<'o> Editor<'o> {
     }
 
     /// Adds a symbol that others see, and gives its number.
-    fn add_symbol(&mut self, name: &str, symbol: &SymbolRecord, extended: u32) -> u32 {
+    fn add_symbol(&mut self, text: &str, symbol: &SymbolRecord, extended: u32) -> u32 {
         let strings = self.headers[self.symtab as usize].link;
-        let name = self.add_string(strings, name.as_bytes());
+        let name = self.add_string(strings, text.as_bytes());
         let mut raw = vec![0; self.class.symbol()];
         self.class.put_symbol(&mut raw, &SymbolRecord { name, ..*symbol });
         let at = self.append(self.symtab, &raw) / raw.len() as u64;
@@ -94,12 +97,19 @@ impl<'o> Editor<'o> {
             all.extend(extended.to_le_bytes());
             self.replace(table, &all);
         }
+        self.added.push((text.to_owned(), at as u32));
         at as u32
     }
 
-    /// What only this object sees at `symbol` is called `name` by all objects of the link, and by nobody else.
-    pub(super) fn alias(&mut self, symbol: u32, name: &str) {
+    /// What is at `symbol` is called `name` by all objects of the link, and by nobody else; `common` is its size
+    /// and alignment if it is a common block.
+    ///
+    /// Errors: `bad-input` for one that is none that data can be.
+    pub(super) fn alias(&mut self, symbol: u32, name: &str, common: (u64, u64)) -> Result<()> {
         let class = self.class;
+        if self.object.symbols.get(symbol).home == Home::Common {
+            self.allot(symbol, common)?;
+        }
         let raw = class.symbol_at(self.record(symbol));
         let info = bind::GLOBAL << 4 | raw.info & 15;
         let extended = match self.object.symbols.get(symbol).home {
@@ -108,6 +118,7 @@ impl<'o> Editor<'o> {
         };
         let other = raw.other & !3 | vis::HIDDEN;
         self.add_symbol(name, &SymbolRecord { info, other, ..raw }, extended);
+        Ok(())
     }
 
     /// Nobody outside of the link sees `symbol`.
@@ -218,9 +229,10 @@ impl<'o> Editor<'o> {
 
     /// The number of a symbol called `name` that all objects mean by it.
     fn mention(&mut self, name: &str) -> u32 {
-        let known = self.object.keys.iter().position(|key| key.0 == name.as_bytes());
-        match known {
-            Some(at) => self.object.first_global + at as u32,
+        let old = self.object.keys.iter().position(|key| key.0 == name.as_bytes());
+        let new = || self.added.iter().find(|added| added.0 == name).map(|added| added.1);
+        match old.map(|at| self.object.first_global + at as u32).or_else(new) {
+            Some(at) => at,
             None => {
                 let info = bind::GLOBAL << 4 | kind::NOTYPE;
                 self.add_symbol(name, &SymbolRecord { info, ..SymbolRecord::default() }, 0)

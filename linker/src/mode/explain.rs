@@ -7,9 +7,14 @@ use crate::Result;
 use crate::arch::ARCHES;
 use crate::macho::mode as macho;
 
-/// Who sees the data.
-const LOCAL: &str =
-    "(one object may have it as a local symbol; no other module sees local.moduledata)";
+/// Whose the data is.
+const OWN: &str = "it is this module's own, whatever others have; none sees local.moduledata";
+
+/// Who defines what a mode looks for.
+const LOCAL: [&str; 2] = [
+    "what no object defines for all may be a local symbol of one: all names here;",
+    "two such symbols are an error, and so is data or a start that is a number",
+];
 
 /// Who wins.
 const RULE: [&str; 2] = [
@@ -45,7 +50,8 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
-    line("", LOCAL);
+    line("", OWN);
+    LOCAL.iter().zip(["local", ""]).for_each(|(text, label)| line(label, text));
     announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in arch.module_init.text {
         line("", &format!("    {text}"));
@@ -116,7 +122,8 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
-    line("", LOCAL);
+    line("", "no other image sees local.moduledata");
+    LOCAL.iter().zip(["local", ""]).for_each(|(text, label)| line(label, text));
     announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in init.text {
         line("", &format!("    {text}"));

@@ -71,17 +71,26 @@ impl Addition {
         *self == Self::default()
     }
 
-    /// The object.
+    /// The module's data, whatever is done with it.
+    pub fn data(&self) -> Option<&'static str> {
+        self.announce.or(self.list)
+    }
+
+    /// The object, which calls what it refers to what `handle` says.
     ///
-    /// Errors: `internal`.
-    pub fn object(&self, arch: &'static Arch) -> Result<Vec<u8>> {
+    /// Errors: `internal`; those of `handle`.
+    pub fn object(
+        &self,
+        arch: &'static Arch,
+        handle: impl Fn(&str) -> Result<String>,
+    ) -> Result<Vec<u8>> {
         let mut made = Made::new(arch);
         if let Some(data) = self.announce {
-            let function = made.function(data)?;
+            let function = made.function(&handle(data)?)?;
             made.entry(ENTRY, function)?;
         }
         if let Some(start) = &self.start {
-            let function = made.undefined(start);
+            let function = made.undefined(&handle(start)?);
             made.entry(&format!("{start}.ptr"), function)?;
         }
         if self.pulls {

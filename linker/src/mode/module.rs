@@ -3,11 +3,11 @@
 
 use super::edit::Editor;
 use super::made::{ENTRY, LAST};
-use super::{Addition, OWN};
+use super::{Addition, FIRST, OWN};
 use crate::arch::{Arch, Row};
 use crate::format::elf::SHT_INIT_ARRAY;
 use crate::init_order::{InitArray, classify};
-use crate::object::{FileId, Home, Object, Reloc, bind, vis};
+use crate::object::{FileId, Home, Object, Reloc, Symbol, bind, kind, vis};
 use crate::resolve::Resolution;
 use crate::{Error, ErrorKind, Result, Site};
 
@@ -26,17 +26,24 @@ fn is_address(arch: &Arch, kind: u32) -> bool {
     word.is_some() && arch.row(kind).map(says) == word
 }
 
+/// What the linker's own objects call a symbol called `name` where by that name they would find none, or another's.
+fn alias(name: &str) -> String {
+    format!("go:link.{name}")
+}
+
 /// The objects of a link, but for what a mode has added already.
 pub(super) struct Module<'r, 'a> {
     res: &'r Resolution<'a>,
     /// How many candidates are the linker's own.
     own: usize,
+    /// Another module may define the same names, and its definitions come first.
+    library: bool,
 }
 
 impl<'r, 'a> Module<'r, 'a> {
     /// Of `res`, whose first `own` candidates the linker made.
-    pub(super) fn new(res: &'r Resolution<'a>, own: usize) -> Self {
-        Self { res, own }
+    pub(super) fn new(res: &'r Resolution<'a>, own: usize, library: bool) -> Self {
+        Self { res, own, library }
     }
 
     fn objects(&self) -> impl Iterator<Item = (FileId, &'r Object<'a>)> {
@@ -47,7 +54,12 @@ impl<'r, 'a> Module<'r, 'a> {
     fn locals(&self, name: &str) -> impl Iterator<Item = Place> {
         let defines = move |object: &Object<'_>, at: u32| {
             let symbol = object.symbols.get(at);
-            let here = matches!(symbol.home, Home::Section(s) if !object.dead[s as usize]);
+            let here = match symbol.home {
+                Home::Section(section) => !object.dead[section as usize],
+                // A source file's name is a number, too.
+                Home::Absolute => symbol.kind != kind::FILE,
+                _ => false,
+            };
             here && object.symbol_name(at) == name.as_bytes()
         };
         self.objects().flat_map(move |(file, object)| {
@@ -63,21 +75,21 @@ impl<'r, 'a> Module<'r, 'a> {
 
     /// Where all objects, or one alone, define `name`: the Go linker leaves local what no other module needs.
     ///
-    /// Errors: `duplicate-symbol` if several objects have a local one each.
+    /// Errors: `bad-input` if there are several local ones.
     pub(super) fn find(&self, name: &str) -> Result<Option<Place>> {
         let global = self.res.find(name.as_bytes()).map(|id| self.res.defs[id.i()]);
         if let Some(def) = global.filter(|def| def.is_local()) {
             return Ok(Some((def.file(), def.sym())));
         }
-        if name != OWN && !name.starts_with("_rt0_") {
-            return Ok(None);
-        }
         let mut found = self.locals(name);
         let first = found.next();
         match (first, found.next()) {
             (Some(one), Some(other)) => {
-                let text = format!("duplicate symbol: {name}; also in {}", self.site(one));
-                Err(Error::new(ErrorKind::DuplicateSymbol, text).at(self.site(other)))
+                let text = format!(
+                    "several local symbols {name}: the build mode asks for one; another is in {}",
+                    self.site(one)
+                );
+                Err(Error::new(ErrorKind::BadInput, text).at(self.site(other)))
             }
             _ => Ok(first),
         }
@@ -100,14 +112,14 @@ impl<'r, 'a> Module<'r, 'a> {
         }
     }
 
-    /// Checks that the data called `name` is data.
+    /// Checks that `what`, which is called `name`, has an address.
     ///
-    /// Errors: `bad-input` if it is a number, which code that goes anywhere has no distance to.
-    pub(super) fn refuse_number(&self, name: &str) -> Result<()> {
+    /// Errors: `bad-input` if it is a number: what goes anywhere has no distance to that, and nothing is there.
+    pub(super) fn refuse_number(&self, name: &str, what: &str) -> Result<()> {
         let Some(place) = self.find(name)? else { return Ok(()) };
         match self.object(place.0)?.symbols.get(place.1).home {
             Home::Absolute => {
-                let text = format!("{name} is a number: a module's data has an address");
+                let text = format!("{name} is a number: {what} has an address");
                 Err(Error::new(ErrorKind::BadInput, text).at(self.site(place)))
             }
             _ => Ok(()),
@@ -152,7 +164,21 @@ impl<'r, 'a> Module<'r, 'a> {
         })
     }
 
-    /// Whether the variable at `place` holds the address of `data` already.
+    /// Whether the linker's own objects see a symbol called `name` by an alias only.
+    fn is_aliased(&self, name: &str, symbol: Symbol) -> bool {
+        symbol.bind == bind::LOCAL || name == FIRST && self.library
+    }
+
+    /// What the linker's own objects call what is called `name`.
+    ///
+    /// Errors: as [`Self::find`].
+    pub(super) fn handle(&self, name: &str) -> Result<String> {
+        let Some((file, at)) = self.find(name)? else { return Ok(name.to_owned()) };
+        let symbol = self.object(file)?.symbols.get(at);
+        Ok(if self.is_aliased(name, symbol) { alias(name) } else { name.to_owned() })
+    }
+
+    /// Whether the variable at `place` holds the address of what the module, and nobody else, calls `data` already.
     fn points(&self, place: Place, data: &str) -> bool {
         let Some((file, section, at)) = self.home(place) else { return false };
         let Some(object) = self.res.object(file) else { return false };
@@ -167,26 +193,28 @@ impl<'r, 'a> Module<'r, 'a> {
 
     /// The inputs, by number, that `what` changes, and their new bytes.
     ///
-    /// Errors: `bad-input`, `duplicate-symbol`.
+    /// Errors: `bad-input`.
     pub(super) fn edits(&self, what: &Addition) -> Result<Vec<(usize, Vec<u8>)>> {
-        let mut steps: Vec<(FileId, Step<'_>)> = Vec::new();
-        let data = what.announce.or(what.list);
-        for name in data.into_iter().chain(what.start.as_deref()) {
+        let mut steps: Vec<(FileId, Step)> = Vec::new();
+        for name in what.data().into_iter().chain(what.start.as_deref()) {
             let Some((file, at)) = self.find(name)? else { continue };
             let symbol = self.object(file)?.symbols.get(at);
-            if symbol.bind == bind::LOCAL {
-                steps.push((file, Step::Alias(at, name)));
+            if self.is_aliased(name, symbol) {
+                let known = self.res.find(alias(name).as_bytes());
+                if !known.is_some_and(|id| self.res.defs[id.i()].is_local()) {
+                    steps.push((file, Step::Alias(at, alias(name), self.common((file, at))?)));
+                }
             } else if name == OWN && symbol.vis == vis::DEFAULT {
                 steps.push((file, Step::Hide(at)));
             }
         }
         if let Some(data) = what.list
             && let Some(last) = self.find(LAST)?
-            && !self.points(last, data)
         {
-            let id = self.object(last.0)?.id(last.1);
-            let common = self.res.commons.get(&id).copied().unwrap_or_default();
-            steps.push((last.0, Step::Point(last.1, data, common)));
+            let data = self.handle(data)?;
+            if !self.points(last, &data) {
+                steps.push((last.0, Step::Point(last.1, data, self.common(last)?)));
+            }
         }
         steps.sort_by_key(|step| step.0);
         let each = steps.chunk_by(|a, b| a.0 == b.0).map(|steps| {
@@ -197,28 +225,37 @@ impl<'r, 'a> Module<'r, 'a> {
         });
         each.collect()
     }
-}
 
-/// A change to an object.
-enum Step<'s> {
-    /// What is local has this name, too.
-    Alias(u32, &'s str),
-    /// No other module sees it.
-    Hide(u32),
-    /// The variable holds an address; size and alignment, if it is a common one.
-    Point(u32, &'s str, (u64, u64)),
-}
-
-impl Step<'_> {
-    fn take(&self, editor: &mut Editor<'_>) -> Result<()> {
-        match *self {
-            Self::Alias(symbol, name) => editor.alias(symbol, name),
-            Self::Hide(symbol) => editor.hide(symbol),
-            Self::Point(symbol, data, common) => editor.point(symbol, data, common)?,
-        }
-        Ok(())
+    /// Size and alignment of a common block that all objects see; of anything else nothing.
+    fn common(&self, (file, symbol): Place) -> Result<(u64, u64)> {
+        let object = self.object(file)?;
+        let shared = (symbol >= object.first_global).then(|| object.id(symbol));
+        let block = shared.and_then(|id| self.res.commons.get(&id));
+        Ok(block.copied().unwrap_or_default())
     }
 }
 
+/// A change to an object.
+enum Step {
+    /// The module has this name for it, too; size and alignment, if it is a common block.
+    Alias(u32, String, (u64, u64)),
+    /// No other module sees it.
+    Hide(u32),
+    /// The variable holds an address; size and alignment, if it is a common one.
+    Point(u32, String, (u64, u64)),
+}
+
+impl Step {
+    fn take(&self, editor: &mut Editor<'_>) -> Result<()> {
+        match self {
+            Self::Alias(symbol, name, common) => editor.alias(*symbol, name, *common),
+            Self::Hide(symbol) => Ok(editor.hide(*symbol)),
+            Self::Point(symbol, data, common) => editor.point(*symbol, data, *common),
+        }
+    }
+}
+
+#[cfg(test)]
+mod owned;
 #[cfg(test)]
 pub(super) mod tests;

@@ -48,7 +48,7 @@ pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
         }
     }
     if let Some(data) = &plan.list {
-        patch.point(&file, &mangled(LAST), data);
+        patch.point(&file, (&mangled(LAST), plan.local_list), data);
     }
     patch.changed.then(|| {
         let len = (bytes.len() as u64).to_le_bytes();
@@ -202,10 +202,11 @@ impl Patch {
         }
     }
 
-    /// Has the word called `name`, if it is defined here, hold the address of `data`.
-    fn point(&mut self, file: &Image<'_>, name: &str, data: &str) {
+    /// Has the word called `name`, if it is defined here, and whether that is locally, hold the address of `data`.
+    fn point(&mut self, file: &Image<'_>, (name, is_local): (&str, bool), data: &str) {
         let here = |symbol: &&crate::model::macho::image::Symbol<'_>| {
-            symbol.name == name && symbol.in_section() && symbol.external()
+            let plain = symbol.in_section() && !symbol.stab();
+            symbol.name == name && plain && symbol.external() != is_local
         };
         let Some(word) = file.symbols.iter().find(here) else { return };
         let Some(number) = usize::from(word.section).checked_sub(1) else { return };

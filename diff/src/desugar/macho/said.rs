@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Image, OWN, mangled};
+use super::{Image, mangled};
 use crate::model::archive;
 use crate::model::macho::image::{self, Symbol};
 use crate::{File, Request};
@@ -55,11 +55,10 @@ impl Said {
         said
     }
 
-    /// For all objects; what may be local in the one object that has it counts as well.
+    /// For all objects; what is local in the one object that has it counts as well.
     pub(super) fn defines(&self, name: &str) -> bool {
-        let may_be_local = name == mangled(OWN) || name.starts_with("__rt0_");
         let locals = || self.local.iter().filter(|other| *other == name).count();
-        self.is_global(name) || may_be_local && locals() == 1
+        self.is_global(name) || locals() == 1
     }
 
     pub(super) fn is_global(&self, name: &str) -> bool {

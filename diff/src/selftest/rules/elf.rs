@@ -33,6 +33,9 @@ pub(super) const ROWS: &[Row] = &[
     row(LISTS, "runtime.lastmoduledatap is something else", |t| {
         slip(list(t)?, Slip::ListOf("runtime.addmoduledata"))
     }),
+    row(LISTS, "the host's data comes before a plugin's own", |t| {
+        slip(listed(t)?, Slip::ListOf("runtime.firstmoduledata"))
+    }),
     row(LISTS, "the module tells itself, too", both),
     row(SHARES, "-Bsymbolic in a plugin", |t| flags(guest(t)?, "", &["-Bsymbolic"])),
     row(OWNS, "-Bsymbolic is lost", |t| flags(start(t)?, "-Bsymbolic", &[])),
@@ -67,6 +70,12 @@ fn start(target: Target) -> Option<Request> {
 fn list(target: Target) -> Option<Request> {
     let [append, first, last] = sample::RUNTIME;
     sample::module(target, Mode::CShared, &["type.T", append, first, last])
+}
+
+/// A plugin with a runtime of its own.
+fn listed(target: Target) -> Option<Request> {
+    let [append, first, last] = sample::RUNTIME;
+    sample::module(target, Mode::Plugin, &["type.T", append, first, last])
 }
 
 /// A program with the runtime.
@@ -111,10 +120,11 @@ fn flags(request: Request, lost: &str, more: &[&str]) -> Option<Planted> {
 /// The runtime's own module is told of as if it were a guest.
 fn both(target: Target) -> Option<Planted> {
     let library = list(target)?;
+    let own = slips::desugar(&library, Slip::None)?;
     let alone = sample::module(target, Mode::CShared, &["type.T", sample::RUNTIME[1]])?;
     let mut linked = slips::desugar(&alone, Slip::None)?;
     linked.files.retain(|file| library.file(&file.name).is_none());
-    linked.files.extend(library.files.iter().cloned());
+    linked.files.extend(own.files);
     let faulty = plain(&library, linked, "", &[])?;
     Some(Planted::new(desugar(library), faulty))
 }

@@ -55,11 +55,10 @@ impl Said<'_> {
         self.any(name, |symbol| symbol.definition != Definition::Undefined)
     }
 
-    /// For all, or in the one object that has it, if it is something that may be like that.
+    /// For all, or in the one object that has it.
     fn defines(&self, name: &str) -> bool {
-        let may_be_local = name == OWN || name.starts_with("__rt0_");
         let locals = || self.named(name).filter(|symbol| symbol.binding == Binding::Local).count();
-        self.is_global(name) || may_be_local && locals() == 1
+        self.is_global(name) || locals() == 1
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -92,7 +91,9 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     if made.object.sections.is_empty() && list.is_none() && wanted.is_empty() {
         return plain;
     }
-    let announced = data.filter(|data| *data == OWN && (!runtime || last));
+    let shared = |data: &&str| *data == OWN || !said.is_global(data);
+    let announced = data.filter(|data| shared(data) && (!runtime || last));
+    let local_list = !said.is_global(LAST);
     let called = Some(&*start).filter(|start| case.mode == Mode::CShared && !said.is_global(start));
     let mut case = plain.into_owned();
     announced.into_iter().chain(called).for_each(|name| share(&mut case, name));
@@ -102,7 +103,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         wanted.iter().for_each(|row| bound(&mut case, row));
     }
     if let Some(data) = list {
-        end_list(&mut case, data);
+        end_list(&mut case, data, local_list);
     }
     if !made.object.sections.is_empty() {
         case.inputs.insert(0, Input::Object(made.object));
@@ -176,14 +177,15 @@ fn bound(case: &mut Case, (start, end, section): &(&str, &str, &str)) {
 }
 
 /// The word that ends the list of modules holds the address of `data`, where it is.
-fn end_list(case: &mut Case, data: &str) {
+fn end_list(case: &mut Case, data: &str, is_local: bool) {
     let pointer = machine::of(case.target.arch).pointer;
     let objects = case.inputs.iter_mut().filter_map(|input| match input {
         Input::Object(object) => Some(object),
         _ => None,
     });
     for object in objects {
-        let last = object.symbols.iter().find(|s| s.name == LAST && s.binding != Binding::Local);
+        let here = |s: &&Symbol| s.name == LAST && (s.binding == Binding::Local) == is_local;
+        let last = object.symbols.iter().find(here);
         let Some(&Symbol { definition: Definition::Section { section, offset }, .. }) = last else {
             continue;
         };

@@ -47,6 +47,10 @@ pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
     case
 }
 
+/// Who sees a definition; a module finds its own even where no other object does.
+const MOSTLY_GLOBAL: [Binding; 4] =
+    [Binding::Global, Binding::Global, Binding::Global, Binding::Local];
+
 /// The module's object in the making.
 struct Module {
     target: Target,
@@ -80,6 +84,9 @@ impl Module {
         }
         for name in names {
             let symbol = self.atom("__TEXT,__text", Content::of(self.code.ret), name);
+            if name == "_runtime.addmoduledata" {
+                self.object.symbols[symbol].binding = *dice.pick(&MOSTLY_GLOBAL);
+            }
             if name.starts_with("__rt0") {
                 let visibility = *dice.pick(&[Visibility::Default, Visibility::Hidden]);
                 let binding = *dice.pick(&[Binding::Global, Binding::Global, Binding::Local]);
@@ -118,6 +125,9 @@ impl Module {
                 content.pointer(self.machine, symbol, 0);
             }
             let symbol = self.atom("__DATA,__go_module", content, name);
+            if name == "_runtime.firstmoduledata" {
+                self.object.symbols[symbol].binding = *dice.pick(&MOSTLY_GLOBAL);
+            }
             if name == "_local.moduledata" {
                 // What others see of it is the mode's to hide.
                 let symbol = &mut self.object.symbols[symbol];
@@ -134,7 +144,8 @@ impl Module {
                 true => content.pointer(self.machine, SymbolRef::Named(0), 0),
                 false => content.bytes.extend([0x5a; 8]),
             }
-            self.atom("__DATA,__noptrdata", content, "_runtime.lastmoduledatap");
+            let last = self.atom("__DATA,__noptrdata", content, "_runtime.lastmoduledatap");
+            self.object.symbols[last].binding = *dice.pick(&MOSTLY_GLOBAL);
         }
     }
 

@@ -6,24 +6,20 @@ use super::{find, mangled};
 use crate::format::macho::{kind, nlist};
 use crate::macho::link::{Def, Link};
 use crate::macho::object::{Home, Reloc, Symbol, Target};
-use crate::mode::OWN;
 use crate::object::SymId;
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of a common block that may become data.
 const MOST: u64 = 1 << 27;
 
-/// What may be local in the one object that has it.
-fn may_be_local(name: &str) -> bool {
-    name == OWN || name.starts_with("_rt0_")
-}
-
 /// Local symbols called `name`: file and number.
 fn locals(link: &Link<'_>, name: &str) -> impl Iterator<Item = (usize, usize)> {
     let name = mangled(name);
     link.files.iter().enumerate().flat_map(move |(file, object)| {
         let is = |symbol: &Symbol<'_>| {
-            !symbol.is_global() && matches!(symbol.home, Home::Atom(..)) && symbol.name == name
+            let here = matches!(symbol.home, Home::Atom(..) | Home::Absolute(_));
+            let plain = symbol.kind & (nlist::EXT | nlist::STAB) == 0;
+            here && plain && symbol.name == name
         };
         let all = object.symbols.iter().enumerate();
         let found: Vec<_> = all.filter(|(_, symbol)| is(symbol)).map(|(at, _)| at).collect();
@@ -33,21 +29,37 @@ fn locals(link: &Link<'_>, name: &str) -> impl Iterator<Item = (usize, usize)> {
 
 /// Where `link` defines `name`, for all objects or for one.
 ///
-/// Errors: `duplicate-symbol` if several objects have a local one each.
+/// Errors: `bad-input` if there are several local ones.
 pub(super) fn defined(link: &Link<'_>, name: &str) -> Result<Option<(usize, usize)>> {
     let global = find(link, name).map(|id| &link.globals[id.i()]);
     if let Some(Def::Object(file, symbol)) = global.map(|global| global.def) {
         return Ok(Some((file as usize, symbol as usize)));
     }
-    let mut found = locals(link, name).filter(|_| may_be_local(name));
+    let mut found = locals(link, name);
     let first = found.next();
     match (first, found.next()) {
         (Some(one), Some(other)) => {
-            let text = format!("duplicate symbol: {name}; also in {}", link.files[one.0].name);
-            let error = Error::new(ErrorKind::DuplicateSymbol, text);
-            Err(error.in_file(&link.files[other.0].name))
+            let text = format!(
+                "several local symbols _{name}: the build mode asks for one; another is in {}",
+                link.files[one.0].name
+            );
+            Err(Error::new(ErrorKind::BadInput, text).in_file(&link.files[other.0].name))
         }
         _ => Ok(first),
+    }
+}
+
+/// Checks that `what`, which is called `name`, has an address.
+///
+/// Errors: `bad-input` if it is a number.
+pub(super) fn refuse_number(link: &Link<'_>, name: &str, what: &str) -> Result<()> {
+    let Some((file, symbol)) = defined(link, name)? else { return Ok(()) };
+    match link.files[file].symbols[symbol].home {
+        Home::Absolute(_) => {
+            let text = format!("_{name} is a number: {what} has an address");
+            Err(Error::new(ErrorKind::BadInput, text).in_file(&link.files[file].name))
+        }
+        _ => Ok(()),
     }
 }
 

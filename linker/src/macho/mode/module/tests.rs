@@ -79,6 +79,33 @@ fn who_reaches_the_list_without_its_name_sees_it_too() {
 }
 
 #[test]
+fn what_one_object_alone_sees_counts_as_well() {
+    for arch in ARCHES {
+        let module = |names: &[&str]| {
+            let mut maker = Maker::new(arch);
+            for name in [APPEND, FIRST, LAST] {
+                let place = if name == APPEND { TEXT } else { DATA };
+                maker.data(place, name, 16, None);
+                let id = maker.symbol(name, SymbolSection::Undefined);
+                if names.contains(&name) {
+                    maker.0.symbol_mut(id).scope = SymbolScope::Compilation;
+                }
+            }
+            maker.bytes()
+        };
+        for names in [&[APPEND][..], &[FIRST], &[LAST], &[APPEND, FIRST, LAST]] {
+            let line = "--buildmode=c-shared -no_fixup_chains";
+            let image = link(arch, line, module(names)).unwrap();
+            let file = read(&image);
+            let last = address(&file, "_runtime.lastmoduledatap");
+            let first = address(&file, "_runtime.firstmoduledata");
+            assert_eq!(bytes(&file, last, 8), first.to_le_bytes(), "{arch} {names:?}");
+            assert!(file.section_by_name("__mod_init_func").is_none(), "{arch} {names:?}");
+        }
+    }
+}
+
+#[test]
 fn a_common_block_holds_the_list_as_well() {
     for arch in ARCHES {
         let block = |size: u64| {
@@ -148,7 +175,7 @@ fn own_module_data_is_announced_whoever_sees_it() {
         twice.0.symbol_mut(more).name = b"_local.moduledata".to_vec();
         let line = "--buildmode=plugin -U _runtime.addmoduledata";
         let error = link(arch, line, twice.bytes()).map(drop).unwrap_err();
-        assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
+        assert_eq!(error.first().kind(), crate::ErrorKind::BadInput, "{error}");
     }
 }
 
