@@ -18,7 +18,7 @@ use crate::model::macho::image::{self, File as Image};
 use crate::request::Mode;
 use crate::{File, Request};
 
-pub(crate) use order::{Row, rows};
+pub(crate) use order::{Name, Row, rows};
 use said::{Said, is_archive, mentions_go};
 
 /// The file with the order of a plugin's data.

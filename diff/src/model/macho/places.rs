@@ -195,6 +195,11 @@ impl Places {
 
     /// Whether object `index` defines names for others and the output has none of them.
     fn unnamed(&self, inputs: &Inputs<'_>, index: usize) -> bool {
+        // A marker is as good as a name: what has one is there by itself.
+        let atoms = (inputs.first[index]..).zip(&inputs.objects[index].atoms);
+        if atoms.into_iter().any(|(id, atom)| atom.marker.is_some() && self.named[id as usize]) {
+            return false;
+        }
         let own = inputs.objects[index].symbols.iter().filter_map(|symbol| match symbol.place {
             Where::Atom(atom, _) if symbol.external && !symbol.weak => {
                 let id = inputs.first[index] + atom;
