@@ -265,7 +265,8 @@ pub struct Added {
 /// `before` is what was added to them already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right. What asks for nothing new pulls nothing new, so asking twice is enough.
 ///
-/// Errors: `bad-input` for what has no address or no place for one, and for names of several places; `internal`.
+/// Errors: `bad-input` for a runtime whose list has no place for an address, `undefined-symbol` for what has none,
+/// `duplicate-symbol` for what is in several places, `internal`.
 pub fn add(
     res: &Resolution<'_>,
     options: &Options,

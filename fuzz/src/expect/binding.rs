@@ -46,6 +46,8 @@ pub(crate) fn bind(link: &mut Link<'_>, script: Option<&VersionScript>) -> Vec<B
         let bound = [Dynamic, Error, Fini, Import, Init, Tls, Unwind];
         let reason = "-Bsymbolic with a dynamic list";
         link.findings.families(&bound, reason, true);
+        // A distance to what is not bound is none.
+        link.findings.may(ErrorClass::RelocDynamic);
         let own = link.syms.iter().filter(|sym| !matches!(sym.winner, Winner::Undefined));
         let own = own.map(|sym| (sym.name.as_ref().into(), (reason, true)));
         link.findings.unclear.extend(own);

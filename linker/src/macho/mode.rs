@@ -155,7 +155,7 @@ pub struct Added {
 /// `before` is what was added to it already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right.
 ///
-/// Errors: `bad-input` for what has no address, and for names of several places; `internal`.
+/// Errors: `undefined-symbol` for what has no address, `duplicate-symbol` for what is in several places, `internal`.
 pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     let Some(mode) = link.options.build.mode else { return Ok(None) };
     let entry = mangled(made::ENTRY);

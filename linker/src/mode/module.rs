@@ -75,7 +75,7 @@ impl<'r, 'a> Module<'r, 'a> {
 
     /// Where all objects, or one alone, define `name`: the Go linker leaves local what no other module needs.
     ///
-    /// Errors: `bad-input` if there are several local ones.
+    /// Errors: `duplicate-symbol` if there are several local ones.
     pub(super) fn find(&self, name: &str) -> Result<Option<Place>> {
         let global = self.res.find(name.as_bytes()).map(|id| self.res.defs[id.i()]);
         if let Some(def) = global.filter(|def| def.is_local()) {
@@ -89,7 +89,7 @@ impl<'r, 'a> Module<'r, 'a> {
                     "several local symbols {name}: the build mode asks for one; another is in {}",
                     self.site(one)
                 );
-                Err(Error::new(ErrorKind::BadInput, text).at(self.site(other)))
+                Err(Error::new(ErrorKind::DuplicateSymbol, text).at(self.site(other)))
             }
             _ => Ok(first),
         }
@@ -114,13 +114,13 @@ impl<'r, 'a> Module<'r, 'a> {
 
     /// Checks that `what`, which is called `name`, has an address.
     ///
-    /// Errors: `bad-input` if it is a number: what goes anywhere has no distance to that, and nothing is there.
+    /// Errors: `undefined-symbol` if it is a number: what goes anywhere has no distance to that, and nothing is there.
     pub(super) fn refuse_number(&self, name: &str, what: &str) -> Result<()> {
         let Some(place) = self.find(name)? else { return Ok(()) };
         match self.object(place.0)?.symbols.get(place.1).home {
             Home::Absolute => {
                 let text = format!("{name} is a number: {what} has an address");
-                Err(Error::new(ErrorKind::BadInput, text).at(self.site(place)))
+                Err(Error::new(ErrorKind::UndefinedSymbol, text).at(self.site(place)))
             }
             _ => Ok(()),
         }
@@ -193,7 +193,7 @@ impl<'r, 'a> Module<'r, 'a> {
 
     /// The inputs, by number, that `what` changes, and their new bytes.
     ///
-    /// Errors: `bad-input`.
+    /// Errors: `bad-input`, `duplicate-symbol`.
     pub(super) fn edits(&self, what: &Addition) -> Result<Vec<(usize, Vec<u8>)>> {
         let mut steps: Vec<(FileId, Step)> = Vec::new();
         for name in what.data().into_iter().chain(what.start.as_deref()) {

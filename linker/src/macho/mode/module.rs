@@ -29,7 +29,7 @@ fn locals(link: &Link<'_>, name: &str) -> impl Iterator<Item = (usize, usize)> {
 
 /// Where `link` defines `name`, for all objects or for one.
 ///
-/// Errors: `bad-input` if there are several local ones.
+/// Errors: `duplicate-symbol` if there are several local ones.
 pub(super) fn defined(link: &Link<'_>, name: &str) -> Result<Option<(usize, usize)>> {
     let global = find(link, name).map(|id| &link.globals[id.i()]);
     if let Some(Def::Object(file, symbol)) = global.map(|global| global.def) {
@@ -43,7 +43,7 @@ pub(super) fn defined(link: &Link<'_>, name: &str) -> Result<Option<(usize, usiz
                 "several local symbols _{name}: the build mode asks for one; another is in {}",
                 link.files[one.0].name
             );
-            Err(Error::new(ErrorKind::BadInput, text).in_file(&link.files[other.0].name))
+            Err(Error::new(ErrorKind::DuplicateSymbol, text).in_file(&link.files[other.0].name))
         }
         _ => Ok(first),
     }
@@ -51,13 +51,13 @@ pub(super) fn defined(link: &Link<'_>, name: &str) -> Result<Option<(usize, usiz
 
 /// Checks that `what`, which is called `name`, has an address.
 ///
-/// Errors: `bad-input` if it is a number.
+/// Errors: `undefined-symbol` if it is a number.
 pub(super) fn refuse_number(link: &Link<'_>, name: &str, what: &str) -> Result<()> {
     let Some((file, symbol)) = defined(link, name)? else { return Ok(()) };
     match link.files[file].symbols[symbol].home {
         Home::Absolute(_) => {
             let text = format!("_{name} is a number: {what} has an address");
-            Err(Error::new(ErrorKind::BadInput, text).in_file(&link.files[file].name))
+            Err(Error::new(ErrorKind::UndefinedSymbol, text).in_file(&link.files[file].name))
         }
         _ => Ok(()),
     }

@@ -296,7 +296,7 @@ fn own_module_data_is_announced_whoever_sees_it() {
     let twice = [vec![guest(&[(true, 0); 2])], vec![guest(&[(true, 0)]), guest(&[(true, 0)])]];
     for objects in twice {
         let error = link("--buildmode=plugin *", objects).map(drop).unwrap_err();
-        assert_eq!(error.first().kind(), crate::ErrorKind::BadInput, "{error}");
+        assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
         let text = "several local symbols local.moduledata: the build mode asks for one; another";
         assert!(error.to_string().contains(text), "{error}");
         assert!(error.to_string().contains(":(.go.module+0x"), "{error}");
@@ -345,7 +345,7 @@ fn a_library_has_one_entry_however_it_starts() {
     }
     let objects = vec![library(true, None), library(true, None)];
     let error = link("--buildmode=c-shared *", objects).map(drop).unwrap_err();
-    assert_eq!(error.first().kind(), crate::ErrorKind::BadInput, "{error}");
+    assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn own_module_data_is_announced_whoever_sees_it() {
         twice.0.symbol_mut(more).name = b"_local.moduledata".to_vec();
         let line = "--buildmode=plugin -U _runtime.addmoduledata";
         let error = link(arch, line, twice.bytes()).map(drop).unwrap_err();
-        assert_eq!(error.first().kind(), crate::ErrorKind::BadInput, "{error}");
+        assert_eq!(error.first().kind(), crate::ErrorKind::DuplicateSymbol, "{error}");
     }
 }
 
