@@ -203,8 +203,14 @@ impl Extra {
         // Nobody loads an executable: if it has the list, it has the runtime.
         let lists = |said: &Said<'_>| !request.mode.is_library() && said.defines(LAST);
         let runs = |said: &Said<'_>| said.defines(APPEND) || lists(said);
+        // A list whose end nobody else sees has nothing to do with the host's.
+        let closed = |said: &Said<'_>| {
+            let ends = said.find(LAST);
+            !ends.is_empty() && ends.iter().all(|(_, it)| it.standing == elf::Standing::Local)
+        };
+        let announces = |said: &Said<'_>| !said.complete && !runs(said) && !closed(said);
         // Asking for the host's runtime may find one in an archive: then it is the module's own.
-        let asks = !said.complete && known(&said).is_some() && !runs(&said);
+        let asks = known(&said).is_some() && announces(&said);
         let asked = known(&said).filter(|_| asks);
         if asks {
             said = Said::of(request, Some(APPEND))?;
@@ -213,7 +219,8 @@ impl Extra {
         let data = known(&said).filter(|_| !said.complete);
         let runtime = runs(&said);
         let handles = Names { said: &said, mode: request.mode };
-        if let Some(data) = data.filter(|_| !runtime) {
+        let announced = data.filter(|_| announces(&said));
+        if let Some(data) = announced {
             made.push(code.announce(&handles.handle(data)));
             made.push(code.entry(ENTRY, FUNCTION));
         }
@@ -228,7 +235,7 @@ impl Extra {
         }
         let list = data.filter(|_| runtime && said.defines(LAST));
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.
-        let own = asked.or(data.filter(|_| !runtime || list.is_some()));
+        let own = asked.or(announced).or(list);
         let used: Vec<&str> = own.into_iter().chain(starts.then_some(&*start)).collect();
         let mut looked = vec![APPEND, LAST];
         looked.extend(known(&said).into_iter().chain(wanted.then_some(&*start)));

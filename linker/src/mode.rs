@@ -280,10 +280,7 @@ pub fn add(
     // The Go linker's own output for another linker: it has done all this.
     let mut what = match module.is_complete() {
         true => Addition::default(),
-        false => {
-            let defines = |name: &str| Ok(module.find(name)?.is_some());
-            Addition::find(mode, target(options, arch), defines)?
-        }
+        false => Addition::find(mode, target(options, arch), |name| module.look(name))?,
     };
     if let Some(start) = &what.start
         && module.find(start)?.is_some_and(|place| module.is_called(place))

@@ -34,7 +34,9 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     // An executable is never announced by the list that it has itself.
     let lists = |link: &Link| !case.mode.is_library() && link.defines(LAST);
     let runs = |link: &Link| link.defines(APPEND) || lists(link);
-    let asked = known(&link).filter(|_| !runs(&link));
+    // A list whose end no other object sees has nothing to do with the host's.
+    let closed = |link: &Link| link.find(LAST).is_some_and(|it| it.standing == Standing::Local);
+    let asked = known(&link).filter(|_| !runs(&link) && !closed(&link));
     if asked.is_some() {
         // Asking for the host's runtime may find one in an archive, which is the module's own then.
         made.symbol(APPEND);
@@ -49,7 +51,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         false => name.to_owned(),
     };
     let (runtime, last) = (runs(&link), link.defines(LAST));
-    let announces = data.filter(|_| !runtime);
+    let announces = data.filter(|_| !runtime && !closed(&link));
     let list = data.filter(|_| runtime && last);
     let start = entry(case.target, case.goos());
     let starts = case.mode == Mode::CShared && link.defines(&start) && !link.is_called(&start);

@@ -167,16 +167,16 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
         return Ok(None);
     }
     let mut common = before.and_then(|before| before.common).or_else(|| module::common(link));
-    let defines = |name: &str| {
-        let found = module::defined(link, name)?.is_some();
-        Ok(found || (name == made::LAST && common.is_some()))
+    let is_local = |place: (usize, usize)| !link.files[place.0].symbols[place.1].is_global();
+    let look = |name: &str| {
+        let found = module::defined(link, name)?.map(|place| !is_local(place));
+        Ok(found.or((name == made::LAST && common.is_some()).then_some(true)))
     };
     let mut what = match is_complete {
         true => Addition::default(),
-        false => Addition::find(mode, (SYSTEM, goarch(link.machine.name)), defines)?,
+        false => Addition::find(mode, (SYSTEM, goarch(link.machine.name)), look)?,
     };
     let mut shared = before.map_or(Vec::new(), |before| before.shared.clone());
-    let is_local = |place: (usize, usize)| !link.files[place.0].symbols[place.1].is_global();
     if let Some(data) = what.data() {
         module::refuse_number(link, data, "a module's data")?;
         let local = module::defined(link, data)?.is_some_and(is_local);

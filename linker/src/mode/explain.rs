@@ -79,10 +79,10 @@ fn announcement(mode: &Mode) -> Vec<(&'static str, &'static str)> {
             ("announce", "where the module has DATA, but neither runtime.addmoduledata"),
             ("", "nor runtime.lastmoduledatap, a local function"),
         ],
-        false => {
-            let text = "where the module has DATA and no runtime.addmoduledata, a local function";
-            vec![("announce", text)]
-        }
+        false => vec![
+            ("announce", "where the module has DATA, but neither runtime.addmoduledata"),
+            ("", "nor a local runtime.lastmoduledatap, a local function"),
+        ],
     };
     lines.push(("", "go:link.addmoduledata hands DATA to its host's runtime:"));
     lines

@@ -39,14 +39,16 @@ pub struct Addition {
 }
 
 impl Addition {
-    /// What `mode` adds on `(goos, goarch)` to a link with these definitions.
+    /// What `mode` adds on `(goos, goarch)` to a link; `look` tells of a name whether it is defined, and then whether
+    /// for all objects.
     ///
-    /// Errors: those of `defines`.
+    /// Errors: those of `look`.
     pub fn find(
         mode: &Mode,
         target: (&str, &str),
-        defines: impl Fn(&str) -> Result<bool>,
+        look: impl Fn(&str) -> Result<Option<bool>>,
     ) -> Result<Self> {
+        let defines = |name: &str| Ok::<_, crate::Error>(look(name)?.is_some());
         let mut data = None;
         for name in mode.data_names() {
             if data.is_none() && defines(name)? {
@@ -55,11 +57,14 @@ impl Addition {
         }
         let last = defines(LAST)?;
         let runtime = defines(APPEND)? || mode.has_runtime_if_listed() && last;
+        // A list whose end no other object sees is a runtime's that the Go linker has put together: the host's has
+        // no part in it.
+        let closed = look(LAST)? == Some(false);
         let start = mode.entry(target.0, target.1);
         let starts = start.as_deref().map_or(Ok(false), &defines)?;
         Ok(Self {
             start: start.filter(|_| starts),
-            announce: data.filter(|_| !runtime),
+            announce: data.filter(|_| !runtime && !closed),
             // One that is another module's is that one's to set.
             list: data.filter(|_| runtime && last),
             pulls: false,

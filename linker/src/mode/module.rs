@@ -95,6 +95,14 @@ impl<'r, 'a> Module<'r, 'a> {
         }
     }
 
+    /// Whether anything is called `name`, and then whether for all objects.
+    ///
+    /// Errors: as [`Self::find`].
+    pub(super) fn look(&self, name: &str) -> Result<Option<bool>> {
+        let Some((file, at)) = self.find(name)? else { return Ok(None) };
+        Ok(Some(self.object(file)?.symbols.get(at).bind != bind::LOCAL))
+    }
+
     fn object(&self, file: FileId) -> Result<&'r Object<'a>> {
         let none = || Error::new(ErrorKind::Internal, "a definition in no object");
         self.res.object(file).ok_or_else(none)
@@ -249,7 +257,10 @@ impl Step {
     fn take(&self, editor: &mut Editor<'_>) -> Result<()> {
         match self {
             Self::Alias(symbol, name, common) => editor.alias(*symbol, name, *common),
-            Self::Hide(symbol) => Ok(editor.hide(*symbol)),
+            Self::Hide(symbol) => {
+                editor.hide(*symbol);
+                Ok(())
+            }
             Self::Point(symbol, data, common) => editor.point(*symbol, data, *common),
         }
     }

@@ -78,7 +78,9 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     let last = said.defines(LAST);
     let runtime = said.defines(APPEND) || (case.mode == Mode::Pie && last);
     let mut made = Made { target: case.target, object: EMPTY };
-    if let Some(data) = data.filter(|_| !runtime) {
+    // A list whose end no other object sees has nothing to do with the host's.
+    let closed = last && !said.is_global(LAST);
+    if let Some(data) = data.filter(|_| !runtime && !closed) {
         made.announce(data);
     }
     let start = mangled(&crate::expect::module_entry(case.target, case.goos()));
@@ -92,7 +94,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         return plain;
     }
     let shared = |data: &&str| *data == OWN || !said.is_global(data);
-    let announced = data.filter(|data| shared(data) && (!runtime || last));
+    let announced = data.filter(|data| shared(data) && if runtime { last } else { !closed });
     let local_list = !said.is_global(LAST);
     let called = Some(&*start).filter(|start| case.mode == Mode::CShared && !said.is_global(start));
     let mut case = plain.into_owned();
