@@ -22,7 +22,7 @@ pub(super) fn check(request: &Request, image: &Image<'_>, flaws: &mut Flaws) {
         let (head, tail) = (row.marker.0, row.marker.1);
         let section = |at: u64| image.file.sections.iter().find(|section| section.has(at));
         let found = found.iter().map(|(name, address)| (&*name.name, *address));
-        let last = found.clone().last();
+        let last = found.clone().next_back();
         for (name, address) in found.filter(|(name, _)| *name == head || *name == tail) {
             let Some(section) = section(address) else { continue };
             let right = match name == head {
