@@ -204,11 +204,7 @@ impl Extra {
         let lists = |said: &Said<'_>| !request.mode.is_library() && said.defines(LAST);
         let runs = |said: &Said<'_>| said.defines(APPEND) || lists(said);
         // A list whose end nobody else sees has nothing to do with the host's.
-        let closed = |said: &Said<'_>| {
-            let ends = said.find(LAST);
-            !ends.is_empty() && ends.iter().all(|(_, it)| it.standing == elf::Standing::Local)
-        };
-        let announces = |said: &Said<'_>| !said.complete && !runs(said) && !closed(said);
+        let announces = |said: &Said<'_>| !said.complete && !runs(said) && !said.is_local(LAST);
         // Asking for the host's runtime may find one in an archive: then it is the module's own.
         let asks = known(&said).is_some() && announces(&said);
         let asked = known(&said).filter(|_| asks);

@@ -87,21 +87,20 @@ impl Plan {
         // Asking for the host's runtime may find one in an archive: then it is the module's own.
         // A list whose end nobody else sees has nothing to do with the host's.
         let last = mangled(LAST);
-        let closed = |said: &Said| said.defines(&last) && !said.is_global(&last);
-        let asked = known(&said).filter(|_| !runs(&said) && !closed(&said));
+        let announces = |said: &Said| !runs(said) && !said.is_local(&last);
+        let asked = known(&said).filter(|_| announces(&said));
         if asked.is_some() {
             said = Said::of(request, Some(&append));
         }
         let data = known(&said).filter(|_| !said.complete);
         let runtime = runs(&said);
         let target = request.target.name();
-        let goarch = target.split('-').next().unwrap_or(target);
-        let start = mangled(&format!("_rt0_{goarch}_darwin_lib"));
-        let library = request.mode == Mode::CShared && said.defines(&start);
+        let start = mangled(&format!("_rt0_{}_darwin_lib", target.split('-').next()?));
+        let starts = request.mode == Mode::CShared && said.defines(&start);
         let list = data.clone().filter(|_| runtime && said.defines(&last));
         let mut plan = Self {
-            announce: data.filter(|_| !runtime && !closed(&said)),
-            start: library.then_some(start),
+            announce: data.filter(|_| announces(&said)),
+            start: starts.then_some(start),
             list,
             pulls: asked.is_some() && runtime,
             ..Self::default()

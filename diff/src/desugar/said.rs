@@ -85,6 +85,12 @@ impl<'r> Said<'r> {
         !self.find(name).is_empty()
     }
 
+    /// Whether only objects for themselves do.
+    pub(super) fn is_local(&self, name: &str) -> bool {
+        let all = self.find(name);
+        !all.is_empty() && all.iter().all(|(_, it)| it.standing == Standing::Local)
+    }
+
     /// The sections of those whose place `changes` don't have.
     pub(super) fn sections(&self, changes: &[(Place, Change)]) -> Vec<elf::Outline<'r>> {
         let changed = |(file, member): (&str, Option<usize>)| {

@@ -61,6 +61,11 @@ impl Said {
         self.is_global(name) || locals() == 1
     }
 
+    /// Whether only one object for itself does.
+    pub(super) fn is_local(&self, name: &str) -> bool {
+        self.defines(name) && !self.is_global(name)
+    }
+
     pub(super) fn is_global(&self, name: &str) -> bool {
         self.defined.iter().any(|other| other == name)
     }
