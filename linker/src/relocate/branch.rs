@@ -122,7 +122,8 @@ fn own_address(link: &Link<'_>, target: &Target) -> u64 {
     let (bits, address) = (link.attrs[target.id.i()], link.addrs[target.id.i()]);
     let (address, state) = match bits & (attr::STATE | attr::FUNC) {
         bits if bits & attr::STATE != 0 => (address & !1, address & 1),
-        0 => (address, target.state as u64),
+        // T is 0 for what is no function (AAELF32, "Relocation"): an odd value says nothing of its state.
+        0 => (address & !1, target.state as u64),
         _ => (address, 0),
     };
     address.wrapping_add_signed(target.addend) | state
