@@ -79,9 +79,9 @@ pub struct Extra {
     parts: Vec<Part>,
     /// What goes behind all other inputs.
     tail: Vec<Part>,
-    /// An archive's runtime is part of the module because the module was to announce itself: what asked for it
-    /// still does.
-    pulls: bool,
+    /// Names that it asks for: an archive's runtime that is part of the module because the module was to announce
+    /// itself; what must not come behind the tail.
+    wanted: Vec<String>,
     /// What is another in files of the link: their names, and which member it is of an archive's.
     changes: Vec<(Place, Change)>,
 }
@@ -242,16 +242,22 @@ impl Extra {
         let mut parts = bounds::heads(&said, &sections);
         parts.append(&mut made);
         let tail = bounds::tails(&said, &sections);
-        let pulls = asks && runtime;
-        let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls;
-        some.then_some(Self { code, parts, tail, pulls, changes })
+        let pulls = (asks && runtime).then_some(APPEND);
+        let before = said.asked.iter().copied().filter(|_| !tail.is_empty());
+        let wanted: Vec<String> = pulls.into_iter().chain(before).map(str::to_owned).collect();
+        let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls.is_some();
+        some.then_some(Self { code, parts, tail, wanted, changes })
+    }
+
+    /// Whether there is an object before all others.
+    fn has_first(&self) -> bool {
+        !self.parts.is_empty() || !self.wanted.is_empty()
     }
 
     /// The object, if there is one.
     pub fn object(&self) -> Option<Vec<u8>> {
-        let wanted = if self.pulls { &[APPEND][..] } else { &[] };
-        let some = !self.parts.is_empty() || self.pulls;
-        some.then(|| write::object(self.code, &self.parts, wanted))
+        let wanted: Vec<&str> = self.wanted.iter().map(String::as_str).collect();
+        self.has_first().then(|| write::object(self.code, &self.parts, &wanted))
     }
 
     /// The object behind all others, if there is one.
@@ -261,11 +267,8 @@ impl Extra {
 
     /// The objects as GNU as reads them, each with its name; what is another in others as comments.
     pub fn texts(&self) -> Vec<(&'static str, String)> {
-        let some = !self.parts.is_empty() || self.pulls;
-        let mut first = if some { text::print(&self.parts) } else { String::new() };
-        if self.pulls {
-            text::want(&mut first, APPEND);
-        }
+        let mut first = if self.has_first() { text::print(&self.parts) } else { String::new() };
+        self.wanted.iter().for_each(|name| text::want(&mut first, name));
         self.changes.iter().for_each(|((file, _), change)| text::remark(&mut first, file, change));
         let tail = (!self.tail.is_empty()).then(|| (TAIL, text::print(&self.tail)));
         [(OBJECT, first)].into_iter().chain(tail).collect()

@@ -22,6 +22,8 @@ pub(super) struct Said<'r> {
     wanted: BTreeSet<&'r str>,
     /// Their sections, each with the file and member it is of.
     sections: Vec<((&'r str, Option<usize>), elf::Outline<'r>)>,
+    /// Names that arguments ask for and archives offer: some linkers ask only when all inputs are read.
+    pub(super) asked: Vec<&'r str>,
     /// The Go linker has added it all.
     pub(super) complete: bool,
 }
@@ -46,7 +48,9 @@ impl<'r> Said<'r> {
     pub(super) fn of(request: &'r Request, more: Option<&'r str>) -> Option<Self> {
         let inputs = Inputs::read(request);
         inputs.units.iter().any(|unit| knows_modes(unit.bytes)).then_some(())?;
-        let (mut said, mut groups) = (Self::default(), BTreeSet::new());
+        let offered = |name: &&str| matches!(inputs.offers.get(*name), Some(Some(_)));
+        let asked = named(&request.args).filter(offered).collect();
+        let (mut said, mut groups) = (Self { asked, ..Self::default() }, BTreeSet::new());
         for unit in inputs.taking_part(request, more) {
             let again = elf::comdats(unit.bytes).into_iter().filter(|it| !groups.insert(it.0));
             let dropped = again.flat_map(|group| group.1).collect();

@@ -155,11 +155,22 @@ fn of_an_archive_counts_what_is_asked_for() {
     // What asks for a runtime finds one, and goes on asking.
     let own = with_archive(&["f", "local.moduledata"], &[&[append, last]]);
     let extra = Extra::of(&own).unwrap();
-    assert!(extra.pulls && extra.parts.is_empty(), "{extra:?}");
+    assert!(extra.wanted == [append] && extra.parts.is_empty(), "{extra:?}");
     let changed = desugar(own.clone());
     assert_eq!(changed.args, [OBJECT, "a.o", "l.a"]);
     assert_ne!(changed.file("l.a"), own.file("l.a"));
     assert_eq!(sugared(&changed), Some(own));
+}
+
+/// lld looks for what options ask for when it has read all inputs, and the tail would come before it.
+#[test]
+fn what_options_ask_for_comes_before_the_tail() {
+    let mut request = super::sample::bounded(Target::AMD64_ELF, Mode::Plugin, 0).unwrap();
+    let member = in_mode(Mode::Plugin, &["g"]).files[0].bytes.to_vec();
+    let bytes = crate::model::archive::tests::archive(&[("m.o", &member)]).into();
+    request.files.push(File { name: "l.a".into(), bytes });
+    request.args.extend(["l.a", "--defsym=h=g", "-u", "nobody"].map(str::to_owned));
+    assert_eq!(Extra::of(&request).unwrap().wanted, ["g"]);
 }
 
 #[test]

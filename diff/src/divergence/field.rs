@@ -111,7 +111,7 @@ fn in_object(file: &str, bytes: &[u8], place: &str) -> bool {
 fn field(r_type: u32) -> u32 {
     match r_type {
         // MOVZ, MOVN, MOVK.
-        263..=270
+        263..=272
         | 287..=293
         | 300..=308
         | 515
