@@ -28,10 +28,11 @@ impl Oracle for Agree {
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
         let voters: Vec<&Trial> = evidence.trials.iter().filter(|trial| trial.counts()).collect();
+        let error = Key::new(Family::Error, "");
+        let voters = understanding(evidence, ruling, voters, &error);
         if voters.len() < 2 {
             return;
         }
-        let error = Key::new(Family::Error, "");
         if !judged(evidence, &voters, &error) {
             vote(evidence, ruling, &voters, &error);
         }
@@ -58,6 +59,27 @@ impl Oracle for Agree {
             }
         }
     }
+}
+
+/// Those of `voters` that know all options, if one of them does: an option of another linker's is no error in the link.
+/// Generated links have none, and what they want is `expected`'s to say.
+fn understanding<'t>(
+    evidence: &Evidence<'_>,
+    ruling: &mut Ruling,
+    voters: Vec<&'t Trial>,
+    error: &Key,
+) -> Vec<&'t Trial> {
+    let foreign =
+        |trial: &&Trial| matches!(trial.outcome, Outcome::Refused(ErrorClass::UnknownOption, _));
+    if evidence.expected.is_some() || voters.iter().all(|trial| foreign(&trial)) {
+        return voters;
+    }
+    let (strangers, rest): (Vec<_>, Vec<_>) = voters.into_iter().partition(foreign);
+    let open = |trial: &Trial| {
+        (trial.linker.name().to_owned(), error.clone(), "an option it does not know")
+    };
+    ruling.open.extend(strangers.into_iter().map(open));
+    rest
 }
 
 /// What nobody finds.

@@ -318,6 +318,22 @@ fn a_refusal_says_why() {
     assert!(ruling.complaints[0].detail.ends_with("b: no such thing"), "{ruling:?}");
 }
 
+/// An option of one linker's is no error in the link, unless nobody knows it.
+#[test]
+fn an_unknown_option_is_not_judged() {
+    let stranger = |name| {
+        let unknown = Value::Error(ErrorClass::UnknownOption);
+        trial(name, &[(Family::Error, "", unknown)])
+    };
+    let ruling = rule(&[trial("a", &[]), stranger("b"), stranger("c")], None);
+    assert!(ruling.complaints.is_empty() && ruling.is_open("b"), "{ruling:?}");
+    let missing = trial("a", &[(Family::Error, "", Value::Error(ErrorClass::MissingFile))]);
+    let ruling = rule(&[missing, stranger("b"), stranger("c")], None);
+    assert!(ruling.complaints.is_empty() && ruling.is_open("c"), "{ruling:?}");
+    let ruling = rule(&[stranger("a"), stranger("b"), stranger("c")], None);
+    assert!(ruling.complaints.is_empty() && !ruling.is_open("c"), "{ruling:?}");
+}
+
 #[test]
 fn a_crash_is_named_by_the_fault_and_not_by_the_input() {
     let said = "ld: error: Invalid/unrecognized reloc reloc 314\n\
