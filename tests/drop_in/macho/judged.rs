@@ -132,11 +132,12 @@ fn darwin_archives_of_nameless_atoms_are_judged() {
                     __cxa_demangle(s, 0, 0, &e); } catch (int i) { return i; } return e; }\n";
         fs::write(&user, text).expect("a source");
         let user = object(&user).display().to_string();
-        // Which of several weak copies stays, and what is behind it, is the linkers' to choose where members are.
-        let ways = match machine.name {
-            "x86_64" => [&["-dylib", "-all_load", "-x"][..], &["-dylib", "-all_load"]],
-            _ => [&["-dylib"][..], &["-bundle", "-dead_strip"]],
-        };
+        let ways = [
+            &["-dylib"][..],
+            &["-dylib", "-x"],
+            &["-bundle", "-dead_strip"],
+            &["-dylib", "-all_load", "-x"],
+        ];
         for way in ways {
             let rest =
                 ["libabi.a", "-syslibroot", &sdk, "-lSystem", "-undefined", "dynamic_lookup"];

@@ -160,6 +160,27 @@ impl<'a> Inputs<'a> {
         self.objects[object].atoms.get((id - self.first[object]) as usize)
     }
 
+    /// Of atoms that have copies, the size of the smallest: which of them stays is the linker's to choose, and what
+    /// is behind an atom up to the next one's start, padding, is its own.
+    pub(super) fn shortest_copies(&self) -> FxHashMap<AtomId, u64> {
+        let mut all = FxHashMap::default();
+        for copies in self.defs.values().filter(|copies| copies.len() > 1) {
+            let whole = |spot: &Spot| match spot {
+                Spot::Atom(id, 0) => {
+                    // One with a marker is told from the others.
+                    let atom = self.atom(*id).filter(|atom| atom.marker.is_none())?;
+                    Some((*id, atom.size))
+                }
+                _ => None,
+            };
+            let sizes: Vec<(AtomId, u64)> = copies.iter().filter_map(whole).collect();
+            if let Some(least) = sizes.iter().map(|(_, size)| *size).min() {
+                all.extend(sizes.iter().map(|(id, _)| (*id, least)));
+            }
+        }
+        all
+    }
+
     /// Whether the output has nothing of object `index`.
     pub(super) fn is_absent(&self, index: usize) -> bool {
         self.absent.get(index) == Some(&true)

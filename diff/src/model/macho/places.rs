@@ -32,6 +32,8 @@ pub(super) struct Places {
     named: Vec<bool>,
     /// Atoms whose marker is in the output twice.
     pub(super) twice: Vec<AtomId>,
+    /// Copies of one definition that have no markers, the one first that its name stands for.
+    copies: Vec<Vec<AtomId>>,
     /// Symbols of the output, global and local ones apart; those whose name occurs once have their values.
     symbols: [FxHashMap<String, Option<u64>>; 2],
 }
@@ -45,6 +47,7 @@ impl Places {
             list: Vec::new(),
             named: Vec::new(),
             twice: Vec::new(),
+            copies: Vec::new(),
             symbols: Default::default(),
         };
         places.by_markers(inputs, file);
@@ -59,6 +62,7 @@ impl Places {
         places.by_symbols(inputs, file);
         places.named = places.base.iter().map(|base| *base != NOWHERE).collect();
         super::match_bytes::locate(inputs, file, &mut places.base);
+        places.settle_copies();
         places.index(inputs);
         places.commons(inputs);
         places
@@ -119,6 +123,12 @@ impl Places {
             let Some((id, offset)) = chosen(candidates, |c| unmarked(c).is_some()) else {
                 continue;
             };
+            let whole = |c: &Candidate| c.atom.filter(|(_, at)| *at == 0 && unmarked(c).is_some());
+            let rest = candidates.iter().filter_map(whole).map(|(other, _)| other);
+            if candidates.len() > 1 && offset == 0 {
+                let rest = rest.filter(|other| *other != id);
+                self.copies.push(std::iter::once(id).chain(rest).collect());
+            }
             let Some(atom) = inputs.atom(id) else { continue };
             if self.base[id as usize] != NOWHERE {
                 continue;
@@ -140,6 +150,18 @@ impl Places {
             };
             if segment.is_some_and(fits) {
                 self.base[id as usize] = base;
+            }
+        }
+    }
+
+    /// Of copies that only bytes tell apart one speaks for all, as it does where their name is there to see: which of
+    /// them stays is the linker's to choose.
+    fn settle_copies(&mut self) {
+        for copies in std::mem::take(&mut self.copies) {
+            let placed = |id: &&AtomId| self.base[**id as usize] != NOWHERE;
+            let found: Vec<AtomId> = copies.iter().filter(placed).copied().collect();
+            if let ([only], [first, ..]) = (&found[..], &copies[..]) {
+                self.base.swap(*only as usize, *first as usize);
             }
         }
     }

@@ -24,6 +24,7 @@ struct Pass<'p, 'j, 'a> {
 
 /// Adds the facts of every placed atom.
 pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
+    let shortest = judge.inputs.shortest_copies();
     for (id, base) in judge.places.atoms(judge.inputs) {
         let Some(atom) = judge.inputs.atom(id) else { continue };
         let name = judge.inputs.name(id);
@@ -34,7 +35,8 @@ pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
         if !base.is_multiple_of(atom.align) {
             facts.put(Family::Perm, format!("{name} misaligned"), Value::Flag(true));
         }
-        contents(judge, id, atom, base, &name, facts);
+        let size = shortest.get(&id).copied().unwrap_or(atom.size);
+        contents(judge, id, (atom, size), base, &name, facts);
     }
 }
 
@@ -63,33 +65,33 @@ fn perm(judge: &Judge<'_, '_>, atom: &Atom<'_>, base: u64) -> &'static str {
     }
 }
 
-/// Adds the digest and the sites, if the atom's bytes are all there.
+/// Adds the digest and the sites of the atom's first `size` bytes, if they are all there.
 fn contents(
     judge: &Judge<'_, '_>,
     id: AtomId,
-    atom: &Atom<'_>,
+    (atom, size): (&Atom<'_>, u64),
     base: u64,
     name: &str,
     facts: &mut Facts,
 ) {
-    let end = base.saturating_add(atom.size);
+    let end = base.saturating_add(size);
     if atom.zerofill() {
         let tail = judge.file.tail(base);
-        let there = &tail[..tail.len().min(usize::try_from(atom.size).unwrap_or(usize::MAX))];
+        let there = &tail[..tail.len().min(usize::try_from(size).unwrap_or(usize::MAX))];
         let written = judge.fixups.within(base, end).next().is_some();
         if written || there.iter().any(|byte| *byte != 0) {
             facts.put(Family::Bytes, name, Value::Text("not zero".into()));
         }
         return;
     }
-    let Some(output) = judge.file.slice(base, atom.size) else {
+    let Some(output) = judge.file.slice(base, size) else {
         facts.put(Family::Bytes, name, Value::Text("not in the file".into()));
         return;
     };
     let object = judge.inputs.owner[id as usize];
     let pass = Pass { judge, object, atom, output, base };
     facts.put(Family::Bytes, name, Value::Digest(pass.digest(end)));
-    for reloc in &atom.relocs {
+    for reloc in atom.relocs.iter().filter(|reloc| reloc.offset < size) {
         let offset = reloc.offset;
         facts.put(Family::Site, format!("{name}+{offset:#x}"), Value::Ref(pass.meaning(reloc)));
     }
@@ -103,17 +105,18 @@ impl<'p> Pass<'p, '_, '_> {
     /// The digest of the bytes that nothing may rewrite.
     fn digest(&self, end: u64) -> u64 {
         let mut bytes = self.output.to_vec();
+        let size = bytes.len() as u64;
         let mut masked = vec![false; bytes.len()];
         for reloc in &self.atom.relocs {
             let (before, after) = (self.judge.machine.mask)(reloc.r_type, reloc.size);
-            let from = reloc.offset.saturating_sub(before).min(self.atom.size) as usize;
-            let to = reloc.offset.saturating_add(after).min(self.atom.size) as usize;
+            let from = reloc.offset.saturating_sub(before).min(size) as usize;
+            let to = reloc.offset.saturating_add(after).min(size) as usize;
             bytes[from..to].fill(0);
             masked[from..to].fill(true);
         }
         for at in self.atom.hints.iter().flat_map(|hint| &hint.at) {
             // What they do is told at their relocations.
-            let at = (*at).min(self.atom.size) as usize;
+            let at = (*at).min(size) as usize;
             let end = bytes.len().min(at + 4);
             bytes[at..end].fill(0);
         }
