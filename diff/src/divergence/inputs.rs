@@ -97,6 +97,8 @@ pub enum Has {
     BoundReference,
     /// The same, weak.
     WeakBoundReference,
+    /// No symbol that the program could be entered at.
+    NoEntry,
 }
 
 impl Has {
@@ -107,6 +109,9 @@ impl Has {
         }
         if self == Self::CommonOfArchive {
             return common_of_archive(request);
+        }
+        if self == Self::NoEntry {
+            return no_entry(request);
         }
         if self == Self::LibraryOfAnother {
             return library_of_another(request);
@@ -271,6 +276,22 @@ fn common_of_archive(request: &Request) -> bool {
         }
     }
     commons.iter().any(|name| defined.contains(name))
+}
+
+/// Whether nobody defines the entry symbol of `request`, which is no number either.
+fn no_entry(request: &Request) -> bool {
+    let args = request.args.iter().enumerate();
+    let given = args.filter_map(|(at, arg)| match arg.trim_start_matches('-') {
+        "e" | "entry" => request.args.get(at + 1).map(String::as_str),
+        other => other.strip_prefix("entry=").filter(|_| arg.starts_with('-')),
+    });
+    let name = given.last().unwrap_or("_start");
+    let defines = |bytes: &[u8]| {
+        let Ok(object) = File::parse(bytes) else { return false };
+        object.symbols().any(|s| s.is_global() && !s.is_undefined() && s.name() == Ok(name))
+    };
+    let number = name.starts_with(|first: char| first.is_ascii_digit());
+    !number && !archive::contents(request).iter().any(|(_, bytes)| defines(bytes))
 }
 
 /// Whether a Mach-O object has a pointer of eight bytes that `wanted` wants: its offset, and what its field holds.

@@ -266,3 +266,15 @@ fn a_known_bug_needs_its_inputs() {
     assert!(rules.known(&request, Some(&Fake("gold", "2.40")), "s", &complaint).is_none());
     assert!(Rules::parse(&[&text.replace("comdat", "comdats")]).is_err());
 }
+
+#[test]
+fn a_program_without_entry_is_told_by_its_name() {
+    let asks = |args: &[&str]| {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let files = crate::desugar::sample::module(Target::AMD64_ELF, Mode::Exe, &["main.f"]);
+        let request = Request { args, mode: Mode::Exe, ..files.unwrap() };
+        inputs::Has::NoEntry.describes(&request)
+    };
+    assert!(asks(&[]) && asks(&["-e", "nobody"]) && asks(&["--entry=nobody"]));
+    assert!(!asks(&["-e", "main.f"]) && !asks(&["--entry=main.f"]) && !asks(&["-e", "0x1000"]));
+}
