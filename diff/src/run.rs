@@ -26,7 +26,7 @@ const CAPTURE: u64 = 64 << 10;
 /// What a program may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Wall time.
+    /// Wall time, as [`Patience`] counts it.
     pub wall: Duration,
     /// Address space in bytes.
     pub memory: u64,
@@ -147,19 +147,56 @@ fn finish(mut child: Child, limits: Limits) -> io::Result<End> {
 /// Whether the child ends (is a zombie) within `wall`.
 fn wait(pid: Pid, wall: Duration) -> io::Result<bool> {
     let fd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-    let deadline = Instant::now() + wall;
+    let patience = Patience::new(wall);
+    let mut left = wall;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec {
+        let time = Timespec {
             tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
         };
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return Ok(false),
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&time)) {
+            Ok(0) if left.is_zero() => return Ok(false),
+            Ok(0) | Err(rustix::io::Errno::INTR) => left = patience.left(starved(pid)),
             Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// How long a process waited for a processor: the thread of it that did longest.
+fn starved(pid: Pid) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
+    let each = tasks.into_iter().flatten().flatten().map(|task| waited(&task.path()));
+    each.max().unwrap_or_default()
+}
+
+/// How long a thread, given by its folder in `/proc`, waited for a processor: the second number of its schedstat, in
+/// nanoseconds. Zero where the kernel doesn't count that.
+pub fn waited(task: &Path) -> Duration {
+    let stat = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+    let waited = stat.split_whitespace().nth(1).and_then(|number| number.parse().ok());
+    Duration::from_nanos(waited.unwrap_or(0))
+}
+
+/// Time to answer in. What waits for a processor doesn't hang: on a busy machine that time doesn't count, up to
+/// [`Self::MOST`] times the limit.
+pub struct Patience {
+    start: Instant,
+    wall: Duration,
+}
+
+impl Patience {
+    const MOST: u32 = 9;
+
+    /// From now on.
+    pub fn new(wall: Duration) -> Self {
+        Self { start: Instant::now(), wall }
+    }
+
+    /// What is left of it for work that has `waited` so long for a processor.
+    pub fn left(&self, waited: Duration) -> Duration {
+        let granted = waited.min(self.wall.saturating_mul(Self::MOST));
+        self.wall.saturating_add(granted).saturating_sub(self.start.elapsed())
     }
 }
 
@@ -312,6 +349,17 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(gone());
+    }
+
+    #[test]
+    fn waiting_for_a_processor_is_no_time() {
+        let second = Duration::from_secs(1);
+        let patience = Patience { start: Instant::now() - 5 * second, wall: 2 * second };
+        assert_eq!(patience.left(Duration::ZERO), Duration::ZERO);
+        assert_eq!(patience.left(3 * second), Duration::ZERO);
+        assert!(patience.left(4 * second) > second / 2);
+        // It is no excuse for ever.
+        assert!(patience.left(1000 * second) <= 15 * second);
     }
 
     #[test]

@@ -4,9 +4,14 @@
 //! answer in time is left behind and never asked again. It must not know what the work is.
 
 use std::cell::RefCell;
-use std::sync::mpsc::{self, Sender};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
+
+use crate::run::{Patience, waited};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -21,15 +26,54 @@ pub(super) fn within<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Option<R> {
     let (answer, result) = mpsc::sync_channel(1);
+    let begun = Arc::new(OnceLock::new());
+    let begin = Arc::clone(&begun);
     hand_over(Box::new(move || {
+        let _ = begin.set(Begun::here());
         // Nobody listens any more: it was too late.
         let _ = answer.send(work());
     }));
-    let result = result.recv_timeout(limit).ok();
+    let result = patient(&result, limit, &begun);
     if result.is_none() {
         HELPER.take();
     }
     result
+}
+
+/// The answer, if it comes in time.
+fn patient<R>(result: &Receiver<R>, limit: Duration, begun: &OnceLock<Begun>) -> Option<R> {
+    let patience = Patience::new(limit);
+    let mut left = limit;
+    loop {
+        match result.recv_timeout(left) {
+            Ok(result) => return Some(result),
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => {
+                // The helper that hasn't begun waits, too.
+                left = patience.left(begun.get().map_or(Duration::MAX, Begun::starved));
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Where work is done, and how long that thread had waited for a processor before.
+struct Begun {
+    task: PathBuf,
+    before: Duration,
+}
+
+impl Begun {
+    /// By this thread.
+    fn here() -> Self {
+        let task = fs::read_link("/proc/thread-self").unwrap_or_default();
+        let task = Path::new("/proc").join(task);
+        Self { before: waited(&task), task }
+    }
+
+    /// How long the work waited for a processor.
+    fn starved(&self) -> Duration {
+        waited(&self.task).saturating_sub(self.before)
+    }
 }
 
 /// Gives `job` to the helper, which is made when there is none.
