@@ -160,15 +160,16 @@ impl<'a> Inputs<'a> {
         self.objects[object].atoms.get((id - self.first[object]) as usize)
     }
 
-    /// Of atoms that have copies, the size of the smallest: which of them stays is the linker's to choose, and what
-    /// is behind an atom up to the next one's start, padding, is its own.
+    /// Of functions that have copies, the size of the smallest: which of them stays is the linker's to choose, and what
+    /// pads a function up to the next one is its own.
     pub(super) fn shortest_copies(&self) -> FxHashMap<AtomId, u64> {
         let mut all = FxHashMap::default();
         for copies in self.defs.values().filter(|copies| copies.len() > 1) {
             let whole = |spot: &Spot| match spot {
                 Spot::Atom(id, 0) => {
                     // One with a marker is told from the others.
-                    let atom = self.atom(*id).filter(|atom| atom.marker.is_none())?;
+                    let plain = |atom: &&object::Atom<'_>| atom.code && atom.marker.is_none();
+                    let atom = self.atom(*id).filter(plain)?;
                     Some((*id, atom.size))
                 }
                 _ => None,
@@ -184,6 +185,11 @@ impl<'a> Inputs<'a> {
     /// Whether the output has nothing of object `index`.
     pub(super) fn is_absent(&self, index: usize) -> bool {
         self.absent.get(index) == Some(&true)
+    }
+
+    /// Whether atoms that nothing needs are left out.
+    pub(super) fn strips(&self) -> bool {
+        self.strip
     }
 
     /// Whether an object whose names the output lacks may be in it all the same.

@@ -217,9 +217,11 @@ impl Places {
 
     /// Whether object `index` defines names for others and the output has none of them.
     fn unnamed(&self, inputs: &Inputs<'_>, index: usize) -> bool {
-        // A marker is as good as a name: what has one is there by itself.
-        let atoms = (inputs.first[index]..).zip(&inputs.objects[index].atoms);
-        if atoms.into_iter().any(|(id, atom)| atom.marker.is_some() && self.named[id as usize]) {
+        // A marker is as good as a name: what has one is there by itself. With -dead_strip a name that only the object
+        // has is, too: those that others see may have gone.
+        let mut atoms = (inputs.first[index]..).zip(&inputs.objects[index].atoms);
+        let proof = |atom: &super::object::Atom<'_>| atom.marker.is_some() || inputs.strips();
+        if atoms.any(|(id, atom)| proof(atom) && self.named[id as usize]) {
             return false;
         }
         let own = inputs.objects[index].symbols.iter().filter_map(|symbol| match symbol.place {
