@@ -353,16 +353,16 @@ pub fn check_libraries(link: &Link<'_>) -> Result<(), Errors> {
         if !library.needed.iter().all(|n| known.contains(n)) {
             continue;
         }
-        for &(name, hash, weak) in library.undefined.iter().filter(|u| !u.2) {
-            let found = link.res.names.find(name, hash).is_some_and(|id| {
+        for want in library.undefined.iter().filter(|want| !want.weak) {
+            let found = link.res.names.find(want.name, want.hash).is_some_and(|id| {
                 link.res.defs[id.i()] != Def::NONE
                     || link.res.mentions[id.i()] & mention::LIBRARY_DEF != 0
             });
-            if !found && !weak {
+            if !found {
                 let error = crate::resolve::symbol_error(
                     ErrorKind::UndefinedSymbol,
                     "undefined symbol of a library",
-                    name,
+                    want.name,
                 );
                 errors.push(error.in_file(&library.name));
             }

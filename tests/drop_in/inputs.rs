@@ -98,3 +98,24 @@ fn scripts_among_the_inputs_say_more_than_files() {
     run(ld(&dir)
         .args(["-shared", "a.o", "-Lother", "-Lright", "-lq", "-o", "out", "-z", "muldefs"]));
 }
+
+/// A library that has its version from another asks no archive, but one without asks: GNU ld, gold, lld agree.
+#[test]
+fn what_libraries_want_of_a_version_is_in_no_archive() {
+    let dir = scratch("versioned_want");
+    let text = "int need(void); int use(void) { return need(); }";
+    for (name, text) in [("use", text), ("need", "int need(void) { return 1; }")] {
+        object(&dir, name, text, &["-fPIC"]);
+    }
+    object(&dir, "f", "int use(void); int f(void) { return use(); }", &["-fPIC"]);
+    run(command("ar").arg("rcs").arg(dir.join("need.a")).arg(dir.join("need.o")));
+    fs::write(dir.join("v"), "G { global: need; };").unwrap();
+    let name = ["--soname=s.so", "--version-script=v"];
+    run(ld(&dir).args(["-shared", "need.o", "-o", "s.so"]).args(name));
+    run(ld(&dir).args(["-shared", "use.o", "s.so", "-o", "versioned.so"]));
+    run(ld(&dir).args(["-shared", "use.o", "-o", "plain.so"]));
+    for (library, wanted) in [("versioned.so", &["f"][..]), ("plain.so", &["f", "need"])] {
+        run(ld(&dir).args(["-shared", "f.o", library, "need.a", "s.so", "-o", "out"]));
+        assert_eq!(exports(&dir.join("out")), wanted, "{library}");
+    }
+}

@@ -270,6 +270,7 @@ pub(crate) fn dynamic_names(bytes: &[u8]) -> Vec<(&str, bool)> {
     let symbols = Module::load(bytes).map(|module| module.symbols.list).unwrap_or_default();
     // A hidden version answers to nobody who asks by the plain name.
     let plain = symbols.iter().skip(1).filter(|s| s.undefined() || s.version & 0x8000 == 0);
-    let asks = plain.filter(|symbol| !symbol.undefined() || symbol.binding != 2);
+    // Nor is what has a version another library's asked of anybody else.
+    let asks = plain.filter(|s| !s.undefined() || !(s.binding == 2 || s.version & 0x7fff > 1));
     asks.map(|symbol| (symbol.name, !symbol.undefined())).collect()
 }

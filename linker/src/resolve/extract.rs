@@ -18,8 +18,8 @@ impl Resolver<'_> {
             match file {
                 File::Object(object) => queue_wanted(object, user, &mut queue),
                 File::Shared(library) if at < self.files.len() => {
-                    for &(name, hash, weak) in &library.undefined {
-                        let found = self.names.find(name, hash).filter(|_| !weak);
+                    for want in library.undefined.iter().filter(|w| !w.weak && !w.versioned) {
+                        let found = self.names.find(want.name, want.hash);
                         queue.extend(found.map(|id| (id, user)));
                     }
                 }

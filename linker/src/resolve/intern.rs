@@ -27,8 +27,8 @@ impl<'a> Resolver<'a> {
                     for symbol in &library.defined {
                         self.names.intern(symbol.name, symbol.hash);
                     }
-                    for &(name, hash, _) in &library.undefined {
-                        self.names.intern(name, hash);
+                    for want in &library.undefined {
+                        self.names.intern(want.name, want.hash);
                     }
                     self.files[at] = File::Shared(library);
                 }

@@ -126,8 +126,8 @@ impl<'a> Resolver<'a> {
                 self.defs[id.i()].fetch_min(def.0, Relaxed);
             }
         }
-        for &(name, hash, _) in &library.undefined {
-            if let Some(id) = self.names.find(name, hash) {
+        for want in &library.undefined {
+            if let Some(id) = self.names.find(want.name, want.hash) {
                 self.mentions[id.i()].fetch_or(mention::LIBRARY, Relaxed);
             }
         }

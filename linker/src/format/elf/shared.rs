@@ -25,6 +25,19 @@ pub struct SharedSymbol<'a> {
     pub hidden: bool,
 }
 
+/// What a library wants from others.
+#[derive(Clone, Copy, Debug)]
+pub struct Want<'a> {
+    /// Its name, without version.
+    pub name: &'a [u8],
+    /// [`hash_name`] of it.
+    pub hash: u64,
+    /// Whether it can do without.
+    pub weak: bool,
+    /// Whether another library has it, of a version: no archive member is asked for.
+    pub versioned: bool,
+}
+
 /// A shared object to link against.
 #[derive(Debug)]
 pub struct Shared<'a> {
@@ -38,8 +51,8 @@ pub struct Shared<'a> {
     pub symbols: SymbolTable<'a>,
     /// What it defines for others.
     pub defined: Vec<SharedSymbol<'a>>,
-    /// What it wants from others: name, hash, weak.
-    pub undefined: Vec<(&'a [u8], u64, bool)>,
+    /// What it wants from others.
+    pub undefined: Vec<Want<'a>>,
     /// Version names by index.
     pub versions: Vec<&'a [u8]>,
     /// Only wanted if something refers to it.
@@ -149,15 +162,16 @@ fn read_symbols<'a>(shared: &mut Shared<'a>, tables: &Tables<'a>) {
             continue;
         }
         let hash = hash_name(name);
-        if symbol.home == Home::Undefined {
-            shared.undefined.push((name, hash, symbol.is_weak()));
-            continue;
-        }
         let raw = match tables.versym.is_empty() {
             true => VER_NDX_GLOBAL,
             false => u16_at(tables.versym, index as usize * 2),
         };
         let version = raw & !VERSYM_HIDDEN;
+        if symbol.home == Home::Undefined {
+            let (weak, versioned) = (symbol.is_weak(), version > VER_NDX_GLOBAL);
+            shared.undefined.push(Want { name, hash, weak, versioned });
+            continue;
+        }
         if version == VER_NDX_LOCAL {
             continue;
         }
