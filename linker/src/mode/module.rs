@@ -186,6 +186,21 @@ impl<'r, 'a> Module<'r, 'a> {
         Ok(if self.is_aliased(name, symbol) { alias(name) } else { name.to_owned() })
     }
 
+    /// Whether what is called `name` at `place` has its alias already.
+    ///
+    /// Errors: `duplicate-symbol` if something else is called so.
+    fn has_alias(&self, name: &str, place: Place) -> Result<bool> {
+        let alias = alias(name);
+        let known = self.res.find(alias.as_bytes()).map(|id| self.res.defs[id.i()]);
+        let Some(def) = known.filter(|def| def.is_local()) else { return Ok(false) };
+        let other = (def.file(), def.sym());
+        if self.home(other) == self.home(place) {
+            return Ok(true);
+        }
+        let text = format!("duplicate symbol: {alias}, the build mode's own name for {name}");
+        Err(Error::new(ErrorKind::DuplicateSymbol, text).at(self.site(other)))
+    }
+
     /// Whether the variable at `place` holds the address of what the module, and nobody else, calls `data` already.
     fn points(&self, place: Place, data: &str) -> bool {
         let Some((file, section, at)) = self.home(place) else { return false };
@@ -208,8 +223,7 @@ impl<'r, 'a> Module<'r, 'a> {
             let Some((file, at)) = self.find(name)? else { continue };
             let symbol = self.object(file)?.symbols.get(at);
             if self.is_aliased(name, symbol) {
-                let known = self.res.find(alias(name).as_bytes());
-                if !known.is_some_and(|id| self.res.defs[id.i()].is_local()) {
+                if !self.has_alias(name, (file, at))? {
                     steps.push((file, Step::Alias(at, alias(name), self.common((file, at))?)));
                 }
             } else if name == OWN && symbol.vis == vis::DEFAULT {
