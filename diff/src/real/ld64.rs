@@ -138,10 +138,7 @@ pub(super) fn read(reader: &mut Reader<'_>, args: &[String], asked: &mut Asked) 
             // The output and the mode are not the arguments' to say.
             None if asked.says_kind(option) => {}
             // A mode that isn't flat may be all the same.
-            None if option == "-flat_namespace"
-                && reader.request.mode == Mode::CShared
-                && asked.mode.is_some() =>
-            {
+            None if option == "-flat_namespace" && reader.request.mode != Mode::Plugin => {
                 reader.request.args.push(option.into());
             }
             None if MODES.contains(&option) => {}

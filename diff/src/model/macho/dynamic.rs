@@ -36,9 +36,12 @@ pub(super) fn facts(
     }
     imports(judge, facts);
     for (i, library) in judge.file.libraries.iter().enumerate() {
-        let weak = if library.weak { " weak" } else { "" };
-        let text = format!("{}{weak}", library.name);
-        facts.put(Family::Needed, i.to_string(), Value::Text(text.into()));
+        facts.put(Family::Needed, i.to_string(), Value::Text(library.name.into()));
+        // Apart from the order, in which linkers differ.
+        if let Some(way) = library.way() {
+            let key = format!("load {}", library.name);
+            facts.put(Family::Dynamic, key, Value::Text(way.into()));
+        }
     }
     header(judge, facts);
     let calls = [(Family::Init, kind::MOD_INIT), (Family::Fini, kind::MOD_TERM)];

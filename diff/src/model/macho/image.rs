@@ -16,6 +16,10 @@ pub(crate) const EXECUTE: u32 = 2;
 pub(crate) const DYLIB: u32 = 6;
 /// LC_REEXPORT_DYLIB.
 pub(crate) const REEXPORT: u32 = 0x8000_001f;
+/// LC_LAZY_LOAD_DYLIB.
+const LAZY: u32 = 0x20;
+/// LC_LOAD_UPWARD_DYLIB.
+const UPWARD: u32 = 0x8000_0023;
 /// MH_TWOLEVEL.
 pub(crate) const TWOLEVEL: u32 = 0x80;
 /// MH_PIE.
@@ -167,6 +171,19 @@ pub(crate) struct Library<'a> {
     pub(crate) command: u32,
 }
 
+impl Library<'_> {
+    /// How it is loaded, unless as most are.
+    pub(crate) fn way(&self) -> Option<&'static str> {
+        match self.command {
+            _ if self.weak => Some("weak"),
+            REEXPORT => Some("re-exported"),
+            LAZY => Some("lazy"),
+            UPWARD => Some("upward"),
+            _ => None,
+        }
+    }
+}
+
 /// A range of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Blob {
@@ -280,7 +297,7 @@ impl<'a> File<'a> {
             0x19 => self.segment(command)?,
             0x2 => self.symbol_table(word(8)?, word(12)?, word(16)?, word(20)?),
             0xd => self.id = Some(text()?),
-            number @ (0xc | 0x8000_0018 | REEXPORT | 0x20 | 0x8000_0023) => {
+            number @ (0xc | 0x8000_0018 | REEXPORT | LAZY | UPWARD) => {
                 let weak = number == 0x8000_0018;
                 self.libraries.push(Library { name: text()?, weak, command: number });
             }

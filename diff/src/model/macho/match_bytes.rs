@@ -29,6 +29,17 @@ const MOST: usize = 1 << 16;
 /// What linkers call the loader's word.
 const PRIVATE: [&str; 2] = ["__dyld_private", "dyld_private"];
 
+/// Sections that no input has a part of.
+const MADE: [&str; 7] = [
+    "__dyld_private",
+    "__got",
+    "__la_symbol_ptr",
+    "__stubs",
+    "__stub_helper",
+    "__thread_ptrs",
+    "__unwind_info",
+];
+
 /// What an atom is looked for by.
 struct Search<'s, 'a> {
     inputs: &'s Inputs<'a>,
@@ -116,6 +127,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let own = |s: &&super::image::Symbol<'_>| s.in_section() && PRIVATE.contains(&s.name);
         for symbol in file.symbols.iter().filter(own) {
             search.taken.insert(symbol.value, symbol.value.saturating_add(8));
+        }
+        for section in file.sections.iter().filter(|section| MADE.contains(&section.name)) {
+            search.taken.insert(section.address, section.address.saturating_add(section.size));
         }
         search
     }

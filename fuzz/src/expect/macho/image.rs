@@ -75,6 +75,7 @@ impl Sites<'_, '_> {
 
     fn needed(&mut self) {
         let mut list: Vec<String> = Vec::new();
+        let way = |name: &str| Key::new(Family::Dynamic, format!("load {name}"));
         for (index, library) in self.link.world.libraries.iter().enumerate() {
             let uses = self.link.syms.iter().filter(
                 |s| matches!(s.winner, Winner::Library { library, .. } if library == index),
@@ -93,17 +94,20 @@ impl Sites<'_, '_> {
                     // By the symbol tables, or by what is left of the image.
                     let reason = "a library that only dead code uses";
                     self.findings.families(&[Family::Needed], reason, true);
+                    self.findings.policy(way("*"), reason);
                 }
             }
-            let mark = if library.weak || (used && !strongly) { " weak" } else { "" };
-            list.push(install_name(library) + mark);
+            let name = install_name(library);
+            if library.weak || (used && !strongly) {
+                self.facts.add(Family::Dynamic, way(&name).rest, Value::Text("weak".into()));
+            }
+            list.push(name);
         }
         let mut system = self.link.syms.iter().filter(|s| s.winner == Winner::System).peekable();
         let only_weakly = system.peek().is_some() && system.all(|s| !s.strong_ref);
         if only_weakly && !self.link.world.on.chained {
             // dyld_stub_binder is wanted too, by some if there are stubs only.
-            let reason = "a system library that only weak references use";
-            self.findings.policy(Key::new(Family::Needed, list.len().to_string()), reason);
+            self.findings.policy(way(SYSTEM), "a system library that only weak references use");
         }
         if self.link.world.on.needed_only {
             // Some keep dyld_stub_binder's library in any case.
@@ -111,9 +115,13 @@ impl Sites<'_, '_> {
             if unused {
                 let reason = "a system library that nothing uses";
                 self.findings.policy(Key::new(Family::Needed, list.len().to_string()), reason);
+                self.findings.policy(way(SYSTEM), reason);
             }
         }
-        list.push(SYSTEM.to_owned() + if only_weakly { " weak" } else { "" });
+        if only_weakly {
+            self.facts.add(Family::Dynamic, way(SYSTEM).rest, Value::Text("weak".into()));
+        }
+        list.push(SYSTEM.to_owned());
         for (index, name) in list.into_iter().enumerate() {
             self.facts.add(Family::Needed, index.to_string(), Value::Text(name.into()));
         }
