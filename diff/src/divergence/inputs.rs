@@ -281,11 +281,11 @@ fn common_of_archive(request: &Request) -> bool {
 /// Whether nobody defines the entry symbol of `request`, which is no number either.
 fn no_entry(request: &Request) -> bool {
     let args = request.args.iter().enumerate();
-    let given = args.filter_map(|(at, arg)| match arg.trim_start_matches('-') {
+    let mut given = args.filter_map(|(at, arg)| match arg.trim_start_matches('-') {
         "e" | "entry" => request.args.get(at + 1).map(String::as_str),
         other => other.strip_prefix("entry=").filter(|_| arg.starts_with('-')),
     });
-    let name = given.last().unwrap_or("_start");
+    let name = given.next_back().unwrap_or("_start");
     let defines = |bytes: &[u8]| {
         let Ok(object) = File::parse(bytes) else { return false };
         object.symbols().any(|s| s.is_global() && !s.is_undefined() && s.name() == Ok(name))

@@ -71,7 +71,7 @@ fn understanding<'t>(
 ) -> Vec<&'t Trial> {
     let foreign =
         |trial: &&Trial| matches!(trial.outcome, Outcome::Refused(ErrorClass::UnknownOption, _));
-    if evidence.expected.is_some() || voters.iter().all(|trial| foreign(trial)) {
+    if evidence.expected.is_some() || voters.iter().all(&foreign) {
         return voters;
     }
     let (strangers, rest): (Vec<_>, Vec<_>) = voters.into_iter().partition(foreign);
