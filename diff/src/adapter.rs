@@ -23,6 +23,7 @@ use std::time::Duration;
 pub use choose::select;
 pub use installed::Installed;
 pub use reference::Reference;
+pub(crate) use reference::refuses_mode;
 
 use crate::model::ErrorClass;
 use crate::{File, Format, Request, Target};

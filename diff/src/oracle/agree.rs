@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expected::strictness;
 use super::{Cost, Differing, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
-use crate::adapter::{Outcome, REFERENCE};
+use crate::adapter::{self, Outcome, REFERENCE};
 use crate::expectation::{Refusal, Strictness};
 use crate::model::ErrorClass;
 use crate::{Family, Format, Key, Value, model};
@@ -61,25 +61,37 @@ impl Oracle for Agree {
     }
 }
 
-/// Those of `voters` that know all options, if one of them does: an option of another linker's is no error in the link.
-/// Generated links have none, and what they want is `expected`'s to say.
+/// Those of `voters` that understand the link, if one of them does: an option of another linker's is no error in it, nor
+/// is what only a build mode asks for. Generated links have none of that, and what they want is `expected`'s to say.
 fn understanding<'t>(
     evidence: &Evidence<'_>,
     ruling: &mut Ruling,
     voters: Vec<&'t Trial>,
     error: &Key,
 ) -> Vec<&'t Trial> {
-    let foreign =
-        |trial: &&Trial| matches!(trial.outcome, Outcome::Refused(ErrorClass::UnknownOption, _));
-    if evidence.expected.is_some() || voters.iter().all(&foreign) {
+    if evidence.expected.is_some() || voters.iter().all(|trial| excuse(trial).is_some()) {
         return voters;
     }
-    let (strangers, rest): (Vec<_>, Vec<_>) = voters.into_iter().partition(foreign);
-    let open = |trial: &Trial| {
-        (trial.linker.name().to_owned(), error.clone(), "an option it does not know")
-    };
-    ruling.open.extend(strangers.into_iter().map(open));
+    let mut rest = Vec::new();
+    for trial in voters {
+        match excuse(trial) {
+            Some(why) => ruling.open.push((trial.linker.name().to_owned(), error.clone(), why)),
+            None => rest.push(trial),
+        }
+    }
     rest
+}
+
+/// Why a refusal says nothing about the link.
+fn excuse(trial: &Trial) -> Option<&'static str> {
+    match &trial.outcome {
+        Outcome::Refused(ErrorClass::UnknownOption, _) => Some("an option it does not know"),
+        // What stands for the mode for others can be linked all the same.
+        Outcome::Refused(_, said) if adapter::refuses_mode(&*trial.linker, said) => {
+            Some("what the build mode asks for can't be had")
+        }
+        _ => None,
+    }
 }
 
 /// What nobody finds.

@@ -334,6 +334,23 @@ fn an_unknown_option_is_not_judged() {
     assert!(ruling.complaints.is_empty() && !ruling.is_open("c"), "{ruling:?}");
 }
 
+/// Others link what stands for a mode though the mode can't have what it asks for.
+#[test]
+fn what_a_mode_cannot_have_is_not_judged() {
+    let refused = |name, said: &str| {
+        let mut trial = trial(name, &[(Family::Error, "", Value::Error(ErrorClass::BadInput))]);
+        trial.outcome = Outcome::Refused(ErrorClass::BadInput, said.into());
+        trial
+    };
+    let text = "a.o: runtime.lastmoduledatap can't hold an address: it is a number";
+    let ruling = rule(&[refused(REFERENCE, text), trial("b", &[]), trial("c", &[])], None);
+    assert!(ruling.complaints.is_empty() && ruling.is_open(REFERENCE), "{ruling:?}");
+    for (name, said) in [("d", text), (REFERENCE, "a.o: no symbol table")] {
+        let ruling = rule(&[refused(name, said), trial("b", &[]), trial("c", &[])], None);
+        assert_eq!(ruling.complaints.len(), 1, "{ruling:?}");
+    }
+}
+
 #[test]
 fn a_crash_is_named_by_the_fault_and_not_by_the_input() {
     let said = "ld: error: Invalid/unrecognized reloc reloc 314\n\
