@@ -31,6 +31,10 @@ pub(super) struct Code {
     lines: &'static [&'static str],
     /// What assemblers call a word that holds an address.
     pub(super) directive: &'static str,
+    /// The function with a mistake, which bytes of it are others: the second argument's register.
+    pub(super) other_register: &'static [(usize, u8)],
+    /// See there: a call without a return, or a branch that was to be the last.
+    pub(super) no_return: &'static [(usize, u8)],
 }
 
 /// AMD64: `lea DATA(%rip), %rdi; call; ret`. AArch64: `adrp x0; add x0, x0; b`. Arm:
@@ -49,6 +53,8 @@ static MACHINES: &[Code] = &[
         call: (8, 4, "R_X86_64_PLT32", -4),
         lines: &["lea DATA(%rip), %rdi", "call runtime.addmoduledata@PLT", "ret"],
         directive: ".quad",
+        other_register: &[(2, 0x35)],
+        no_return: &[(12, 0x90)],
     },
     Code {
         machine: 183,
@@ -72,6 +78,8 @@ static MACHINES: &[Code] = &[
             "b .",
         ],
         directive: ".xword",
+        other_register: &[(0, 1), (4, 0x21)],
+        no_return: &[(11, 0x94)],
     },
     Code {
         machine: 40,
@@ -87,6 +95,8 @@ static MACHINES: &[Code] = &[
         call: (8, 29, "R_ARM_JUMP24", -8),
         lines: &["ldr r0, [pc, #4]", "add r0, pc, r0", "b runtime.addmoduledata", ".word DATA - ."],
         directive: ".word",
+        other_register: &[(1, 0x10), (4, 1), (5, 0x10)],
+        no_return: &[(11, 0xeb)],
     },
 ];
 

@@ -78,6 +78,18 @@ fn fixed(code: &code::Code) -> Part {
     }
 }
 
+/// An object that has the address of `to` in a word of data or as an init entry.
+pub(crate) fn pointer(target: Target, is_init: bool, to: &str) -> Option<File> {
+    let code = code::of(target.arch.machine())?;
+    let mut entry = code.entry("own.pointer", to);
+    if !is_init {
+        (entry.name, entry.kind) = (".data", 1);
+        entry.bytes = [&MARKER_MAGIC[..], &[3; 8], &entry.bytes].concat();
+        entry.fields[0].offset = 16;
+    }
+    Some(File { name: "own.o".into(), bytes: Arc::from(write::object(code, &[entry], &[])) })
+}
+
 /// The same with words that refer to section bounds which only a linker that knows modes has, each moved `by` so
 /// many bytes: those of code, and those of a section that is not there.
 pub(crate) fn bounded(target: Target, mode: Mode, by: i32) -> Option<Request> {

@@ -1,6 +1,6 @@
 //! What a mode adds, with a mistake in it: what a linker that got a rule wrong would have added.
 
-use super::{APPEND, Extra, FUNC, Part, Symbol, apply};
+use super::{APPEND, DATA, Extra, FUNC, FUNCTION, LAST, Part, Symbol, apply};
 use crate::Request;
 
 /// A mistake.
@@ -18,6 +18,14 @@ pub(crate) enum Slip {
     DataMoved,
     /// A function of the module's own is called, not the host's.
     OwnCall,
+    /// What is announced goes in another register than the first argument's.
+    OtherRegister,
+    /// The function doesn't come back as it was called.
+    NoReturn,
+    /// Other modules see the function.
+    Exported,
+    /// The module has an end of the list of its own, whatever its host has.
+    OwnList,
     /// The list starts with what is called so.
     ListOf(&'static str),
 }
@@ -61,6 +69,18 @@ pub(crate) fn desugar(request: &Request, slip: Slip) -> Option<Request> {
             fields: vec![],
             lines: vec![],
         }),
+        Slip::OtherRegister => change(parts, code.other_register),
+        Slip::NoReturn => change(parts, code.no_return),
+        Slip::Exported => {
+            let symbols = parts.iter_mut().flat_map(|part| &mut part.symbols);
+            symbols.filter(|symbol| symbol.name == FUNCTION).for_each(|it| it.global = true);
+        }
+        Slip::OwnList => {
+            let mut list = code.entry(LAST, FUNCTION);
+            (list.name, list.kind) = (".data", 1);
+            list.symbols[0] = Symbol { name: LAST.into(), global: true, hidden: false, kind: DATA };
+            parts.push(list);
+        }
         Slip::ListOf(name) => {
             for pointer in extra.changes.iter_mut().filter_map(|(_, c)| c.pointer.as_mut()) {
                 pointer.target = name.to_owned();
@@ -69,4 +89,15 @@ pub(crate) fn desugar(request: &Request, slip: Slip) -> Option<Request> {
     }
     let same = before == (extra.parts.clone(), extra.changes.clone());
     (same == (slip == Slip::None)).then(|| apply(&extra, request.clone()))
+}
+
+/// Other bytes in the function: where, and which.
+fn change(parts: &mut [Part], bytes: &[(usize, u8)]) {
+    for part in parts.iter_mut().filter(|part| part.name == ".text") {
+        for (at, byte) in bytes {
+            if let Some(place) = part.bytes.get_mut(*at) {
+                *place = *byte;
+            }
+        }
+    }
 }

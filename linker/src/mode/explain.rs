@@ -12,9 +12,12 @@ const OWN: &str = "it is this module's own, whatever others have; none sees loca
 
 /// Who defines what a mode looks for.
 const LOCAL: [&str; 2] = [
-    "what no object defines for all may be a local symbol of one: all names here;",
+    "what no object defines for all may be a local symbol of one: each name but markers;",
     "two such symbols are an error, and so is data or a start that is a number",
 ];
+
+/// What the Go linker has done already.
+const COMPLETE: &str = "where an object has a local symbol of that name, nothing is added at all";
 
 /// Who wins.
 const RULE: [&str; 2] = [
@@ -63,7 +66,8 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
         let name = arch.row(field.kind).map_or("", |row| row.name);
         line("", &format!("    +{} {name} {to}{:+}", field.offset, field.addend));
     }
-    line("", &format!("{entries} gets a pointer to it, go:link.addmoduledatainit"));
+    line("", &format!("{entries} gets a pointer to it, go:link.addmoduledatainit;"));
+    line("", COMPLETE);
     list(mode).into_iter().for_each(|(label, text)| line(label, text));
     line("markers", "if something refers to them and nothing defines them:");
     for (start, end, section) in MARKERS {
@@ -135,7 +139,8 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
         line("", &format!("    +{offset} {name} {to}{addend:+}"));
     }
     line("", entries);
-    line("", "gets a pointer to it, go:link.addmoduledatainit");
+    line("", "gets a pointer to it, go:link.addmoduledatainit;");
+    line("", COMPLETE);
     list(mode).into_iter().for_each(|(label, text)| line(label, text));
     line("markers", "if something refers to them and nothing defines them:");
     for (start, end, segment, section, _) in macho::MARKERS {

@@ -5,7 +5,7 @@
 
 use super::{Planted, Row, row};
 use crate::desugar::slips::{self, Slip};
-use crate::desugar::{desugar, sample};
+use crate::desugar::{OBJECT, desugar, sample};
 use crate::{Mode, Request, Target};
 
 const STARTS: &str = "a library starts its runtime once";
@@ -24,11 +24,16 @@ pub(super) const ROWS: &[Row] = &[
     row(STARTS, "no init entry", |t| slip(start(t)?, Slip::NoEntry)),
     row(STARTS, "two init entries", |t| slip(start(t)?, Slip::TwoEntries)),
     row(STARTS, "the init entry is a word further", |t| slip(start(t)?, Slip::EntryMoved)),
+    row(STARTS, "the init entry comes last", |t| last(with_own(start(t)?, true)?)),
     row(TELLS, "nothing is added", |t| bare(guest(t)?)),
     row(TELLS, "no init entry", |t| slip(guest(t)?, Slip::NoEntry)),
     row(TELLS, "two init entries", |t| slip(guest(t)?, Slip::TwoEntries)),
     row(TELLS, "the module data is a word further", |t| slip(guest(t)?, Slip::DataMoved)),
     row(TELLS, "addmoduledata not through the PLT", |t| slip(guest(t)?, Slip::OwnCall)),
+    row(TELLS, "the module data is the second argument", |t| slip(guest(t)?, Slip::OtherRegister)),
+    row(TELLS, "the function does not return", |t| slip(guest(t)?, Slip::NoReturn)),
+    row(TELLS, "the function is exported", |t| slip(guest(t)?, Slip::Exported)),
+    row(TELLS, "the init entry comes last", |t| last(with_own(guest(t)?, true)?)),
     row(LISTS, "runtime.lastmoduledatap is not set", |t| bare(list(t)?)),
     row(LISTS, "runtime.lastmoduledatap is something else", |t| {
         slip(list(t)?, Slip::ListOf("runtime.addmoduledata"))
@@ -37,6 +42,9 @@ pub(super) const ROWS: &[Row] = &[
         slip(listed(t)?, Slip::ListOf("runtime.firstmoduledata"))
     }),
     row(LISTS, "the module tells itself, too", both),
+    row(LISTS, "a guest has an end of the list", |t| {
+        slip(with_own(guest(t)?, false)?, Slip::OwnList)
+    }),
     row(SHARES, "-Bsymbolic in a plugin", |t| flags(guest(t)?, "", &["-Bsymbolic"])),
     row(OWNS, "-Bsymbolic is lost", |t| flags(start(t)?, "-Bsymbolic", &[])),
     row(STAYS, "-z nodelete is lost", |t| flags(start(t)?, "nodelete", &[])),
@@ -127,6 +135,25 @@ fn both(target: Target) -> Option<Planted> {
     linked.files.extend(own.files);
     let faulty = plain(&library, linked, "", &[])?;
     Some(Planted::new(desugar(library), faulty))
+}
+
+/// `request` with an init entry of the module's own, or a word that holds the end of the list.
+fn with_own(mut request: Request, is_init: bool) -> Option<Request> {
+    let to = if is_init { "type.T" } else { sample::RUNTIME[2] };
+    let file = sample::pointer(request.target, is_init, to)?;
+    request.args.push(file.name.clone());
+    request.files.push(file);
+    Some(request)
+}
+
+/// What the mode adds comes behind all else.
+fn last(request: Request) -> Option<Planted> {
+    let mut linked = slips::desugar(&request, Slip::None)?;
+    let at = linked.args.iter().position(|arg| arg == OBJECT)?;
+    let first = linked.args.remove(at);
+    linked.args.push(first);
+    let faulty = plain(&request, linked, "", &[])?;
+    Some(Planted::new(desugar(request), faulty))
 }
 
 /// Every marker somewhere else.
