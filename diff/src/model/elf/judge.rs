@@ -275,6 +275,10 @@ impl<'a> Judge<'_, 'a> {
             (Found::Ifunc(resolver), usage) => self.ifunc(resolver, Some(usage), false),
             (Found::Symbol(index, addend), Use::Address) => {
                 let Some(symbol) = self.module.symbol(index) else { return bad("no such symbol") };
+                // As good as R_*_IRELATIVE.
+                if symbol.ifunc() && addend == 0 && self.module.binds_locally(symbol) {
+                    return self.ifunc(symbol.value, Some(usage), false);
+                }
                 // Others must find it too, by its name.
                 let canonical = self.module.executable
                     && symbol.value == address
