@@ -84,6 +84,13 @@ fn said(path: &Path, arg: &str) -> Option<String> {
     (run.end == End::Exit(0)).then(|| run.out() + &run.err())
 }
 
+/// What a linker said, with its warnings at the end: they have no part in a crash.
+fn warnings_last(said: &str) -> String {
+    let (warnings, rest): (Vec<&str>, Vec<&str>) =
+        said.lines().partition(|line| line.contains("warning:"));
+    [rest, warnings].concat().join("\n")
+}
+
 impl Installed {
     /// The linker at `path`, called `name`; recognised by how it tells its version, else called like GNU ld,
     /// and believed to serve every target of that.
@@ -157,7 +164,9 @@ impl Installed {
         let failure = said.lines().find(|line| self.linker.crash.iter().any(|c| matches(line, c)));
         match run.end {
             End::Timeout => Outcome::Hung,
-            End::Signal(signal) => Outcome::Crashed(format!("signal {signal}: {said}")),
+            End::Signal(signal) => {
+                Outcome::Crashed(format!("signal {signal}: {}", warnings_last(&said)))
+            }
             End::Exit(_) if failure.is_some() => Outcome::Crashed(said),
             End::Exit(0) => match std::fs::read(scratch.path().join(OUTPUT)) {
                 Ok(bytes) => Outcome::Linked(bytes),
@@ -278,5 +287,16 @@ impl Adapter for Installed {
         args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));
         args.extend(request.args.iter().cloned());
         Some(self.perform(served, args, &Scratch::with(&request.files), limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_is_told_before_warnings() {
+        let said = "mold: warning: no w2\nmold.h:2310: Assertion failed.";
+        assert!(warnings_last(said).starts_with("mold.h:2310"));
     }
 }
