@@ -77,6 +77,8 @@ pub enum Has {
     SubtractorBySection,
     /// An object's table of constructors as old compilers made it.
     Constructors,
+    /// Such a table and an array of init functions, neither with a priority.
+    MixedInits,
     /// An object's STB_GNU_UNIQUE.
     Unique,
     /// An object's definition that is STV_INTERNAL.
@@ -109,6 +111,9 @@ impl Has {
         }
         if self == Self::CommonOfArchive {
             return common_of_archive(request);
+        }
+        if self == Self::MixedInits {
+            return has_section(request, ".ctors") && has_section(request, ".init_array");
         }
         if self == Self::NoEntry {
             return no_entry(request);
@@ -276,6 +281,13 @@ fn common_of_archive(request: &Request) -> bool {
         }
     }
     commons.iter().any(|name| defined.contains(name))
+}
+
+/// Whether an object has a section of this name.
+fn has_section(request: &Request, name: &str) -> bool {
+    archive::contents(request).iter().any(|(_, bytes)| {
+        File::parse(*bytes).is_ok_and(|object| object.section_by_name(name).is_some())
+    })
 }
 
 /// Whether nobody defines the entry symbol of `request`, which is no number either.

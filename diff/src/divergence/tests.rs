@@ -278,3 +278,25 @@ fn a_program_without_entry_is_told_by_its_name() {
     assert!(asks(&[]) && asks(&["-e", "nobody"]) && asks(&["--entry=nobody"]));
     assert!(!asks(&["-e", "main.f"]) && !asks(&["--entry=main.f"]) && !asks(&["-e", "0x1000"]));
 }
+
+#[test]
+fn inits_are_mixed_when_neither_kind_has_a_priority() {
+    let object = |sections: &[&str]| {
+        let mut object = object::write::Object::new(
+            object::BinaryFormat::Elf,
+            object::Architecture::X86_64,
+            object::Endianness::Little,
+        );
+        for name in sections {
+            object.add_section(vec![], name.as_bytes().to_vec(), object::SectionKind::Data);
+        }
+        crate::request::File { name: "a.o".into(), bytes: object.write().unwrap().into() }
+    };
+    let mixed = |sections: &[&str]| {
+        let (target, mode, files) = (Target::AMD64_ELF, Mode::Shared, vec![object(sections)]);
+        let request = Request { target, mode, args: vec!["a.o".into()], files, goos: None };
+        inputs::Has::MixedInits.describes(&request)
+    };
+    assert!(mixed(&[".ctors", ".init_array"]));
+    assert!(!mixed(&[".ctors", ".init_array.00100"]) && !mixed(&[".init_array"]));
+}
