@@ -182,6 +182,17 @@ fn check(table: &[read::Nlist<'_>]) -> Result<(), String> {
     Ok(())
 }
 
+/// The least alignment of a section of this sort, which compilers may leave out: of literals, which are loaded as
+/// one, their size; of thread-local variables' descriptors, which are pointers, a pointer's. Logarithm.
+fn element_align(kind: u32) -> u32 {
+    match kind {
+        kind::LITERAL4 => 2,
+        kind::LITERAL8 | kind::TLV_VARS => 3,
+        kind::LITERAL16 => 4,
+        _ => 0,
+    }
+}
+
 /// What is wrong in `section`, counted from its start.
 pub fn in_section(error: Malformed, file: &str, section: &read::Section<'_>) -> Error {
     error.in_section(file, section.title())
@@ -221,7 +232,8 @@ impl<'a> Object<'a> {
     }
 
     fn read_sections(&mut self, file: &File<'a>) -> read::Read<()> {
-        for header in file.sections()? {
+        for mut header in file.sections()? {
+            header.align = header.align.max(element_align(header.kind()));
             let zero =
                 matches!(header.kind(), kind::ZEROFILL | kind::GB_ZEROFILL | kind::TLV_ZEROFILL);
             let slots = matches!(

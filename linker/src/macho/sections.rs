@@ -105,10 +105,6 @@ pub fn assign(link: &mut Link<'_>) -> Result<(), Errors> {
         let atom = Atom { align: most_aligned(link, atom, &mut told), ..atom };
         link.atoms[at].align = atom.align;
         let out = &mut link.outs[last.2];
-        // Descriptors are pointers, whatever their section says.
-        if out.kind() == kind::TLV_VARS {
-            out.align = out.align.max(3);
-        }
         out.atoms.push(at as u32);
         out.align = out.align.max(atom.align);
     }

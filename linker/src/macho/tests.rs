@@ -4,6 +4,7 @@ mod libraries;
 mod messages;
 mod programs;
 mod refusals;
+mod sorts;
 
 use object::macho as m;
 use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};
@@ -187,26 +188,6 @@ fn without_exports_there_is_no_trie() {
             }
         };
         assert_eq!(size.expect("a command"), [0; 4], "{arm} {way}");
-    }
-}
-
-#[test]
-fn packed_pointers_are_not_chained() {
-    for arm in [false, true] {
-        let mut maker = Maker::new(arm);
-        maker.function("f", "puts", false);
-        maker.pointer_at("packed", "f", 3);
-        let mut files = files(arm);
-        files.insert("a.o", maker.bytes());
-        let link = |way: &str| link_args(&args(arm, &format!("-dylib a.o l.tbd{way}")), &files);
-        link(" -no_fixup_chains").expect("classic fixups hold any pointer");
-        let error = link(" -fixup_chains").expect_err("asked for what can't be").first().kind();
-        assert_eq!(error, ErrorKind::RelocUnsupported);
-        // ld64 falls back on x86_64 only.
-        match link("") {
-            Ok((_, report)) => assert!(!arm && report.warnings.len() == 1),
-            Err(error) => assert!(arm, "{error}"),
-        }
     }
 }
 

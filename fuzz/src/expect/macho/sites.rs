@@ -253,7 +253,7 @@ impl<'l, 'c> Sites<'l, 'c> {
             self.findings.may(ErrorClass::RelocOverflow);
         }
         if self.link.world.on.chained
-            && !(at.section.align.is_multiple_of(4) && at.reloc.offset.is_multiple_of(4))
+            && !(is_aligned(at.section) && at.reloc.offset.is_multiple_of(4))
         {
             self.findings.may(ErrorClass::RelocMisaligned);
             self.findings.may(ErrorClass::RelocUnsupported);
@@ -419,6 +419,12 @@ fn element(section: &Section, at: i64) -> Option<Vec<u8>> {
     let rest = data.get(at..).unwrap_or_default();
     let end = rest.iter().position(|&byte| byte == 0)?;
     Some(rest[..end].to_vec())
+}
+
+/// Whether what starts a section may be in a chain. Descriptors are pointers, and aligned as such, whatever their
+/// section says: compilers say nothing.
+fn is_aligned(section: &Section) -> bool {
+    section.kind == SectionKind::ThreadLocalVariables || section.align.is_multiple_of(4)
 }
 
 /// Whether a section is one that the linker takes apart: no site, bytes or perm facts.

@@ -47,7 +47,8 @@ impl World {
                 let init = format!("{}_{}$tlv$init", entity.name, &object.name[..1]);
                 let init = parts::symbol(&init, Binding::Local, Definition::Undefined);
                 let content = parts::atom(object, section, entity.align, bytes, init);
-                ("__DATA,__thread_vars", 8, parts::descriptor(object, machine, content))
+                // As compilers align them.
+                ("__DATA,__thread_vars", 1, parts::descriptor(object, machine, content))
             }
         };
         parts::atom(object, section, align, content, symbol);
