@@ -302,6 +302,44 @@ fn darwin_images_share_weak_names_and_thread_locals() {
     }
 }
 
+/// dyld calls what LC_ROUTINES_64 says, then what is listed as pointers, then what is as offsets, wherever it is.
+#[test]
+fn darwin_initialisers_run_in_dylds_order() {
+    let Some(tools) = Tools::find("darwin initialisers") else { return };
+    let dir = scratch("darwin-initialisers");
+    for machine in &MACHINES {
+        let object = tools.object(machine, &program("macho_inits.c"), &["-O1"]);
+        for way in ["-fixup_chains", "-no_fixup_chains"] {
+            let image = dir.join(format!("{}{way}.dylib", machine.name));
+            let mut link = linker(machine);
+            link.args(["-dylib", "-init", "_first", way, "-syslibroot"]).arg(tools.sdk());
+            run(link.arg("-lSystem").arg("-o").arg(&image).arg(&object));
+            assert!(tools.read(&image).contains("cmd LC_ROUTINES_64"));
+            let order = || execute(machine, &[&image], &["data:_order:4"]);
+            assert_eq!(order(), "_order 0c000000\n", "{} {way}", machine.name);
+            if way == "-no_fixup_chains" {
+                // The code's segment has offsets, the data's pointers.
+                list_third(&image);
+                assert_eq!(order(), "_order 7b000000\n", "{} {way}", machine.name);
+            }
+        }
+    }
+}
+
+/// Makes `__early` a section of initialisers' offsets, with that of `third` in it.
+fn list_third(image: &Path) {
+    use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+    let mut bytes = fs::read(image).expect("an image");
+    let file = object::File::parse(&*bytes).expect("an image");
+    let third = file.symbols().find(|symbol| symbol.name() == Ok("_third")).expect("third");
+    let offset = (third.address() as u32).to_le_bytes();
+    let (at, _) = file.section_by_name("__early").and_then(|s| s.file_range()).expect("a section");
+    let header = bytes.windows(8).position(|name| name == b"__early\0").expect("its header");
+    bytes[at as usize..][..4].copy_from_slice(&offset);
+    bytes[header + 64] = 0x16;
+    fs::write(image, bytes).expect("the image");
+}
+
 #[test]
 fn darwin_programs_and_what_is_refused() {
     let Some(tools) = Tools::find("darwin programs") else { return };

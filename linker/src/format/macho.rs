@@ -78,6 +78,7 @@ pub mod lc {
     pub const SUB_CLIENT: u32 = 0x14;
     pub const LOAD_WEAK_DYLIB: u32 = 0x8000_0018;
     pub const SEGMENT: u32 = 0x19;
+    pub const ROUTINES: u32 = 0x1a;
     pub const UUID: u32 = 0x1b;
     pub const RPATH: u32 = 0x8000_001c;
     pub const CODE_SIGNATURE: u32 = 0x1d;

@@ -71,6 +71,7 @@ pub fn build(link: &Link<'_>, linkedit: &Linkedit) -> Vec<u8> {
             &[entry as u32, (entry >> 32) as u32, stack as u32, (stack >> 32) as u32],
         );
     }
+    routine(link, &mut list);
     libraries(link, &mut list);
     if !options.no_function_starts {
         list.words(lc::FUNCTION_STARTS, &blob(Part::FunctionStarts));
@@ -160,6 +161,15 @@ fn symbols(linkedit: &Linkedit, list: &mut List) {
     words[..6].copy_from_slice(&[0, locals, locals, exported, locals + exported, undefined]);
     words[12..14].copy_from_slice(&[indirect, indirect_size / 4]);
     list.words(lc::DYSYMTAB, &words);
+}
+
+/// What `-init` names: dyld calls it before all that sections list.
+fn routine(link: &Link<'_>, list: &mut List) {
+    let Some(what) = link.init() else { return };
+    let addr = super::write::function(link, what);
+    let mut words = [0; 16];
+    (words[0], words[1]) = (addr as u32, (addr >> 32) as u32);
+    list.words(lc::ROUTINES, &words);
 }
 
 fn libraries(link: &Link<'_>, list: &mut List) {

@@ -104,8 +104,8 @@ pub enum Ref {
 pub struct Init {
     pub what: Ref,
     pub addend: i64,
-    /// File, section and offset of the pointer; none if an option asked for it.
-    pub from: Option<(u32, u32, u64)>,
+    /// File, section and offset of the pointer.
+    pub from: (u32, u32, u64),
 }
 
 /// What the linker makes itself.
@@ -343,6 +343,12 @@ impl<'a> Link<'a> {
                 }
             }
         }
+    }
+
+    /// What `-init` names, if anything mentions it.
+    pub fn init(&self) -> Option<Ref> {
+        let name = self.options.init.as_ref()?.as_bytes();
+        self.names.find(name, crate::object::hash_name(name)).map(Ref::Name)
     }
 
     /// The output section that `made` is in.

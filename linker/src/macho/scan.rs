@@ -58,16 +58,16 @@ pub fn scan(link: &mut Link<'_>) -> Result<(), Errors> {
     for at in 0..link.inits.len() {
         let what = link.inits[at].what;
         if let Some(name) = nothing(link, what) {
-            let why = match link.options.init.as_deref() == Some(&*name) {
-                true => "wanted by -init",
-                false => "called when the image is loaded",
-            };
-            let text = format!("undefined symbol: {name}; {why}");
+            let text = format!("undefined symbol: {name}; called when the image is loaded");
             errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
         } else if link.atom_of(what).is_none() {
             // What another image has is called through a stub.
             link.stubs.add(what);
         }
+    }
+    let first = link.init().filter(|&what| link.bound(what).is_some());
+    if let Some(what) = first.filter(|&what| link.atom_of(what).is_none()) {
+        link.stubs.add(what);
     }
     Errors::collect(errors).map_or(Ok(()), Err)
 }

@@ -258,10 +258,6 @@ pub fn order(link: &mut Link<'_>) {
 /// Takes the pointers to functions that run at load time out of their section: with chained fixups
 /// they become offsets, which need no mending.
 pub fn take_inits(link: &mut Link<'_>) {
-    if let Some(name) = &link.options.init {
-        let id = link.names.find(name.as_bytes(), crate::object::hash_name(name.as_bytes()));
-        link.inits.extend(id.map(|id| Init { what: Ref::Name(id), addend: 0, from: None }));
-    }
     if !link.chained {
         return;
     }
@@ -270,7 +266,7 @@ pub fn take_inits(link: &mut Link<'_>) {
     for index in taken.into_iter().flat_map(|out| out.atoms) {
         let atom = &link.atoms[index as usize];
         let (file, relocs) = (atom.file as usize, link.relocs(atom));
-        let from = |offset: u32| Some((atom.file, atom.section, offset.into()));
+        let from = |offset: u32| (atom.file, atom.section, offset.into());
         let inits = relocs.iter().map(|reloc| Init {
             what: link.target(file, reloc.target),
             addend: reloc.addend,

@@ -246,23 +246,24 @@ fn write_helper(link: &Link<'_>, out: &mut [u8], lazy: &[u32]) -> Vec<Error> {
     errors
 }
 
+/// Where the loader calls a function: the image's own, or the stub of another's.
+pub(super) fn function(link: &Link<'_>, what: Ref) -> u64 {
+    match link.atom_of(what) {
+        Some(_) => link.address(what),
+        None => branch_target(link, what),
+    }
+}
+
 /// How far `init` is from the start of the image.
 fn init_offset(link: &Link<'_>, init: &Init) -> Result<u32> {
-    let target = match link.atom_of(init.what) {
-        Some(_) => link.address(init.what),
-        None => branch_target(link, init.what),
-    };
+    let target = function(link, init.what);
     let offset = target.wrapping_add(init.addend as u64).wrapping_sub(link.base);
     u32::try_from(offset).map_err(|_| {
         let text = format!("{offset:#x} is not in 0..2^32-1; the offset of an initializer");
         let text = format!("{text}, {}", link.title_of(init.what));
         let error = Error::new(ErrorKind::RelocOverflow, text);
-        match init.from {
-            Some((file, section, offset)) => {
-                error.at(link.files[file as usize].site(section, offset))
-            }
-            None => error,
-        }
+        let (file, section, offset) = init.from;
+        error.at(link.files[file as usize].site(section, offset))
     })
 }
 

@@ -139,16 +139,20 @@ fn import(judge: &Judge<'_, '_>, fixup: &Fixup) -> Option<(String, String, bool)
     Some((name.clone(), asked, weak))
 }
 
-/// The functions that sections of this kind list; constructors also by offsets.
+/// The functions that sections of this kind list. Constructors are in dyld's order: LC_ROUTINES_64's, those
+/// listed as pointers, those as offsets.
 fn functions(judge: &Judge<'_, '_>, kind: u32) -> Vec<Found> {
     let file = judge.file;
-    let mut list = Vec::new();
-    for section in &file.sections {
-        let step = match section.kind() {
-            other if other == kind => 8,
-            kind::INIT_OFFSETS if kind == kind::MOD_INIT => 4,
-            _ => continue,
-        };
+    let starts = kind == kind::MOD_INIT;
+    let first = file.routine.filter(|_| starts);
+    let mut list: Vec<_> = first.map(Found::Address).into_iter().collect();
+    let kinds = [(kind, 8), (kind::INIT_OFFSETS, 4)];
+    let kinds = kinds.into_iter().take(if starts { 2 } else { 1 });
+    let sections = kinds.flat_map(|(kind, step)| {
+        let like = file.sections.iter().filter(move |section| section.kind() == kind);
+        like.map(move |section| (section, step))
+    });
+    for (section, step) in sections {
         if file.slice(section.address, section.size).is_none() {
             list.push(Found::Bad("functions that the file lacks"));
             continue;

@@ -220,6 +220,8 @@ pub(crate) struct File<'a> {
     pub(crate) paths: Vec<&'a str>,
     /// LC_MAIN's entryoff.
     pub(crate) entry: Option<u64>,
+    /// LC_ROUTINES_64's init_address.
+    pub(crate) routine: Option<u64>,
     pub(crate) info: Option<DyldInfo>,
     /// LC_DYLD_CHAINED_FIXUPS.
     pub(crate) chains: Option<Blob>,
@@ -270,6 +272,7 @@ impl<'a> File<'a> {
             id: None,
             paths: Vec::new(),
             entry: None,
+            routine: None,
             info: None,
             chains: None,
             trie: None,
@@ -302,6 +305,7 @@ impl<'a> File<'a> {
                 self.libraries.push(Library { name: text()?, weak, command: number });
             }
             0x8000_001c => self.paths.push(text()?),
+            0x1a => self.routine = Some(u64_at(command, 8)?),
             0x8000_0028 => self.entry = Some(u64_at(command, 8)?),
             0x22 | 0x8000_0022 => {
                 self.info = Some(DyldInfo {

@@ -40,8 +40,8 @@ struct image {
     const char *path, *id;
     u8 *file, *memory;
     size_t file_size;
-    u64 base, span, entry;
-    int segments, libraries, sections, has_entry;
+    u64 base, span, entry, routine;
+    int segments, libraries, sections, has_entry, has_routine;
     struct segment segment[MAX_SEGMENTS];
     struct section section[MAX_SECTIONS];
     const char *library[MAX_LIBRARIES];
@@ -152,6 +152,7 @@ static void load(struct image *image, const char *path) {
             image->weak_binds = *(struct blob *)(c + 6);
             image->lazy_binds = *(struct blob *)(c + 8);
             break;
+        case 0x1a: memcpy(&image->routine, c + 2, 8); image->has_routine = 1; break;
         case 0x80000028: memcpy(&image->entry, c + 2, 8); image->has_entry = 1; break;
         }
         p += c[1];
@@ -440,16 +441,19 @@ static void protect(struct image *image) {
 }
 
 typedef void init(int, char **, char **, char **, void *);
+// In dyld's order: LC_ROUTINES_64, then what sections list as pointers, then what they list as offsets.
 static void initialise(struct image *image, char **argv) {
     static char *none[] = {0};
-    for (int i = 0; i < image->sections; i++) {
-        struct section *s = &image->section[i];
-        u32 kind = s->flags & 0xff;
-        for (u64 k = 0; kind == 9 && k + 8 <= s->size; k += 8)
-            (*(init **)at(image, s->addr + k))(1, argv, none, none, 0);
-        for (u64 k = 0; kind == 0x16 && k + 4 <= s->size; k += 4)
-            ((init *)at(image, image->base + *(u32 *)at(image, s->addr + k)))(1, argv, none, none, 0);
-    }
+    if (image->has_routine) ((init *)at(image, image->routine))(1, argv, none, none, 0);
+    for (int offsets = 0; offsets < 2; offsets++)
+        for (int i = 0; i < image->sections; i++) {
+            struct section *s = &image->section[i];
+            if ((s->flags & 0xff) != (offsets ? 0x16 : 9)) continue;
+            for (u64 k = 0; !offsets && k + 8 <= s->size; k += 8)
+                (*(init **)at(image, s->addr + k))(1, argv, none, none, 0);
+            for (u64 k = 0; offsets && k + 4 <= s->size; k += 4)
+                ((init *)at(image, image->base + *(u32 *)at(image, s->addr + k)))(1, argv, none, none, 0);
+        }
 }
 
 static void *named(const char *name) {

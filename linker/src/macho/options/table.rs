@@ -160,7 +160,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "U" (a) allowed << a.clone() => "SYMBOL" "SYMBOL may be undefined: it is looked up at run time";
     "u" (a) wanted << a.clone() => "SYMBOL" "Search archives for SYMBOL, which must be there";
     "e" (a) entry = Some(a.clone()) => "SYMBOL" "Start at SYMBOL (_main)";
-    "init" (a) init = Some(a.clone()) => "SYMBOL" "Call SYMBOL before all other initialisers";
+    "init" (a) init = Some(a.clone()) => "SYMBOL" "Call SYMBOL before all other initialisers of the library";
     "syslibroot" (a) roots << a.into() => "DIR" "Absolute paths of libraries start in DIR";
     "search_paths_first" () dylibs_first = false => "" "The first folder that has a library or an archive counts (default)";
     "search_dylibs_first" () dylibs_first = true => "" "Archives count only if no folder has a library";

@@ -264,6 +264,35 @@ fn symbols_of_far_libraries_say_that_they_are_looked_up() {
 }
 
 /// A personality routine that one object defines and uses by its section, another by its name, is one.
+/// dyld calls what LC_ROUTINES_64 says before what sections list.
+#[test]
+fn what_is_to_be_called_first_has_a_command_of_its_own() {
+    for arm in [false, true] {
+        let mut files = linkable(arm, false);
+        let mut maker = Maker::new(arm);
+        maker.function("g", "puts", false);
+        files.insert("g.o", maker.bytes());
+        for way in ["-fixup_chains", "-no_fixup_chains"] {
+            let link = |name: &str| {
+                let line = format!("-dylib g.o l.tbd -init {name} {way}");
+                link_args(&args(arm, &line), &files).expect("a link").0
+            };
+            let first = |image: &[u8]| {
+                let file = read::File::parse(image).expect("an image");
+                file.command(&[lc::ROUTINES]).expect("the command").bytes.u64(8).expect("a word")
+            };
+            let image = link("_g");
+            assert_eq!(first(&image), address(&image, "_g"), "{arm} {way}");
+            // Another's is called through its stub.
+            let image = link("_puts");
+            let file = object::File::parse(&*image).expect("an image");
+            let stubs = file.section_by_name("__stubs").expect("stubs");
+            assert_eq!(first(&image), stubs.address(), "{arm} {way}");
+            assert!(file.section_by_name("__init_offsets").is_none(), "{arm} {way}");
+        }
+    }
+}
+
 #[test]
 fn a_personality_routine_is_one_however_it_is_named() {
     for arm in [false, true] {

@@ -30,6 +30,7 @@ fn image<'a>(bytes: &'a [u8], data: u64) -> File<'a> {
         id: None,
         paths: Vec::new(),
         entry: None,
+        routine: None,
         info: None,
         chains: None,
         trie: None,

@@ -78,6 +78,34 @@ fn a_program_has_an_entry() {
     }
 }
 
+/// LC_ROUTINES_64 goes before what sections list; lld has no -init.
+#[test]
+fn the_first_constructor_is_found() {
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        let source = add(
+            arch,
+            &format!("\t.text\n{ALIGN}\t.globl _f\n_f:\n\tnop\n{}{ALIGN}_g:\n\tnop\n", marker(1)),
+            &format!(
+                "{}\t.section __DATA,__mod_init_func,mod_init_funcs\n{ALIGN}\t.quad _g\n",
+                marker(2)
+            ),
+        );
+        for way in WAYS {
+            let way = [*way, &["-init", "_f"]].concat();
+            let sources = [("a.o", &*source)];
+            let Some(request) = request(arch, Mode::CShared, &sources, &way) else { return };
+            let (first, second) = ("a.o:__TEXT,__text+0x0", "a.o:__TEXT,__text#1+0x0");
+            for (linker, facts) in linked(&request) {
+                let wanted = match &*linker {
+                    crate::adapter::REFERENCE => [("init.0", first), ("init.1", second)],
+                    _ => [("init.0", second), ("init.1", "-")],
+                };
+                assert_these(&linker, &facts, &wanted);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_section_without_subsections_is_one_atom() {
     for arch in [Arch::Amd64, Arch::Arm64] {
