@@ -319,7 +319,7 @@ impl Loader<'_> {
         if again {
             let mut same = self.list.iter_mut().filter(|input| input.path == path);
             if let Some(input) = same.next() {
-                input.take.force |= take.force;
+                input.take.add(take);
             }
             return Ok(());
         }

@@ -52,6 +52,17 @@ pub struct Take {
     pub hidden: bool,
 }
 
+impl Take {
+    /// Takes what is named again as either mention wants it; whose members stay inside is told the first time.
+    pub fn add(&mut self, again: Self) {
+        self.weak |= again.weak;
+        self.reexport |= again.reexport;
+        self.needed |= again.needed;
+        self.upward |= again.upward;
+        self.force |= again.force;
+    }
+}
+
 /// One input as named.
 #[derive(Clone, Debug)]
 pub enum Named {

@@ -3,9 +3,11 @@
 
 use crate::format::macho::ordinal;
 use crate::input::{Name, Pattern};
-use crate::macho::link::{Bound, Def, Link};
+use rustc_hash::FxHashMap;
+
+use crate::macho::link::{Bound, Def, Library, Link};
 use crate::macho::object::{Atom, Home, NONE};
-use crate::macho::options::{Kind, Options, Undefined, is_glob};
+use crate::macho::options::{Kind, Options, Take, Undefined, is_glob};
 use crate::object::SymId;
 
 /// Settles every name.
@@ -141,6 +143,7 @@ fn number_libraries(link: &mut Link<'_>) {
             library.strongly |= global.strong_ref;
         }
     }
+    share(&mut link.libraries);
     let strip = link.options.dead_strip_dylibs;
     let mut count = 0;
     let mut seen: Vec<(Vec<u8>, i32)> = Vec::new();
@@ -159,6 +162,20 @@ fn number_libraries(link: &mut Link<'_>) {
                 seen.push((library.install_name.clone(), count));
             }
         }
+    }
+}
+
+/// Files with the same install name are one library: it is taken, and used, as any of them is.
+fn share(libraries: &mut [Library]) {
+    let mut all: FxHashMap<Vec<u8>, (Take, bool, bool)> = FxHashMap::default();
+    for library in &*libraries {
+        let (take, used, strongly) = all.entry(library.install_name.clone()).or_default();
+        take.add(library.take);
+        *used |= library.used;
+        *strongly |= library.strongly;
+    }
+    for library in libraries {
+        (library.take, library.used, library.strongly) = all[&library.install_name];
     }
 }
 

@@ -1,6 +1,7 @@
 //! What libraries pass on and where it is found; archives whose members are files of their own.
 
 use super::*;
+use crate::format::macho::{lc, read};
 
 /// The library that the options `first` make.
 fn library(files: &MemoryFiles, first: &str) -> Vec<u8> {
@@ -324,4 +325,40 @@ fn public_libraries_that_are_passed_on_are_linked_themselves() {
         let has = |name: &str| memchr::memmem::find(&image, name.as_bytes()).is_some();
         assert_eq!(has("/opt/v.dylib"), loaded, "{name}{flags}");
     }
+}
+
+/// What every mention says of a library counts, whichever of its files is named.
+#[test]
+fn a_library_is_taken_as_any_mention_wants_it() {
+    let mut files = files(true);
+    files.insert("v.tbd", stub("/opt/v.dylib", "_v", "", ""));
+    files.insert("w.tbd", stub("/opt/v.dylib", "_w", "", ""));
+    files.insert("u.o", calling("u", "v"));
+    files.insert("w.o", calling("w", "w"));
+    let command = |inputs: &str| {
+        let line = format!("-dylib {inputs} l.tbd -dead_strip_dylibs");
+        let (image, _) = link_args(&args(true, &line), &files).expect("a link");
+        let file = read::File::parse(&image).expect("an image");
+        let named = |c: &&read::Command<'_>| c.string(8).ok() == Some(b"/opt/v.dylib");
+        file.commands.iter().filter(|c| c.cmd != lc::ID_DYLIB).find(named).map(|c| c.cmd)
+    };
+    assert_eq!(command("u.o v.tbd v.tbd"), Some(lc::LOAD_DYLIB));
+    assert_eq!(command("a.o v.tbd v.tbd"), None);
+    for (option, wanted, needed) in [
+        ("-weak_library", lc::LOAD_WEAK_DYLIB, false),
+        ("-upward_library", lc::LOAD_UPWARD_DYLIB, false),
+        ("-reexport_library", lc::REEXPORT_DYLIB, true),
+        ("-needed_library", lc::LOAD_DYLIB, true),
+    ] {
+        for other in ["v.tbd", "w.tbd"] {
+            for inputs in [format!("v.tbd {option} {other}"), format!("{option} {other} v.tbd")] {
+                assert_eq!(command(&format!("u.o {inputs}")), Some(wanted), "{inputs}");
+                let kept = needed.then_some(wanted);
+                assert_eq!(command(&format!("a.o {inputs}")), kept, "{inputs}");
+            }
+        }
+    }
+    // Whichever is used.
+    assert_eq!(command("w.o v.tbd w.tbd"), Some(lc::LOAD_DYLIB));
+    assert_eq!(command("u.o w.o v.tbd w.tbd"), Some(lc::LOAD_DYLIB));
 }
