@@ -44,6 +44,8 @@ pub struct Global {
     pub strong_ref: bool,
     pub weak_ref: bool,
     pub exported: bool,
+    /// A library's name that is exported as this image's, too.
+    pub reexported: bool,
     /// Where the loader looks it up, if it does.
     pub ordinal: Option<i32>,
     /// A library has a weak definition that this image's yields to nobody for.

@@ -216,6 +216,12 @@ fn classic(
 fn exports<'a>(link: &Link<'a>) -> Vec<Export<'a>> {
     let export = |(at, global): (u32, &super::link::Global)| {
         let id = SymId(at);
+        if let (true, Def::Library(number)) = (global.reexported, global.def) {
+            let weak = if global.weak { trie::WEAK } else { 0 };
+            let flags = trie::REEXPORT | weak | u64::from(global.thread_local);
+            let value = link.libraries[number as usize].ordinal as u64;
+            return Some(Export { name: link.names.get(id), flags, value });
+        }
         let absolute = link.is_absolute(super::link::Ref::Name(id));
         let kind = if absolute { 2 } else { global.thread_local.into() };
         let weak = if global.weak { trie::WEAK } else { 0 };

@@ -179,6 +179,9 @@ fn share(libraries: &mut [Library]) {
     }
 }
 
+/// What the classic encoding's stubs call.
+const BINDER: &[u8] = b"dyld_stub_binder";
+
 /// What is exported, and what the loader looks up.
 fn decide(link: &mut Link<'_>) {
     let options = link.options;
@@ -193,6 +196,9 @@ fn decide(link: &mut Link<'_>) {
             Def::Library(number) => {
                 let library = &link.libraries[number as usize];
                 global.weak_import |= library.take.weak;
+                // What another has is passed on if it is asked for.
+                let listed = exported.as_ref().is_some_and(|list| list.has(name));
+                global.reexported = listed && library.ordinal > 0 && name != BINDER;
                 global.ordinal = Some(match options.flat {
                     _ if global.weak && link.chained => ordinal::WEAK,
                     true => ordinal::FLAT,

@@ -1,7 +1,7 @@
 //! What libraries pass on and where it is found; archives whose members are files of their own.
 
 use super::*;
-use crate::format::macho::{lc, read};
+use crate::format::macho::{dylib, lc, read, trie};
 
 /// The library that the options `first` make.
 fn library(files: &MemoryFiles, first: &str) -> Vec<u8> {
@@ -361,4 +361,40 @@ fn a_library_is_taken_as_any_mention_wants_it() {
     // Whichever is used.
     assert_eq!(command("w.o v.tbd w.tbd"), Some(lc::LOAD_DYLIB));
     assert_eq!(command("u.o w.o v.tbd w.tbd"), Some(lc::LOAD_DYLIB));
+}
+
+/// Spec: man ld, `-exported_symbol`; ld64 and lld: a name that a library has is exported as its.
+#[test]
+fn what_a_library_has_is_passed_on_if_it_is_to_be_exported() {
+    let mut files = files(true);
+    for way in ["-fixup_chains", "-no_fixup_chains", "-flat_namespace"] {
+        for (list, wanted) in [
+            ("-exported_symbol _puts", &["_puts"][..]),
+            ("-exported_symbol _p* -exported_symbol _f", &["_f", "_p", "_puts"]),
+            ("-exported_symbol _f", &["_f"]),
+            ("-unexported_symbol _f", &["_p", "_q"]),
+        ] {
+            let line = format!("-dylib a.o l.tbd -install_name /opt/m.dylib {list} {way}");
+            let (image, _) = link_args(&args(true, &line), &files).expect("a link");
+            let file = read::File::parse(&image).expect("an image");
+            let exports = dylib::library(&file).expect("a library").exports;
+            let mut names: Vec<_> = exports.iter().map(|export| &*export.name).collect();
+            names.sort_unstable();
+            let wanted: Vec<&[u8]> = wanted.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(names, wanted, "{list} {way}");
+            let table = match file.command(&[lc::EXPORTS_TRIE]) {
+                Some(command) => file.blob(command, 8),
+                None => file.blob(file.command(&[lc::DYLD_INFO_ONLY]).expect("a trie"), 40),
+            };
+            trie::walk(table.expect("the trie"), &mut |name, flags| {
+                assert_eq!(flags & trie::REEXPORT != 0, name == b"_puts", "{list} {way}");
+            })
+            .expect("names");
+        }
+    }
+    // It serves others as its own.
+    files.insert("u.o", calling("u", "puts"));
+    let passes = library(&files, "a.o -install_name /opt/m.dylib -exported_symbol _puts");
+    files.insert("m.dylib", passes);
+    link_args(&args(true, "-dylib u.o m.dylib"), &files).expect("a link");
 }
