@@ -68,6 +68,14 @@ impl<'a> Object<'a> {
             }
             let mut relocs = self.section_relocs(section, machine, list)?;
             relocs.sort_by_key(|reloc| reloc.offset);
+            let twice =
+                relocs.windows(2).find(|it| it[0].offset + u32::from(it[0].size) > it[1].offset);
+            if let Some([_, second]) = twice {
+                let (offset, text) =
+                    (second.offset.into(), "a second relocation of the same bytes");
+                let error = crate::Malformed { offset, text };
+                return Err(in_section(error, &self.name, &section.header));
+            }
             let embeds = |reloc: &&Reloc| {
                 let place = section.data.get(reloc.offset as usize..).unwrap_or_default();
                 let insn = place.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));

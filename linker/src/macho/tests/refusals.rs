@@ -100,6 +100,33 @@ fn symbols_that_mean_nothing_to_a_link_are_refused() {
 }
 
 #[test]
+fn bytes_are_relocated_once() {
+    for arm in [false, true] {
+        for (second, wanted) in [(16, None), (12, Some(12)), (8, Some(8)), (4, Some(8))] {
+            let mut maker = maker(arm);
+            let data = maker.object.section_id(StandardSection::Data);
+            let symbol = maker.symbol("environ", SymbolKind::Data, false);
+            let start = maker.object.append_section_data(data, &[0; 24], 8);
+            let r_type = m::X86_64_RELOC_UNSIGNED;
+            let flags = RelocationFlags::MachO { r_type, r_pcrel: false, r_length: 3 };
+            for offset in [8, second].map(|skip| start + skip) {
+                let relocation = Relocation { offset, symbol, addend: 0, flags };
+                maker.object.add_relocation(data, relocation).expect("a relocation");
+            }
+            let mut files = files(arm);
+            files.insert("r.o", maker.bytes());
+            let linked = link_args(&args(arm, "-dylib r.o l.tbd"), &files);
+            let said = linked.map(drop).map_err(|errors| errors.first().to_string());
+            let text = |skip| {
+                let place = format!("r.o:(__DATA,__data+{:#x})", start + skip);
+                Err(format!("{place}: a second relocation of the same bytes"))
+            };
+            assert_eq!(said, wanted.map_or(Ok(()), text), "{arm} {second}");
+        }
+    }
+}
+
+#[test]
 fn bitcode_is_named_wherever_it_is() {
     let mut files = files(true);
     for code in [&b"BC\xc0\xde1234"[..], b"\xde\xc0\x17\x0b1234"] {
