@@ -111,6 +111,8 @@ pub struct Options {
     /// Nothing else is exported.
     pub exported: Option<Vec<String>>,
     pub unexported: Vec<String>,
+    /// `-no_exported_symbols`.
+    pub no_exports: bool,
     pub headerpad: Option<u64>,
     pub headerpad_names: bool,
     pub base: Option<u64>,

@@ -121,9 +121,7 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
         let text = "only dynamic_lookup goes with a two-level namespace";
         return Err(usage("undefined", text));
     }
-    if options.exported.is_some() && !options.unexported.is_empty() {
-        return Err(usage("unexported_symbol", "goes not with a list of exported symbols"));
-    }
+    exports(options)?;
     if !options.version {
         mode::check(options)?;
     }
@@ -132,11 +130,32 @@ fn finish(options: &mut Options) -> Result<(), Errors> {
     if options.kind != Kind::Bundle && options.bundle_loader.is_some() {
         return Err(usage("bundle_loader", "only a bundle has one"));
     }
+    if options.kind != Kind::Dylib && options.init.is_some() {
+        return Err(usage("init", "only a library has one"));
+    }
+    if options.kind != Kind::Execute && options.entry.is_some() {
+        options.warnings.push("-e has no effect: only a program has an entry".to_owned());
+    }
     if options.kind != Kind::Dylib && options.install_name.is_some() {
         // ld64 takes the name, and has no use for it.
         let text = "-install_name has no effect: nothing links with what is no library";
         options.warnings.push(text.to_owned());
     }
+    Ok(())
+}
+
+/// Which symbols are exported is chosen in one way.
+fn exports(options: &mut Options) -> Result<(), Errors> {
+    if options.exported.is_some() && !options.unexported.is_empty() {
+        return Err(usage("unexported_symbol", "goes not with a list of exported symbols"));
+    }
+    if !options.no_exports {
+        return Ok(());
+    }
+    if options.exported.is_some() || !options.unexported.is_empty() {
+        return Err(usage("no_exported_symbols", "goes not with a list of symbols"));
+    }
+    options.exported = Some(Vec::new());
     Ok(())
 }
 
@@ -159,6 +178,9 @@ fn place(options: &mut Options) -> Result<(), Errors> {
     }
     if !options.slides() && options.chained == Some(true) {
         return Err(usage("fixup_chains", "goes not with -no_pie"));
+    }
+    if options.pagezero.is_some_and(|size| size > 0) && options.kind != Kind::Execute {
+        return Err(usage("pagezero_size", "only a program has one"));
     }
     if let Some(size) = options.pagezero.filter(|size| !size.is_multiple_of(options.arch().page)) {
         let text = format!("{size:#x} is not a multiple of the page size");

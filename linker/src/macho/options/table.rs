@@ -189,7 +189,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "dylib_compatibility_version" (a) compatibility = parsed(a)? => "" "";
     "rpath" (a) rpaths << a.clone() => "DIR" "What @rpath may be";
     "exported_symbol" (a) exported += [pattern(a)?] => "SYMBOL" "Export SYMBOL, which may be a pattern, and what others say so";
-    "no_exported_symbols" () exported += [] => "" "Export nothing";
+    "no_exported_symbols" () no_exports = true => "" "Export nothing";
     "unexported_symbol" (a) unexported << pattern(a)? => "SYMBOL" "Don't export SYMBOL, which may be a pattern";
     "headerpad" (a) headerpad = Some(room(a)?) => "SIZE" "Leave so many bytes (hexadecimal) after the load commands";
     "headerpad_max_install_names" () headerpad_names = true => "" "Leave room for install names of 1,024 bytes";

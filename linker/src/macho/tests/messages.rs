@@ -250,11 +250,16 @@ fn options_that_make_no_sense_are_errors_or_warnings() {
     let more = "-execute -pagezero_size 1 a.o l.tbd";
     let said = says(true, more, &files);
     assert!(said.contains("-pagezero_size: 0x1 is not a multiple"), "{said}");
-    let whole = "-dylib -pagezero_size 4000 -install_name x a.o l.tbd";
+    let whole = "-dylib -pagezero_size 0 -install_name x a.o l.tbd";
     let warnings = |more: &str, files: &MemoryFiles| {
         link_args(&args(true, more), files).expect(more).1.warnings
     };
-    assert!(warnings(whole, &files).is_empty(), "a page and a name");
+    assert!(warnings(whole, &files).is_empty(), "a name");
+    assert!(warnings("-e _f -pagezero_size 4000 a.o l.tbd", &files).is_empty(), "a page");
+    for kind in ["-bundle", "-dylib"] {
+        let said = warnings(&format!("{kind} -e _f a.o l.tbd"), &files);
+        assert_eq!(said, ["-e has no effect: only a program has an entry"], "{kind}");
+    }
     let mut maker = Maker::new(true);
     maker.function("main", "puts", false);
     files.insert("m.o", maker.bytes());

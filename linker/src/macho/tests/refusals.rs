@@ -229,6 +229,12 @@ fn values_that_mean_nothing_are_refused() {
     for (line, wanted) in [
         ("-e _f -stack_size 1800", "-stack_size: 0x1800 is not a multiple of 0x1000"),
         ("-dylib -stack_size 2000", "-stack_size: only a program has one"),
+        ("-dylib -pagezero_size 4000", "-pagezero_size: only a program has one"),
+        ("-bundle -init _f", "-init: only a library has one"),
+        (
+            "-dylib -no_exported_symbols -exported_symbol _f",
+            "-no_exported_symbols: goes not with a list of symbols",
+        ),
         ("-dylib -exported_symbol _[x", "-exported_symbol: not a pattern: _[x"),
         ("-dylib -unexported_symbol _[x", "-unexported_symbol: not a pattern: _[x"),
         ("-dylib -exported_symbols_list list", "-exported_symbols_list: list: not a pattern: _[x"),
