@@ -35,6 +35,11 @@ pub(crate) fn is_added(name: &str) -> bool {
     name == OBJECT || name == TAIL
 }
 
+/// Whether `bytes` are an object that a mode changed.
+pub(crate) fn is_changed(bytes: &[u8]) -> bool {
+    bytes.ends_with(edit::MAGIC)
+}
+
 /// A symbol of the object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Symbol {
@@ -120,13 +125,7 @@ impl Names<'_, '_> {
     fn changes(&self, used: &[&str], list: Option<&str>, looked: &[&str]) -> Vec<(Place, Change)> {
         let mut changes: Vec<(Place, Change)> = Vec::new();
         let mut change = |unit: &Unit<'_>, change: &dyn Fn(&mut Change)| {
-            let place = (unit.file.to_owned(), unit.member);
-            let known = changes.iter().position(|(other, _)| *other == place);
-            let at = known.unwrap_or(changes.len());
-            if known.is_none() {
-                changes.push((place, Change::default()));
-            }
-            change(&mut changes[at].1);
+            change(at_place(&mut changes, (unit.file.to_owned(), unit.member)));
         };
         let alias = |name: &str, it: &Defined| (it.symbol, format!("{ALIAS}{name}"));
         for name in used {
@@ -155,6 +154,16 @@ impl Names<'_, '_> {
         }
         changes
     }
+}
+
+/// What changes at `place`.
+fn at_place(changes: &mut Vec<(Place, Change)>, place: Place) -> &mut Change {
+    let known = changes.iter().position(|(other, _)| *other == place);
+    let at = known.unwrap_or(changes.len());
+    if known.is_none() {
+        changes.push((place, Change::default()));
+    }
+    &mut changes[at].1
 }
 
 /// All sections that the link has for linkers that know no modes, but for empty ones that bound others: the
@@ -236,7 +245,11 @@ impl Extra {
         let mut looked = vec![APPEND, LAST];
         looked.extend(known(&said).into_iter().chain(wanted.then_some(&*start)));
         looked.retain(|_| !said.complete);
-        let changes = handles.changes(&used, list, &looked);
+        let mut changes = handles.changes(&used, list, &looked);
+        let marks = bounds::marks(&said, &said.sections(&[]));
+        for (place, mark) in marks {
+            at_place(&mut changes, place).marks.push(mark);
+        }
         let changed = said.changed(code, &changes);
         let sections = sections(&said, &changes, &changed, &made);
         let mut parts = bounds::heads(&said, &sections);

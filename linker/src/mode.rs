@@ -329,6 +329,14 @@ fn refuse_defsyms(mode: &Mode, options: &Options, arch: &'static Arch) -> Result
     }
 }
 
+/// What of `.data.rel.ro` is what `.go.type` is where nothing moves: types have addresses in them.
+const MOVED_TYPES: &[u8] = b".data.rel.ro.go.type";
+
+/// What input sections are called that stand for the output section called `name` where there is none.
+pub fn stand_in(name: &[u8]) -> Option<&'static [u8]> {
+    (name == b".go.type").then_some(MOVED_TYPES)
+}
+
 /// Section bounds that a module may ask for by these names: of the start, of the end, the section.
 static MARKERS: &[(&str, &str, &str)] = &[
     ("runtime.text", "runtime.etext", ".text"),

@@ -4,22 +4,31 @@
 //! has the first one first, as it is aligned as the others at most are, and the last one, which is not, last. It must
 //! not know how bounds are used.
 
+use super::edit::Mark;
 use super::said::Said;
-use super::{Part, Symbol};
+use super::{Part, Place, Symbol};
 use crate::model::elf::{self, Bound, Outline};
 
 /// SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR: what keeps sections of one name apart.
 const APART: u64 = 7;
 
+/// The row of sections that linkers put among others, which nothing before and behind all can bound.
+pub(super) fn is_apart(bound: &Bound, sections: &[Outline<'_>]) -> bool {
+    let there = |name: &str| sections.iter().any(|section| section.name == name);
+    bound.section == ".go.type" && !there(bound.section) && there(elf::MOVED_TYPES)
+}
+
 /// Where sections start that `said` asks that of; `sections` are all there are, as linkers get them.
 pub(super) fn heads(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
     let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.start));
+    let wanted = wanted.filter(|bound| !is_apart(bound, sections));
     wanted.map(|bound| part(sections, bound, true)).collect()
 }
 
 /// Where they end.
 pub(super) fn tails(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
     let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.end));
+    let wanted = wanted.filter(|bound| !is_apart(bound, sections));
     wanted.map(|bound| part(sections, bound, false)).collect()
 }
 
@@ -45,4 +54,19 @@ fn part(sections: &[Outline<'_>], bound: &Bound, is_head: bool) -> Part {
         fields: Vec::new(),
         lines: Vec::new(),
     }
+}
+
+/// Names for where such sections start and end, each with the file that has the first or last of them.
+pub(super) fn marks(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<(Place, Mark)> {
+    let apart = elf::BOUNDS.iter().filter(|bound| is_apart(bound, sections));
+    let each = apart.flat_map(|bound| {
+        let mut places = said.places(elf::MOVED_TYPES);
+        let (first, last) = (places.next(), places.last());
+        let ends = [(bound.start, first.clone(), false), (bound.end, last.or(first), true)];
+        ends.into_iter().filter_map(|(name, place, at_end)| {
+            let mark = Mark { section: elf::MOVED_TYPES, name, at_end };
+            place.filter(|_| said.lacks(name)).map(|place| (place, mark))
+        })
+    });
+    each.collect()
 }

@@ -16,6 +16,15 @@ pub(super) struct Change {
     /// Symbols that nobody outside sees, and their names.
     pub(super) hidden: Vec<(u32, String)>,
     pub(super) pointer: Option<Pointer>,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// A name for where a section starts or ends that all objects of the link see, and nobody else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Mark {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) at_end: bool,
 }
 
 /// A variable that holds an address.
@@ -28,7 +37,7 @@ pub(super) struct Pointer {
 }
 
 /// The end of every changed object; before it the number of bytes there were, before that the file header.
-const MAGIC: &[u8; 8] = b"\0sugared";
+pub(super) const MAGIC: &[u8; 8] = b"\0sugared";
 /// STV_HIDDEN.
 const HIDDEN: u8 = 2;
 
@@ -40,6 +49,7 @@ pub(super) fn changed(code: &Code, bytes: &[u8], change: &Change) -> Option<Vec<
     if let Some(Pointer { symbol, target }) = &change.pointer {
         editor.point(symbol.0 as usize, target)?;
     }
+    change.marks.iter().try_for_each(|mark| editor.mark(mark))?;
     editor.touched.then(|| editor.finish())
 }
 
@@ -193,6 +203,20 @@ impl<'o> Editor<'o> {
         let info = 1 << 4 | symbol.info & 15;
         let other = symbol.other & !3 | HIDDEN;
         self.add_symbol(name, &RawSymbol { info, other, ..symbol }, wide).map(drop)
+    }
+
+    /// A section's start or end has a name; of several sections the first one's start, the last one's end.
+    fn mark(&mut self, mark: &Mark) -> Option<()> {
+        let names = self.content(self.names)?.clone();
+        let is_named = |s: &SectionHeader| str_at(&names, s.name.into()) == mark.section;
+        let found = match mark.at_end {
+            false => self.sections.iter().position(is_named),
+            true => self.sections.iter().rposition(is_named),
+        };
+        let section = u16::try_from(found?).ok().filter(|number| *number < 0xff00)?;
+        let value = if mark.at_end { self.sections[found?].size } else { 0 };
+        let symbol = RawSymbol { name: 0, info: 1 << 4, other: HIDDEN, section, value, size: 0 };
+        self.add_symbol(mark.name, &symbol, 0).map(drop)
     }
 
     /// The variable at `at` holds the address of `target`.

@@ -95,6 +95,12 @@ impl<'r> Said<'r> {
         !all.is_empty() && all.iter().all(|(_, it)| it.standing == Standing::Local)
     }
 
+    /// Where sections called `name` are, as they came.
+    pub(super) fn places(&self, name: &'static str) -> impl Iterator<Item = Place> {
+        let named = self.sections.iter().filter(move |(_, section)| section.name == name);
+        named.map(|((file, member), _)| ((*file).to_owned(), *member))
+    }
+
     /// The sections of those whose place `changes` don't have.
     pub(super) fn sections(&self, changes: &[(Place, Change)]) -> Vec<elf::Outline<'r>> {
         let changed = |(file, member): (&str, Option<usize>)| {

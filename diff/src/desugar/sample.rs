@@ -78,6 +78,14 @@ fn fixed(code: &code::Code) -> Part {
     }
 }
 
+/// An object that has the address of `to` among types that the loader writes.
+#[cfg(test)]
+pub(super) fn types(target: Target, name: &str, to: &str) -> Option<File> {
+    let code = code::of(target.arch.machine())?;
+    let entry = Part { name: ".data.rel.ro.go.type", kind: 1, ..code.entry("own.types", to) };
+    Some(File { name: name.into(), bytes: Arc::from(write::object(code, &[entry], &[])) })
+}
+
 /// An object that has the address of `to` in a word of data or as an init entry.
 pub(crate) fn pointer(target: Target, is_init: bool, to: &str) -> Option<File> {
     let code = code::of(target.arch.machine())?;

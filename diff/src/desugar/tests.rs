@@ -173,6 +173,32 @@ fn what_options_ask_for_comes_before_the_tail() {
     assert_eq!(Extra::of(&request).unwrap().wanted, ["g"]);
 }
 
+/// Linkers have such types among other data: who has them says where they are.
+#[test]
+fn types_among_other_data_are_bounded_by_who_has_them() {
+    let target = Target::AMD64_ELF;
+    let mut request = in_mode(Mode::CShared, &["local.moduledata"]);
+    for (name, to) in [("t.o", "runtime.types"), ("e.o", "runtime.etypes")] {
+        let mut file = super::sample::pointer(target, false, to).unwrap();
+        file.name = name.into();
+        request.args.push(name.into());
+        request.files.push(file);
+    }
+    assert!(part_names(&request).contains(&".go.type"));
+    request.files[1] = super::sample::types(target, "t.o", "runtime.types").unwrap();
+    let extra = Extra::of(&request).unwrap();
+    assert!(!part_names(&request).contains(&".go.type"));
+    let marks: Vec<_> = extra
+        .changes
+        .iter()
+        .flat_map(|(place, change)| {
+            change.marks.iter().map(|mark| (place.0.as_str(), mark.name, mark.at_end))
+        })
+        .collect();
+    assert_eq!(marks, [("t.o", "runtime.types", false), ("t.o", "runtime.etypes", true)]);
+    assert_eq!(sugared(&desugar(request.clone())), Some(request));
+}
+
 #[test]
 fn bounds_are_around_what_they_bound() {
     let request = super::sample::bounded(Target::AMD64_ELF, Mode::Plugin, 0).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::edit::{Change, Pointer};
+use super::edit::{Change, Mark, Pointer};
 use super::{ALIAS, Part};
 
 /// The text.
@@ -69,6 +69,10 @@ pub(super) fn remark(out: &mut String, file: &str, change: &Change) {
     }
     for (_, name) in &change.hidden {
         let _ = writeln!(out, "# in {file}: .hidden \"{name}\"");
+    }
+    for Mark { section, name, at_end } in &change.marks {
+        let place = if *at_end { "behind" } else { "before" };
+        let _ = writeln!(out, "# in {file}: \"{name}\" {place} {section}; .hidden \"{name}\"");
     }
     if let Some(Pointer { symbol: (_, variable), target }) = &change.pointer {
         let _ = writeln!(out, "# in {file}: \"{variable}\" holds the address of \"{target}\"");

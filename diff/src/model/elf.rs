@@ -92,7 +92,7 @@ pub fn is_linkers(name: &str) -> bool {
     names::is_linkers(name)
 }
 
-pub(crate) use bounds::{BOUNDS, Bound};
+pub(crate) use bounds::{BOUNDS, Bound, MOVED_TYPES};
 
 /// How an object defines a name, worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -44,7 +44,26 @@ fn bounds(link: &Link<'_>) -> FxHashMap<Vec<u8>, (u64, u64)> {
         let (start, end) = inputs_of(link, number, out);
         bounds.entry(out.name.clone()).or_insert((start, end)).1 = end;
     }
+    for name in asked {
+        let found = crate::mode::stand_in(name).filter(|_| !bounds.contains_key(name));
+        if let Some(range) = found.and_then(|inputs| within(link, inputs)) {
+            bounds.insert(name.to_vec(), range);
+        }
+    }
     bounds
+}
+
+/// From where to where the input sections called `name` are.
+fn within(link: &Link<'_>, name: &[u8]) -> Option<(u64, u64)> {
+    let of = |out: &OutSec, member: &super::Member| {
+        let object = link.object(member.file);
+        let start = out.addr.saturating_add(link.sec_off[member.sec.i()]);
+        let end = start.saturating_add(object.section_size(member.index));
+        (object.section_name(member.index) == name).then_some((start, end))
+    };
+    let outs = link.outs.iter().filter(|out| out.is_alloc() && name.starts_with(&out.name));
+    let all = outs.flat_map(|out| out.members.iter().filter_map(move |member| of(out, member)));
+    all.reduce(|(start, end), (from, to)| (start.min(from), end.max(to)))
 }
 
 /// Where an output section's inputs start and end: thunks around them are nobody's.

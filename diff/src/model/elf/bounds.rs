@@ -21,6 +21,9 @@ pub(crate) struct Bound {
     pub(crate) flags: u64,
 }
 
+/// What types are in where they have addresses.
+pub(crate) const MOVED_TYPES: &str = ".data.rel.ro.go.type";
+
 /// A row of data that is written.
 const fn row(start: &'static str, end: &'static str, section: &'static str, kind: u32) -> Bound {
     Bound { start, end, section, kind, flags: 3 }
@@ -51,6 +54,7 @@ impl Bound {
             ".rodata" => "r",
             ".data" => "d",
             ".bss" => "b",
+            ".go.type" => return name == self.section || name == MOVED_TYPES,
             _ => return name == self.section,
         };
         let once = name.strip_prefix(".gnu.linkonce.").and_then(|rest| rest.split_once('.'));

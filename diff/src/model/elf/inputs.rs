@@ -119,6 +119,19 @@ impl<'a> Inputs<'a> {
             sections.for_each(|section| section.kind = 0);
             let symbols = object.symbols.iter_mut().filter(|s| bounds::is_marker(s.name));
             symbols.for_each(|symbol| symbol.place = Where::Undefined);
+        } else if desugar::is_changed(bytes) {
+            let types = |at: u32| {
+                let section = object.sections.get(at as usize);
+                section.is_some_and(|section| section.name == bounds::MOVED_TYPES)
+            };
+            let symbols = object.symbols.iter_mut().filter(|s| bounds::is_marker(s.name));
+            for symbol in symbols.filter(|symbol| symbol.binding != 0) {
+                if let Where::Section(at) = symbol.place
+                    && types(at)
+                {
+                    symbol.place = Where::Undefined;
+                }
+            }
         }
         let index = self.objects.len() as u32;
         self.first.push(self.owner.len() as u32);

@@ -40,9 +40,13 @@ impl Module {
         let table = self.section(".data.bounds", false, vec![0; 16 * ROWS.len()]);
         self.define("bounds", SymbolKind::Object, (table, 0), 8);
         let mut at = 0;
-        for row in ROWS {
+        for mut row in ROWS {
             if !dice.chance(600) {
                 continue;
+            }
+            if row.0 == ".go.type" && dice.chance(500) {
+                // Where types have addresses in them.
+                (row.0, row.1) = (".data.rel.ro.go.type", "aw");
             }
             if !row.1.contains('x') {
                 self.between(row, dice);
