@@ -30,7 +30,7 @@ pub fn add(mut case: Case, dice: &mut Dice<'_>) -> Case {
     module.code(dice, &case);
     module.data(dice, case.mode);
     module.types(dice);
-    module.bounds(dice);
+    module.bounds(dice, case.options.contains(&Opt::GcSections));
     if !case.mode.is_library() || dice.chance(500) {
         case.inputs.push(Input::Library(host(&module.object, dice)));
     }

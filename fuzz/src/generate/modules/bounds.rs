@@ -33,7 +33,7 @@ pub(crate) fn bounded((name, letters, zeros, _): Row, size: u64) -> Section {
 
 impl Module {
     /// Words and code that refer to bounds, and what is between those.
-    pub(super) fn bounds(&mut self, dice: &mut Dice<'_>) {
+    pub(super) fn bounds(&mut self, dice: &mut Dice<'_>, collects: bool) {
         if !dice.chance(500) {
             return;
         }
@@ -44,8 +44,8 @@ impl Module {
             if !dice.chance(600) {
                 continue;
             }
-            if row.0 == ".go.type" && dice.chance(500) {
-                // Where types have addresses in them.
+            if row.0 == ".go.type" && dice.chance(500) && !collects {
+                // Where types have addresses in them. Whether bounds alone keep them is not the same for all.
                 (row.0, row.1) = (".data.rel.ro.go.type", "aw");
             }
             if !row.1.contains('x') {
