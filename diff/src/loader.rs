@@ -166,11 +166,12 @@ impl<'a> Module<'a> {
         }
     }
 
-    /// Whether two answers are the same to who asked: lld has symbols twice in its table.
+    /// Whether two answers are the same to who asked: lld has symbols twice in its table, a copied variable under each
+    /// version that it has in its library.
     fn same(&self, one: Option<u32>, two: Option<u32>) -> bool {
         let what = |index: Option<u32>| {
             let symbol = self.symbol(index?)?;
-            Some((symbol.name, symbol.value, symbol.kind, symbol.section, symbol.version))
+            Some((symbol.name, symbol.value, symbol.kind, symbol.section))
         };
         one == two || (one.is_some() && what(one) == what(two))
     }

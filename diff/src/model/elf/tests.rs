@@ -1,6 +1,6 @@
 //! The reader against real linkers: equal facts from all, and no planted fault goes unseen.
 
-mod ifunc;
+mod alike;
 mod lost;
 
 use std::sync::Arc;
@@ -211,10 +211,16 @@ fn assemble(text: &str) -> Option<Arc<[u8]>> {
 
 /// A library made by GNU ld.
 fn library(text: &str) -> Option<Arc<[u8]>> {
+    versioned(text, "{ global: *; };")
+}
+
+/// The same with a version script.
+fn versioned(text: &str, script: &str) -> Option<Arc<[u8]>> {
     let scratch = Scratch::new().ok()?;
     scratch.write("a.o", &assemble(text)?).ok()?;
+    scratch.write("v.map", script.as_bytes()).ok()?;
     let tool = run::find("ld").into_iter().next()?;
-    let args = ["-shared", "-soname", "libx.so.1", "-o", "x", "a.o"];
+    let args = ["-shared", "-soname", "libx.so.1", "--version-script", "v.map", "-o", "x", "a.o"];
     let run = run::run(&tool, &args, scratch.path(), &[], Limits::default()).ok()?;
     assert_eq!(run.end, End::Exit(0), "{}", run.err());
     Some(std::fs::read(scratch.path().join("x")).ok()?.into())
