@@ -5,6 +5,10 @@ use super::Image;
 use crate::model::macho::image::{Section, kind};
 
 pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
+    if let Some(first) = image.file.routine {
+        let code = image.executable(first);
+        flaws.check(code, "initialiser outside of code", "LC_ROUTINES_64", first, "code");
+    }
     for section in &image.file.sections {
         match section.kind() {
             kind::MOD_INIT | kind::MOD_TERM => pointers(image, section, flaws),
