@@ -245,17 +245,27 @@ impl Extra {
         let mut looked = vec![APPEND, LAST];
         looked.extend(known(&said).into_iter().chain(wanted.then_some(&*start)));
         looked.retain(|_| !said.complete);
-        let mut changes = handles.changes(&used, list, &looked);
-        let marks = bounds::marks(&said, &said.sections(&[]));
-        for (place, mark) in marks {
+        let changes = handles.changes(&used, list, &looked);
+        let pulls = (asks && runtime).then_some(APPEND);
+        Self::bounded(&said, code, changes, made, pulls)
+    }
+
+    /// What was made, with what bounds the sections as they are after the changes.
+    fn bounded(
+        said: &Said<'_>,
+        code: &'static code::Code,
+        mut changes: Vec<(Place, Change)>,
+        mut made: Vec<Part>,
+        pulls: Option<&str>,
+    ) -> Option<Self> {
+        for (place, mark) in bounds::marks(said, &said.sections(&[])) {
             at_place(&mut changes, place).marks.push(mark);
         }
         let changed = said.changed(code, &changes);
-        let sections = sections(&said, &changes, &changed, &made);
-        let mut parts = bounds::heads(&said, &sections);
+        let sections = sections(said, &changes, &changed, &made);
+        let mut parts = bounds::heads(said, &sections);
         parts.append(&mut made);
-        let tail = bounds::tails(&said, &sections);
-        let pulls = (asks && runtime).then_some(APPEND);
+        let tail = bounds::tails(said, &sections);
         let before = said.asked.iter().copied().filter(|_| !tail.is_empty());
         let wanted: Vec<String> = pulls.into_iter().chain(before).map(str::to_owned).collect();
         let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls.is_some();
