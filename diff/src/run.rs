@@ -179,13 +179,14 @@ pub fn waited(task: &Path) -> Duration {
 }
 
 /// Time to answer in. What waits for a processor doesn't hang: on a busy machine that time doesn't count, up to
-/// [`Self::MOST`] times the limit.
+/// nine times the limit.
 pub struct Patience {
     start: Instant,
     wall: Duration,
 }
 
 impl Patience {
+    /// How many times the limit may be waited.
     const MOST: u32 = 9;
 
     /// From now on.
