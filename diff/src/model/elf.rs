@@ -33,8 +33,6 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashMap;
 
 use super::{Family, Value, section_label};
-use crate::bytes::{slice, u32_at};
-use crate::class::{Class, SectionHeader};
 use crate::loader::Module;
 use crate::{Facts, Request};
 
@@ -136,26 +134,8 @@ pub(crate) fn definitions(bytes: &[u8], name: &str, dropped: &BTreeSet<u32>) -> 
 
 /// The COMDAT groups of an object: the name that each goes by, and its sections.
 pub(crate) fn comdats(bytes: &[u8]) -> Vec<(&str, Vec<u32>)> {
-    let headers = || {
-        let class = Class::of(bytes)?;
-        class.sections(bytes, &class.file_header(bytes)?)
-    };
-    let Some(object) = relocatable(bytes) else { return Vec::new() };
-    // SHT_GROUP, GRP_COMDAT.
-    let groups = headers().unwrap_or_default().into_iter().filter(|header| header.kind == 17);
-    let group = |header: SectionHeader| {
-        let words = slice(bytes, header.offset, header.size)?.chunks_exact(4);
-        let mut words = words.map(|word| u32_at(word, 0).unwrap_or_default());
-        let comdat = words.next()? & 1 != 0;
-        let by = object.symbols.get(header.info as usize)?;
-        // Older assemblers name a group as its first section.
-        let name = match by.place {
-            object::Where::Section(at) if by.kind == 3 => object.sections.get(at as usize)?.name,
-            _ => by.name,
-        };
-        comdat.then(|| (name, words.collect()))
-    };
-    groups.filter_map(group).collect()
+    let groups = relocatable(bytes).map(|object| object.groups).unwrap_or_default();
+    groups.into_iter().map(|group| (group.name, group.sections)).collect()
 }
 
 /// Whether an init entry of an object, a word of one of the types `words`, leads to `name`, where sections that are

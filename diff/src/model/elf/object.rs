@@ -81,6 +81,17 @@ pub(super) struct Object<'a> {
     pub(super) file: String,
     pub(super) sections: Vec<Section<'a>>,
     pub(super) symbols: Vec<Symbol<'a>>,
+    /// Its COMDAT groups.
+    pub(super) groups: Vec<Group<'a>>,
+}
+
+/// A COMDAT group of an object.
+#[derive(Clone, Debug)]
+pub(super) struct Group<'a> {
+    /// What it goes by.
+    pub(super) name: &'a str,
+    /// Its sections.
+    pub(super) sections: Vec<u32>,
 }
 
 impl<'a> Section<'a> {
@@ -156,7 +167,7 @@ pub(super) fn read(file: String, bytes: &[u8]) -> Option<Object<'_>> {
     let content = |header: &SectionHeader| slice(bytes, header.offset, header.size);
     let names = headers.get(names as usize).and_then(content).unwrap_or_default();
     let none = Table { bytes: &[], class, rela: true, machine: machine::of(header.machine) };
-    let mut object = Object { file, sections: Vec::new(), symbols: Vec::new() };
+    let mut object = Object { file, sections: Vec::new(), symbols: Vec::new(), groups: Vec::new() };
     object.sections.reserve_exact(headers.len());
     for header in &headers {
         let nobits = header.kind == 8;
@@ -195,7 +206,27 @@ pub(super) fn read(file: String, bytes: &[u8]) -> Option<Object<'_>> {
             }
         }
     }
+    object.groups = groups(bytes, &headers, &object);
     Some(object)
+}
+
+/// The COMDAT groups that these headers tell of.
+fn groups<'a>(bytes: &'a [u8], headers: &[SectionHeader], object: &Object<'a>) -> Vec<Group<'a>> {
+    // SHT_GROUP, GRP_COMDAT.
+    let groups = headers.iter().filter(|header| header.kind == 17);
+    let group = |header: &SectionHeader| {
+        let words = slice(bytes, header.offset, header.size)?.chunks_exact(4);
+        let mut words = words.map(|word| u32_at(word, 0).unwrap_or_default());
+        let comdat = words.next()? & 1 != 0;
+        let by = object.symbols.get(header.info as usize)?;
+        // Older assemblers name a group as its first section.
+        let name = match by.place {
+            Where::Section(at) if by.kind == SECTION => object.sections.get(at as usize)?.name,
+            _ => by.name,
+        };
+        comdat.then(|| Group { name, sections: words.collect() })
+    };
+    groups.filter_map(group).collect()
 }
 
 fn symbol<'a>(
