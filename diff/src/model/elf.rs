@@ -67,6 +67,7 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
         default_got: got,
         ifuncs: RefCell::new(FxHashMap::default()),
         bounds: RefCell::new(FxHashMap::default()),
+        empties: RefCell::new(FxHashMap::default()),
         depth: Cell::new(0),
     };
     dynamic::facts(&judge, &mut facts);

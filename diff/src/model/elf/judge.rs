@@ -4,13 +4,14 @@
 //! architecture's module. Addresses never get into texts: they differ between linkers.
 
 mod branches;
+mod empty;
 mod merged;
 
 use std::cell::{Cell, RefCell};
 
 use rustc_hash::FxHashMap;
 
-use super::inputs::{Def, Inputs, Spot};
+use super::inputs::{Def, Inputs, SecId, Spot};
 use super::machine::{Form, Way};
 use super::names;
 use super::object::EXEC;
@@ -35,6 +36,8 @@ pub(super) struct Judge<'j, 'a> {
     pub(super) ifuncs: RefCell<FxHashMap<Place, (bool, bool)>>,
     /// Where the bounds of each empty table are.
     pub(super) bounds: RefCell<FxHashMap<&'static str, u64>>,
+    /// Where the empty sections are that only references tell.
+    pub(super) empties: RefCell<FxHashMap<SecId, u64>>,
     /// How many PLT entries deep the judge is: slots may lead in circles.
     pub(super) depth: Cell<u8>,
 }
@@ -182,8 +185,8 @@ impl<'a> Judge<'_, 'a> {
                 return Meaning::Place(place);
             }
         }
-        if let Some(piece) = self.merged(value, to) {
-            return piece;
+        if let Some(meaning) = self.merged(value, to).or_else(|| self.empty(value, to)) {
+            return meaning;
         }
         if to.defs.is_empty()
             && let Some(meaning) = names::meaning(self, to.name, value)

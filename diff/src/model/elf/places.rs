@@ -280,6 +280,11 @@ impl Places {
         inside(&self.loads, address).is_some()
     }
 
+    /// Whether `address` is in a section, neither at its start nor at its end.
+    pub(super) fn is_inside(&self, address: u64) -> bool {
+        inside(&self.loads, address).is_some_and(|interval| interval.start < address)
+    }
+
     /// The place of a template address.
     pub(super) fn tls_at(&self, inputs: &Inputs<'_>, address: u64) -> Option<Place> {
         interval(&self.tls, address).map(|found| found.place(inputs, address))

@@ -1,6 +1,7 @@
 //! The reader against real linkers: equal facts from all, and no planted fault goes unseen.
 
 mod alike;
+mod empty;
 mod lost;
 
 use std::sync::Arc;

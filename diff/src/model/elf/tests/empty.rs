@@ -1,0 +1,59 @@
+//! Sections without bytes, and what has their address.
+
+use super::{assemble, file, link, skip};
+use crate::model::{Family, Key, Value};
+use crate::{Facts, Mode, Request, Target};
+
+/// As a compiler's start-up objects have it: a table that is empty, begun by one and ended by the other.
+const BEGIN: &str = "
+ .section .table,\"aw\",@progbits
+ .section .data.d,\"aw\",@progbits
+ .long 7
+ .bss
+ .byte 0
+ .text
+ .globl f
+f: movl $0x12345678, %eax
+ leaq .table(%rip), %rdi
+ leaq table_end(%rip), %rsi
+ leaq .bss(%rip), %rdx
+ ret
+ .hidden table_end
+";
+
+const END: &str = "
+ .section .table,\"aw\",@progbits
+ .globl table_end
+ .hidden table_end
+table_end:
+";
+
+fn ask(facts: &Facts, offset: u64) -> String {
+    let key = Key::new(Family::Site, format!("a.o:.text+{offset:#x}"));
+    facts.get(&key).map_or_else(String::new, Value::to_string)
+}
+
+#[test]
+fn an_empty_section_is_itself_whatever_has_its_address() {
+    let (Some(a), Some(b)) = (assemble(BEGIN), assemble(END)) else { return skip() };
+    for more in [&[][..], &["-s"]] {
+        let mut args: Vec<String> = vec!["a.o".into(), "b.o".into()];
+        args.extend(more.iter().map(|arg: &&str| (*arg).to_owned()));
+        let files = vec![file("a.o", a.clone()), file("b.o", b.clone())];
+        let (target, mode) = (Target::AMD64_ELF, Mode::Shared);
+        let request = Request { target, mode, args, files, goos: None };
+        for (name, mut bytes) in link(&request) {
+            let facts = super::super::facts(&request, &bytes);
+            assert_eq!(ask(&facts, 8), "a.o:.table+0x0", "{name}: {facts}");
+            assert_eq!(ask(&facts, 15), "b.o:.table+0x0", "{name}: {facts}");
+            // The table is not empty if its bounds are apart.
+            let code = memchr::memmem::find(&bytes, b"\xb8\x78\x56\x34\x12").unwrap();
+            let field = u32::from_le_bytes(bytes[code + 8..code + 12].try_into().unwrap());
+            bytes[code + 8..code + 12].copy_from_slice(&(field - 16).to_le_bytes());
+            let facts = super::super::facts(&request, &bytes);
+            let (start, end) = (ask(&facts, 8), ask(&facts, 15));
+            let right = (start.as_str(), end.as_str()) == ("a.o:.table+0x0", "b.o:.table+0x0");
+            assert!(!right, "{name}: {start} {end}");
+        }
+    }
+}
