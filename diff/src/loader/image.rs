@@ -68,8 +68,12 @@ impl Tls {
 /// A section header; loaders don't read them, the judge does for symbol tables only.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
+    /// sh_name.
+    pub name: u32,
     /// sh_type.
     pub kind: u32,
+    /// sh_flags.
+    pub flags: u64,
     /// sh_addr.
     pub address: u64,
     /// sh_offset.
@@ -82,8 +86,8 @@ pub struct Header {
 
 impl Header {
     fn of(header: &SectionHeader) -> Self {
-        let SectionHeader { kind, address, offset, size, link, .. } = *header;
-        Self { kind, address, offset, size, link }
+        let SectionHeader { name, kind, flags, address, offset, size, link, .. } = *header;
+        Self { name, kind, flags, address, offset, size, link }
     }
 }
 
@@ -116,6 +120,8 @@ pub struct Image<'a> {
     pub interpreter: bool,
     /// Section headers.
     pub headers: Vec<Header>,
+    /// Which of them has their names.
+    names: u32,
 }
 
 const PAGE: u64 = 4096;
@@ -147,6 +153,7 @@ impl<'a> Image<'a> {
             index: None,
             interpreter: false,
             headers: Vec::new(),
+            names: header.names.into(),
         };
         let size = class.sizes().segment;
         if u64::from(header.segment_size) != size {
@@ -158,7 +165,17 @@ impl<'a> Image<'a> {
         }
         let headers = class.sections(bytes, &header).unwrap_or_default();
         image.headers = headers.iter().map(Header::of).collect();
+        if header.names == 0xffff {
+            image.names = image.headers.first().map_or(0, |first| first.link);
+        }
         Ok(image)
+    }
+
+    /// The name of a section.
+    pub fn name_of(&self, header: &Header) -> &'a str {
+        let names = self.headers.get(self.names as usize);
+        let names = names.and_then(|it| crate::bytes::slice(self.bytes, it.offset, it.size));
+        crate::bytes::str_at(names.unwrap_or_default(), header.name.into())
     }
 
     fn program_header(&mut self, header: SegmentHeader) -> Result<(), &'static str> {

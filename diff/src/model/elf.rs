@@ -9,6 +9,7 @@ mod amd64;
 mod arm;
 mod arm64;
 mod bounds;
+mod copies;
 mod dynamic;
 mod exidx;
 pub(crate) mod frame;
@@ -75,15 +76,6 @@ pub fn facts(request: &Request, output: &[u8]) -> Facts {
     exidx::facts(&judge, &mut facts);
     sites::facts(&judge, &mut facts);
     facts
-}
-
-/// The input sections of `request` whose `bytes`, `perm` and `site` facts an output may lack though it has them: nothing
-/// says where they are.
-pub(crate) fn nameless(request: &Request) -> BTreeSet<String> {
-    let machine = machine::of(request.target.arch.machine());
-    machine.map_or_else(BTreeSet::new, |machine| {
-        match_bytes::nameless(&inputs::Inputs::read(request), machine)
-    })
 }
 
 /// Whether `name` is one that linkers define when nobody else does: it has no `lookup` fact.

@@ -4,7 +4,6 @@
 //! there is nothing to vote about: that is the `expected` oracle's to say. Majority isn't truth, and
 //! without one the complaint names everybody.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expected::strictness;
@@ -12,7 +11,7 @@ use super::{Cost, Differing, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
 use crate::adapter::{self, Outcome, REFERENCE};
 use crate::expectation::{Refusal, Strictness};
 use crate::model::ErrorClass;
-use crate::{Family, Format, Key, Value, model};
+use crate::{Family, Key, Value};
 
 /// The vote.
 pub(super) struct Agree;
@@ -40,18 +39,13 @@ impl Oracle for Agree {
             voters.into_iter().filter(|trial| trial.facts.error().is_none()).collect();
         let keys: BTreeSet<&Key> =
             linked.iter().flat_map(|trial| trial.facts.iter().map(|(key, _)| key)).collect();
-        let nameless = OnceCell::new();
         for key in keys {
             let first = said(linked[0], key);
             if linked.iter().all(|trial| said(trial, key) == first) {
                 continue;
             }
             if !judged(evidence, &linked, key) {
-                let is_nameless = || is_nameless(evidence, &nameless, key);
-                let found = |trial: &&Trial| match said(trial, key) {
-                    Some(value) => !value.is_lost(),
-                    None => !is_nameless(),
-                };
+                let found = |trial: &&Trial| said(trial, key).is_none_or(|it| !it.is_lost());
                 let voters: Vec<&Trial> = linked.iter().copied().filter(found).collect();
                 vote(evidence, ruling, &voters, key);
             } else if is_open(evidence, key) {
@@ -101,21 +95,6 @@ static NOTHING: Value = Value::Found(None);
 fn said<'t>(trial: &'t Trial, key: &Key) -> Option<&'t Value> {
     let nothing = || (key.family == Family::Lookup).then_some(&NOTHING);
     trial.facts.get(key).or_else(nothing)
-}
-
-/// Whether `key` is about a section that can't be told from others: `all` such.
-fn is_nameless(evidence: &Evidence<'_>, all: &OnceCell<BTreeSet<String>>, key: &Key) -> bool {
-    let section = match key.family {
-        Family::Bytes | Family::Perm => &*key.rest,
-        Family::Site => key.rest.rsplit_once('+').map_or(&*key.rest, |(section, _)| section),
-        _ => return false,
-    };
-    let request = evidence.request;
-    let all = all.get_or_init(|| match request.target.format {
-        Format::Elf => model::elf::nameless(request),
-        Format::Macho => BTreeSet::new(),
-    });
-    all.contains(section)
 }
 
 /// Whether the expectation decides this key, or leaves it open: no vote either way.

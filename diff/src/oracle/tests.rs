@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::adapter::{Adapter, REFERENCE};
-use crate::desugar::sample;
 use crate::expectation::{Open, Refusal};
 use crate::model::{ErrorClass, Meaning, Place};
 use crate::{Family, Mode, Target};
@@ -76,24 +75,15 @@ fn agreement_is_agreement() {
 /// No table of names is as good as one without the name, and a section that nothing tells from others may be there.
 #[test]
 fn agreement_needs_no_table_and_no_place() {
-    let digest = Value::Text("rw".into());
-    let shared = |section: &str, name: &str| {
-        let all = [
-            trial("a", &[(Family::Perm, section, digest.clone())]),
-            trial("b", &[(Family::Perm, section, digest.clone())]),
-            trial("c", &[(Family::Lookup, "f", Value::Found(None))]),
-        ];
-        let bytes = sample::alone(Target::AMD64_ELF, name, 4).unwrap().into();
-        let files = vec![crate::File { name: "a.o".into(), bytes }];
-        let request = Request { args: vec!["a.o".into()], files, ..request() };
-        let (rules, limit) = (Rules::default(), Duration::from_secs(1));
-        let evidence =
-            Evidence { request: &request, trials: &all, expected: None, rules: &rules, limit };
-        judge(&evidence, &up_to(Cost::Facts)).complaints
+    let perm = |value: Value| vec![(Family::Perm, "a.o:.bss", value)];
+    let shared = |last: Trial| {
+        let there = || perm(Value::Text("rw".into()));
+        rule(&[trial("a", &there()), trial("b", &there()), last], None).complaints
     };
-    assert!(shared("a.o:.bss", "").is_empty());
-    // A name tells.
-    assert_eq!(shared("a.o:.bss", "x")[0].linker, "c");
+    let lost = trial("c", &perm(Value::Ref(Meaning::Lost)));
+    assert!(shared(lost).is_empty());
+    let gone = trial("c", &[(Family::Lookup, "f", Value::Found(None))]);
+    assert_eq!(shared(gone)[0].linker, "c");
     let found = Value::Found(Some(Meaning::Absolute(1)));
     let trials = ["a", "b"].map(|name| trial(name, &[(Family::Lookup, "f", found.clone())]));
     let [a, b] = trials;

@@ -8,9 +8,10 @@
 use super::inputs::SecId;
 use super::judge::{Judge, Reference, Use};
 use super::object::Where;
+use super::unwind;
 use crate::bytes::{number, sign_extend};
 use crate::loader::Image;
-use crate::model::{Facts, Family, Value, digest};
+use crate::model::{Facts, Family, Meaning, Value, digest};
 
 /// SHT_ARM_EXIDX.
 pub(super) const INDEX: u32 = 0x7000_0001;
@@ -25,34 +26,33 @@ pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
     for (object, first) in (0_u32..).zip(&judge.inputs.first) {
         let sections = (*first..).zip(&judge.inputs.objects[object as usize].sections);
         for (id, _) in sections.filter(|(_, section)| section.kind == INDEX) {
-            for address in functions(judge, object, id) {
-                let Some(place) = judge.places.at(judge.inputs, address) else { continue };
-                let text = match &table {
+            for spot in functions(judge, object, id) {
+                let Some((address, place)) = unwind::home(judge, spot, facts) else { continue };
+                let said = match &table {
                     Some(table) => tell(judge, table, address),
-                    None => "missing".to_owned(),
+                    None => Value::Text("missing".into()),
                 };
-                facts.put(Family::Unwind, place.to_string(), Value::Text(text.into()));
+                facts.put(Family::Unwind, place.to_string(), said);
             }
         }
     }
 }
 
-/// The addresses of the functions that an input section's entries are for, those in the output.
-fn functions(judge: &Judge<'_, '_>, object: u32, id: SecId) -> Vec<u64> {
+/// The functions that an input section's entries are for: a section, and how far into it.
+fn functions(judge: &Judge<'_, '_>, object: u32, id: SecId) -> Vec<(SecId, u64)> {
     let inputs = judge.inputs;
     let Some(section) = inputs.section(id) else { return Vec::new() };
     let symbols = &inputs.objects[object as usize].symbols;
     let entries = section.relocs().filter(|reloc| reloc.offset % 8 == 0 && reloc.r_type != 0);
-    let address = |reloc: super::object::Reloc| {
+    let spot = |reloc: super::object::Reloc| {
         let symbol = symbols.get(reloc.symbol as usize)?;
         let Where::Section(section) = symbol.place else { return None };
-        let base = judge.places.base(inputs.first[object as usize] + section)?;
         // The state is no part of a function's address here.
         let state = if matches!(symbol.kind, 2 | 10) { judge.module.machine.state } else { 0 };
-        let value = (symbol.value & !state).wrapping_add_signed(reloc.addend);
-        Some(judge.module.image.class.wrap(base.wrapping_add(value)))
+        let offset = (symbol.value & !state).wrapping_add_signed(reloc.addend);
+        Some((inputs.first[object as usize] + section, offset))
     };
-    entries.filter_map(address).collect()
+    entries.filter_map(spot).collect()
 }
 
 /// An entry of the output's table: the start of its function, the second word and where that is.
@@ -80,25 +80,28 @@ fn relative(at: u64, word: u32) -> u64 {
 }
 
 /// What an unwinder finds for the function at `address`.
-fn tell(judge: &Judge<'_, '_>, table: &[Entry], address: u64) -> String {
+fn tell(judge: &Judge<'_, '_>, table: &[Entry], address: u64) -> Value {
+    let text = |text: String| Value::Text(text.into());
     let after = table.partition_point(|entry| entry.start <= address);
     let Some(entry) = after.checked_sub(1).and_then(|at| table.get(at)) else {
-        return "before the first entry".into();
+        return text("before the first entry".into());
     };
     match entry.word {
-        1 => "cantunwind".into(),
-        word if word >> 31 != 0 => format!("inline {word:#010x}"),
-        word => record(judge, relative(entry.at, word)).unwrap_or_else(|| "unreadable".into()),
+        1 => text("cantunwind".into()),
+        word if word >> 31 != 0 => text(format!("inline {word:#010x}")),
+        word => match unwind::table(judge, relative(entry.at, word)) {
+            Some(place) => {
+                let record = record(judge, relative(entry.at, word), &place);
+                text(record.unwrap_or_else(|| "unreadable".into()))
+            }
+            None => Value::Ref(Meaning::Lost),
+        },
     }
 }
 
-/// The record of `.ARM.extab` at `at`.
-fn record(judge: &Judge<'_, '_>, at: u64) -> Option<String> {
+/// The record of `.ARM.extab` at `at`, which is `place`.
+fn record(judge: &Judge<'_, '_>, at: u64, place: &str) -> Option<String> {
     let image = &judge.module.image;
-    let place = match judge.places.at(judge.inputs, at) {
-        Some(place) => place.to_string(),
-        None => "outside any input section".to_owned(),
-    };
     let first = image.u32(at)?;
     let (personality, start, more) = if first >> 31 == 0 {
         let routine = relative(at, first);

@@ -75,6 +75,8 @@ pub(super) struct Inputs<'a> {
     pub(super) wrapped: Vec<&'a str>,
     /// `--gc-sections`: sections that are not there say nothing.
     pub(super) gc: bool,
+    /// `-x` and the like: outputs lack names.
+    pub(super) discards: bool,
     /// Archives whose members all take part.
     pub(super) whole: Vec<&'a str>,
     /// `--defsym` names and values.
@@ -157,6 +159,7 @@ impl<'a> Inputs<'a> {
                 "no-whole-archive" => whole = false,
                 "gc-sections" => self.gc = true,
                 "no-gc-sections" => self.gc = false,
+                "x" | "discard-all" => self.discards = true,
                 _ if whole => self.whole.push(arg),
                 _ => {}
             }
@@ -219,6 +222,13 @@ impl<'a> Inputs<'a> {
             let behind = list.iter().position(|other| other.weak && !def.weak);
             list.insert(behind.unwrap_or(list.len()), def);
         }
+    }
+
+    /// Whether object `index` takes part, whatever is needed.
+    pub(super) fn is_certain(&self, index: usize) -> bool {
+        let file = &self.objects[index].file;
+        let member = file.strip_suffix(')').and_then(|name| name.split_once('('));
+        member.is_none_or(|(archive, _)| self.whole.contains(&archive))
     }
 
     /// The definition that a symbol of `object` is itself.

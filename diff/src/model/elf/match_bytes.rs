@@ -1,43 +1,166 @@
 //! Unmarked sections of real inputs → addresses, by their bytes with the relocation holes masked.
 //!
 //! A section is first looked for where the one before it of the same name ended (linkers keep input
-//! order), then anywhere. It must not know what a relocation means beyond its mask.
+//! order), then anywhere that has the like of it and nothing else. It must not know what a relocation means beyond its
+//! mask.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use memchr::memmem::Finder;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, SecId};
 use super::machine::Machine;
-use super::object::{EXEC, Section, Symbol, TLS, Where};
-use crate::loader::Module;
+use super::object::{ALLOC, EXEC, Section, TLS, WRITE};
+use super::places::NOWHERE;
+use crate::bytes::slice;
+use crate::loader::{Header, Module};
 
-const NOWHERE: u64 = u64::MAX;
+/// As many places of a section's bytes are looked at.
+const MOST: usize = 64;
 
-/// Finds what is still nowhere.
-pub(super) fn locate(inputs: &Inputs<'_>, module: &Module<'_>, base: &mut [u64]) {
+/// PROGBITS that linkers make themselves.
+const MADE: [&str; 9] = [
+    ".eh_frame",
+    ".eh_frame_hdr",
+    ".got",
+    ".got.plt",
+    ".interp",
+    ".iplt",
+    ".plt",
+    ".plt.got",
+    ".plt.sec",
+];
+
+/// What an output has of inputs, piece by piece.
+#[derive(Debug)]
+pub(super) struct Map<'a> {
+    parts: Vec<Part<'a>>,
+}
+
+/// A section of the output, or, if it has none, a segment.
+#[derive(Debug)]
+struct Part<'a> {
+    address: u64,
+    bytes: &'a [u8],
+    writable: bool,
+    /// None if both code and data may be there.
+    code: Option<bool>,
+}
+
+impl<'a> Map<'a> {
+    pub(super) fn of(module: &Module<'a>) -> Self {
+        let image = &module.image;
+        let filled = |header: &&Header| {
+            let input = matches!(header.kind, 1 | 7 | 14..=16 | 0x7000_0002..0x8000_0000);
+            input && header.flags & ALLOC != 0 && header.flags & TLS == 0
+        };
+        let own = |header: &&Header| !MADE.contains(&image.name_of(header));
+        let mut parts: Vec<Part<'_>> = (image.headers.iter().filter(filled).filter(own))
+            .filter_map(|header| {
+                Some(Part {
+                    address: header.address,
+                    bytes: image.slice(header.address, header.size)?,
+                    writable: header.flags & WRITE != 0,
+                    code: Some(header.flags & EXEC != 0),
+                })
+            })
+            .collect();
+        if !image.headers.iter().any(|header| header.flags & ALLOC != 0) {
+            parts.extend(image.loads.iter().filter_map(|segment| {
+                Some(Part {
+                    address: segment.address,
+                    bytes: slice(image.bytes, segment.offset, segment.file_size)?,
+                    writable: segment.writable(),
+                    code: if segment.executable() { None } else { Some(false) },
+                })
+            }));
+        }
+        Self { parts }
+    }
+
+    /// The parts where a section may be.
+    fn like<'m>(&'m self, section: &Section<'_>) -> impl Iterator<Item = &'m Part<'a>> {
+        let (code, writable) = (section.has(EXEC), section.has(WRITE));
+        let like = move |part: &&Part<'_>| {
+            part.code.is_none_or(|is_code| is_code == code) && (part.writable || !writable)
+        };
+        self.parts.iter().filter(like)
+    }
+}
+
+/// What is taken of an output: start and end of each.
+#[derive(Debug, Default)]
+struct Taken {
+    list: BTreeMap<u64, u64>,
+}
+
+impl Taken {
+    fn put(&mut self, section: &Section<'_>, start: u64) {
+        if section.size > 0 && !section.has(TLS) {
+            let end = start.saturating_add(section.size);
+            let old = self.list.entry(start).or_insert(end);
+            *old = end.max(*old);
+        }
+    }
+
+    fn is_free(&self, section: &Section<'_>, start: u64) -> bool {
+        let before = self.list.range(..start.saturating_add(section.size)).next_back();
+        before.is_none_or(|(_, end)| *end <= start)
+    }
+}
+
+/// Finds what is still nowhere, but for `others`; gives what may be there all the same, though bytes don't tell where.
+pub(super) fn locate(
+    inputs: &Inputs<'_>,
+    module: &Module<'_>,
+    others: &FxHashSet<SecId>,
+    base: &mut [u64],
+) -> Vec<SecId> {
+    let map = Map::of(module);
+    let mut taken = Taken::default();
+    let sections = || (0..).zip(inputs.objects.iter().flat_map(|object| &object.sections));
+    for (id, section) in sections().filter(|(id, section)| base[*id] != NOWHERE && section.told()) {
+        taken.put(section, base[id]);
+    }
     // Forwards: the previous section of the same name; backwards: the next one.
     for _ in 0..2 {
-        let mut ends: rustc_hash::FxHashMap<&str, u64> = rustc_hash::FxHashMap::default();
-        let sections = inputs.objects.iter().flat_map(|object| &object.sections);
-        for (id, section) in sections.enumerate() {
-            if wanted(section) {
-                let name = output_name(section.name);
+        let mut ends: FxHashMap<&str, u64> = FxHashMap::default();
+        for (id, section) in sections() {
+            if !wanted(section) || others.contains(&(id as SecId)) {
+                continue;
+            }
+            let name = output_name(section.name);
+            if base[id] == NOWHERE {
                 let guess = ends.get(name).map(|end| end.next_multiple_of(section.align.max(1)));
-                if base[id] == NOWHERE {
-                    if let Some(guess) = guess.filter(|guess| fits(module, section, *guess)) {
-                        base[id] = guess;
-                    } else if let Some(found) = search(module, section) {
-                        base[id] = found;
-                    }
+                let guess = guess.filter(|guess| {
+                    taken.is_free(section, *guess) && fits(module, &map, section, *guess)
+                });
+                let found = guess.or_else(|| {
+                    let mut hits = search(module, &map, section);
+                    hits.retain(|hit| taken.is_free(section, *hit));
+                    if let [only] = hits[..] { Some(only) } else { None }
+                });
+                if let Some(found) = found {
+                    base[id] = found;
+                    taken.put(section, found);
                 }
-                if base[id] != NOWHERE {
-                    ends.insert(name, base[id].saturating_add(section.size));
-                }
+            }
+            if base[id] != NOWHERE {
+                ends.insert(name, base[id].saturating_add(section.size));
             }
         }
     }
+    let unknown = sections().filter(|(id, section)| {
+        base[*id] == NOWHERE && wanted(section) && !others.contains(&(*id as SecId))
+    });
+    let silent = unknown.filter(|(_, section)| {
+        let hits = || search(module, &map, section);
+        run(module.machine, section).is_none()
+            || hits().iter().any(|hit| taken.is_free(section, *hit))
+    });
+    silent.map(|(id, _)| id as SecId).collect()
 }
 
 fn wanted(section: &Section<'_>) -> bool {
@@ -50,25 +173,35 @@ fn output_name(name: &str) -> &str {
     &name[..end]
 }
 
-/// Whether the section's bytes are at `address`, as far as relocations leave them.
-fn fits(module: &Module<'_>, section: &Section<'_>, address: u64) -> bool {
-    if section.nobits() || section.is_array() {
+/// Whether the section's bytes are at `address`, as far as relocations leave them, among their like.
+fn fits(module: &Module<'_>, map: &Map<'_>, section: &Section<'_>, address: u64) -> bool {
+    let inside = |part: &Part<'_>| {
+        let at = address.wrapping_sub(part.address);
+        at.checked_add(section.size).is_some_and(|end| end <= part.bytes.len() as u64)
+    };
+    !section.nobits()
+        && !section.is_array()
+        && masked_bytes(module.machine, section) * 2 <= section.size
+        && map.like(section).any(inside)
+        && !differs(module, section, address)
+}
+
+/// Whether other bytes are at `address` than relocations can make of the section's.
+pub(super) fn differs(module: &Module<'_>, section: &Section<'_>, address: u64) -> bool {
+    if section.nobits() {
         return false;
     }
-    let Some(found) = module.image.slice(address, section.size) else { return false };
-    if masked_bytes(module.machine, section) * 2 > section.size {
-        return false;
-    }
+    let Some(found) = module.image.slice(address, section.size) else { return section.size > 0 };
     let mut at = 0_usize;
     for hole in holes(module.machine, section) {
         let start = usize::try_from(hole.start).unwrap_or(usize::MAX).min(section.data.len());
         if at < start && section.data[at..start] != found[at..start] {
-            return false;
+            return true;
         }
         let end = usize::try_from(hole.end).unwrap_or(usize::MAX);
         at = at.max(end.min(section.data.len()));
     }
-    section.data[at..] == found[at..]
+    section.data[at..] != found[at..]
 }
 
 /// What relocations may write, ascending: nothing says that their table must be.
@@ -111,40 +244,18 @@ fn run(machine: &Machine, section: &Section<'_>) -> Option<Range<u64>> {
     (start.len() >= 12 && !alike).then_some(best)
 }
 
-/// Names of sections that nothing but their neighbours tells where they are: they have no marker, no symbol, and too
-/// few bytes. That an output has none of their facts says nothing.
-pub(super) fn nameless(inputs: &Inputs<'_>, machine: &Machine) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for (object, first) in inputs.objects.iter().zip(&inputs.first) {
-        for (at, section) in (0..).zip(&object.sections).filter(|(_, section)| wanted(section)) {
-            let here = |s: &Symbol<'_>| s.place == Where::Section(at) && !s.name.is_empty();
-            if !object.symbols.iter().any(here) && run(machine, section).is_none() {
-                names.insert(inputs.section_name(first + at));
-            }
-        }
-    }
-    names
-}
-
-/// The only address at which the section's bytes are, by its longest run without holes.
-fn search(module: &Module<'_>, section: &Section<'_>) -> Option<u64> {
-    let best = run(module.machine, section)?;
+/// The addresses at which the section's bytes are, by its longest run without holes.
+pub(super) fn search(module: &Module<'_>, map: &Map<'_>, section: &Section<'_>) -> Vec<u64> {
+    let Some(best) = run(module.machine, section) else { return Vec::new() };
     let best_end = best.end.min(best.start + 64);
-    let run = section.data.get(best.start as usize..best_end as usize)?;
+    let run = section.data.get(best.start as usize..best_end as usize).unwrap_or_default();
     let finder = Finder::new(run);
-    let mut found = None;
-    for segment in module.image.loads.iter().filter(|s| s.executable() || !section.has(EXEC)) {
-        let bytes = crate::bytes::slice(module.image.bytes, segment.offset, segment.file_size)?;
-        for at in finder.find_iter(bytes) {
-            let address = (segment.address + at as u64).wrapping_sub(best.start);
-            if !address.is_multiple_of(section.align) || !fits(module, section, address) {
-                continue;
-            }
-            if found.is_some() {
-                return None;
-            }
-            found = Some(address);
-        }
-    }
-    found
+    let hits = map.like(section).flat_map(|part| {
+        let hits = finder.find_iter(part.bytes);
+        hits.map(|at| (part.address + at as u64).wrapping_sub(best.start))
+    });
+    let fit = hits.filter(|address| {
+        address.is_multiple_of(section.align) && fits(module, map, section, *address)
+    });
+    fit.take(MOST).collect()
 }

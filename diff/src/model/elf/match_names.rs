@@ -3,21 +3,23 @@
 //! A name that one section of all inputs defines once is such, and so is a local one that its source file defines
 //! once: STT_FILE tells locals of one name apart. It must not know what any relocation means.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::inputs::{Inputs, SecId, static_table};
+use super::inputs::{Inputs, SecId, static_symbols, static_table};
 use super::object::{FILE, Object, SECTION, Symbol, TLS, Where};
 use super::places::NOWHERE;
 use crate::loader::Module;
 
-/// Finds what is still nowhere; `symbols` are the output's names that occur once there, with their values.
+/// Finds what is still nowhere, but for `others`; `symbols` are the output's names that occur once there, with their
+/// values.
 pub(super) fn locate(
     inputs: &Inputs<'_>,
     module: &Module<'_>,
     symbols: &FxHashMap<String, Option<u64>>,
+    others: &FxHashSet<SecId>,
     base: &mut [u64],
 ) {
-    for (name, here) in unique(inputs) {
+    for (name, here) in unique(inputs, others) {
         if let (Some(here), Some(Some(value))) = (here, symbols.get(name)) {
             put(inputs, module, here, *value, base);
         }
@@ -28,16 +30,37 @@ pub(super) fn locate(
         sections.iter().zip(&base[first..]).any(|(s, base)| s.told() && *base == NOWHERE)
     };
     if (0..inputs.objects.len()).any(lost) {
-        of_files(inputs, module, base);
+        of_files(inputs, module, others, base);
     }
 }
 
+/// Whether a section may be in the output, for all that its names there say.
+pub(super) fn leave_open(
+    inputs: &Inputs<'_>,
+    module: &Module<'_>,
+    symbols: &FxHashMap<String, Option<u64>>,
+    id: SecId,
+) -> bool {
+    let Some(&owner) = inputs.owner.get(id as usize) else { return false };
+    let (object, first) = (&inputs.objects[owner as usize], inputs.first[owner as usize]);
+    let here = |symbol: &&Symbol<'_>| symbol.place == Where::Section(id - first);
+    let names = object.symbols.iter().filter(here).filter(|symbol| symbol.kind != SECTION);
+    let mut names = names.map(|symbol| symbol.name).filter(|name| !name.is_empty());
+    let dropped = |name: &str| name.starts_with(".L") || inputs.discards;
+    names.all(|name| symbols.contains_key(name) || dropped(name))
+        || static_symbols(module).next().is_none()
+}
+
 /// Names that one section of all inputs defines, once.
-fn unique<'a>(inputs: &Inputs<'a>) -> FxHashMap<&'a str, Option<(SecId, u64)>> {
+fn unique<'a>(
+    inputs: &Inputs<'a>,
+    others: &FxHashSet<SecId>,
+) -> FxHashMap<&'a str, Option<(SecId, u64)>> {
     let mut unique: FxHashMap<&str, Option<(SecId, u64)>> = FxHashMap::default();
     for (object, first) in inputs.objects.iter().zip(&inputs.first) {
         for symbol in object.symbols.iter().skip(1).filter(|symbol| !symbol.name.is_empty()) {
             let here = match symbol.place {
+                Where::Section(section) if others.contains(&(first + section)) => continue,
                 Where::Section(section) => Some((first + section, symbol.value)),
                 Where::Undefined => continue,
                 Where::Absolute | Where::Common => None,
@@ -70,7 +93,7 @@ fn put(
 }
 
 /// Places sections by local symbols, each told by its source file.
-fn of_files(inputs: &Inputs<'_>, module: &Module<'_>, base: &mut [u64]) {
+fn of_files(inputs: &Inputs<'_>, module: &Module<'_>, others: &FxHashSet<SecId>, base: &mut [u64]) {
     let mut homes: FxHashMap<&str, Option<usize>> = FxHashMap::default();
     for (number, object) in inputs.objects.iter().enumerate() {
         let mut files = object.symbols.iter().filter(|symbol| symbol.kind == FILE);
@@ -83,8 +106,11 @@ fn of_files(inputs: &Inputs<'_>, module: &Module<'_>, base: &mut [u64]) {
     for (file, values) in locals(module) {
         let Some(Some(number)) = homes.get(file) else { continue };
         for (name, section, offset) in own(&inputs.objects[*number]) {
-            if let Some(Some(value)) = values.get(name) {
-                put(inputs, module, (inputs.first[*number] + section, offset), *value, base);
+            let id = inputs.first[*number] + section;
+            if let Some(Some(value)) = values.get(name)
+                && !others.contains(&id)
+            {
+                put(inputs, module, (id, offset), *value, base);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::class::{Class, SectionHeader};
 use crate::model::MARKER_MAGIC;
 
 /// SHF_*.
+pub(super) const WRITE: u64 = 1;
 pub(super) const ALLOC: u64 = 2;
 pub(super) const EXEC: u64 = 4;
 pub(super) const MERGE: u64 = 16;

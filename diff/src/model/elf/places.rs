@@ -4,11 +4,11 @@
 //! of the same name or alone by their bytes with relocation holes masked. It must not know what any
 //! relocation means.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::inputs::{Common, Inputs, SecId, Spot, static_symbols};
 use super::object::{EXEC, Section, TLS, Where};
-use super::{match_bytes, match_names};
+use super::{copies, match_bytes, match_names};
 use crate::desugar;
 use crate::loader::{Kind, Module};
 use crate::model::{MARKER_MAGIC, Place};
@@ -32,6 +32,10 @@ pub(super) struct Places {
     base: Vec<u64>,
     loads: Vec<Interval>,
     tls: Vec<Interval>,
+    /// Sections of COMDAT groups that another copy speaks for.
+    others: FxHashSet<SecId>,
+    /// Sections of real inputs that may be in the output, though nothing tells where.
+    pub(super) lost: FxHashSet<SecId>,
     /// Sections whose marker is in the output twice.
     pub(super) twice: Vec<SecId>,
     /// Symbols of the output's .symtab whose name occurs once: value, section index.
@@ -46,15 +50,21 @@ impl Places {
             base: vec![NOWHERE; total],
             loads: Vec::new(),
             tls: Vec::new(),
+            others: FxHashSet::default(),
+            lost: FxHashSet::default(),
             twice: Vec::new(),
             symbols: FxHashMap::default(),
         };
         let marked = places.by_markers(inputs, module);
         places.read_symbols(module);
         if marked < placeable(inputs).count() {
-            match_names::locate(inputs, module, &places.symbols, &mut places.base);
-            match_bytes::locate(inputs, module, &mut places.base);
+            let Self { symbols, base, .. } = &mut places;
+            let others = copies::others(inputs, module, symbols);
+            match_names::locate(inputs, module, symbols, &others, base);
+            let unknown = match_bytes::locate(inputs, module, &others, base);
+            places.others = others;
             places.announcer(inputs, module);
+            places.lose(inputs, module, unknown);
         }
         places.index(inputs);
         places.commons(inputs, module);
@@ -140,6 +150,26 @@ impl Places {
                 add(symbol.name, symbol.value, symbol.kind);
             }
         }
+    }
+
+    /// Of sections that nothing tells of, those of real inputs that take part, and whose names may be there.
+    fn lose(&mut self, inputs: &Inputs<'_>, module: &Module<'_>, mut unknown: Vec<SecId>) {
+        let real = |index: usize| {
+            let object = &inputs.objects[index];
+            let mut ids = (inputs.first[index]..).zip(&object.sections);
+            let marked = object.sections.iter().any(|section| section.marker().is_some());
+            let mut placed =
+                || ids.any(|(id, section)| section.size > 0 && self.base(id).is_some());
+            !marked && !desugar::is_added(&object.file) && (inputs.is_certain(index) || placed())
+        };
+        let mut known: FxHashMap<u32, bool> = FxHashMap::default();
+        unknown.retain(|id| {
+            let owner = inputs.owner[*id as usize];
+            self.base(*id).is_none()
+                && *known.entry(owner).or_insert_with(|| real(owner as usize))
+                && match_names::leave_open(inputs, module, &self.symbols, *id)
+        });
+        self.lost = unknown.into_iter().collect();
     }
 
     /// The value of the output's only symbol called `name`.
@@ -259,6 +289,7 @@ impl Places {
     pub(super) fn is_lost(&self, inputs: &Inputs<'_>, spot: Spot) -> bool {
         let Spot::Section(id, _) = spot else { return false };
         self.base(id).is_none()
+            && !self.others.contains(&id)
             && inputs.section(id).is_some_and(|it| it.told() && it.marker().is_none())
     }
 

@@ -55,6 +55,7 @@ pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
             all.push((name, sites));
         }
     }
+    lost(judge, facts);
     for (name, sites) in all {
         let mut last = None;
         for (offset, mut meaning) in sites {
@@ -66,6 +67,24 @@ pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
             };
             last = Some(offset);
             facts.put(Family::Site, key, Value::Ref(meaning));
+        }
+    }
+}
+
+/// Nothing is said of what may be there, though nobody knows where.
+fn lost(judge: &Judge<'_, '_>, facts: &mut Facts) {
+    for id in &judge.places.lost {
+        let Some(section) = judge.inputs.section(*id).filter(|section| section.told()) else {
+            continue;
+        };
+        let name = judge.inputs.section_name(*id);
+        let nothing = || Value::Ref(Meaning::Lost);
+        for reloc in section.relocs() {
+            facts.put(Family::Site, format!("{name}+{:#x}", reloc.offset), nothing());
+        }
+        facts.put(Family::Perm, name.clone(), nothing());
+        if !section.nobits() {
+            facts.put(Family::Bytes, name, nothing());
         }
     }
 }

@@ -3,11 +3,12 @@
 //! It must not know where records are in the output beyond what `.eh_frame_hdr` says.
 
 use super::frame;
+use super::inputs::{SecId, Spot};
 use super::judge::{Found, Judge, Reference, Use};
-use super::object::{Reloc, Where};
+use super::object::{EXEC, Reloc, Where};
 use crate::bytes::{sign_extend, u32_at};
 use crate::loader::Image;
-use crate::model::{Facts, Family, Value};
+use crate::model::{Facts, Family, Meaning, Place, Value};
 
 /// Adds the facts of every input FDE whose function is in the output.
 pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
@@ -22,15 +23,13 @@ pub(super) fn facts(judge: &Judge<'_, '_>, facts: &mut Facts) {
             // Assemblers sort them, but nothing says that they must.
             relocs.sort_by_key(|reloc| reloc.offset);
             for at in records(section.data) {
-                let Some(address) = function(judge, index, &relocs, at) else { continue };
-                let Some(place) = judge.places.at(judge.inputs, address) else { continue };
-                let text = match header
-                    .and_then(|(header, _)| find(&judge.module.image, header, address))
-                {
-                    Some(fde) => tell(judge, fde, address),
-                    None => "missing".to_owned(),
-                };
-                facts.put(Family::Unwind, place.to_string(), Value::Text(text.into()));
+                let Some(spot) = function(judge, index, &relocs, at) else { continue };
+                let Some((address, place)) = home(judge, spot, facts) else { continue };
+                let found =
+                    header.and_then(|(header, _)| find(&judge.module.image, header, address));
+                let text = || Value::Text("missing".into());
+                let said = found.map_or_else(text, |fde| tell(judge, fde, address));
+                facts.put(Family::Unwind, place.to_string(), said);
             }
         }
     }
@@ -49,15 +48,35 @@ fn records(data: &[u8]) -> Vec<u64> {
     list
 }
 
-/// The address of the function that the input FDE at `at` is for.
-fn function(judge: &Judge<'_, '_>, object: usize, relocs: &[Reloc], at: u64) -> Option<u64> {
+/// The address and the place of a function that is so far into a section; nothing is said of what is in one that may
+/// be there, though nobody knows where.
+pub(super) fn home(
+    judge: &Judge<'_, '_>,
+    (section, offset): (SecId, u64),
+    facts: &mut Facts,
+) -> Option<(u64, Place)> {
+    if judge.places.lost.contains(&section) {
+        let place = judge.places.place(judge.inputs, Spot::Section(section, offset))?;
+        facts.put(Family::Unwind, place.to_string(), Value::Ref(Meaning::Lost));
+    }
+    let base = judge.places.base(section)?;
+    let address = judge.module.image.class.wrap(base.wrapping_add(offset));
+    Some((address, judge.places.at(judge.inputs, address)?))
+}
+
+/// The function that the input FDE at `at` is for: a section, and how far into it.
+fn function(
+    judge: &Judge<'_, '_>,
+    object: usize,
+    relocs: &[Reloc],
+    at: u64,
+) -> Option<(SecId, u64)> {
     let first = relocs.binary_search_by_key(&(at + 8), |reloc| reloc.offset).ok()?;
     let reloc = relocs[first];
     let symbol = judge.inputs.objects[object].symbols.get(reloc.symbol as usize)?;
     let Where::Section(section) = symbol.place else { return None };
-    let base = judge.places.base(judge.inputs.first[object] + section)?;
-    let address = base.wrapping_add(symbol.value).wrapping_add_signed(reloc.addend);
-    Some(judge.module.image.class.wrap(address))
+    let offset = symbol.value.wrapping_add_signed(reloc.addend);
+    Some((judge.inputs.first[object] + section, offset))
 }
 
 /// The FDE that the sorted table of `.eh_frame_hdr` gives for `address`.
@@ -91,7 +110,7 @@ fn find(image: &Image<'_>, header: u64, address: u64) -> Option<u64> {
 }
 
 /// What the output's FDE at `fde`, which must be for `address`, has an unwinder do.
-fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
+fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> Value {
     let image = &judge.module.image;
     let class = image.class;
     let told = || {
@@ -101,14 +120,13 @@ fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
         let cie = frame::cie(class, self::record(image, cie_at)?)?;
         let said = frame::fde(class, record, &cie, fde.wrapping_add(4))?;
         if said.start != address {
-            return Some("for another function".to_owned());
+            return Some(Value::Text("for another function".into()));
         }
-        let lsda = said.lsda.map_or("none".to_owned(), |target| {
-            match judge.places.at(judge.inputs, target) {
-                Some(place) => place.to_string(),
-                None => "outside any input section".to_owned(),
-            }
-        });
+        let lsda = match said.lsda.map(|target| table(judge, target)) {
+            None => "none".to_owned(),
+            Some(Some(place)) => place,
+            Some(None) => return Some(Value::Ref(Meaning::Lost)),
+        };
         let (code, data, register) = cie.factors;
         let mut text = format!("len={} aug={} lsda={lsda}", said.length, cie.augmentation);
         if let Some((encoding, at)) = cie.personality {
@@ -117,9 +135,21 @@ fn tell(judge: &Judge<'_, '_>, fde: u64, address: u64) -> String {
         }
         let frame = frame::digest(&cie, said.instructions);
         text.push_str(&format!(" cfa={code},{data},{register} frame={frame:016x}"));
-        Some(text)
+        Some(Value::Text(text.into()))
     };
-    told().unwrap_or_else(|| "unreadable".to_owned())
+    told().unwrap_or_else(|| Value::Text("unreadable".into()))
+}
+
+/// The place of what an entry for a function leads to; none if it may be one that nobody knows where it is.
+pub(super) fn table(judge: &Judge<'_, '_>, address: u64) -> Option<String> {
+    let places = judge.places;
+    let data = |id: &SecId| judge.inputs.section(*id).is_some_and(|section| !section.has(EXEC));
+    match places.at(judge.inputs, address) {
+        Some(place) if places.occupied(address) => Some(place.to_string()),
+        _ if places.lost.iter().any(data) => None,
+        Some(place) => Some(place.to_string()),
+        None => Some("outside any input section".to_owned()),
+    }
 }
 
 /// What the personality routine's pointer leads to: the routine, or the slot with its address.

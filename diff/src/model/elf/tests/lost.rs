@@ -87,3 +87,47 @@ fn the_announcer_is_found_without_a_name() {
         assert!(facts.contains(&data), "{name}: {facts}");
     }
 }
+
+/// Three words that GNU ld's hash table has, too; data that is there twice, and code of no bytes to speak of.
+const AMBIGUOUS: &str = "
+ .section .noptrdata,\"aw\",@progbits
+ .long 1,2,3
+ .section .data.one,\"aw\",@progbits
+ .ascii \"what is there twice\"
+ .section .data.two,\"aw\",@progbits
+ .ascii \"what is there twice\"
+ .section .text.tiny,\"ax\"
+ nop
+ .text
+ .globl f
+f: ret
+";
+
+/// What bytes don't tell is not judged: it is in the output, or may be. What has bytes of its own, or a name, and is
+/// not there is gone.
+#[test]
+fn what_bytes_do_not_tell_is_not_judged() {
+    let Some(bytes) = assemble(AMBIGUOUS) else { return skip() };
+    let files = vec![file("a.o", bytes)];
+    let args = vec!["a.o".into(), "--hash-style=sysv".into()];
+    let (target, mode) = (Target::AMD64_ELF, Mode::Shared);
+    let request = Request { target, mode, args, files, goos: None };
+    for (name, bytes) in link(&request) {
+        let facts = super::super::facts(&request, &bytes);
+        let perm = |section: &str| {
+            let value = facts.get(&Key::new(Family::Perm, format!("a.o:{section}")));
+            value.map_or("absent".to_owned(), Value::to_string)
+        };
+        assert_eq!(perm(".noptrdata"), "rw", "{name}: {facts}");
+        for section in [".data.one", ".data.two"] {
+            assert!(["rw", "lost"].contains(&&*perm(section)), "{name}: {facts}");
+        }
+        assert!(["rx", "lost"].contains(&&*perm(".text.tiny")), "{name}: {facts}");
+        let mut gone = bytes.clone();
+        let at = memchr::memmem::find_iter(&bytes, b"\x01\0\0\0\x02\0\0\0\x03\0\0\0")
+            .collect::<Vec<_>>();
+        at.iter().for_each(|at| gone[*at] = 7);
+        let facts = super::super::facts(&request, &gone).to_string();
+        assert!(!facts.contains("a.o:.noptrdata"), "{name}: {facts}");
+    }
+}
