@@ -41,6 +41,9 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         &["hunt", "--seed", "-1"],
         &["diff", "--linkers", "reference"],
         &["diff", "--linkers", "reference", "--", "/nonexistent.o"],
+        &["diff", "--linkers", "reference", "--", "-shared"],
+        &["diff", "--linkers", "reference", "--", "--buildmode=plugin"],
+        &["diff", "--linkers", "reference", "--", "-shared", "-lm", "--no-such-option"],
         &["diff", "--linkers", "reference", "--", "@/nonexistent.rsp"],
         &["replay", "/nonexistent/case"],
         &["show"],
@@ -60,6 +63,21 @@ fn wrong_usage_is_2_and_a_missing_linker_is_3() {
         let output = scold(args);
         assert_eq!(code(&output), 3, "{args:?}: {}", err(&output));
         assert_eq!(out(&output), "", "{args:?}: it must not hunt first");
+    }
+}
+
+/// What no linker can find is no agreement of theirs.
+#[test]
+fn a_link_that_nobody_makes_is_said_to_be_none() {
+    let args = ["diff", "--linkers", "reference", "--", "-shared", "-lscold-has-none"];
+    for more in [&[][..], &["--json"]] {
+        let output = scold(&[&args[..1], more, &args[1..]].concat());
+        assert_eq!(code(&output), 3, "{}", err(&output));
+        assert!(
+            err(&output).contains("no linker linked anything; reference: "),
+            "{}",
+            err(&output)
+        );
     }
 }
 

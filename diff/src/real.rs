@@ -3,10 +3,12 @@
 //! Files are read once, so that each linker gets the same bytes; what only a linker's own search can
 //! find (libc's scripts, default folders) stays an argument. It must not know who asks.
 
+mod inputs;
 mod ld64;
 mod modes;
 mod reexports;
 mod response;
+mod script;
 mod target;
 
 use std::path::{Component, Path, PathBuf};
@@ -15,7 +17,7 @@ use std::{fmt, io};
 pub use target::target;
 
 use crate::model::archive;
-use crate::{File, Format, Mode, Request, Target};
+use crate::{File, Format, Mode, Request, Target, desugar};
 
 /// The request that `args` describe, paths relative to `dir`: as GNU ld takes them, or for Mach-O as ld64 does.
 /// `@FILE` stands for the arguments in FILE; `-o FILE` is dropped. What `--buildmode` asks for, with `--goos` and `--goarch`, is there for linkers that know no
@@ -26,19 +28,7 @@ use crate::{File, Format, Mode, Request, Target};
 /// Errors: a file that can't be read; an option whose argument is missing; a mode that isn't there on the system, or
 /// beside an option that asks for something else.
 pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Request> {
-    let mut reader = Reader {
-        dir,
-        folders: Vec::new(),
-        request: Request {
-            target,
-            mode: Mode::Exe,
-            args: Vec::new(),
-            files: Vec::new(),
-            goos: None,
-        },
-        prefer_static: false,
-        origins: Vec::new(),
-    };
+    let mut reader = Reader::new(target, args, dir);
     let (args, mut asked) = modes::read(&response::expand(args, dir)?)?;
     let args = &args[..];
     if target.format == Format::Macho {
@@ -84,8 +74,12 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
     asked.apply(reader.request)
 }
 
-/// Where GNU ld looks by itself, after every `-L`; a compiler names these to the others.
-const BUILT_IN: &[&str] = &["/usr/local/lib", "/lib", "/usr/lib"];
+/// Whether a link has no input of its own: neither a file among its arguments nor a library to look for.
+pub fn is_empty(request: &Request) -> bool {
+    let own = |arg: &String| request.file(arg).is_some() && !desugar::is_added(arg);
+    let sought = |arg: &String| arg.starts_with("-l") || arg.ends_with("framework");
+    !request.args.iter().any(|arg| own(arg) || sought(arg))
+}
 
 /// Options whose second word is no file to read, however many dashes they have.
 const WORDS: &[&str] = &[
@@ -140,16 +134,39 @@ struct Reader<'a> {
     folders: Vec<PathBuf>,
     request: Request,
     prefer_static: bool,
+    /// `--sysroot`.
+    root: Option<PathBuf>,
+    /// How many scripts deep.
+    scripts: usize,
+    /// Between `--start-group` and `--end-group`.
+    in_group: bool,
     /// Where each file was, and its name in the request.
     origins: Vec<(PathBuf, String)>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(target: Target, args: &[String], dir: &'a Path) -> Self {
+        let mut roots = args.iter().rev().filter_map(|arg| arg.strip_prefix("--sysroot="));
+        let (mode, args, files) = (Mode::Exe, Vec::new(), Vec::new());
+        Self {
+            dir,
+            folders: Vec::new(),
+            request: Request { target, mode, args, files, goos: None },
+            prefer_static: false,
+            root: roots.next().map(|root| dir.join(root)),
+            scripts: 0,
+            in_group: false,
+            origins: Vec::new(),
+        }
+    }
+
     /// An argument that takes no second word.
     fn other(&mut self, arg: &str) -> io::Result<()> {
         match arg {
             "-Bstatic" | "-static" | "-dn" | "-non_shared" => self.prefer_static = true,
             "-Bdynamic" | "-dy" | "-call_shared" => self.prefer_static = false,
+            "--start-group" | "-(" => self.in_group = true,
+            "--end-group" | "-)" => self.in_group = false,
             _ => {}
         }
         if let Some(name) = arg.strip_prefix("-l").filter(|_| !arg.starts_with("--")) {
@@ -169,60 +186,28 @@ impl Reader<'_> {
                 self.request.args.push(format!("{option}={name}"));
             }
             _ if arg.starts_with('-') => self.request.args.push(arg.into()),
-            _ => {
-                let name = self.file(&self.dir.join(arg), arg)?;
-                self.request.args.push(name);
-            }
+            _ => self.input(&self.dir.join(arg), arg)?,
         }
         Ok(())
-    }
-
-    /// `-lNAME`: the file where a `-L` folder has it, else the linker's own search.
-    fn library(&mut self, name: &str) -> io::Result<()> {
-        let names = match name.strip_prefix(':') {
-            Some(exact) => vec![exact.to_owned()],
-            None if self.prefer_static => vec![format!("lib{name}.a")],
-            None => vec![format!("lib{name}.so"), format!("lib{name}.a")],
-        };
-        let found = self
-            .folders
-            .iter()
-            .flat_map(|folder| names.iter().map(|name| folder.join(name)))
-            .find(|path| path.is_file());
-        match found {
-            Some(path) if is_binary(&path)? => {
-                let shown = path.display().to_string();
-                let name = self.file(&path, &shown)?;
-                self.request.args.push(name);
-            }
-            _ => self.request.args.push(format!("-l{name}")),
-        }
-        Ok(())
-    }
-
-    /// The folders that GNU ld would search for the libraries left to a search, for every linker.
-    fn built_in(&self) -> Vec<String> {
-        let search = |arg: &String| arg.starts_with("-l") && !arg.starts_with("--");
-        if !self.request.args.iter().any(search) {
-            return Vec::new();
-        }
-        let multiarch = self.request.target.arch.multiarch();
-        let both = |root: &&str| [format!("{root}/{multiarch}"), (*root).to_owned()];
-        let folders = BUILT_IN.iter().flat_map(both).filter(|folder| Path::new(folder).is_dir());
-        folders.map(|folder| format!("-L{folder}")).collect()
     }
 
     /// Reads `path` and gives the name under which it is in the request.
     fn file(&mut self, path: &Path, shown: &str) -> io::Result<String> {
-        let base =
-            path.file_name().map_or_else(|| "input".into(), |n| n.to_string_lossy().into_owned());
-        self.file_as(path, shown, base)
+        self.file_as(path, shown, base(path))
     }
 
     /// The same, called `base` if no other file is.
     fn file_as(&mut self, path: &Path, shown: &str, base: String) -> io::Result<String> {
         let bytes = std::fs::read(path)
             .map_err(|error| io::Error::new(error.kind(), format!("{shown}: {error}")))?;
+        for member in archive::thin_members(&bytes) {
+            self.member(path, shown, member)?;
+        }
+        Ok(self.keep(path, base, bytes))
+    }
+
+    /// Takes the bytes of what is at `path` as a file called `base`, if no other is; gives its name.
+    fn keep(&mut self, path: &Path, base: String, bytes: Vec<u8>) -> String {
         let taken = |name: &str| self.request.file(name).is_some_and(|f| *f.bytes != bytes[..]);
         // The same name in two folders: keep both, and the extension.
         let name = (0..)
@@ -230,13 +215,10 @@ impl Reader<'_> {
             .find(|name| !taken(name))
             .unwrap_or(base);
         if self.request.file(&name).is_none() {
-            for member in archive::thin_members(&bytes) {
-                self.member(path, shown, member)?;
-            }
             self.request.files.push(File { name: name.clone(), bytes: bytes.into() });
         }
         self.origins.push((path.to_owned(), name.clone()));
-        Ok(name)
+        name
     }
 
     /// Reads a member of the thin archive at `path`, for linkers to find it where that says it is.
@@ -263,12 +245,9 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a library is one, and not a linker script that names others by their paths.
-fn is_binary(path: &Path) -> io::Result<bool> {
-    use io::Read as _;
-    let mut head = [0; 4];
-    let n = std::fs::File::open(path)?.read(&mut head)?;
-    Ok(head[..n].starts_with(b"\x7fELF") || head[..n].starts_with(b"!<"))
+/// What a file is called, without its folder.
+fn base(path: &Path) -> String {
+    path.file_name().map_or_else(|| "input".into(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -318,7 +297,9 @@ mod tests {
             "a.o",
             "--version-script=v.map",
             "libz.so",
-            "-ls",
+            "--start-group",
+            "libz.so",
+            "--end-group",
             "-lnone",
             "-z",
             "now",

@@ -3,7 +3,8 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::response;
+use super::script::Item;
+use super::{inputs, response};
 use crate::bytes::{u16_at, u32_at};
 use crate::model::macho::machine;
 use crate::{Format, Target};
@@ -41,8 +42,28 @@ fn said(args: &[String], dir: &Path) -> Option<Target> {
             |target: &&Target| target.format == Format::Macho && target.arch.darwin() == name;
         return Target::ALL.iter().find(made).copied();
     }
-    let files = args.iter().filter(|arg| !arg.starts_with('-'));
-    files.filter_map(|name| start(&dir.join(name))).find_map(|start| of(&start))
+    let mut files = args.iter().filter(|arg| !arg.starts_with('-'));
+    files.find_map(|name| within(&dir.join(name), dir, MAX_DEPTH))
+}
+
+/// Scripts within scripts.
+const MAX_DEPTH: usize = 4;
+
+/// What the object at `path` is for, or the first that a script there names.
+fn within(path: &Path, dir: &Path, depth: usize) -> Option<Target> {
+    let own = of(&start(path)?);
+    own.or_else(|| {
+        let script = inputs::read(path).filter(|_| depth > 0)?;
+        let mut names = script.items.iter().filter_map(|item| match item {
+            Item::Input(name) if !name.starts_with("-l") => Some(name),
+            _ => None,
+        });
+        let beside = path.parent().unwrap_or(dir);
+        names.find_map(|name| {
+            let mut homes = [dir, beside].into_iter().map(|folder| folder.join(name));
+            within(&homes.find(|path| path.is_file())?, dir, depth - 1)
+        })
+    })
 }
 
 /// The first bytes of a file.
@@ -80,7 +101,8 @@ mod tests {
     fn a_link_is_for_what_its_inputs_are_for() {
         let dir = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
-        put("text", b"INPUT(a.o)");
+        put("text", b"INPUT(gone.o)");
+        put("names", b"GROUP(-lm AS_NEEDED(text a.o))");
         put("args", b"-dylib -arch x86_64");
         let says = |line: &str| {
             let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -95,6 +117,7 @@ mod tests {
             let request = sample::module(*target, Mode::Plugin, &["f"]).unwrap();
             put("a.o", &request.files[0].bytes);
             assert_eq!(says("-shared missing.o text a.o m.o"), Some(*target));
+            assert_eq!(says("-shared names m.o"), Some(*target));
         }
         assert_eq!(says("-arch arm64 a.o"), Some(Target::ARM64_MACHO));
         assert_eq!(says("@args a.o"), Some(Target::AMD64_MACHO));

@@ -35,7 +35,7 @@ fn request(files: &[(&str, Arc<[u8]>)], more: &[&str]) -> Request {
     Request { target: Target::AMD64_ELF, mode: Mode::Shared, args, files, goos: None }
 }
 
-fn about<'f>(facts: &'f Facts, part: &str) -> Vec<String> {
+fn about(facts: &Facts, part: &str) -> Vec<String> {
     let lines = facts.iter().map(|(key, value)| format!("{key} = {value}"));
     lines.filter(|line| line.contains(part)).collect()
 }
