@@ -334,7 +334,7 @@ fn a_library_is_taken_as_any_mention_wants_it() {
     files.insert("v.tbd", stub("/opt/v.dylib", "_v", "", ""));
     files.insert("w.tbd", stub("/opt/v.dylib", "_w", "", ""));
     files.insert("u.o", calling("u", "v"));
-    files.insert("w.o", calling("w", "w"));
+    files.insert("w.o", calling("x", "w"));
     let command = |inputs: &str| {
         let line = format!("-dylib {inputs} l.tbd -dead_strip_dylibs");
         let (image, _) = link_args(&args(true, &line), &files).expect("a link");
