@@ -329,29 +329,31 @@ fn refuse_defsyms(mode: &Mode, options: &Options, arch: &'static Arch) -> Result
     }
 }
 
-/// What of `.data.rel.ro` is what `.go.type` is where nothing moves: types have addresses in them.
-const MOVED_TYPES: &[u8] = b".data.rel.ro.go.type";
+/// A row of [`MARKERS`].
+type Marker = (&'static str, &'static str, &'static str, Option<&'static str>);
 
-/// What input sections are called that stand for the output section called `name` where there is none.
-pub fn stand_in(name: &[u8]) -> Option<&'static [u8]> {
-    (name == b".go.type").then_some(MOVED_TYPES)
-}
-
-/// Section bounds that a module may ask for by these names: of the start, of the end, the section.
-static MARKERS: &[(&str, &str, &str)] = &[
-    ("runtime.text", "runtime.etext", ".text"),
-    ("runtime.rodata", "runtime.erodata", ".rodata"),
-    ("runtime.types", "runtime.etypes", ".go.type"),
-    ("runtime.noptrdata", "runtime.enoptrdata", ".noptrdata"),
-    ("runtime.data", "runtime.edata", ".data"),
-    ("runtime.bss", "runtime.ebss", ".bss"),
-    ("runtime.noptrbss", "runtime.enoptrbss", ".noptrbss"),
+/// Section bounds that a module may ask for by these names: of the start, of the end, the section; where there is none,
+/// the input sections that stand in for it, because they have addresses in them.
+static MARKERS: &[Marker] = &[
+    ("runtime.text", "runtime.etext", ".text", None),
+    ("runtime.rodata", "runtime.erodata", ".rodata", None),
+    ("runtime.types", "runtime.etypes", ".go.type", Some(".data.rel.ro.go.type")),
+    ("runtime.noptrdata", "runtime.enoptrdata", ".noptrdata", None),
+    ("runtime.data", "runtime.edata", ".data", None),
+    ("runtime.bss", "runtime.ebss", ".bss", None),
+    ("runtime.noptrbss", "runtime.enoptrbss", ".noptrbss", None),
 ];
+
+/// What input sections are called that stand in for the output section called `name` where there is none.
+pub fn stand_in(name: &[u8]) -> Option<&'static [u8]> {
+    let row = MARKERS.iter().find(|row| row.2.as_bytes() == name)?;
+    row.3.map(str::as_bytes)
+}
 
 /// What the linker itself defines in a link with a mode, if it is asked for: names and meanings.
 pub fn markers(options: &Options) -> impl Iterator<Item = (&'static str, Special)> {
     let rows = if options.build.mode.is_some() { MARKERS } else { &[] };
-    rows.iter().flat_map(|&(start, end, section)| {
+    rows.iter().flat_map(|&(start, end, section, _)| {
         let section = section.as_bytes().to_vec();
         [(start, Special::Start(section.clone())), (end, Special::Stop(section))]
     })

@@ -70,8 +70,9 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     line("", COMPLETE);
     list(mode).into_iter().for_each(|(label, text)| line(label, text));
     line("markers", "if something refers to them and nothing defines them:");
-    for (start, end, section) in MARKERS {
-        line("", &format!("    {start} and {end} bound {section}"));
+    for (start, end, section, moved) in MARKERS {
+        let or = moved.map_or(String::new(), |moved| format!(", or {moved} if there is none"));
+        line("", &format!("    {start} and {end} bound {section}{or}"));
     }
     Ok(out)
 }

@@ -72,21 +72,19 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
 
 /// The section that `special` bounds, which is not always the one that is at its address.
 fn bounded(link: &Link<'_>, special: &Special) -> Option<SymbolHome> {
-    let mut outs = link.outs.iter().filter(|out| out.is_alloc());
-    if let Special::Start(name) | Special::Stop(name) = special
-        && let Some(inputs) = crate::mode::stand_in(name)
-        && !outs.clone().any(|out| out.name == *name)
-    {
-        let home =
-            outs.find(|out| link.shape.bounds.contains_key(name) && inputs.starts_with(&out.name));
-        return home.map(OutSec::home);
-    }
-    match special {
-        Special::Start(name) => outs.find(|out| out.name == *name),
-        Special::Stop(name) => outs.rfind(|out| out.name == *name),
-        _ => None,
-    }
-    .map(OutSec::home)
+    let (name, is_end) = match special {
+        Special::Start(name) => (name, false),
+        Special::Stop(name) => (name, true),
+        _ => return None,
+    };
+    let mut outs = link.outs.iter().filter(|out| out.is_alloc() && out.name == *name);
+    let own = if is_end { outs.next_back() } else { outs.next() };
+    let home = own.or_else(|| {
+        let inputs = crate::mode::stand_in(name)?;
+        let mut outs = link.outs.iter().filter(|out| inputs.starts_with(&out.name));
+        outs.find(|out| out.is_alloc() && link.shape.bounds.contains_key(name))
+    });
+    home.map(OutSec::home)
 }
 
 fn made_home(link: &Link<'_>, made: Made) -> SymbolHome {
