@@ -12,23 +12,24 @@ use crate::model::elf::{self, Bound, Outline};
 /// SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR: what keeps sections of one name apart.
 const APART: u64 = 7;
 
-/// The row of sections that linkers put among others, which nothing before and behind all can bound.
-pub(super) fn is_apart(bound: &Bound, sections: &[Outline<'_>]) -> bool {
+/// What stands in for the sections of `bound`, if that is so: linkers put it among others, and nothing before and
+/// behind all can bound it.
+fn moved(bound: &Bound, sections: &[Outline<'_>]) -> Option<&'static str> {
     let there = |name: &str| sections.iter().any(|section| section.name == name);
-    bound.section == ".go.type" && !there(bound.section) && there(elf::MOVED_TYPES)
+    bound.moved.filter(|moved| !there(bound.section) && there(moved))
 }
 
 /// Where sections start that `said` asks that of; `sections` are all there are, as linkers get them.
 pub(super) fn heads(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
     let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.start));
-    let wanted = wanted.filter(|bound| !is_apart(bound, sections));
+    let wanted = wanted.filter(|bound| moved(bound, sections).is_none());
     wanted.map(|bound| part(sections, bound, true)).collect()
 }
 
 /// Where they end.
 pub(super) fn tails(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
     let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.end));
-    let wanted = wanted.filter(|bound| !is_apart(bound, sections));
+    let wanted = wanted.filter(|bound| moved(bound, sections).is_none());
     wanted.map(|bound| part(sections, bound, false)).collect()
 }
 
@@ -58,13 +59,13 @@ fn part(sections: &[Outline<'_>], bound: &Bound, is_head: bool) -> Part {
 
 /// Names for where such sections start and end, each with the file that has the first or last of them.
 pub(super) fn marks(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<(Place, Mark)> {
-    let apart = elf::BOUNDS.iter().filter(|bound| is_apart(bound, sections));
-    let each = apart.flat_map(|bound| {
-        let mut places = said.places(elf::MOVED_TYPES);
+    let apart = elf::BOUNDS.iter().filter_map(|bound| Some((bound, moved(bound, sections)?)));
+    let each = apart.flat_map(|(bound, section)| {
+        let mut places = said.places(section);
         let (first, last) = (places.next(), places.last());
         let ends = [(bound.start, first.clone(), false), (bound.end, last.or(first), true)];
-        ends.into_iter().filter_map(|(name, place, at_end)| {
-            let mark = Mark { section: elf::MOVED_TYPES, name, at_end };
+        ends.into_iter().filter_map(move |(name, place, at_end)| {
+            let mark = Mark { section, name, at_end };
             place.filter(|_| said.lacks(name)).map(|place| (place, mark))
         })
     });

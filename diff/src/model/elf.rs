@@ -83,7 +83,7 @@ pub fn is_linkers(name: &str) -> bool {
     names::is_linkers(name)
 }
 
-pub(crate) use bounds::{BOUNDS, Bound, MOVED_TYPES};
+pub(crate) use bounds::{BOUNDS, Bound};
 
 /// How an object defines a name, worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -15,25 +15,28 @@ pub(crate) struct Bound {
     pub(crate) end: &'static str,
     /// `.text`.
     pub(crate) section: &'static str,
+    /// What stands in for it, among other sections, where it would have addresses in it.
+    pub(crate) moved: Option<&'static str>,
     /// What it is where no input says: SHT_*, SHF_*.
     pub(crate) kind: u32,
     /// See `kind`.
     pub(crate) flags: u64,
 }
 
-/// What types are in where they have addresses.
-pub(crate) const MOVED_TYPES: &str = ".data.rel.ro.go.type";
-
 /// A row of data that is written.
 const fn row(start: &'static str, end: &'static str, section: &'static str, kind: u32) -> Bound {
-    Bound { start, end, section, kind, flags: 3 }
+    Bound { start, end, section, moved: None, kind, flags: 3 }
 }
 
 /// Every such section.
 pub(crate) const BOUNDS: [Bound; 7] = [
     Bound { flags: 6, ..row("runtime.text", "runtime.etext", ".text", 1) },
     Bound { flags: 2, ..row("runtime.rodata", "runtime.erodata", ".rodata", 1) },
-    Bound { flags: 2, ..row("runtime.types", "runtime.etypes", ".go.type", 1) },
+    Bound {
+        moved: Some(".data.rel.ro.go.type"),
+        flags: 2,
+        ..row("runtime.types", "runtime.etypes", ".go.type", 1)
+    },
     row("runtime.noptrdata", "runtime.enoptrdata", ".noptrdata", 1),
     row("runtime.data", "runtime.edata", ".data", 1),
     row("runtime.bss", "runtime.ebss", ".bss", 8),
@@ -54,8 +57,7 @@ impl Bound {
             ".rodata" => "r",
             ".data" => "d",
             ".bss" => "b",
-            ".go.type" => return name == self.section || name == MOVED_TYPES,
-            _ => return name == self.section,
+            _ => return name == self.section || self.moved == Some(name),
         };
         let once = name.strip_prefix(".gnu.linkonce.").and_then(|rest| rest.split_once('.'));
         let rest = name.strip_prefix(self.section);

@@ -122,18 +122,15 @@ impl<'a> Inputs<'a> {
             let symbols = object.symbols.iter_mut().filter(|s| bounds::is_marker(s.name));
             symbols.for_each(|symbol| symbol.place = Where::Undefined);
         } else if desugar::is_changed(bytes) {
-            let types = |at: u32| {
-                let section = object.sections.get(at as usize);
-                section.is_some_and(|section| section.name == bounds::MOVED_TYPES)
+            let is_moved = |place: Where| match place {
+                Where::Section(at) => object.sections.get(at as usize).is_some_and(|section| {
+                    bounds::BOUNDS.iter().any(|bound| bound.moved == Some(section.name))
+                }),
+                _ => false,
             };
             let symbols = object.symbols.iter_mut().filter(|s| bounds::is_marker(s.name));
-            for symbol in symbols.filter(|symbol| symbol.binding != 0) {
-                if let Where::Section(at) = symbol.place
-                    && types(at)
-                {
-                    symbol.place = Where::Undefined;
-                }
-            }
+            let made = symbols.filter(|symbol| symbol.binding != 0 && is_moved(symbol.place));
+            made.for_each(|symbol| symbol.place = Where::Undefined);
         }
         let index = self.objects.len() as u32;
         self.first.push(self.owner.len() as u32);
