@@ -78,20 +78,12 @@ fn fixed(code: &code::Code) -> Part {
     }
 }
 
-/// An object that has the address of `to` among types that the loader writes.
-#[cfg(test)]
-pub(super) fn types(target: Target, name: &str, to: &str) -> Option<File> {
-    let code = code::of(target.arch.machine())?;
-    let entry = Part { name: ".data.rel.ro.go.type", kind: 1, ..code.entry("own.types", to) };
-    Some(File { name: name.into(), bytes: Arc::from(write::object(code, &[entry], &[])) })
-}
-
-/// An object that has the address of `to` in a word of data or as an init entry.
-pub(crate) fn pointer(target: Target, is_init: bool, to: &str) -> Option<File> {
+/// An object that has the address of `to` in a word of `section`: an init entry, or data behind a marker.
+pub(crate) fn pointer(target: Target, section: &'static str, to: &str) -> Option<File> {
     let code = code::of(target.arch.machine())?;
     let mut entry = code.entry("own.pointer", to);
-    if !is_init {
-        (entry.name, entry.kind) = (".data", 1);
+    if section != entry.name {
+        (entry.name, entry.kind) = (section, 1);
         entry.bytes = [&MARKER_MAGIC[..], &[3; 8], &entry.bytes].concat();
         entry.fields[0].offset = 16;
     }

@@ -179,13 +179,14 @@ fn types_among_other_data_are_bounded_by_who_has_them() {
     let target = Target::AMD64_ELF;
     let mut request = in_mode(Mode::CShared, &["local.moduledata"]);
     for (name, to) in [("t.o", "runtime.types"), ("e.o", "runtime.etypes")] {
-        let mut file = super::sample::pointer(target, false, to).unwrap();
+        let mut file = super::sample::pointer(target, ".data", to).unwrap();
         file.name = name.into();
         request.args.push(name.into());
         request.files.push(file);
     }
     assert!(part_names(&request).contains(&".go.type"));
-    request.files[1] = super::sample::types(target, "t.o", "runtime.types").unwrap();
+    let types = super::sample::pointer(target, ".data.rel.ro.go.type", "runtime.types").unwrap();
+    request.files[1] = crate::File { name: "t.o".into(), ..types };
     let extra = Extra::of(&request).unwrap();
     assert!(!part_names(&request).contains(&".go.type"));
     let marks: Vec<_> = extra

@@ -106,23 +106,18 @@ pub enum Has {
 impl Has {
     /// Whether an input of `request` has it.
     pub(super) fn describes(self, request: &Request) -> bool {
-        if self == Self::SubtractorBySection {
-            return macho::subtracts_section(request);
-        }
-        if self == Self::CommonOfArchive {
-            return common_of_archive(request);
-        }
-        if self == Self::MixedInits {
-            return has_section(request, ".ctors") && has_section(request, ".init_array");
-        }
-        if self == Self::NoEntry {
-            return no_entry(request);
-        }
-        if self == Self::LibraryOfAnother {
-            return library_of_another(request);
-        }
-        if let Self::Reexports | Self::StubOfVariant = self {
-            return request.files.iter().any(|file| self.is_in_library(&file.bytes));
+        match self {
+            Self::SubtractorBySection => return macho::subtracts_section(request),
+            Self::CommonOfArchive => return common_of_archive(request),
+            Self::MixedInits => {
+                return has_section(request, ".ctors") && has_section(request, ".init_array");
+            }
+            Self::NoEntry => return no_entry(request),
+            Self::LibraryOfAnother => return library_of_another(request),
+            Self::Reexports | Self::StubOfVariant => {
+                return request.files.iter().any(|file| self.is_in_library(&file.bytes));
+            }
+            _ => {}
         }
         let read = |bytes: &[u8]| usize::from(File::parse(bytes).is_ok_and(|elf| self.is_in(&elf)));
         let all = archive::contents(request);

@@ -75,15 +75,13 @@ impl Places {
     /// in the output.
     pub(super) fn absent(&self, inputs: &Inputs<'_>) -> Vec<bool> {
         let members = || {
-            inputs.objects.iter().map(|object| {
-                let member = object.file.strip_suffix(')').and_then(|name| name.split_once('('));
-                let whole = |archive| inputs.whole.contains(&archive);
+            inputs.objects.iter().enumerate().map(|(index, object)| {
                 // An absolute symbol is there even if all sections are garbage.
                 let absolute = || {
                     let mut symbols = object.symbols.iter().filter(|s| s.binding != 0);
                     inputs.gc && symbols.any(|s| matches!(s.place, Where::Absolute))
                 };
-                member.is_some_and(|(archive, _)| !whole(archive)) && !absolute()
+                !inputs.is_certain(index) && !absolute()
             })
         };
         if !members().any(|member| member) {

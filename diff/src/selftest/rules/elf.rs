@@ -139,8 +139,9 @@ fn both(target: Target) -> Option<Planted> {
 
 /// `request` with an init entry of the module's own, or a word that holds the end of the list.
 fn with_own(mut request: Request, is_init: bool) -> Option<Request> {
-    let to = if is_init { "type.T" } else { sample::RUNTIME[2] };
-    let file = sample::pointer(request.target, is_init, to)?;
+    let (section, to) =
+        if is_init { (".init_array", "type.T") } else { (".data", sample::RUNTIME[2]) };
+    let file = sample::pointer(request.target, section, to)?;
     request.args.push(file.name.clone());
     request.files.push(file);
     Some(request)

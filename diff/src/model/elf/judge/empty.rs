@@ -21,12 +21,8 @@ impl Judge<'_, '_> {
                 return None;
             }
             let start = value.wrapping_sub(offset);
-            if !self
-                .empties
-                .borrow()
-                .get(&id)
-                .map_or_else(|| self.may_start(id, section, start), |known| *known == start)
-            {
+            let known = self.empties.borrow().get(&id).copied();
+            if !known.map_or_else(|| self.may_start(id, section, start), |known| known == start) {
                 return None;
             }
             self.empties.borrow_mut().insert(id, start);
