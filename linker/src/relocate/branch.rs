@@ -123,7 +123,7 @@ fn own_address(link: &Link<'_>, target: &Target) -> u64 {
     let (address, state) = match bits & (attr::STATE | attr::FUNC) {
         bits if bits & attr::STATE != 0 => (address & !1, address & 1),
         // T is 0 for what is no function (AAELF32, "Relocation"): an odd value says nothing of its state.
-        0 => (address & !1, target.state as u64),
+        0 if link.arch.two_states => (address & !1, target.state as u64),
         _ => (address, 0),
     };
     address.wrapping_add_signed(target.addend) | state
