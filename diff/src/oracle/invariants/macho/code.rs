@@ -3,6 +3,7 @@
 use super::super::Flaws;
 use super::Image;
 use crate::bytes::{u16_at, u32_at};
+use crate::model::macho::image::Symbol;
 
 /// S_ATTR_PURE_INSTRUCTIONS or S_ATTR_SOME_INSTRUCTIONS.
 const CODE: u32 = 0x8000_0400;
@@ -44,9 +45,10 @@ fn functions(image: &Image<'_>, table: &[u8], flaws: &mut Flaws) {
         let code = section.is_some_and(|section| section.flags & CODE != 0);
         flaws.check(code, "function starts outside of code", "table", *address, "in code");
     }
-    // Symbols of code are what it lists.
+    // Symbols of code are what it lists, but for other names and for lld's thunks, which ld64 lists.
     let alternative = |desc: u16| desc & 0x200 != 0;
-    for symbol in image.file.symbols.iter().filter(|s| s.in_section() && !alternative(s.desc)) {
+    let functions = |s: &&Symbol<'_>| !alternative(s.desc) && !is_thunk(s.name);
+    for symbol in image.file.symbols.iter().filter(|s| s.in_section()).filter(functions) {
         let section = usize::from(symbol.section).checked_sub(1);
         let section = section.and_then(|at| image.file.sections.get(at));
         let code = section.is_some_and(|s| s.name == "__text" && s.has(symbol.value));
@@ -54,6 +56,12 @@ fn functions(image: &Image<'_>, table: &[u8], flaws: &mut Flaws) {
         let (at, wanted) = (symbol.name, "among function starts");
         flaws.check(!code || listed, "function that starts nowhere", at, symbol.value, wanted);
     }
+}
+
+/// Whether lld calls its thunks so: a function, `.thunk.`, a number.
+fn is_thunk(name: &str) -> bool {
+    let number = name.rsplit_once(".thunk.").map_or("", |(_, number)| number);
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// {offset, length, kind}, by offset.
