@@ -31,6 +31,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation { name: "install name", apply: |i| command(i, ID_DYLIB, |c| c[26] ^= 1) },
     Mutation { name: "entry elsewhere", apply: |i| command(i, MAIN, |c| c[11] ^= 1) },
     Mutation { name: "entry beside", apply: |i| command(i, MAIN, |c| c[8] ^= 8) },
+    Mutation { name: "routine lost", apply: |i| command(i, ROUTINES, |c| c[0] = 0x7f) },
+    Mutation { name: "routine elsewhere", apply: |i| command(i, ROUTINES, |c| c[8] ^= 8) },
+    Mutation { name: "routine outside of code", apply: |i| command(i, ROUTINES, |c| c[10] ^= 1) },
     Mutation { name: "loader lost", apply: |i| command(i, LOAD_DYLINKER, |c| c[0] = 0x7f) },
     Mutation { name: "symbol table lost", apply: |i| command(i, DYSYMTAB, |c| c[0] = 0x7f) },
     Mutation {

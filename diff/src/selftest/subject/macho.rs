@@ -32,7 +32,7 @@ pub(super) fn all() -> Vec<(&'static str, Request)> {
     };
     let name = ["-install_name", "@rpath/subject.dylib"];
     let chained = [&name[..], &["-fixup_chains", "-rpath", "@loader_path"]].concat();
-    let classic = [&name[..], &["-no_fixup_chains"]].concat();
+    let classic = [&name[..], &["-no_fixup_chains", "-init", "_start"]].concat();
     let entry = ["-fixup_chains", "-e", "_f"];
     // lld says of the header of a program that stays that it is at 0.
     let fixed = ["-unexported_symbol", "__mh_execute_header", "-e", "_f"];

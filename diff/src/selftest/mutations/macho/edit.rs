@@ -11,6 +11,7 @@ pub(super) const DYSYMTAB: u32 = 0xb;
 pub(super) const LOAD_DYLIB: u32 = 0xc;
 pub(super) const ID_DYLIB: u32 = 0xd;
 pub(super) const LOAD_DYLINKER: u32 = 0xe;
+pub(super) const ROUTINES: u32 = 0x1a;
 pub(super) const UUID: u32 = 0x1b;
 pub(super) const SIGNATURE: u32 = 0x1d;
 pub(super) const MAIN: u32 = 0x8000_0028;
