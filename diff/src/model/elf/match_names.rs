@@ -6,8 +6,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::inputs::{Inputs, SecId, static_symbols, static_table};
-use super::object::{FILE, Object, SECTION, Symbol, TLS, Where};
-use super::places::NOWHERE;
+use super::object::{FILE, IFUNC, Object, SECTION, Section, Symbol, TLS, Where};
+use super::places::{NOWHERE, copied};
 use crate::loader::Module;
 
 /// Finds what is still nowhere, but for `others`; `symbols` are the output's names that occur once there, with their
@@ -31,10 +31,12 @@ pub(super) fn locate(
     };
     if (0..inputs.objects.len()).any(lost) {
         of_files(inputs, module, others, base);
+        by_elimination(inputs, module, symbols, others, base);
     }
 }
 
-/// Whether a section may be in the output, for all that its names there say.
+/// Whether a section may be in the output, for all that its names there say. GNU ld writes the local ones of an object
+/// with the contents of its sections: those of one that has none are in no output.
 pub(super) fn leave_open(
     inputs: &Inputs<'_>,
     module: &Module<'_>,
@@ -45,9 +47,13 @@ pub(super) fn leave_open(
     let (object, first) = (&inputs.objects[owner as usize], inputs.first[owner as usize]);
     let here = |symbol: &&Symbol<'_>| symbol.place == Where::Section(id - first);
     let names = object.symbols.iter().filter(here).filter(|symbol| symbol.kind != SECTION);
-    let mut names = names.map(|symbol| symbol.name).filter(|name| !name.is_empty());
-    let dropped = |name: &str| name.starts_with(".L") || inputs.discards;
-    names.all(|name| symbols.contains_key(name) || dropped(name))
+    let mut names = names.filter(|symbol| !symbol.name.is_empty());
+    let bare = || object.sections.iter().filter(|s| s.placeable()).all(Section::nobits);
+    let silent = !inputs.gc && bare();
+    let dropped = |symbol: &Symbol<'_>| {
+        symbol.name.starts_with(".L") || inputs.discards || (silent && symbol.binding == 0)
+    };
+    names.all(|symbol| symbols.contains_key(symbol.name) || dropped(symbol))
         || static_symbols(module).next().is_none()
 }
 
@@ -69,6 +75,46 @@ fn unique<'a>(
         }
     }
     unique
+}
+
+/// Places sections by names that several define: what all but one are placed elsewhere than the output's is the last's.
+fn by_elimination(
+    inputs: &Inputs<'_>,
+    module: &Module<'_>,
+    symbols: &FxHashMap<String, Option<u64>>,
+    others: &FxHashSet<SecId>,
+    base: &mut [u64],
+) {
+    let mut homes: FxHashMap<&str, Option<Vec<(SecId, u64)>>> = FxHashMap::default();
+    for (object, first) in inputs.objects.iter().zip(&inputs.first) {
+        for symbol in object.symbols.iter().skip(1).filter(|symbol| !symbol.name.is_empty()) {
+            let here = match symbol.place {
+                Where::Undefined => continue,
+                Where::Section(section) if others.contains(&(first + section)) => continue,
+                // Its address may be that of a PLT entry.
+                Where::Section(_) if symbol.kind == IFUNC => None,
+                Where::Section(section) => Some((first + section, symbol.value)),
+                Where::Absolute | Where::Common => None,
+            };
+            let home = homes.entry(symbol.name).or_insert_with(|| Some(Vec::new()));
+            match (home.as_mut(), here) {
+                (Some(list), Some(here)) => list.push(here),
+                _ => *home = None,
+            }
+        }
+    }
+    for (name, list) in homes {
+        let (Some(list), Some(&Some(value))) = (list, symbols.get(name)) else { continue };
+        let mut open = list.iter().filter(|(id, _)| base[*id as usize] == NOWHERE);
+        let (Some(&last), None) = (open.next(), open.next()) else { continue };
+        let is_there = |(id, offset): &(SecId, u64)| {
+            let base = base[*id as usize];
+            base != NOWHERE && base.wrapping_add(*offset) == value
+        };
+        if !list.iter().any(is_there) && !copied(module, value) {
+            put(inputs, module, last, value, base);
+        }
+    }
 }
 
 /// Places a section by the value of a symbol that is so far into it.

@@ -18,6 +18,7 @@ pub(super) const TLS: u64 = 0x400;
 /// STT_*.
 pub(super) const SECTION: u8 = 3;
 pub(super) const FILE: u8 = 4;
+pub(super) const IFUNC: u8 = 10;
 const EXCLUDE: u64 = 0x8000_0000;
 
 /// An input section.
