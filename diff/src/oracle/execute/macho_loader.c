@@ -41,10 +41,12 @@ struct image {
     u8 *file, *memory;
     size_t file_size;
     u64 base, span, entry, routine;
-    int segments, libraries, sections, has_entry, has_routine;
+    int segments, libraries, sections, has_entry, has_routine, busy;
     struct segment segment[MAX_SEGMENTS];
     struct section section[MAX_SECTIONS];
     const char *library[MAX_LIBRARIES];
+    // Whether what such a library exports is this image's, too.
+    u8 passed_on[MAX_LIBRARIES];
     struct blob chains, exports, rebases, binds, weak_binds, lazy_binds;
     u8 *block;
     u64 block_size;
@@ -141,6 +143,7 @@ static void load(struct image *image, const char *path) {
         case 0xd: image->id = (char *)p + c[2]; break;
         case 0xc: case 0x80000018: case 0x8000001f: case 0x80000023:
             if (image->libraries == MAX_LIBRARIES) fail("%s: too many libraries", path);
+            image->passed_on[image->libraries] = c[0] == 0x8000001f;
             image->library[image->libraries++] = (char *)p + c[2];
             break;
         case 0x80000034: memcpy(&image->chains, c + 2, 8); break;
@@ -172,19 +175,25 @@ static void load(struct image *image, const char *path) {
     }
 }
 
-// The export NAME of an image: its address, or null; whether it is weak.
-static void *find(struct image *image, const char *name, int *weak) {
+// What an image's trie says of a name: its address, or null; whether it is weak. Of one that it passes on, the
+// ordinal of the library that has it, and what it is called there.
+struct leaf { void *address; int weak, ordinal; const char *there; };
+
+static struct leaf leaf(struct image *image, const char *name) {
+    const struct leaf none = {0};
+    const char *whole = name;
     const u8 *start = part(image, image->exports), *end = start + image->exports.size, *p = start;
-    if (start == end) return 0;
+    if (start == end) return none;
     for (int depth = 0; depth < 100000; depth++) {
-        u64 leaf = uleb(&p, end);
-        const u8 *edges = p + leaf;
+        u64 size = uleb(&p, end);
+        const u8 *edges = p + size;
         if (!*name) {
-            if (!leaf) return 0;
+            if (!size) return none;
             u64 flags = uleb(&p, end), value = uleb(&p, end);
-            if (weak) *weak = !!(flags & 4);
-            if (flags & 8) return 0;
-            return (flags & 3) == 2 ? (void *)value : at(image, image->base + value);
+            int weak = !!(flags & 4);
+            if (flags & 8) return (struct leaf){.weak = weak, .ordinal = value, .there = p < end && *p ? (const char *)p : whole};
+            void *address = (flags & 3) == 2 ? (void *)value : at(image, image->base + value);
+            return (struct leaf){.address = address, .weak = weak};
         }
         if (edges >= end) fail("%s: the export trie is broken", image->path);
         int count = *edges++, found = 0;
@@ -199,10 +208,41 @@ static void *find(struct image *image, const char *name, int *weak) {
                 found = 1;
             } else p = next;
         }
-        if (!found) return 0;
+        if (!found) return none;
     }
     fail("%s: the export trie has a loop", image->path);
+    return none;
+}
+
+static void *find(struct image *image, const char *name, int *weak);
+
+// The same of the library that a load command of an image names.
+static void *find_in_library(struct image *image, int ordinal, const char *name, int *weak) {
+    if (ordinal < 1 || ordinal > image->libraries)
+        fail("%s: %s: there is no library %d", image->path, name, ordinal);
+    const char *library = image->library[ordinal - 1];
+    for (int i = 0; i < image_count; i++) {
+        int is_it = images[i].id && !strcmp(images[i].id, library);
+        void *found = is_it ? find(&images[i], name, weak) : 0;
+        if (found) return found;
+    }
     return 0;
+}
+
+// The export NAME of an image, its own or one that it passes on: its address, or null; whether it is weak.
+static void *find(struct image *image, const char *name, int *weak) {
+    // Libraries that pass each other on end here.
+    if (image->busy) return 0;
+    struct leaf own = leaf(image, name);
+    if (weak) *weak = own.weak;
+    if (own.address) return own.address;
+    void *found = 0;
+    image->busy = 1;
+    if (own.there) found = find_in_library(image, own.ordinal, own.there, weak);
+    for (int i = 0; !own.there && i < image->libraries && !found; i++)
+        if (image->passed_on[i]) found = find_in_library(image, i + 1, name, weak);
+    image->busy = 0;
+    return found;
 }
 
 void tlv_get(void);
@@ -266,13 +306,7 @@ static void *lookup(struct image *image, const char *name, int ordinal, int weak
             if (ordinal == -2 || images[i].has_entry) found = find(&images[i], name, 0);
     } else if (ordinal == 0) {
         found = find(image, name, 0);
-    } else {
-        if (ordinal < 0 || ordinal > image->libraries)
-            fail("%s: %s: there is no library %d", image->path, name, ordinal);
-        const char *library = image->library[ordinal - 1];
-        for (int i = 0; i < image_count && !found; i++)
-            if (images[i].id && !strcmp(images[i].id, library)) found = find(&images[i], name, 0);
-    }
+    } else found = find_in_library(image, ordinal, name, 0);
     if (!found) found = lookup_host(name);
     return found || weak_import ? found : (void *)trap;
 }

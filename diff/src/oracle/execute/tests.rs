@@ -398,3 +398,44 @@ fn what_a_module_prints_is_no_answer() {
         );
     }
 }
+
+/// What a library passes on, whole or by a name in its trie, is found where it is.
+#[test]
+fn what_a_library_passes_on_is_found_where_it_is() {
+    let target = crate::Target::AMD64_MACHO;
+    let host = Platform::of(target).map(Host::get);
+    let Some(Ok(host)) = host else {
+        assert_ne!(std::env::var("SCOLD_REQUIRE").as_deref(), Ok("all"), "no C compiler here");
+        println!("skipped: needs a C compiler on amd64 Linux; apt-get install gcc");
+        return;
+    };
+    let object = |name: &str, bytes| crate::File { name: name.into(), bytes };
+    let empty = object::write::Object::new(
+        object::BinaryFormat::MachO,
+        object::Architecture::X86_64,
+        object::Endianness::Little,
+    );
+    let mut request = noisy(target);
+    request.mode = crate::Mode::CShared;
+    request.files.push(object("empty.o", empty.write().unwrap().into()));
+    let mut link = |name: &str, args: &str| {
+        request.args = args.split_whitespace().map(String::from).collect();
+        let reference = adapter::Reference::default();
+        let outcome = adapter::Adapter::link(&reference, &request, Duration::from_secs(20));
+        let Outcome::Linked(image) = outcome else { panic!("{name}: {outcome:?}") };
+        request.files.push(object(name, image.into()));
+    };
+    link("own.dylib", "-install_name @loader_path/own.dylib a.o");
+    link("whole.dylib", "-install_name /whole -reexport_library own.dylib empty.o");
+    let name = "-exported_symbol _scold.probe.1";
+    link("named.dylib", &format!("-install_name /named {name} own.dylib empty.o"));
+    link("main", "whole.dylib named.dylib own.dylib empty.o");
+    let main = request.files.pop().unwrap();
+    let script = "find _scold.probe.1 1 0\nfind _scold.probe.1 2 0\nfind _scold.probe.1 3 0\n\
+                  find _nobody 1 0\n";
+    let run = macho::play(host, &request, &main.bytes, script, Duration::from_secs(20)).unwrap();
+    let out = run.out();
+    let lines: Vec<&str> = out.lines().skip(1).collect();
+    let [whole, named, own, nobody, "end"] = lines[..] else { panic!("{out}") };
+    assert!(whole == own && named == own && nobody != own, "{out}");
+}
