@@ -258,14 +258,15 @@ impl Extra {
         mut made: Vec<Part>,
         pulls: Option<&str>,
     ) -> Option<Self> {
-        for (place, mark) in bounds::marks(said, &said.sections(&[])) {
+        let moved = bounds::moved(said);
+        for (place, mark) in bounds::marks(said, &moved) {
             at_place(&mut changes, place).marks.push(mark);
         }
         let changed = said.changed(code, &changes);
         let sections = sections(said, &changes, &changed, &made);
-        let mut parts = bounds::heads(said, &sections);
+        let mut parts = bounds::heads(said, &sections, &moved);
         parts.append(&mut made);
-        let tail = bounds::tails(said, &sections);
+        let tail = bounds::tails(said, &sections, &moved);
         let before = said.asked.iter().copied().filter(|_| !tail.is_empty());
         let wanted: Vec<String> = pulls.into_iter().chain(before).map(str::to_owned).collect();
         let some = !parts.is_empty() || !tail.is_empty() || !changes.is_empty() || pulls.is_some();

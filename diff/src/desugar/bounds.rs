@@ -12,25 +12,33 @@ use crate::model::elf::{self, Bound, Outline};
 /// SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR: what keeps sections of one name apart.
 const APART: u64 = 7;
 
-/// What stands in for the sections of `bound`, if that is so: linkers put it among others, and nothing before and
-/// behind all can bound it.
-fn moved(bound: &Bound, sections: &[Outline<'_>]) -> Option<&'static str> {
+/// A bound whose sections another's stand in for, with that one's name: linkers put it among others, and nothing
+/// before and behind all can bound it.
+pub(super) type Moved = (&'static Bound, &'static str);
+
+/// The bounds for which that is so in `said`.
+pub(super) fn moved(said: &Said<'_>) -> Vec<Moved> {
+    let sections = said.sections(&[]);
     let there = |name: &str| sections.iter().any(|section| section.name == name);
-    bound.moved.filter(|moved| !there(bound.section) && there(moved))
+    let moved = |bound: &&Bound| bound.moved.filter(|moved| !there(bound.section) && there(moved));
+    elf::BOUNDS.iter().filter_map(|bound| Some((bound, moved(&bound)?))).collect()
 }
 
 /// Where sections start that `said` asks that of; `sections` are all there are, as linkers get them.
-pub(super) fn heads(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
-    let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.start));
-    let wanted = wanted.filter(|bound| moved(bound, sections).is_none());
+pub(super) fn heads(said: &Said<'_>, sections: &[Outline<'_>], moved: &[Moved]) -> Vec<Part> {
+    let wanted = outside(moved).filter(|bound| said.lacks(bound.start));
     wanted.map(|bound| part(sections, bound, true)).collect()
 }
 
 /// Where they end.
-pub(super) fn tails(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<Part> {
-    let wanted = elf::BOUNDS.iter().filter(|bound| said.lacks(bound.end));
-    let wanted = wanted.filter(|bound| moved(bound, sections).is_none());
+pub(super) fn tails(said: &Said<'_>, sections: &[Outline<'_>], moved: &[Moved]) -> Vec<Part> {
+    let wanted = outside(moved).filter(|bound| said.lacks(bound.end));
     wanted.map(|bound| part(sections, bound, false)).collect()
+}
+
+/// The bounds that stand before and behind all.
+fn outside(moved: &[Moved]) -> impl Iterator<Item = &'static Bound> {
+    elf::BOUNDS.iter().filter(|bound| moved.iter().all(|(other, _)| other.section != bound.section))
 }
 
 fn part(sections: &[Outline<'_>], bound: &Bound, is_head: bool) -> Part {
@@ -57,10 +65,9 @@ fn part(sections: &[Outline<'_>], bound: &Bound, is_head: bool) -> Part {
     }
 }
 
-/// Names for where such sections start and end, each with the file that has the first or last of them.
-pub(super) fn marks(said: &Said<'_>, sections: &[Outline<'_>]) -> Vec<(Place, Mark)> {
-    let apart = elf::BOUNDS.iter().filter_map(|bound| Some((bound, moved(bound, sections)?)));
-    let each = apart.flat_map(|(bound, section)| {
+/// Names for where what stands in starts and ends, each with the file that has the first or last of it.
+pub(super) fn marks(said: &Said<'_>, moved: &[Moved]) -> Vec<(Place, Mark)> {
+    let each = moved.iter().flat_map(|&(bound, section)| {
         let mut places = said.places(section);
         let (first, last) = (places.next(), places.last());
         let ends = [(bound.start, first.clone(), false), (bound.end, last.or(first), true)];

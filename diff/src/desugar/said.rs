@@ -14,7 +14,6 @@ use crate::{File, Request};
 /// What the inputs that take part say that matters here.
 #[derive(Default)]
 pub(super) struct Said<'r> {
-    /// Those of them that mention what modes look at.
     pub(super) units: Vec<Unit<'r>>,
     /// Global names that they define.
     defined: BTreeSet<&'r str>,
@@ -39,6 +38,8 @@ pub(super) struct Unit<'r> {
     /// Its sections of groups that an earlier one has.
     pub(super) dropped: BTreeSet<u32>,
     mentions: Vec<Mention<'r>>,
+    /// Mentions what modes look at.
+    knows_modes: bool,
     /// Takes part only if something asks for it.
     lazy: bool,
 }
@@ -47,7 +48,7 @@ impl<'r> Said<'r> {
     /// What the inputs of `request` say if `more` is asked for, too; none if they know nothing of modes.
     pub(super) fn of(request: &'r Request, more: Option<&'r str>) -> Option<Self> {
         let inputs = Inputs::read(request);
-        inputs.units.iter().any(|unit| knows_modes(unit.bytes)).then_some(())?;
+        inputs.units.iter().any(|unit| unit.knows_modes).then_some(())?;
         let offered = |name: &&str| matches!(inputs.offers.get(*name), Some(Some(_)));
         let asked = named(&request.args).filter(offered).collect();
         let (mut said, mut groups) = (Self { asked, ..Self::default() }, BTreeSet::new());
@@ -63,9 +64,7 @@ impl<'r> Said<'r> {
             }
             let place = (unit.file, unit.member);
             said.sections.extend(elf::outlines(unit.bytes).into_iter().map(|s| (place, s)));
-            if knows_modes(unit.bytes) {
-                said.units.push(Unit { dropped, ..unit.clone() });
-            }
+            said.units.push(Unit { dropped, ..unit.clone() });
         }
         Some(said)
     }
@@ -73,8 +72,8 @@ impl<'r> Said<'r> {
     /// Who defines `name` for all objects; or, where nobody does, all that do for themselves.
     pub(super) fn find(&self, name: &str) -> Vec<(&Unit<'r>, Defined)> {
         let of = |unit: &Unit<'r>| elf::definitions(unit.bytes, name, &unit.dropped);
-        let each =
-            self.units.iter().flat_map(|unit| of(unit).into_iter().map(move |it| (unit, it)));
+        let units = self.units.iter().filter(|unit| unit.knows_modes);
+        let each = units.flat_map(|unit| of(unit).into_iter().map(move |it| (unit, it)));
         let mut all: Vec<_> = each.collect();
         // The first one of the best.
         let best = all.iter().rev().max_by_key(|(_, it)| it.standing).copied();
@@ -205,8 +204,8 @@ impl<'r> Inputs<'r> {
             self.offers.entry(mention.name).or_insert(Some(at));
         }
         let (file, member) = place;
-        let dropped = BTreeSet::new();
-        self.units.push(Unit { file, member, bytes, dropped, mentions, lazy });
+        let (dropped, knows_modes) = (BTreeSet::new(), knows_modes(bytes));
+        self.units.push(Unit { file, member, bytes, dropped, mentions, knows_modes, lazy });
     }
 
     /// Objects, and the members that something asks for, by and by.

@@ -185,18 +185,23 @@ fn types_among_other_data_are_bounded_by_who_has_them() {
         request.files.push(file);
     }
     assert!(part_names(&request).contains(&".go.type"));
-    let types = super::sample::pointer(target, ".data.rel.ro.go.type", "runtime.types").unwrap();
-    request.files[1] = crate::File { name: "t.o".into(), ..types };
-    let extra = Extra::of(&request).unwrap();
-    assert!(!part_names(&request).contains(&".go.type"));
-    let marks: Vec<_> = extra
-        .changes
-        .iter()
-        .flat_map(|(place, change)| {
-            change.marks.iter().map(|mark| (place.0.as_str(), mark.name, mark.at_end))
-        })
-        .collect();
-    assert_eq!(marks, [("t.o", "runtime.types", false), ("t.o", "runtime.etypes", true)]);
+    let marks = |extra: &Extra| {
+        let each = extra.changes.iter().flat_map(|(place, change)| {
+            change.marks.iter().map(|mark| (place.0.clone(), mark.name, mark.at_end))
+        });
+        each.collect::<Vec<_>>()
+    };
+    let end = ("t.o".to_owned(), "runtime.etypes", true);
+    let start = ("t.o".to_owned(), "runtime.types", false);
+    // Who has them may ask for nothing that modes know.
+    for (to, wanted) in [("plain", vec![end.clone()]), ("runtime.types", vec![start, end])] {
+        let types = super::sample::pointer(target, ".data.rel.ro.go.type", to).unwrap();
+        request.files[1] = crate::File { name: "t.o".into(), ..types };
+        let extra = Extra::of(&request).unwrap();
+        assert_eq!(marks(&extra), wanted);
+        assert!(!part_names(&request).contains(&".go.type"), "{to}");
+        assert!(extra.tail.is_empty(), "{to}");
+    }
     assert_eq!(sugared(&desugar(request.clone())), Some(request));
 }
 
