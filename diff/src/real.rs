@@ -28,15 +28,16 @@ use crate::{File, Format, Mode, Request, Target, desugar};
 /// Errors: a file that can't be read; an option whose argument is missing; a mode that isn't there on the system, or
 /// beside an option that asks for something else.
 pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Request> {
-    let mut reader = Reader::new(target, args, dir);
+    let mut reader = Reader::new(target, dir);
     let (args, mut asked) = modes::read(&response::expand(args, dir)?)?;
     let args = &args[..];
     if target.format == Format::Macho {
         ld64::read(&mut reader, args, &mut asked)?;
         return asked.apply(reader.request);
     }
-    // Folders count for libraries named before them too.
-    reader.folders = folders(args, dir);
+    // The root counts for folders named before it, and those for libraries.
+    reader.root = root(args, dir);
+    reader.folders = folders(args).iter().map(|folder| reader.folder(folder)).collect();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let mut value = || {
@@ -58,9 +59,10 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
                 reader.library(&name)?;
             }
             "-L" | "--library-path" => {
-                let folder = value()?;
-                reader.request.args.push(format!("-L{}", dir.join(folder).display()));
+                let folder = reader.folder(&value()?);
+                reader.request.args.push(format!("-L{}", folder.display()));
             }
+            "-sysroot" | "--sysroot" => reader.sysroot(&value()?),
             // Each linker would write it, over the others'.
             "-Map" | "--Map" | "--dependency-file" => _ = value()?,
             option if has_word(option) => {
@@ -117,16 +119,29 @@ fn has_word(option: &str) -> bool {
         || short.is_some_and(|letter| LETTERS.contains(letter))
 }
 
-fn folders(args: &[String], dir: &Path) -> Vec<PathBuf> {
+/// What `-L` names.
+fn folders(args: &[String]) -> Vec<&str> {
     let mut list = Vec::new();
     for (i, arg) in args.iter().enumerate() {
         let folder = match arg.strip_prefix("-L") {
             Some("") => args.get(i + 1).map(String::as_str),
             attached => attached.or_else(|| arg.strip_prefix("--library-path=")),
         };
-        list.extend(folder.map(|folder| dir.join(folder)));
+        list.extend(folder);
     }
     list
+}
+
+/// What the last `--sysroot` names.
+fn root(args: &[String], dir: &Path) -> Option<PathBuf> {
+    let mut roots = args.iter().enumerate().rev().filter_map(|(at, arg)| {
+        let bare = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
+        match bare.strip_prefix("sysroot")? {
+            "" => args.get(at + 1).map(String::as_str),
+            attached => attached.strip_prefix('='),
+        }
+    });
+    roots.next().map(|root| dir.join(root))
 }
 
 struct Reader<'a> {
@@ -145,19 +160,37 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(target: Target, args: &[String], dir: &'a Path) -> Self {
-        let mut roots = args.iter().rev().filter_map(|arg| arg.strip_prefix("--sysroot="));
+    fn new(target: Target, dir: &'a Path) -> Self {
         let (mode, args, files) = (Mode::Exe, Vec::new(), Vec::new());
         Self {
             dir,
             folders: Vec::new(),
             request: Request { target, mode, args, files, goos: None },
             prefer_static: false,
-            root: roots.next().map(|root| dir.join(root)),
+            root: None,
             scripts: 0,
             in_group: false,
             origins: Vec::new(),
         }
+    }
+
+    /// `--sysroot`, for linkers that run elsewhere.
+    fn sysroot(&mut self, root: &str) {
+        self.request.args.push(format!("--sysroot={}", self.dir.join(root).display()));
+    }
+
+    /// The folder that `-L` calls `name`.
+    fn folder(&self, name: &str) -> PathBuf {
+        match name.strip_prefix('=').or_else(|| name.strip_prefix("$SYSROOT")) {
+            Some(rest) => self.below(rest),
+            None => self.dir.join(name),
+        }
+    }
+
+    /// `name` below the root of the system's files.
+    fn below(&self, name: &str) -> PathBuf {
+        let root = self.root.as_deref().unwrap_or(Path::new("/"));
+        root.join(name.trim_start_matches('/'))
     }
 
     /// An argument that takes no second word.
@@ -173,13 +206,14 @@ impl<'a> Reader<'a> {
             return self.library(name);
         }
         if let Some(folder) = arg.strip_prefix("-L") {
-            self.request.args.push(format!("-L{}", self.dir.join(folder).display()));
+            self.request.args.push(format!("-L{}", self.folder(folder).display()));
             return Ok(());
         }
         if arg.starts_with("-o") && !arg.starts_with("--") && arg.len() > 2 {
             return Ok(());
         }
         match arg.split_once('=') {
+            Some(("-sysroot" | "--sysroot", root)) => self.sysroot(root),
             // A version script, a dynamic list, a response file by another name.
             Some((option, path)) if option.starts_with('-') && self.dir.join(path).is_file() => {
                 let name = self.file(&self.dir.join(path), path)?;

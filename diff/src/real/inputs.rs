@@ -14,6 +14,8 @@ const BUILT_IN: &[&str] = &["/usr/local/lib", "/lib", "/usr/lib"];
 
 /// Scripts within scripts within scripts.
 const MAX_DEPTH: usize = 32;
+/// Arguments in all, so that scripts that name others twice end.
+const MAX_ARGS: usize = 1 << 16;
 
 /// Options whose word is a file, and no input.
 const FILES: &[&str] = &[
@@ -79,7 +81,7 @@ impl Reader<'_> {
 
     /// The inputs of the script at `path`.
     fn named_by(&mut self, script: &Script, path: &Path, shown: &str) -> io::Result<()> {
-        if self.scripts == MAX_DEPTH {
+        if self.scripts == MAX_DEPTH || self.request.args.len() > MAX_ARGS {
             let text = format!("{shown}: scripts are nested too deeply");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
@@ -131,14 +133,10 @@ impl Reader<'_> {
     /// Spec: GNU ld's manual, `INPUT`: below the root of the system's files if the script is, in the current folder, beside
     /// the script, or where libraries are.
     fn find(&self, name: &str, from: &Path) -> Option<PathBuf> {
-        let below = |name: &str| {
-            let root = self.root.as_deref().unwrap_or(Path::new("/"));
-            root.join(name.trim_start_matches('/'))
-        };
         let inside = self.root.as_ref().is_some_and(|root| from.starts_with(root));
         let rooted = name.strip_prefix('=').or_else(|| name.strip_prefix("$SYSROOT"));
         if let Some(name) = rooted.or(Some(name).filter(|name| inside && name.starts_with('/'))) {
-            return Some(below(name)).filter(|path| path.is_file());
+            return Some(self.below(name)).filter(|path| path.is_file());
         }
         let beside = from.parent().unwrap_or(self.dir);
         let folders = [self.dir, beside].into_iter().chain(self.folders.iter().map(|it| &**it));
@@ -225,8 +223,12 @@ mod tests {
         // What is nowhere here may be somewhere for a linker.
         assert!(args("-lgone -Llib").unwrap().starts_with("-lgone "));
         let root = format!("--sysroot={}", dir.path().join("root").display());
-        let found = args(&format!("{root} -Lroot/lib -lx")).unwrap();
-        assert!(found.ends_with("root/lib x.o x.o"), "{found}");
+        // Wherever the root is said; linkers get it as a path that holds where they run.
+        std::fs::write(dir.path().join("rsp"), "-L=lib -lx --sysroot root").unwrap();
+        for line in [&*format!("{root} -Lroot/lib -lx"), "@rsp"] {
+            let found = args(line).unwrap();
+            assert!(found.contains("root/lib x.o x.o") && found.contains(&root), "{found}");
+        }
         // The rest of a script, and scripts that are an option's.
         let request = parse("both", dir.path()).unwrap();
         assert_eq!(request.args, ["both", "a.o"]);
@@ -243,5 +245,14 @@ mod tests {
         assert_eq!(parse("sc", dir.path()).unwrap_err(), "sc: gone.o: no such file");
         let error = parse("self", dir.path()).unwrap_err();
         assert_eq!(error, "self: scripts are nested too deeply");
+        // Two to the power of thirty.
+        for at in 0..30 {
+            let text = format!("INPUT(s{} s{})", at + 1, at + 1);
+            std::fs::write(dir.path().join(format!("s{at}")), text).unwrap();
+        }
+        std::fs::write(dir.path().join("s30"), "\x7fELF").unwrap();
+        let error = parse("s0", dir.path()).unwrap_err();
+        assert!(error.ends_with(": scripts are nested too deeply"), "{error}");
+        assert_eq!(parse("s30", dir.path()).unwrap().args, ["s30"]);
     }
 }

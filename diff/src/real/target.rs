@@ -1,7 +1,8 @@
 //! A link's arguments and inputs → what it is for, as far as they say. It must not know what the link asks for.
 
+use std::collections::HashSet;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::script::Item;
 use super::{inputs, response};
@@ -29,6 +30,9 @@ pub fn target(
     }
 }
 
+/// Files that are looked at: scripts name one another.
+const MAX_FILES: usize = 256;
+
 /// The number that Mach-O files have for the machine of `target`.
 pub(super) fn cputype(target: Target) -> Option<u32> {
     machine::of(target.arch).map(|machine| machine.cputype)
@@ -43,17 +47,18 @@ fn said(args: &[String], dir: &Path) -> Option<Target> {
         return Target::ALL.iter().find(made).copied();
     }
     let mut files = args.iter().filter(|arg| !arg.starts_with('-'));
-    files.find_map(|name| within(&dir.join(name), dir, MAX_DEPTH))
+    let mut seen = HashSet::new();
+    files.find_map(|name| within(&dir.join(name), dir, &mut seen))
 }
 
-/// Scripts within scripts.
-const MAX_DEPTH: usize = 4;
-
-/// What the object at `path` is for, or the first that a script there names.
-fn within(path: &Path, dir: &Path, depth: usize) -> Option<Target> {
+/// What the object at `path` is for, or the first that a script there names, of those not `seen` before.
+fn within(path: &Path, dir: &Path, seen: &mut HashSet<PathBuf>) -> Option<Target> {
+    if seen.len() == MAX_FILES || !seen.insert(path.canonicalize().ok()?) {
+        return None;
+    }
     let own = of(&start(path)?);
     own.or_else(|| {
-        let script = inputs::read(path).filter(|_| depth > 0)?;
+        let script = inputs::read(path)?;
         let mut names = script.items.iter().filter_map(|item| match item {
             Item::Input(name) if !name.starts_with("-l") => Some(name),
             _ => None,
@@ -61,7 +66,7 @@ fn within(path: &Path, dir: &Path, depth: usize) -> Option<Target> {
         let beside = path.parent().unwrap_or(dir);
         names.find_map(|name| {
             let mut homes = [dir, beside].into_iter().map(|folder| folder.join(name));
-            within(&homes.find(|path| path.is_file())?, dir, depth - 1)
+            within(&homes.find(|path| path.is_file())?, dir, seen)
         })
     })
 }
@@ -126,6 +131,11 @@ mod tests {
         assert_eq!(asked(Target::AMD64_ELF, "m.o"), Ok(Some(Target::AMD64_ELF)));
         let said = asked(Target::AMD64_ELF, "@args").unwrap_err();
         assert_eq!(said, "--target amd64-elf: the arguments are for amd64-macho");
+        // Scripts that name each other say nothing, soon.
+        for at in 0..100 {
+            put(&format!("s{at}"), format!("INPUT({})", "s0 s1 s2 s3 s99 ".repeat(20)).as_bytes());
+        }
+        assert_eq!(says("s0"), None);
         assert_eq!((says("-arch ppc a.o"), says("text"), says("-shared")), (None, None, None));
     }
 }
