@@ -23,7 +23,6 @@ use std::time::Duration;
 pub use choose::select;
 pub use installed::Installed;
 pub use reference::Reference;
-pub(crate) use reference::refuses_mode;
 
 use crate::model::ErrorClass;
 use crate::{File, Format, Request, Target};
@@ -229,6 +228,7 @@ impl Port {
 /// Which of several errors speaks for a refusal: what resolution finds, then what relocation finds;
 /// what is often only a consequence of those ("bad value") last.
 const RANK: &[ErrorClass] = &[
+    ErrorClass::ModeConflict,
     ErrorClass::DuplicateSymbol,
     ErrorClass::TlsMismatch,
     ErrorClass::UndefinedVersion,

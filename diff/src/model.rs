@@ -122,17 +122,20 @@ pub enum Family {
     /// `bytes.SECTION` → [`Value::Digest`] of an allocated input section's contents in the output,
     /// with the bytes that its relocations may rewrite masked to zero.
     Bytes,
-    /// `init.N` → [`Value::Ref`], the N-th function called at load (DT_INIT, then DT_INIT_ARRAY).
+    /// `init.N` → [`Value::Ref`], the N-th function called at load (DT_INIT, then DT_INIT_ARRAY; of Mach-O
+    /// LC_ROUTINES_64's, then what sections list).
     Init,
     /// `fini.N` → [`Value::Ref`], the N-th function called at unload (DT_FINI_ARRAY backwards, DT_FINI).
     Fini,
     /// `needed.N` → [`Value::Text`]: DT_NEEDED, in order.
     Needed,
     /// `dynamic.soname`, `dynamic.runpath` → [`Value::Text`]; `dynamic.now|nodelete|symbolic|textrel|
-    /// static_tls` → [`Value::Flag`] true, absent otherwise.
+    /// static_tls` → [`Value::Flag`] true, absent otherwise. Of Mach-O `dynamic.load NAME`, how a library is
+    /// loaded if that is not plainly.
     Dynamic,
     /// `perm.SECTION` → [`Value::Text`] of `r`, `rx`, `rw`, `relro` (written by the loader, then
-    /// read-only), `tls` for an allocated input section that is in the output. Absent if it is not.
+    /// read-only), `tls` for an allocated input section that is in the output. Absent if it is not, and
+    /// [`Meaning::Lost`], as are `bytes` and `unwind`, if it couldn't be found but may be.
     Perm,
     /// `tls.align` → [`Value::Number`], p_align of PT_TLS (1 if there is none: then absent).
     Tls,

@@ -69,6 +69,13 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
                 let value = value()?;
                 reader.request.args.extend([arg.clone(), value]);
             }
+            option if has_file(option) => {
+                let shown = value()?;
+                let path = dir.join(&shown);
+                // `-R` of a folder is `-rpath`.
+                let name = if path.is_dir() { shown } else { reader.file(&path, &shown)? };
+                reader.request.args.extend([arg.clone(), name]);
+            }
             _ => reader.other(arg)?,
         }
     }
@@ -108,12 +115,36 @@ const WORDS: &[&str] = &[
     "wrap",
 ];
 
+/// Options whose second word is a file, and no input.
+const FILES: &[&str] = &[
+    "T",
+    "dT",
+    "script",
+    "default-script",
+    "version-script",
+    "dynamic-list",
+    "export-dynamic-symbol-list",
+    "retain-symbols-file",
+    "just-symbols",
+    "R",
+];
+
 /// Those of one letter, with one dash.
 const LETTERS: &str = "zeuhyfFbGI";
 
+/// `option` without its dashes.
+fn bare(option: &str) -> Option<&str> {
+    option.strip_prefix("--").or_else(|| option.strip_prefix('-'))
+}
+
+/// Whether `option` has a second word that is a file to read.
+fn has_file(option: &str) -> bool {
+    bare(option).is_some_and(|name| FILES.contains(&name))
+}
+
 /// Whether `option` has a second word that is no file to read.
 fn has_word(option: &str) -> bool {
-    let long = option.strip_prefix("--").or_else(|| option.strip_prefix('-'));
+    let long = bare(option);
     let short = option.strip_prefix('-').filter(|letter| letter.len() == 1);
     long.is_some_and(|name| WORDS.contains(&name))
         || short.is_some_and(|letter| LETTERS.contains(letter))
@@ -135,8 +166,7 @@ fn folders(args: &[String]) -> Vec<&str> {
 /// What the last `--sysroot` names.
 fn root(args: &[String], dir: &Path) -> Option<PathBuf> {
     let mut roots = args.iter().enumerate().rev().filter_map(|(at, arg)| {
-        let bare = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
-        match bare.strip_prefix("sysroot")? {
+        match bare(arg)?.strip_prefix("sysroot")? {
             "" => args.get(at + 1).map(String::as_str),
             attached => attached.strip_prefix('='),
         }

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     UnknownOption,
     /// An option used wrongly, or a missing argument.
     Usage,
+    /// What a build mode asks for can't be had with these inputs or options.
+    ModeConflict,
     /// A file or library that can't be found.
     MissingFile,
     /// The operating system refused.
@@ -67,6 +69,7 @@ impl ErrorKind {
             Self::WrongMachine => "wrong-machine",
             Self::UnknownOption => "unknown-option",
             Self::Usage => "usage",
+            Self::ModeConflict => "mode-conflict",
             Self::MissingFile => "missing-file",
             Self::Io => "io",
             Self::Internal => "internal",

@@ -265,7 +265,7 @@ pub struct Added {
 /// `before` is what was added to them already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right. What asks for nothing new pulls nothing new, so asking twice is enough.
 ///
-/// Errors: `bad-input` for a runtime whose list has no place for an address, `undefined-symbol` for what has none,
+/// Errors: `mode-conflict` for a runtime whose list has no place for an address, `undefined-symbol` for what has none,
 /// `duplicate-symbol` for what is in several places, `internal`.
 pub fn add(
     res: &Resolution<'_>,
@@ -311,7 +311,7 @@ pub fn add(
 
 /// Checks that `--defsym` defines nothing that the mode looks for in objects.
 ///
-/// Errors: `usage`.
+/// Errors: `mode-conflict`.
 fn refuse_defsyms(mode: &Mode, options: &Options, arch: &'static Arch) -> Result<()> {
     let (goos, goarch) = target(options, arch);
     let start = mode.entry(goos, goarch);
@@ -321,10 +321,13 @@ fn refuse_defsyms(mode: &Mode, options: &Options, arch: &'static Arch) -> Result
             || start.as_deref() == Some(name)
     };
     match options.defsyms.iter().find(|defsym| looked_for(&defsym.name)) {
-        Some(defsym) => Err(usage(format!(
-            "--buildmode={} and --defsym {} may not be used together: an object is to define it",
-            mode.name, defsym.name
-        ))),
+        Some(defsym) => {
+            let text = format!(
+                "--buildmode={} and --defsym {} may not be used together: an object is to define it",
+                mode.name, defsym.name
+            );
+            Err(Error::new(ErrorKind::ModeConflict, text))
+        }
         None => Ok(()),
     }
 }

@@ -172,15 +172,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("-commons: error", "the reference takes no library's variable for a common (-commons)"),
 ];
 
-/// What it says where a build mode can't have what it asks for, so that the link is none of that mode's.
-const MODES: &[&str] =
-    &["may not be used together: an object is to define it", "can't hold an address: "];
-
-/// Whether `said` is that of `linker`.
-pub(crate) fn refuses_mode(linker: &dyn Adapter, said: &str) -> bool {
-    linker.name() == REFERENCE && MODES.iter().any(|text| said.contains(text))
-}
-
 fn refusal(errors: &Errors) -> Outcome {
     let said = errors.to_string();
     if let Some((_, reason)) = UNSUPPORTED.iter().find(|row| said.contains(row.0)) {
@@ -210,6 +201,7 @@ fn class(kind: ErrorKind) -> Option<ErrorClass> {
         ErrorKind::WrongMachine => ErrorClass::WrongMachine,
         ErrorKind::UnknownOption => ErrorClass::UnknownOption,
         ErrorKind::Usage => ErrorClass::Usage,
+        ErrorKind::ModeConflict => ErrorClass::ModeConflict,
         ErrorKind::MissingFile => ErrorClass::MissingFile,
         ErrorKind::Io => ErrorClass::Io,
         ErrorKind::Internal => return None,

@@ -281,16 +281,21 @@ fn common_of_archive(request: &Request) -> bool {
 /// Whether an object has a section of this name.
 fn has_section(request: &Request, name: &str) -> bool {
     archive::contents(request).iter().any(|(_, bytes)| {
-        File::parse(*bytes).is_ok_and(|object| object.section_by_name(name).is_some())
+        File::parse(*bytes).is_ok_and(|object| {
+            object.kind() == ObjectKind::Relocatable && object.section_by_name(name).is_some()
+        })
     })
 }
 
 /// Whether nobody defines the entry symbol of `request`, which is no number either.
 fn no_entry(request: &Request) -> bool {
     let args = request.args.iter().enumerate();
-    let mut given = args.filter_map(|(at, arg)| match arg.trim_start_matches('-') {
-        "e" | "entry" => request.args.get(at + 1).map(String::as_str),
-        other => other.strip_prefix("entry=").filter(|_| arg.starts_with('-')),
+    let mut given = args.filter_map(|(at, arg)| {
+        let bare = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
+        match bare {
+            "e" | "entry" => request.args.get(at + 1).map(String::as_str),
+            _ => bare.strip_prefix("entry="),
+        }
     });
     let name = given.next_back().unwrap_or("_start");
     let defines = |bytes: &[u8]| {

@@ -19,6 +19,8 @@ pub enum ErrorClass {
     WrongMachine,
     UnknownOption,
     Usage,
+    /// The reference's own: a build mode that can't be had, which others are not asked for.
+    ModeConflict,
     MissingFile,
     Io,
     /// A message no rule of the adapter recognises.
@@ -42,6 +44,7 @@ impl ErrorClass {
             Self::WrongMachine => "wrong-machine",
             Self::UnknownOption => "unknown-option",
             Self::Usage => "usage",
+            Self::ModeConflict => "mode-conflict",
             Self::MissingFile => "missing-file",
             Self::Io => "io",
             Self::Other => "other",

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expected::strictness;
 use super::{Cost, Differing, Evidence, Mismatch, Oracle, Ruling, Trial, shape};
-use crate::adapter::{self, Outcome, REFERENCE};
+use crate::adapter::{Outcome, REFERENCE};
 use crate::expectation::{Refusal, Strictness};
 use crate::model::ErrorClass;
 use crate::{Family, Key, Value};
@@ -81,7 +81,7 @@ fn excuse(trial: &Trial) -> Option<&'static str> {
     match &trial.outcome {
         Outcome::Refused(ErrorClass::UnknownOption, _) => Some("an option it does not know"),
         // What stands for the mode for others can be linked all the same.
-        Outcome::Refused(_, said) if adapter::refuses_mode(&*trial.linker, said) => {
+        Outcome::Refused(ErrorClass::ModeConflict, _) => {
             Some("what the build mode asks for can't be had")
         }
         _ => None,

@@ -17,30 +17,10 @@ const MAX_DEPTH: usize = 32;
 /// Arguments in all, so that scripts that name others twice end.
 const MAX_ARGS: usize = 1 << 16;
 
-/// Options whose word is a file, and no input.
-const FILES: &[&str] = &[
-    "T",
-    "dT",
-    "script",
-    "default-script",
-    "version-script",
-    "dynamic-list",
-    "export-dynamic-symbol-list",
-    "retain-symbols-file",
-    "just-symbols",
-    "R",
-];
-
 impl Reader<'_> {
     /// A file that an argument names, or what it names if it is a script.
     pub(super) fn input(&mut self, path: &Path, shown: &str) -> io::Result<()> {
-        let last = self.request.args.last().map_or("", |arg| arg.as_str());
-        let option = last.strip_prefix("--").or_else(|| last.strip_prefix('-'));
-        let script = match option.is_some_and(|name| FILES.contains(&name)) {
-            true => None,
-            false => read(path),
-        };
-        let Some(script) = script else {
+        let Some(script) = read(path) else {
             let name = self.file(path, shown)?;
             self.request.args.push(name);
             return Ok(());

@@ -9,6 +9,9 @@ use super::options::{Options, Take};
 use crate::object::SymId;
 use crate::resolve::names::Names;
 
+/// What the classic encoding's stubs call.
+pub(super) const BINDER: &[u8] = b"dyld_stub_binder";
+
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Def {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::inputs::{Content, Input};
-use super::link::{Def, Global, Library, Link, Slots};
+use super::link::{BINDER, Def, Global, Library, Link, Slots};
 use super::machine::Machine;
 use super::object::{Atom, Home, Object, Target};
 use super::options::Options;
@@ -82,7 +82,7 @@ pub fn resolve<'a>(
         resolver.globals[id.i()].strong_ref = true;
     }
     if !options.is_chained() {
-        let id = resolver.intern(b"dyld_stub_binder");
+        let id = resolver.intern(BINDER);
         resolver.globals[id.i()].strong_ref = true;
     }
     resolver.extract()?;

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::link::{Def, Link, Ref};
+use super::link::{BINDER, Def, Link, Ref};
 use super::object::{Atom, NONE, Reloc, Target};
 use super::resolve::settle::HEADER;
 use crate::arch::What;
@@ -177,8 +177,7 @@ fn is_thread_local(link: &Link<'_>, what: Ref) -> bool {
 ///
 /// Errors: `undefined-symbol` for names the options ask for.
 pub fn plan_stubs(link: &mut Link<'_>) -> Result<(), Errors> {
-    let name = b"dyld_stub_binder";
-    let binder = link.names.find(name, crate::object::hash_name(name));
+    let binder = link.names.find(BINDER, crate::object::hash_name(BINDER));
     let binder = binder.filter(|id| link.globals[id.i()].ordinal.is_some());
     let lazy = !link.chained && !link.options.bind_at_load && binder.is_some();
     for at in 0..link.stubs.list.len() {

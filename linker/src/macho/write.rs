@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::commands;
 use super::fixups::{Fixups, template_offset};
 use super::layout::thunks;
-use super::link::{Init, Link, Made, Ref, Slots};
+use super::link::{BINDER, Init, Link, Made, Ref, Slots};
 use super::linkedit::Linkedit;
 use super::object::{Atom, Reloc, Target};
 use super::scan::relaxes;
@@ -237,7 +237,7 @@ fn write_helper(link: &Link<'_>, out: &mut [u8], lazy: &[u32]) -> Vec<Error> {
     let binder = link.address_of(Made::Got) + 8 * binder;
     let (head, entries) = out.split_at_mut(helper.header_size as usize);
     let near = (helper.header)(head, section, link.address_of(Made::Private), binder);
-    check(near, section, &|| "dyld_stub_binder".to_owned());
+    check(near, section, &|| String::from_utf8_lossy(BINDER).into_owned());
     let entries = entries.chunks_exact_mut(helper.entry_size as usize);
     for (((i, entry), &offset), &what) in (0..).zip(entries).zip(lazy).zip(&link.lazy.list) {
         let at = section + helper.header_size + helper.entry_size * i;

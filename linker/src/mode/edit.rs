@@ -155,7 +155,7 @@ impl<'o> Editor<'o> {
             _ => (None, None),
         };
         let site = Site { file: self.object.name.clone(), section, offset };
-        Err(Error::new(ErrorKind::BadInput, format!("{name} can't hold an address: {text}"))
+        Err(Error::new(ErrorKind::ModeConflict, format!("{name} can't hold an address: {text}"))
             .at(site))
     }
 

@@ -40,7 +40,10 @@ pub(super) fn others(
         let silent = || copies.iter().all(|copy| copy.fits.is_none());
         let has_bytes = |copy: &Copy| {
             let mut sections = copy.sections.iter().filter_map(|id| inputs.section(*id));
-            sections.any(|section| !match_bytes::search(module, &map, section).is_empty())
+            sections.any(|section| {
+                let hits = match_bytes::search(module, &map, section);
+                hits.is_some_and(|hits| !hits.is_empty())
+            })
         };
         let by_bytes = || copies.iter().position(has_bytes).filter(|_| silent());
         let chosen = named.or_else(by_bytes).unwrap_or(0);

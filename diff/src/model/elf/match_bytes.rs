@@ -5,7 +5,7 @@
 //! mask.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use memchr::memmem::Finder;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -17,8 +17,16 @@ use super::places::NOWHERE;
 use crate::bytes::slice;
 use crate::loader::{Header, Module};
 
-/// As many places of a section's bytes are looked at.
+/// As many places of a section's bytes count, and as many are looked at.
 const MOST: usize = 64;
+const MOST_TRIED: usize = 1 << 16;
+
+/// SHT_PROGBITS, SHT_NOTE.
+const BYTES: [u32; 2] = [1, 7];
+/// SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY.
+const ARRAYS: RangeInclusive<u32> = 14..=16;
+/// From SHT_LOPROC on, but for that + 1, tables to unwind by: SHT_ARM_EXIDX, SHT_X86_64_UNWIND.
+const PROCESSORS: Range<u32> = 0x7000_0002..0x8000_0000;
 
 /// PROGBITS that linkers make themselves.
 const MADE: [&str; 9] = [
@@ -53,7 +61,9 @@ impl<'a> Map<'a> {
     pub(super) fn of(module: &Module<'a>) -> Self {
         let image = &module.image;
         let filled = |header: &&Header| {
-            let input = matches!(header.kind, 1 | 7 | 14..=16 | 0x7000_0002..0x8000_0000);
+            let kind = header.kind;
+            let input =
+                BYTES.contains(&kind) || ARRAYS.contains(&kind) || PROCESSORS.contains(&kind);
             input && header.flags & ALLOC != 0 && header.flags & TLS == 0
         };
         let own = |header: &&Header| !MADE.contains(&image.name_of(header));
@@ -90,24 +100,32 @@ impl<'a> Map<'a> {
     }
 }
 
-/// What is taken of an output: start and end of each.
+/// What is taken of an output: start and end of each part, which have nothing in common.
 #[derive(Debug, Default)]
 struct Taken {
     list: BTreeMap<u64, u64>,
 }
 
 impl Taken {
-    fn put(&mut self, section: &Section<'_>, start: u64) {
-        if section.size > 0 && !section.has(TLS) {
-            let end = start.saturating_add(section.size);
-            let old = self.list.entry(start).or_insert(end);
-            *old = end.max(*old);
+    fn put(&mut self, start: u64, size: u64) {
+        if size > 0 {
+            let (mut from, mut to) = (start, start.saturating_add(size));
+            while let Some((other, end)) = self.last_before(to).filter(|(_, end)| *end > from) {
+                self.list.remove(&other);
+                (from, to) = (from.min(other), to.max(end));
+            }
+            self.list.insert(from, to);
         }
     }
 
-    fn is_free(&self, section: &Section<'_>, start: u64) -> bool {
-        let before = self.list.range(..start.saturating_add(section.size)).next_back();
-        before.is_none_or(|(_, end)| *end <= start)
+    /// The last part that starts before `end`.
+    fn last_before(&self, end: u64) -> Option<(u64, u64)> {
+        self.list.range(..end).next_back().map(|(start, end)| (*start, *end))
+    }
+
+    fn is_free(&self, start: u64, size: u64) -> bool {
+        let before = self.last_before(start.saturating_add(size));
+        before.is_none_or(|(_, end)| end <= start)
     }
 }
 
@@ -121,8 +139,9 @@ pub(super) fn locate(
     let map = Map::of(module);
     let mut taken = Taken::default();
     let sections = || (0..).zip(inputs.objects.iter().flat_map(|object| &object.sections));
-    for (id, section) in sections().filter(|(id, section)| base[*id] != NOWHERE && section.told()) {
-        taken.put(section, base[id]);
+    let told = |section: &Section<'_>| section.told() && !section.has(TLS);
+    for (id, section) in sections().filter(|(id, section)| base[*id] != NOWHERE && told(section)) {
+        taken.put(base[id], section.size);
     }
     // Forwards: the previous section of the same name; backwards: the next one.
     for _ in 0..2 {
@@ -133,18 +152,19 @@ pub(super) fn locate(
             }
             let name = output_name(section.name);
             if base[id] == NOWHERE {
-                let guess = ends.get(name).map(|end| end.next_multiple_of(section.align.max(1)));
+                let end = ends.get(name).copied();
+                let guess = end.and_then(|end| end.checked_next_multiple_of(section.align.max(1)));
                 let guess = guess.filter(|guess| {
-                    taken.is_free(section, *guess) && fits(module, &map, section, *guess)
+                    taken.is_free(*guess, section.size) && fits(module, &map, section, *guess)
                 });
                 let found = guess.or_else(|| {
-                    let mut hits = search(module, &map, section);
-                    hits.retain(|hit| taken.is_free(section, *hit));
+                    let mut hits = search(module, &map, section)?;
+                    hits.retain(|hit| taken.is_free(*hit, section.size));
                     if let [only] = hits[..] { Some(only) } else { None }
                 });
                 if let Some(found) = found {
                     base[id] = found;
-                    taken.put(section, found);
+                    taken.put(found, section.size);
                 }
             }
             if base[id] != NOWHERE {
@@ -156,9 +176,8 @@ pub(super) fn locate(
         base[*id] == NOWHERE && wanted(section) && !others.contains(&(*id as SecId))
     });
     let silent = unknown.filter(|(_, section)| {
-        let hits = || search(module, &map, section);
-        run(module.machine, section).is_none()
-            || hits().iter().any(|hit| taken.is_free(section, *hit))
+        let hits = search(module, &map, section);
+        hits.is_none_or(|hits| hits.iter().any(|hit| taken.is_free(*hit, section.size)))
     });
     silent.map(|(id, _)| id as SecId).collect()
 }
@@ -244,18 +263,45 @@ fn run(machine: &Machine, section: &Section<'_>) -> Option<Range<u64>> {
     (start.len() >= 12 && !alike).then_some(best)
 }
 
-/// The addresses at which the section's bytes are, by its longest run without holes.
-pub(super) fn search(module: &Module<'_>, map: &Map<'_>, section: &Section<'_>) -> Vec<u64> {
-    let Some(best) = run(module.machine, section) else { return Vec::new() };
+/// The addresses at which the section's bytes are, by its longest run without holes; none if that has no such run, or
+/// is everywhere.
+pub(super) fn search(
+    module: &Module<'_>,
+    map: &Map<'_>,
+    section: &Section<'_>,
+) -> Option<Vec<u64>> {
+    let best = run(module.machine, section)?;
     let best_end = best.end.min(best.start + 64);
     let run = section.data.get(best.start as usize..best_end as usize).unwrap_or_default();
     let finder = Finder::new(run);
     let hits = map.like(section).flat_map(|part| {
         let hits = finder.find_iter(part.bytes);
-        hits.map(|at| (part.address + at as u64).wrapping_sub(best.start))
+        hits.map(|at| part.address.wrapping_add(at as u64).wrapping_sub(best.start))
     });
-    let fit = hits.filter(|address| {
-        address.is_multiple_of(section.align) && fits(module, map, section, *address)
-    });
-    fit.take(MOST).collect()
+    let mut fit = Vec::new();
+    for (tried, address) in hits.enumerate() {
+        if tried == MOST_TRIED || fit.len() == MOST {
+            return None;
+        }
+        if address.is_multiple_of(section.align) && fits(module, map, section, address) {
+            fit.push(address);
+        }
+    }
+    Some(fit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_stays_taken() {
+        let mut taken = Taken::default();
+        for (start, size) in [(0, 100), (10, 10), (200, 50), (220, 100), (300, 0)] {
+            taken.put(start, size);
+        }
+        let free = |start, size| taken.is_free(start, size);
+        assert!(!free(50, 10) && !free(99, 1) && free(100, 100) && !free(100, 101));
+        assert!(!free(310, 1) && free(320, u64::MAX) && free(100, 0));
+    }
 }

@@ -256,6 +256,10 @@ fn link(request: &Request) -> Vec<(String, Vec<u8>)> {
             other => eprintln!("{}: {other:?}", linker.name()),
         }
     }
+    assert!(
+        list.iter().any(|(name, _)| name == crate::adapter::REFERENCE),
+        "the reference links all"
+    );
     list
 }
 

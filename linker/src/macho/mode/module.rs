@@ -73,10 +73,10 @@ pub(super) fn common(link: &Link<'_>) -> Option<(u64, u8)> {
 
 /// Checks that a common block of so many bytes can become data that has an address in it.
 ///
-/// Errors: `bad-input`.
+/// Errors: `mode-conflict`.
 pub(super) fn check_common(size: u64) -> Result<()> {
     let text = format!("_{LAST} can't hold an address: it has {size} bytes");
-    let error = || Error::new(ErrorKind::BadInput, text);
+    let error = || Error::new(ErrorKind::ModeConflict, text);
     (8..=MOST).contains(&size).then_some(()).ok_or_else(error)
 }
 
@@ -104,7 +104,7 @@ pub(super) fn is_called(link: &Link<'_>, (file, symbol): (usize, usize)) -> bool
 
 /// Has the variable that ends the runtime's list hold the address of `data`, whatever it was.
 ///
-/// Errors: `bad-input` if it is no variable that can.
+/// Errors: `mode-conflict` if it is no variable that can.
 pub(super) fn point(link: &mut Link<'_>, data: &str) -> Result<()> {
     let (Some((file, symbol)), Some(data)) = (defined(link, LAST)?, find(link, data)) else {
         return Ok(());
@@ -112,7 +112,7 @@ pub(super) fn point(link: &mut Link<'_>, data: &str) -> Result<()> {
     let Symbol { home, section, .. } = link.files[file].symbols[symbol];
     let fail = |text: &str| {
         let text = format!("_{LAST} can't hold an address: {text}");
-        Err(Error::new(ErrorKind::BadInput, text).in_file(&link.files[file].name))
+        Err(Error::new(ErrorKind::ModeConflict, text).in_file(&link.files[file].name))
     };
     let Home::Atom(atom, offset) = home else { return fail("it is a number") };
     let start = link.atoms[(link.files[file].first_atom + atom) as usize].start + offset;

@@ -5,7 +5,7 @@ use crate::format::macho::ordinal;
 use crate::input::{Name, Pattern};
 use rustc_hash::FxHashMap;
 
-use crate::macho::link::{Bound, Def, Library, Link};
+use crate::macho::link::{BINDER, Bound, Def, Library, Link};
 use crate::macho::object::{Atom, Home, NONE};
 use crate::macho::options::{Kind, Options, Take, Undefined, is_glob};
 use crate::object::SymId;
@@ -178,9 +178,6 @@ fn share(libraries: &mut [Library]) {
         (library.take, library.used, library.strongly) = all[&library.install_name];
     }
 }
-
-/// What the classic encoding's stubs call.
-const BINDER: &[u8] = b"dyld_stub_binder";
 
 /// What is exported, and what the loader looks up.
 fn decide(link: &mut Link<'_>) {

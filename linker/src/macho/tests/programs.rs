@@ -263,7 +263,6 @@ fn symbols_of_far_libraries_say_that_they_are_looked_up() {
     assert_eq!(found, [1, 253, 0xfe, 0xfe, 0xfe, 0xfe]);
 }
 
-/// A personality routine that one object defines and uses by its section, another by its name, is one.
 /// dyld calls what LC_ROUTINES_64 says before what sections list.
 #[test]
 fn what_is_to_be_called_first_has_a_command_of_its_own() {
@@ -293,6 +292,7 @@ fn what_is_to_be_called_first_has_a_command_of_its_own() {
     }
 }
 
+/// A personality routine that one object defines and uses by its section, another by its name, is one.
 #[test]
 fn a_personality_routine_is_one_however_it_is_named() {
     for arm in [false, true] {

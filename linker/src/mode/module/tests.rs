@@ -376,7 +376,7 @@ fn what_a_mode_looks_for_is_an_objects() {
     {
         let line = format!("--buildmode={mode} --defsym {name}=_start *");
         let error = link(&line, vec![module()]).map(drop).unwrap_err();
-        assert_eq!(error.first().kind(), crate::ErrorKind::Usage, "{line}");
+        assert_eq!(error.first().kind(), crate::ErrorKind::ModeConflict, "{line}");
         assert!(error.to_string().contains(&format!("--defsym {name} may not")), "{error}");
     }
     // No plugin starts itself, no other name matters, and without a mode none does.
