@@ -38,8 +38,26 @@ pub struct Shape {
     pub headers_size: u64,
     /// Start and size of the TLS block, and its alignment.
     pub tls: (u64, u64, u64),
-    /// Start and end of the output sections whose bounds have names.
-    pub bounds: rustc_hash::FxHashMap<Vec<u8>, (u64, u64)>,
+    /// Where what is called so is, if its bounds have names.
+    pub bounds: rustc_hash::FxHashMap<Vec<u8>, Bounds>,
+}
+
+/// Where the sections of one name are.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Address of the first byte.
+    pub start: u64,
+    /// Address behind the last one.
+    pub end: u64,
+    /// The numbers of the output sections that have the start and the end.
+    pub outs: [usize; 2],
+}
+
+impl Bounds {
+    /// From the start of `self` to the end of `later`.
+    pub(super) fn to(self, later: Self) -> Self {
+        Self { end: later.end, outs: [self.outs[0], later.outs[1]], ..self }
+    }
 }
 
 /// Sorts the output sections, drops empty ones and numbers the rest.

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::addresses::Bounds;
 use super::{Made, OutSec};
 use crate::format::elf::*;
 use crate::link::{Link, Special, attr, need};
@@ -31,39 +32,43 @@ pub fn resolve_addresses(link: &mut Link<'_>) {
     link.addrs = addrs;
 }
 
-/// Start and end of the output sections whose bounds have names.
-fn bounds(link: &Link<'_>) -> FxHashMap<Vec<u8>, (u64, u64)> {
+/// Where the sections are whose bounds have names.
+fn bounds(link: &Link<'_>) -> FxHashMap<Vec<u8>, Bounds> {
     let asked = link.specials.iter().filter_map(|special| match special {
         Special::Start(name) | Special::Stop(name) => Some(&name[..]),
         _ => None,
     });
     let asked: FxHashSet<&[u8]> = asked.collect();
-    let mut bounds: FxHashMap<Vec<u8>, (u64, u64)> = FxHashMap::default();
+    let mut bounds: FxHashMap<Vec<u8>, Bounds> = FxHashMap::default();
     let outs = link.outs.iter().enumerate();
     for (number, out) in outs.filter(|(_, o)| o.is_alloc() && asked.contains(&o.name[..])) {
         let (start, end) = inputs_of(link, number, out);
-        bounds.entry(out.name.clone()).or_insert((start, end)).1 = end;
+        let own = Bounds { start, end, outs: [number; 2] };
+        bounds.entry(out.name.clone()).and_modify(|known| *known = known.to(own)).or_insert(own);
     }
     for name in asked {
         let found = crate::mode::stand_in(name).filter(|_| !bounds.contains_key(name));
-        if let Some(range) = found.and_then(|inputs| within(link, inputs)) {
-            bounds.insert(name.to_vec(), range);
+        if let Some(those) = found.and_then(|inputs| within(link, inputs)) {
+            bounds.insert(name.to_vec(), those);
         }
     }
     bounds
 }
 
-/// From where to where the input sections called `name` are.
-fn within(link: &Link<'_>, name: &[u8]) -> Option<(u64, u64)> {
-    let of = |out: &OutSec, member: &super::Member| {
+/// Where the input sections called `name` are.
+fn within(link: &Link<'_>, name: &[u8]) -> Option<Bounds> {
+    let of = |(number, out): (usize, &OutSec), member: &super::Member| {
         let object = link.object(member.file);
         let start = out.addr.saturating_add(link.sec_off[member.sec.i()]);
         let end = start.saturating_add(object.section_size(member.index));
-        (object.section_name(member.index) == name).then_some((start, end))
+        let outs = [number; 2];
+        (object.section_name(member.index) == name).then_some(Bounds { start, end, outs })
     };
-    let outs = link.outs.iter().filter(|out| out.is_alloc() && name.starts_with(&out.name));
-    let all = outs.flat_map(|out| out.members.iter().filter_map(move |member| of(out, member)));
-    all.reduce(|(start, end), (from, to)| (start.min(from), end.max(to)))
+    let outs = link.outs.iter().enumerate().filter(|(_, out)| out.is_alloc());
+    let all = outs.flat_map(|out| out.1.members.iter().filter_map(move |member| of(out, member)));
+    let all: Vec<Bounds> = all.collect();
+    let last = all.iter().max_by_key(|it| it.end)?;
+    Some(all.iter().min_by_key(|it| it.start)?.to(*last))
 }
 
 /// Where an output section's inputs start and end: thunks around them are nobody's.
@@ -143,8 +148,8 @@ fn special_address(link: &Link<'_>, special: &Special) -> u64 {
     let irelative = link.arch.relocs().size() as u64 * link.plan.plt.len() as u64;
     match special {
         // An empty range is anywhere; inside the image it needs no special base.
-        Special::Start(name) => named(name).map_or(link.shape.base, |s| s.0),
-        Special::Stop(name) => named(name).map_or(link.shape.base, |s| s.1),
+        Special::Start(name) => named(name).map_or(link.shape.base, |s| s.start),
+        Special::Stop(name) => named(name).map_or(link.shape.base, |s| s.end),
         Special::GotBase => link.got_base(),
         Special::Header => link.shape.base,
         Special::End => end_of(&|_| true),

@@ -72,19 +72,13 @@ pub fn entry(link: &Link<'_>, id: SymId) -> Entry {
 
 /// The section that `special` bounds, which is not always the one that is at its address.
 fn bounded(link: &Link<'_>, special: &Special) -> Option<SymbolHome> {
-    let (name, is_end) = match special {
-        Special::Start(name) => (name, false),
-        Special::Stop(name) => (name, true),
+    let (name, end) = match special {
+        Special::Start(name) => (name, 0),
+        Special::Stop(name) => (name, 1),
         _ => return None,
     };
-    let mut outs = link.outs.iter().filter(|out| out.is_alloc() && out.name == *name);
-    let own = if is_end { outs.next_back() } else { outs.next() };
-    let home = own.or_else(|| {
-        let inputs = crate::mode::stand_in(name)?;
-        let mut outs = link.outs.iter().filter(|out| inputs.starts_with(&out.name));
-        outs.find(|out| out.is_alloc() && link.shape.bounds.contains_key(name))
-    });
-    home.map(OutSec::home)
+    let bounds = link.shape.bounds.get(name)?;
+    Some(link.outs[bounds.outs[end]].home())
 }
 
 fn made_home(link: &Link<'_>, made: Made) -> SymbolHome {
