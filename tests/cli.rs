@@ -347,11 +347,9 @@ fn link_is_the_linker_too() {
 
 /// Runs `args` for a reader that has gone before the first line.
 fn unread(program: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(program);
-    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("it starts");
-    drop(child.stdout.take());
-    child.wait_with_output().expect("it ends")
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    Command::new(program).args(args).stdout(writer).output().expect("it runs")
 }
 
 #[test]
