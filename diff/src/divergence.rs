@@ -200,7 +200,7 @@ impl Known {
             && (self.modes.is_empty() || self.modes.iter().any(|m| m == request.mode.name()))
             && (self.with.is_empty() || Relocations::of(request).have(&self.with))
             && self.has.iter().all(|has| has.describes(request))
-            && (!self.field || field::has_bits(request, part(|key| &key.key)))
+            && (!self.field || first.is_some_and(|first| field::has_bits(request, first)))
     }
 
     /// Whether it says more than what its findings look like: a signature alone is that of other bugs too.

@@ -8,6 +8,7 @@ use object::{
 };
 
 use crate::model::archive;
+use crate::oracle::Mismatch;
 use crate::{Format, Request};
 
 /// `e_machine` of the one whose instructions are looked at.
@@ -20,19 +21,24 @@ const CALL26: u32 = 283;
 const NEAR: u64 = 16;
 
 /// Whether the instruction that the key `site.FILE:SECTION+0xOFF` speaks of, or another that refers to the same
-/// symbol beside it, has bits in its field, or one that refers to the symbol of `import.NAME`, which then seems
-/// to be used otherwise, or one of the function of `call NAME`. On AArch64 only: where relocations have no
-/// addends, fields have.
-pub(super) fn has_bits(request: &Request, key: &str) -> bool {
+/// symbol beside it, has bits in its field, or one that refers to the symbol of `import.NAME` or of a value
+/// `dynamic NAME`, which then seems to be used otherwise, or one of the function of `call NAME`. On AArch64 only: where
+/// relocations have no addends, fields have.
+pub(super) fn has_bits(request: &Request, first: &Mismatch) -> bool {
     let target = request.target;
     if (target.arch.machine(), target.format) != (MACHINE, Format::Elf) {
         return false;
     }
-    let part = |about| key.strip_prefix(about);
+    let part = |about| first.key.strip_prefix(about);
+    let values = [&first.found, &first.wanted];
+    let named: Vec<_> = values.iter().filter_map(|it| it.strip_prefix("dynamic ")).collect();
+    let base = |name: &str| name.split('@').next().unwrap_or(name).to_owned();
     let parts = (part("site."), part("import."), part("call "));
     let look = |name: &str, bytes: &[u8]| match parts {
-        (Some(place), ..) => in_object(name, bytes, place),
-        (_, Some(import), _) => of_symbol(bytes, import.split('@').next().unwrap_or(import)),
+        (Some(place), ..) => {
+            in_object(name, bytes, place) || named.iter().any(|name| of_symbol(bytes, &base(name)))
+        }
+        (_, Some(import), _) => of_symbol(bytes, &base(import)),
         (_, _, Some(function)) => in_function(bytes, function),
         _ => false,
     };
