@@ -175,6 +175,8 @@ pub struct Linker {
     pub env: &'static [(&'static str, &'static str)],
     /// Arguments that make it do what the others do, before the request's.
     pub args: &'static [&'static str],
+    /// More of those that its releases from this one on know, and need.
+    pub newer: &'static [(u32, &'static str)],
     /// How to set its number of threads, where it has any: `--threads=`.
     pub threads: Option<&'static str>,
     /// Arguments, a mode's too, that it does not know, with the reason reported: a prefix of one argument.

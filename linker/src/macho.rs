@@ -15,6 +15,7 @@ pub mod live;
 pub mod machine;
 pub mod map;
 pub mod mode;
+pub mod objc;
 pub mod object;
 pub mod options;
 pub mod resolve;
@@ -61,8 +62,10 @@ pub fn link(
     // What nothing reaches goes; equal literals become one.
     live::mark(&mut link);
     literals::fold(&mut link);
+    objc::merge(&mut link)?;
     sections::assign(&mut link)?;
     mode::arrange(&mut link);
+    sections::check_inits(&link)?;
     sections::take_inits(&mut link);
     sections::forget_names(&mut link);
     // Every relocation says what it needs; every function how it is unwound.
@@ -72,12 +75,14 @@ pub fn link(
     // No section is added below.
     sections::add_made(&mut link)?;
     sections::order(&mut link);
+    sections::check_called(&link)?;
     layout::arrange(&mut link)?;
     // No address changes below.
     let fixups = fixups::collect(&link)?;
     let linkedit = linkedit::build(&mut link, &fixups)?;
     let image = output::allocate(sink, linkedit.size, bytes)?;
     write::sections(&link, image, &linkedit.lazy)?;
+    objc::write(&link, image);
     write::pointers(&link, image, &fixups, &linkedit.words);
     write::tables(&link, image, &linkedit);
     stamp(&link, image, &linkedit);

@@ -34,6 +34,7 @@ pub(super) static LINKER: Linker = Linker {
     words: None,
     env: &[],
     args: &["-z", "text", "-z", "separate-code"],
+    newer: &[],
     threads: None,
     lacks: &[],
     unsupported: &[],

@@ -35,6 +35,7 @@ pub(super) static LINKER: Linker = Linker {
     words: None,
     env: &[],
     args: &["-z", "text"],
+    newer: &[],
     threads: None,
     lacks: &[
         ("pack-relative-relocs", "gold has no RELR"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ADAPTERS, Adapter, Linker, OUTPUT, Outcome, Port, Shared};
-use super::{basic, gnu_ld, matches};
+use super::{basic, gnu_ld, matches, release};
 use crate::run::{self, End, Limits, Scratch};
 use crate::{Request, Target};
 
@@ -244,6 +244,9 @@ impl Adapter for Installed {
         let given = self.linker.args.iter().chain(request.mode.args(request.target.format));
         let mut args = basic(request);
         args.extend(given.map(|arg| (*arg).to_owned()));
+        let release = release(self.version()).first().copied().unwrap_or(0);
+        let newer = self.linker.newer.iter().filter(|(since, _)| release >= *since);
+        args.extend(newer.map(|(_, arg)| (*arg).to_owned()));
         args.extend(self.linker.threads.map(|flag| format!("{flag}{}", self.threads)));
         args.extend(request.args.iter().cloned());
         args

@@ -17,6 +17,7 @@ pub(super) static LINKER: Linker = Linker {
     words: None,
     env: &[],
     args: &[],
+    newer: &[],
     threads: None,
     lacks: &[],
     unsupported: &[],

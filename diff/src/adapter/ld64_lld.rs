@@ -19,6 +19,8 @@ pub(super) static LINKER: Linker = Linker {
     env: &[],
     // Where the objects were is no part of the output.
     args: &["-oso_prefix", "."],
+    // Method lists stay as compilers write them, as with other linkers.
+    newer: &[(19, "-no_objc_relative_method_lists")],
     threads: Some("--threads="),
     lacks: &[],
     unsupported: &[

@@ -26,6 +26,7 @@ pub(super) static LINKER: Linker = Linker {
     env: &[],
     // From 13 on lld drops C-identifier sections that only __start_/__stop_ symbols mention.
     args: &["-z", "text", "-z", "nostart-stop-gc"],
+    newer: &[],
     threads: Some("--threads="),
     lacks: &[],
     unsupported: &[],

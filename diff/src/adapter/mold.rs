@@ -18,6 +18,7 @@ pub(super) static LINKER: Linker = Linker {
     env: &[],
     // Without it the work happens in a child that neither limits nor accounting reach.
     args: &["-z", "text", "--no-fork"],
+    newer: &[],
     threads: Some("--threads="),
     lacks: &[("--target1-", "mold takes R_ARM_TARGET1 as an address")],
     unsupported: &[("unknown relocation", "mold lacks this relocation")],

@@ -18,6 +18,7 @@ pub(super) static LINKER: Linker = Linker {
     env: &[],
     // It collects garbage unless told not to, and forks; `-z text` only earns a warning.
     args: &["--no-fork", "--no-gc-sections"],
+    newer: &[],
     threads: Some("--threads="),
     lacks: &[],
     unsupported: &[

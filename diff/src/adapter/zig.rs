@@ -21,6 +21,7 @@ pub(super) static LINKER: Linker = Linker {
     words: Some(words),
     env: &[("ZIG_GLOBAL_CACHE_DIR", "cache"), ("ZIG_LOCAL_CACHE_DIR", "cache"), ("HOME", ".")],
     args: &[],
+    newer: &[],
     threads: None,
     lacks: &[
         ("-bundle", "zig makes no bundles"),

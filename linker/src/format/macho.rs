@@ -2,6 +2,7 @@
 //! Must not know of links: each module turns one structure into its bytes, or reads it.
 
 pub mod chained;
+mod directives;
 pub mod dylib;
 pub mod opcodes;
 pub mod read;

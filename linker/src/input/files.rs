@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use super::{Data, Files};
 const MAP_FROM: u64 = 16 << 10;
 /// More than this from a pipe is refused.
 const MAX_STREAM: u64 = 4 << 30;
+/// More than this from a device, which may never end, is refused: nobody types as much.
+const MAX_DEVICE: u64 = 1 << 20;
 
 /// The files of this machine.
 #[derive(Clone, Copy, Default, Debug)]
@@ -33,9 +36,10 @@ impl Files for DiskFiles {
             let map = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file)? };
             return Ok(Data::Mapped(Arc::new(map)));
         }
+        let most = if meta.file_type().is_char_device() { MAX_DEVICE } else { MAX_STREAM };
         let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-        file.by_ref().take(MAX_STREAM).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 == MAX_STREAM {
+        file.by_ref().take(most).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == most {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "stream is too large"));
         }
         Ok(Data::Owned(bytes.into()))

@@ -299,6 +299,7 @@ impl Loader<'_> {
 
     /// `library` with what it passes on.
     fn library(&mut self, mut library: Library, path: &Path, name: &str, auto: bool) -> Content {
+        library.as_of(self.options.minos);
         let implied = self.pass_on(&mut library, reexport::folder(path), &Vec::new());
         self.implied.extend(implied.into_iter().map(|next| (next, auto)));
         self.check_passed_on(&library, name, auto);

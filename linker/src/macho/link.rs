@@ -221,6 +221,8 @@ pub struct Link<'a> {
     /// Names with stubs that are bound on the first call.
     pub lazy: Slots,
     pub tlv: Slots,
+    /// What Objective-C's runtime reads first.
+    pub info: Option<super::objc::Info>,
     /// Functions called when the image is loaded, as offsets.
     pub inits: Vec<Init>,
     pub unwind: super::unwind::Plan,

@@ -369,6 +369,7 @@ impl<'a> Resolver<'a> {
             stubs: Slots::default(),
             lazy: Slots::default(),
             tlv: Slots::default(),
+            info: None,
             inits: Vec::new(),
             unwind: super::unwind::Plan::default(),
             base: 0,

@@ -58,8 +58,9 @@ pub fn scan(link: &mut Link<'_>) -> Result<(), Errors> {
     for at in 0..link.inits.len() {
         let what = link.inits[at].what;
         if let Some(name) = nothing(link, what) {
-            let text = format!("undefined symbol: {name}; called when the image is loaded");
-            errors.push(Error::new(ErrorKind::UndefinedSymbol, text));
+            let (file, section, offset) = link.inits[at].from;
+            let error = Error::new(ErrorKind::UndefinedSymbol, format!("undefined symbol: {name}"));
+            errors.push(error.at(link.files[file as usize].site(section, offset)));
         } else if link.atom_of(what).is_none() {
             // What another image has is called through a stub.
             link.stubs.add(what);

@@ -1,7 +1,7 @@
 //! Output sections: atoms by where they go, what the linker makes beside them, all in order. Must not
 //! know of addresses.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::link::{Init, Link, Made, Out, Ref};
 use super::object::{Atom, NONE};
@@ -255,6 +255,32 @@ pub fn order(link: &mut Link<'_>) {
     }
 }
 
+/// Checks the lists of functions that the loader calls: each has whole pointers, and each of them leads somewhere.
+///
+/// Errors: `bad-input`.
+pub fn check_inits(link: &Link<'_>) -> Result<(), Errors> {
+    let mut errors = Vec::new();
+    let lists = link.outs.iter().filter(|out| is_list(out));
+    for atom in lists.flat_map(|out| &out.atoms).map(|at| &link.atoms[*at as usize]) {
+        let Some(object) = link.files.get(atom.file as usize) else { continue };
+        let mut fail = |offset: u64, text: String| {
+            let error = Error::new(ErrorKind::BadInput, text);
+            errors.push(error.at(object.site(atom.section, offset)));
+        };
+        let (start, end) = (atom.start, atom.start + atom.size);
+        if !(start.is_multiple_of(8) && end.is_multiple_of(8)) {
+            fail(start, format!("a list of functions of {} bytes: no whole pointers", atom.size));
+            continue;
+        }
+        let relocs: FxHashSet<u64> = link.relocs(atom).iter().map(|it| it.offset.into()).collect();
+        let slots = (start..end).step_by(8);
+        slots.filter(|slot| !relocs.contains(slot)).for_each(|slot| {
+            fail(slot, "no function to call: the loader would call address 0 or a number".into());
+        });
+    }
+    Errors::collect(errors).map_or(Ok(()), Err)
+}
+
 /// Takes the pointers to functions that run at load time out of their section: with chained fixups
 /// they become offsets, which need no mending.
 pub fn take_inits(link: &mut Link<'_>) {
@@ -264,18 +290,48 @@ pub fn take_inits(link: &mut Link<'_>) {
     let inits = |out: &mut Out| out.kind() == kind::MOD_INIT;
     let taken: Vec<Out> = link.outs.extract_if(.., inits).collect();
     for index in taken.into_iter().flat_map(|out| out.atoms) {
-        let atom = &link.atoms[index as usize];
-        let (file, relocs) = (atom.file as usize, link.relocs(atom));
-        let from = |offset: u32| (atom.file, atom.section, offset.into());
-        let inits = relocs.iter().map(|reloc| Init {
-            what: link.target(file, reloc.target),
-            addend: reloc.addend,
-            from: from(reloc.offset),
-        });
-        let inits: Vec<_> = inits.collect();
+        let inits = listed(link, &link.atoms[index as usize]);
         link.inits.extend(inits);
         link.atoms[index as usize].live = false;
     }
+}
+
+/// The functions that `atom` lists.
+fn listed(link: &Link<'_>, atom: &Atom) -> Vec<Init> {
+    let each = link.relocs(atom).iter().map(|reloc| Init {
+        what: link.target(atom.file as usize, reloc.target),
+        addend: reloc.addend,
+        from: (atom.file, atom.section, reloc.offset.into()),
+    });
+    each.collect()
+}
+
+/// Checks that the functions which the loader calls are code, as far as they are in the image: in the segment that
+/// can be executed.
+///
+/// Errors: `bad-input`.
+pub fn check_called(link: &Link<'_>) -> Result<(), Errors> {
+    let lists = link.outs.iter().filter(|out| is_list(out)).flat_map(|out| &out.atoms);
+    let listed = lists.flat_map(|at| listed(link, &link.atoms[*at as usize]));
+    let is_code = |init: &Init| match link.atom_of(init.what) {
+        Some((atom, _)) => {
+            let out = link.outs.get(link.atoms[atom as usize].out as usize);
+            out.is_none_or(|out| out.segment == b"__TEXT")
+        }
+        None => !link.is_absolute(init.what),
+    };
+    let errors = link.inits.iter().copied().chain(listed).filter(|init| !is_code(init));
+    let errors = errors.map(|Init { what, from: (file, section, offset), .. }| {
+        let text = format!("no function to call: {} is no code", link.title_of(what));
+        let site = link.files[file as usize].site(section, offset);
+        Error::new(ErrorKind::BadInput, text).at(site)
+    });
+    Errors::collect(errors.collect()).map_or(Ok(()), Err)
+}
+
+/// Whether a section lists functions that the loader calls.
+fn is_list(out: &Out) -> bool {
+    matches!(out.kind(), kind::MOD_INIT | kind::MOD_TERM)
 }
 
 /// Names of what is not in the output are not exported.

@@ -1,5 +1,6 @@
 //! Small links in process: what is exported and imported, what is refused, bytes gone wrong.
 
+mod called;
 mod libraries;
 mod messages;
 mod programs;

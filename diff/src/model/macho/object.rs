@@ -92,6 +92,7 @@ impl Atom<'_> {
             && !matches!(self.kind, kind::MOD_INIT | kind::MOD_TERM | kind::INIT_OFFSETS)
             && self.section != "__eh_frame"
             && self.section != "__compact_unwind"
+            && self.section != "__objc_imageinfo"
     }
 }
 

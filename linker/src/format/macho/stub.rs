@@ -32,6 +32,8 @@ pub struct Library {
     pub missing: Vec<Vec<u8>>,
     /// Where `@rpath` in the names of those may lead.
     pub rpaths: Vec<Vec<u8>>,
+    /// Libraries that had some of its names on the systems that the link is for.
+    pub previous: Vec<Library>,
     /// Only some may link it: it is reached through those that pass it on.
     pub restricted: bool,
     /// Libraries described in the same file.

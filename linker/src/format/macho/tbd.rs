@@ -71,11 +71,8 @@ fn is_machine(target: &str, arch: &str) -> bool {
 
 impl Library {
     fn export(&mut self, prefix: &str, name: &str, weak: bool, thread_local: bool) {
-        // `$ld$…` are remarks for Apple's linker on other releases.
-        if !name.starts_with("$ld$") {
-            let name = [prefix.as_bytes(), name.as_bytes()].concat();
-            self.exports.push(Export { name, weak, thread_local });
-        }
+        let name = [prefix.as_bytes(), name.as_bytes()].concat();
+        self.exports.push(Export { name, weak, thread_local });
     }
 
     /// The names of `list`, which the stub calls `kind`.
@@ -204,7 +201,7 @@ mod tests {
     const V4: &str = "--- !tapi-tbd\ntbd-version: 4\ntargets: [ arm64e-macos, mars-rover ]\n\
         install-name: '/usr/lib/libx.dylib'\ncurrent-version: 3.2\nexports:\n  - targets: [ \
         x86_64-macos ]\n    symbols: [ _intel ]\n  - targets: [ arm64e-macos, mars-rover ]\n    \
-        symbols: [ _f, '$ld$hide$os10.4$_f' ]\n    weak-symbols: [ _w ]\n    objc-classes: [ C ]\n";
+        symbols: [ _f ]\n    weak-symbols: [ _w ]\n    objc-classes: [ C ]\n";
     const V5: &str = r#"{"tapi_tbd_version": 5, "main_library": {
         "target_info": [{"target": "arm64-macos"}], "install_names": [{"name": "/l"}],
         "exported_symbols": [{"text": {"global": ["_f"], "weak": ["_w"]},

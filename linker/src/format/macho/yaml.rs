@@ -140,7 +140,8 @@ impl Reader<'_> {
         let number = self.lines[self.at].2;
         self.at += 1;
         let Some(mut rest) = text.strip_prefix('[') else {
-            return Ok(Node::Text(unquote(text).0));
+            let (text, _) = unquote(text).ok_or((number, NO_QUOTE))?;
+            return Ok(Node::Text(text));
         };
         let mut list = Vec::new();
         loop {
@@ -154,7 +155,7 @@ impl Reader<'_> {
             } else if rest.starts_with(']') {
                 return Ok(Node::List(list));
             } else {
-                let (item, len) = unquote(rest);
+                let (item, len) = unquote(rest).ok_or((number, NO_QUOTE))?;
                 list.push(Node::Text(item));
                 rest = &rest[len..];
             }
@@ -169,13 +170,16 @@ fn key(text: &str) -> Option<(&str, &str)> {
     (plain && (rest.is_empty() || rest.starts_with(' '))).then(|| (name.trim(), rest.trim()))
 }
 
-/// The scalar at the head of `text`, without quotes, and the bytes it took.
-fn unquote(text: &str) -> (String, usize) {
+/// What is wrong with a scalar that a line doesn't end.
+const NO_QUOTE: &str = "a quoted text has no end";
+
+/// The scalar at the head of `text`, without quotes, and the bytes it took; none if its quote isn't closed.
+fn unquote(text: &str) -> Option<(String, usize)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'));
     let Some(quote) = quote else {
         let len = text.find([',', ']']).unwrap_or(text.len());
         let len = text[..len].find(" #").unwrap_or(len);
-        return (text[..len].trim_end().to_owned(), len);
+        return Some((text[..len].trim_end().to_owned(), len));
     };
     let mut out = String::new();
     let mut chars = text.char_indices().skip(1).peekable();
@@ -185,14 +189,14 @@ fn unquote(text: &str) -> (String, usize) {
                 out.push('\'');
                 continue;
             }
-            return (out, at + 1);
+            return Some((out, at + 1));
         }
         match c {
             '\\' if quote == '"' => out.extend(chars.next().map(|next| next.1)),
             c => out.push(c),
         }
     }
-    (out, text.len())
+    None
 }
 
 #[cfg(test)]

@@ -115,7 +115,14 @@ impl Loader<'_> {
             }
             let names = if flat { &mut library.indirect } else { &mut library.exports };
             names.extend(inner.exports);
+            library.previous.extend(inner.previous);
         }
+        let previous = std::mem::take(&mut library.previous).into_iter();
+        implied.extend(previous.map(|library| Implied {
+            library,
+            dir: dir.to_owned(),
+            rpaths: Rpaths::new(),
+        }));
         implied
     }
 
@@ -178,7 +185,8 @@ impl Loader<'_> {
         let places = places.into_iter().flat_map(stub);
         self.searched(name).into_iter().chain(places).find_map(|place| {
             let data = self.files.open(&place).ok()?;
-            let library = self.read(&data[self.slice(&data).ok().flatten()?])?;
+            let mut library = self.read(&data[self.slice(&data).ok().flatten()?])?;
+            library.as_of(self.options.minos);
             Some((library, place))
         })
     }

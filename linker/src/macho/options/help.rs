@@ -41,7 +41,7 @@ pub(super) fn text() -> String {
     OTHERS.iter().for_each(|(spelling, help)| line(spelling, help));
     let names: Vec<_> = IGNORED.iter().map(|(name, _)| format!("-{name}")).collect();
     out.push_str("\nAccepted, and nothing comes of them:\n");
-    for names in names.chunks(4) {
+    for names in names.chunks(3) {
         let _ = writeln!(out, "  {}", names.join(" "));
     }
     out

@@ -110,6 +110,11 @@ pub(super) fn pattern(text: &str) -> Result<String, String> {
     }
 }
 
+/// What `-lazy_library`, `-lazy_framework` and `-lazy-l` ask for, which no loader does any more.
+fn lazy(name: &str) -> Result<(Named, Take), String> {
+    Err(format!("{name}: no library is loaded lazily"))
+}
+
 /// What `-commons` may say: a library's variable is no common's definition.
 pub(super) fn commons(how: &str) -> Result<(), String> {
     match how {
@@ -139,6 +144,7 @@ pub(super) const ATTACHED: &[Row] = rows! {
     "upward-l" (a) inputs << library(a, UPWARD) => "NAME" "The same, a library that is above this one";
     "hidden-l" (a) inputs << library(a, HIDDEN) => "NAME" "An archive, nothing of which is exported";
     "weak-l" (a) inputs << library(a, WEAK) => "NAME" "The same, and the program runs without it";
+    "lazy-l" (a) inputs << lazy(a)? => "" "";
     "l" (a) inputs << library(a, PLAIN) => "NAME" "Link libNAME.tbd, libNAME.dylib or libNAME.a";
     "L" (a) library_paths << a.into() => "DIR" "Search DIR for libraries";
     "F" (a) framework_paths << a.into() => "DIR" "Search DIR for frameworks";
@@ -174,6 +180,8 @@ pub(super) const ROWS: &[Row] = rows! {
     "needed_library" (a) inputs << path(a, NEEDED) => "FILE" "Link FILE, which stays with -dead_strip_dylibs";
     "reexport_library" (a) inputs << path(a, REEXPORT) => "FILE" "Link FILE, whose symbols are the output's, too";
     "upward_library" (a) inputs << path(a, UPWARD) => "FILE" "Link FILE, which is above this output";
+    "lazy_library" (a) inputs << lazy(a)? => "" "";
+    "lazy_framework" (a) inputs << lazy(a)? => "" "";
     "force_load" (a) inputs << path(a, FORCE) => "FILE" "Link every member of the archive FILE";
     "load_hidden" (a) inputs << path(a, HIDDEN) => "FILE" "Link the archive FILE, nothing of which is exported";
     "bundle_loader" (a) bundle_loader = Some(a.into()) => "FILE" "The program that will load the bundle";
@@ -246,6 +254,8 @@ pub(super) const IGNORED: &[(&str, usize)] = &[
     ("ld_classic", 0),
     ("ld_new", 0),
     ("no_objc_category_merging", 0),
+    ("no_objc_relative_method_lists", 0),
+    ("objc_relative_method_lists", 0),
     ("no_warn_duplicate_libraries", 0),
     ("no_source_version", 0),
     ("add_source_version", 0),

@@ -235,8 +235,10 @@ fn an_initializer_out_of_reach_is_named_where_it_is() {
     maker.object.append_section_data(inits, &[0; 16], 8);
     let flags =
         RelocationFlags::MachO { r_type: m::ARM64_RELOC_UNSIGNED, r_pcrel: false, r_length: 3 };
-    let relocation = Relocation { offset: 8, symbol: start, addend: 1 << 40, flags };
-    maker.object.add_relocation(inits, relocation).expect("a relocation");
+    for (offset, addend) in [(0, 0), (8, 1 << 40)] {
+        let relocation = Relocation { offset, symbol: start, addend, flags };
+        maker.object.add_relocation(inits, relocation).expect("a relocation");
+    }
     files.insert("i.o", maker.bytes());
     let text = says(true, "-dylib a.o i.o l.tbd", &files);
     for part in ["i.o:(__DATA,__mod_init_func+0x8): ", "0..2^32-1", "_c1"] {

@@ -18,6 +18,10 @@ pub(super) fn check(image: &Image<'_>, flaws: &mut Flaws) {
             flaws.add("segment's name twice", pair[0], "two", "each once");
         }
     }
+    // Objective-C's runtime reads one remark.
+    for info in image.file.sections.iter().filter(|s| s.name == "__objc_imageinfo") {
+        flaws.check(info.size == 8, "remarks for Objective-C", info.name, info.size, "8 bytes");
+    }
     let count = image.file.sections.len();
     flaws.check(count < 256, "too many sections", "header", count as u64, "255 at most");
     let mut number = 0;
