@@ -52,9 +52,10 @@ fn is_call(thumb: bool, bits: u32) -> bool {
     }
 }
 
-/// R_ARM_TLS_CALL and R_ARM_THM_TLS_CALL; the instructions of a sequence are neither.
+/// R_ARM_TLS_CALL and R_ARM_THM_TLS_CALL: the input's call says which it is, since a NOP in Arm state is a BLX in Thumb.
 pub(super) fn call_kept(site: Site<'_>) -> Result<bool, String> {
-    let (_, output) = site.both(0, 4).ok_or(OUTSIDE)?;
-    let bits = |field: Field| field.bits(output).unwrap_or(0);
-    Ok(is_call(false, bits(Field::Branch)) || is_call(true, bits(Field::ThumbBranch)))
+    let (input, output) = site.both(0, 4).ok_or(OUTSIDE)?;
+    let thumb = !is_call(false, Field::Branch.bits(input).unwrap_or(0));
+    let field = if thumb { Field::ThumbBranch } else { Field::Branch };
+    Ok(is_call(thumb, field.bits(output).unwrap_or(0)))
 }
