@@ -191,6 +191,11 @@ const FIRST: &str = "runtime.firstmoduledata";
 /// Module data that is nobody else's, whatever others see: the Go linker leaves it local.
 pub(crate) const OWN: &str = "local.moduledata";
 
+/// For people: what is to have an address.
+pub(crate) const DATA: &str = "a module's data";
+/// See [`DATA`].
+pub(crate) const START: &str = "what starts a library";
+
 /// The flag that asks for `kind`.
 fn kind_flag(kind: OutputKind) -> &'static str {
     match kind {
@@ -265,8 +270,9 @@ pub struct Added {
 /// `before` is what was added to them already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right. What asks for nothing new pulls nothing new, so asking twice is enough.
 ///
-/// Errors: `mode-conflict` for a runtime whose list has no place for an address, `undefined-symbol` for what has none,
-/// `duplicate-symbol` for what is in several places, `internal`.
+/// Errors: `mode-conflict` for a runtime whose list has no place for an address, for what is not loaded and for names
+/// that are the mode's own, `undefined-symbol` for what has no address, `duplicate-symbol` for what is in several
+/// places, `internal`.
 pub fn add(
     res: &Resolution<'_>,
     options: &Options,
@@ -283,7 +289,8 @@ pub fn add(
         false => Addition::find(mode, target(options, arch), |name| module.look(name))?,
     };
     if let Some(start) = &what.start
-        && module.find(start)?.is_some_and(|place| module.is_called(place))
+        && (module.is_init(&options.init, start)
+            || module.find(start)?.is_some_and(|place| module.is_called(place)))
     {
         what.start = None;
     }
@@ -293,10 +300,13 @@ pub fn add(
         return Ok(None);
     }
     if let Some(data) = what.data().filter(|_| options.kind != OutputKind::Exe) {
-        module.refuse_number(data, "a module's data")?;
+        module.refuse_number(data, DATA)?;
     }
     if let Some(start) = &what.start {
-        module.refuse_number(start, "what starts a library")?;
+        module.refuse_number(start, START)?;
+    }
+    for (name, sort) in [(what.data(), DATA), (what.start.as_deref(), START)] {
+        name.map_or(Ok(()), |name| module.refuse_unloaded(name, sort))?;
     }
     // Those from before are the inputs of now.
     let mut edits = module.edits(&what)?;

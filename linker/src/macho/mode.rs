@@ -14,7 +14,7 @@ use super::link::{Bound, Def, Link};
 use super::object::Target;
 use super::options::{Kind, Options};
 use crate::format::macho::kind as section;
-use crate::mode::{Addition, Mode, OWN, usage};
+use crate::mode::{Addition, DATA, Mode, OWN, START, usage};
 use crate::object::{SymId, hash_name};
 use crate::options::OutputKind;
 use crate::{Error, ErrorKind, Result};
@@ -155,7 +155,8 @@ pub struct Added {
 /// `before` is what was added to it already, which may have pulled the runtime out of an archive: the answer is
 /// none, too, if that is still right.
 ///
-/// Errors: `undefined-symbol` for what has no address, `duplicate-symbol` for what is in several places, `internal`.
+/// Errors: `undefined-symbol` for what has no address, `mode-conflict` for what each thread has, `duplicate-symbol` for
+/// what is in several places, `internal`.
 pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     let Some(mode) = link.options.build.mode else { return Ok(None) };
     let entry = mangled(made::ENTRY);
@@ -178,17 +179,19 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     };
     let mut shared = before.map_or(Vec::new(), |before| before.shared.clone());
     if let Some(data) = what.data() {
-        module::refuse_number(link, data, "a module's data")?;
+        module::refuse_number(link, data, DATA)?;
+        module::refuse_threads(link, data, DATA)?;
         let local = module::defined(link, data)?.is_some_and(is_local);
         shared.extend((data == OWN || local).then(|| mangled(data)));
     }
     if let Some(start) = &what.start
         && let Some(place) = module::defined(link, start)?
     {
-        if module::is_called(link, place) {
+        if module::is_init(link, start) || module::is_called(link, place) {
             what.start = None;
         } else {
-            module::refuse_number(link, start, "what starts a library")?;
+            module::refuse_number(link, start, START)?;
+            module::refuse_threads(link, start, START)?;
             shared.extend(is_local(place).then(|| mangled(start)));
         }
     }

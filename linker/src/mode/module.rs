@@ -5,7 +5,7 @@ use super::edit::Editor;
 use super::made::{ENTRY, LAST};
 use super::{Addition, FIRST, OWN};
 use crate::arch::{Arch, Row};
-use crate::format::elf::SHT_INIT_ARRAY;
+use crate::format::elf::{SHF_ALLOC, SHF_TLS, SHT_INIT_ARRAY};
 use crate::init_order::{InitArray, classify};
 use crate::object::{FileId, Home, Object, Reloc, Symbol, bind, kind, vis};
 use crate::resolve::Resolution;
@@ -134,6 +134,34 @@ impl<'r, 'a> Module<'r, 'a> {
         }
     }
 
+    /// Checks that `what`, which is called `name`, is at one address when the module is loaded.
+    ///
+    /// Errors: `mode-conflict` if it is in a section that isn't loaded, or if each thread has its own.
+    pub(super) fn refuse_unloaded(&self, name: &str, what: &str) -> Result<()> {
+        let Some(place) = self.find(name)? else { return Ok(()) };
+        let object = self.object(place.0)?;
+        let symbol = object.symbols.get(place.1);
+        let flags = match symbol.home {
+            Home::Section(at) => object.sections.get(at).flags,
+            _ => SHF_ALLOC,
+        };
+        let wrong = if symbol.kind == kind::TLS || flags & SHF_TLS != 0 {
+            "is thread-local"
+        } else if flags & SHF_ALLOC == 0 {
+            "is not loaded"
+        } else {
+            return Ok(());
+        };
+        let text = format!("{name} {wrong}: {what} has an address");
+        Err(Error::new(ErrorKind::ModeConflict, text).at(self.site(place)))
+    }
+
+    /// Whether `init`, what `-init` names, is `start` by its name: then the loader calls that without an entry.
+    pub(super) fn is_init(&self, init: &str, start: &str) -> bool {
+        let global = self.res.find(init.as_bytes()).map(|id| self.res.defs[id.i()]);
+        init == start && global.is_some_and(|def| def.is_local())
+    }
+
     /// Section and offset of a symbol.
     fn home(&self, (file, symbol): Place) -> Option<(FileId, u32, u64)> {
         let symbol = self.res.object(file)?.symbols.get(symbol);
@@ -188,7 +216,7 @@ impl<'r, 'a> Module<'r, 'a> {
 
     /// Whether what is called `name` at `place` has its alias already.
     ///
-    /// Errors: `duplicate-symbol` if something else is called so.
+    /// Errors: `mode-conflict` if something else is called so.
     fn has_alias(&self, name: &str, place: Place) -> Result<bool> {
         let alias = alias(name);
         let known = self.res.find(alias.as_bytes()).map(|id| self.res.defs[id.i()]);
@@ -198,7 +226,7 @@ impl<'r, 'a> Module<'r, 'a> {
             return Ok(true);
         }
         let text = format!("duplicate symbol: {alias}, the build mode's own name for {name}");
-        Err(Error::new(ErrorKind::DuplicateSymbol, text).at(self.site(other)))
+        Err(Error::new(ErrorKind::ModeConflict, text).at(self.site(other)))
     }
 
     /// Whether the variable at `place` holds the address of what the module, and nobody else, calls `data` already.
@@ -216,7 +244,7 @@ impl<'r, 'a> Module<'r, 'a> {
 
     /// The inputs, by number, that `what` changes, and their new bytes.
     ///
-    /// Errors: `bad-input`, `duplicate-symbol`.
+    /// Errors: `bad-input`, `duplicate-symbol`, `mode-conflict`.
     pub(super) fn edits(&self, what: &Addition) -> Result<Vec<(usize, Vec<u8>)>> {
         let mut steps: Vec<(FileId, Step)> = Vec::new();
         for name in what.data().into_iter().chain(what.start.as_deref()) {
@@ -282,5 +310,7 @@ impl Step {
 
 #[cfg(test)]
 mod owned;
+#[cfg(test)]
+mod refused;
 #[cfg(test)]
 pub(super) mod tests;

@@ -63,6 +63,32 @@ pub(super) fn refuse_number(link: &Link<'_>, name: &str, what: &str) -> Result<(
     }
 }
 
+/// Checks that `what`, which is called `name`, is not each thread's own. What is not loaded is no definition at all.
+///
+/// Errors: `mode-conflict`.
+pub(super) fn refuse_threads(link: &Link<'_>, name: &str, what: &str) -> Result<()> {
+    let Some((file, symbol)) = defined(link, name)? else { return Ok(()) };
+    let object = &link.files[file];
+    let Symbol { section, value, .. } = object.symbols[symbol];
+    let index = usize::from(section).wrapping_sub(1);
+    let Some(header) = object.sections.get(index).map(|section| section.header) else {
+        return Ok(());
+    };
+    if !matches!(header.kind(), kind::TLV_REGULAR | kind::TLV_ZEROFILL | kind::TLV_VARS) {
+        return Ok(());
+    }
+    let text = format!("_{name} is thread-local: {what} has an address");
+    let site = object.site(index as u32, value.wrapping_sub(header.addr));
+    Err(Error::new(ErrorKind::ModeConflict, text).at(site))
+}
+
+/// Whether `-init` names `start` and an object has it: then the loader calls that without an entry.
+pub(super) fn is_init(link: &Link<'_>, start: &str) -> bool {
+    let named = link.options.init.as_ref().is_some_and(|name| name.as_bytes() == mangled(start));
+    let global = find(link, start).map(|id| &link.globals[id.i()]);
+    named && global.is_some_and(|global| matches!(global.def, Def::Object(..)))
+}
+
 /// Size and alignment of the common block that ends the runtime's list, if one does.
 pub(super) fn common(link: &Link<'_>) -> Option<(u64, u8)> {
     match link.globals[find(link, LAST)?.i()].def {

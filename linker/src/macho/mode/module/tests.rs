@@ -5,7 +5,7 @@ use object::{
     SymbolScope,
 };
 
-use crate::macho::mode::tests::{ARCHES, DATA, Maker, TEXT, link, read};
+use crate::macho::mode::tests::{ARCHES, DATA, Maker, TEXT, link, module, read};
 use crate::mode::tests::{address, bytes, words};
 
 const LAST: &str = "runtime.lastmoduledatap";
@@ -202,6 +202,51 @@ fn a_library_has_one_entry_however_it_starts() {
             let file = read(&image);
             let to = address(&file, &format!("_{start}"));
             assert_eq!(words(&file, "__mod_init_func"), [to], "{arch} {scope:?} {has_entry}");
+        }
+    }
+}
+
+/// The name of what starts a library.
+fn start(arch: &str) -> String {
+    let goarch = if arch == "x86_64" { "amd64" } else { arch };
+    format!("_rt0_{goarch}_darwin_lib")
+}
+
+#[test]
+fn what_each_thread_has_is_no_modules_data_and_no_start() {
+    for arch in ARCHES {
+        for (line, name, what) in [
+            ("--buildmode=plugin -U _runtime.addmoduledata", OWN, "a module's data"),
+            ("--buildmode=c-shared", &*start(arch), "what starts a library"),
+        ] {
+            let mut maker = Maker::new(arch);
+            let kind = crate::format::macho::kind::TLV_VARS;
+            let home = section(&mut maker, ("__DATA", "__thread_vars"), kind);
+            for (name, size) in [("first", 8), (name, 24)] {
+                let symbol = maker.symbol(name, SymbolSection::Section(home));
+                maker.0.add_symbol_data(symbol, home, &vec![0; size], 8);
+            }
+            let error = link(arch, line, maker.bytes()).map(drop).unwrap_err();
+            let place = "a.o:(__DATA,__thread_vars+0x8)";
+            let text = format!("{place}: _{name} is thread-local: {what} has an address");
+            assert_eq!(error.to_string(), text, "{arch}");
+            assert_eq!(error.first().kind(), crate::ErrorKind::ModeConflict);
+        }
+    }
+}
+
+#[test]
+fn a_start_that_init_names_has_no_entry() {
+    for arch in ARCHES {
+        let start = start(arch);
+        for (init, count) in [(format!("-init _{start}"), 0), ("-init _f".into(), 1)] {
+            let object = module(arch, &[&start, "f"], &[]);
+            let image =
+                link(arch, &format!("--buildmode=c-shared -no_fixup_chains {init}"), object)
+                    .unwrap();
+            let file = read(&image);
+            let entries = file.section_by_name("__mod_init_func");
+            assert_eq!(entries.map_or(0, |entries| entries.size() / 8), count, "{arch} {init}");
         }
     }
 }
