@@ -2,8 +2,10 @@
 //!
 //! It must not know relocation sites.
 
+use super::inputs::Spot;
 use super::judge::{Found, Judge, Reference, Use};
 use super::names;
+use super::object::ALLOC;
 use crate::loader::{Dynamic, Symbol};
 use crate::model::{Binding, Facts, Family, Meaning, SymbolKind, Value};
 
@@ -110,7 +112,7 @@ fn symbols(judge: &Judge<'_, '_>, facts: &mut Facts) {
             }
             continue;
         }
-        if !is_defined_by_inputs(judge, symbol.name) {
+        if !is_defined_by_inputs(judge, symbol.name) || is_unloaded(judge, symbol.name) {
             continue;
         }
         let (meaning, ifunc) = defined(judge, symbol);
@@ -129,6 +131,13 @@ fn is_defined_by_inputs(judge: &Judge<'_, '_>, name: &str) -> bool {
     judge.inputs.defs.contains_key(name)
         || judge.inputs.library.contains_key(name)
         || judge.inputs.defsyms.iter().any(|(defined, _)| *defined == name)
+}
+
+/// Whether `name` is of something in a section that isn't loaded: what linkers export as that leads nowhere.
+fn is_unloaded(judge: &Judge<'_, '_>, name: &str) -> bool {
+    let first = judge.inputs.defs.get(name).and_then(|defs| defs.first());
+    let Some(Spot::Section(id, _)) = first.map(|def| def.spot) else { return false };
+    judge.inputs.section(id).is_some_and(|section| !section.has(ALLOC))
 }
 
 /// `NAME@VER`; the version's library must be needed.
@@ -167,7 +176,8 @@ fn export_name(judge: &Judge<'_, '_>, symbol: &Symbol<'_>) -> String {
 
 fn lookups(judge: &Judge<'_, '_>, facts: &mut Facts) {
     let mentioned = judge.inputs.mentioned.iter().copied();
-    for name in mentioned.filter(|name| !names::is_linkers(name)).chain(ABSENT) {
+    let told = |name: &&str| !names::is_linkers(name) && !is_unloaded(judge, name);
+    for name in mentioned.filter(told).chain(ABSENT) {
         let found = match judge.module.lookup(name) {
             Err(text) => Some(Meaning::Bad(text.into())),
             Ok(None) => None,

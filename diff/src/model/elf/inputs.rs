@@ -106,11 +106,43 @@ impl<'a> Inputs<'a> {
                 },
             }
         }
+        inputs.repeat(request);
         inputs.options(&request.args);
         for index in 0..inputs.objects.len() {
             inputs.define(index);
         }
         inputs
+    }
+
+    /// What takes part each time it is given is several objects: those after the first come last.
+    fn repeat(&mut self, request: &'a Request) {
+        let (mut whole, mut lazy) = (false, false);
+        let mut times: FxHashMap<&str, u32> = FxHashMap::default();
+        for arg in &request.args {
+            match arg.trim_start_matches('-') {
+                "whole-archive" => whole = true,
+                "no-whole-archive" => whole = false,
+                "start-lib" => lazy = true,
+                "end-lib" => lazy = false,
+                _ => {}
+            }
+            let Some(file) = request.file(arg) else { continue };
+            let is_archive = matches!(file.bytes.get(..8), Some(archive::MAGIC | archive::THIN));
+            let objects = match is_archive {
+                true if whole => archive::members(request, file),
+                false if !lazy && u16_at(&file.bytes, 16) == Some(1) => {
+                    vec![(file.name.clone(), &file.bytes[..])]
+                }
+                _ => continue,
+            };
+            let time = times.entry(&file.name).or_default();
+            *time += 1;
+            for (name, bytes) in objects.into_iter().filter(|_| *time > 1) {
+                if Class::of(bytes).is_some() {
+                    self.object(format!("{name}#{time}"), bytes);
+                }
+            }
+        }
     }
 
     fn object(&mut self, file: String, bytes: &'a [u8]) {
@@ -164,11 +196,10 @@ impl<'a> Inputs<'a> {
                 self.wrapped.push(name);
             } else if bare == "wrap" && arg.starts_with('-') {
                 self.wrapped.extend(args.get(i + 1).map(|name| &**name));
-            } else if let Some((name, value)) =
-                bare.strip_prefix("defsym=").and_then(|text| text.split_once('='))
-            {
-                self.defsyms.push((name, value));
             }
+            let next = || args.get(i + 1).filter(|_| bare == "defsym" && arg.starts_with('-'));
+            let text = bare.strip_prefix("defsym=").or_else(|| next().map(String::as_str));
+            self.defsyms.extend(text.and_then(|text| text.split_once('=')));
         }
     }
 

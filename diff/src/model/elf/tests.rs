@@ -1,5 +1,6 @@
 //! The reader against real linkers: equal facts from all, and no planted fault goes unseen.
 
+mod again;
 mod alike;
 mod copies;
 mod empty;
