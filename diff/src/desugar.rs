@@ -113,6 +113,19 @@ impl Names<'_, '_> {
         it.number && (![FIRST, OWN].contains(&name) || self.mode != Mode::Exe)
     }
 
+    /// Whether the mode can't have `name`: what is called so isn't loaded or each thread has its own, or the alias that
+    /// it has to have is something else.
+    fn is_refused(&self, name: &str) -> bool {
+        let found = self.said.find(name);
+        let [(unit, it)] = &found[..] else { return false };
+        let is_other = |(other, at): &(&Unit<'_>, Defined)| {
+            at.standing != Standing::Local && !(std::ptr::eq(*unit, *other) && at.home == it.home)
+        };
+        let alias = format!("{ALIAS}{name}");
+        it.unloaded
+            || self.is_aliased(name, it) && self.said.find(&alias).first().is_some_and(is_other)
+    }
+
     /// What they call what is called `name`.
     fn handle(&self, name: &str) -> String {
         let all = self.said.find(name);
@@ -229,12 +242,11 @@ impl Extra {
             made.push(code.announce(&handles.handle(data)));
             made.push(code.entry(ENTRY, FUNCTION));
         }
-        let target = request.target.name();
-        let goarch = target.split('-').next().unwrap_or(target);
-        let start = format!("_rt0_{goarch}_{}_lib", request.goos());
-        let calls = |unit: &Unit<'_>| elf::calls(unit.bytes, &start, code.words, &unit.dropped);
+        let start = start_of(request);
         let wanted = request.mode == Mode::CShared && !said.complete;
-        let starts = wanted && said.defines(&start) && !said.units.iter().any(calls);
+        // What the loader calls already has no entry.
+        let is_called = said.is_init(&start) || said.calls(&start, code);
+        let starts = wanted && said.defines(&start) && !is_called;
         if starts {
             made.push(code.entry(&format!("{start}.ptr"), &handles.handle(&start)));
         }
@@ -242,6 +254,10 @@ impl Extra {
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.
         let own = asked.or(announced).or(list);
         let used: Vec<&str> = own.into_iter().chain(starts.then_some(&*start)).collect();
+        // Nobody else says why there can be no such module.
+        if used.iter().any(|name| handles.is_refused(name)) {
+            return None;
+        }
         let mut looked = vec![APPEND, LAST];
         looked.extend(known(&said).into_iter().chain(wanted.then_some(&*start)));
         looked.retain(|_| !said.complete);
@@ -297,6 +313,28 @@ impl Extra {
         let tail = (!self.tail.is_empty()).then(|| (TAIL, text::print(&self.tail)));
         [(OBJECT, first)].into_iter().chain(tail).collect()
     }
+}
+
+/// The name of what starts a library.
+fn start_of(request: &Request) -> String {
+    let target = request.target.name();
+    let goarch = target.split('-').next().unwrap_or(target);
+    format!("_rt0_{goarch}_{}_lib", request.goos())
+}
+
+/// Whether `request` is of a library that is started by what `-init` names, and by no entry of its own.
+pub(crate) fn starts_by_init(request: &Request) -> bool {
+    let before = sugared(request);
+    let request = before.as_ref().unwrap_or(request);
+    let Target { arch, format } = request.target;
+    if request.mode != Mode::CShared || format != Format::Elf {
+        return false;
+    }
+    let start = start_of(request);
+    let known = code::of(arch.machine()).zip(Said::of(request, None));
+    known.is_some_and(|(code, said)| {
+        said.defines(&start) && said.is_init(&start) && !said.calls(&start, code)
+    })
 }
 
 /// `request` for linkers that know no modes.

@@ -96,7 +96,11 @@ impl Plan {
         let runtime = runs(&said);
         let target = request.target.name();
         let start = mangled(&format!("_rt0_{}_darwin_lib", target.split('-').next()?));
-        let starts = request.mode == Mode::CShared && said.defines(&start);
+        // What dyld calls already has no entry.
+        let init = request.args.iter().rposition(|arg| arg == "-init");
+        let init = init.and_then(|at| request.args.get(at + 1));
+        let is_init = init == Some(&start) && said.is_global(&start);
+        let starts = request.mode == Mode::CShared && said.defines(&start) && !is_init;
         let list = data.clone().filter(|_| runtime && said.defines(&last));
         let mut plan = Self {
             announce: data.filter(|_| announces(&said)),
@@ -105,6 +109,11 @@ impl Plan {
             pulls: asked.is_some() && runtime,
             ..Self::default()
         };
+        // Nobody else says why there can be no such module.
+        let used = [&asked, &plan.announce, &plan.list, &plan.start].into_iter().flatten();
+        if used.into_iter().any(|name| said.is_threads(name)) {
+            return None;
+        }
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.
         let named = [asked.as_ref(), plan.announce.as_ref(), plan.list.as_ref()].into_iter();
         let own = |name: &&String| **name == mangled(OWN) || !said.is_global(name);
@@ -112,21 +121,26 @@ impl Plan {
         plan.shared.extend(own);
         plan.local_list = !said.is_global(&mangled(LAST));
         plan.shared.extend(plan.start.clone().filter(|name| !said.is_global(name)));
+        plan.mark(request, &said);
+        (!plan.is_empty()).then_some(plan)
+    }
+
+    /// Adds what bounds sections.
+    fn mark(&mut self, request: &Request, said: &Said) {
         for row in MARKERS {
             let wanted: Vec<_> = [row.0, row.1].into_iter().filter(|n| said.wants(n)).collect();
             if request.mode == Mode::Plugin {
                 // Both, unless the module has one of its own.
                 let made = [row.0, row.1].into_iter().filter(|name| !said.defines(name));
-                plan.heads.extend(made.filter(|_| !wanted.is_empty()).map(|name| (row, name)));
+                self.heads.extend(made.filter(|_| !wanted.is_empty()).map(|name| (row, name)));
             } else {
                 let bound = |name: &'static str| {
                     let end = if name == row.1 { "end" } else { "start" };
                     (name, format!("section${end}${}${}", row.2, row.3))
                 };
-                plan.bounds.extend(wanted.into_iter().map(bound));
+                self.bounds.extend(wanted.into_iter().map(bound));
             }
         }
-        (!plan.is_empty()).then_some(plan)
     }
 
     fn is_empty(&self) -> bool {

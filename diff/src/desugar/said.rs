@@ -23,6 +23,10 @@ pub(super) struct Said<'r> {
     sections: Vec<((&'r str, Option<usize>), elf::Outline<'r>)>,
     /// Names that arguments ask for and archives offer: some linkers ask only when all inputs are read.
     pub(super) asked: Vec<&'r str>,
+    /// Names that arguments define.
+    set: BTreeSet<&'r str>,
+    /// The name of what the loader calls first.
+    init: Option<&'r str>,
     /// The Go linker has added it all.
     pub(super) complete: bool,
 }
@@ -51,7 +55,12 @@ impl<'r> Said<'r> {
         inputs.units.iter().any(|unit| unit.knows_modes).then_some(())?;
         let offered = |name: &&str| matches!(inputs.offers.get(*name), Some(Some(_)));
         let asked = named(&request.args).filter(offered).collect();
-        let (mut said, mut groups) = (Self { asked, ..Self::default() }, BTreeSet::new());
+        let set = options(&request.args).filter(|option| option.0 == "defsym");
+        let set = set.filter_map(|(_, value)| Some(value.split_once('=')?.0.trim())).collect();
+        let init = options(&request.args).filter(|option| option.0 == "init").last();
+        let init = init.map(|(_, name)| name);
+        let (mut said, mut groups) =
+            (Self { asked, set, init, ..Self::default() }, BTreeSet::new());
         for unit in inputs.taking_part(request, more) {
             let again = elf::comdats(unit.bytes).into_iter().filter(|it| !groups.insert(it.0));
             let dropped = again.flat_map(|group| group.1).collect();
@@ -94,6 +103,17 @@ impl<'r> Said<'r> {
         !all.is_empty() && all.iter().all(|(_, it)| it.standing == Standing::Local)
     }
 
+    /// Whether `-init` names `start`, and all objects see that.
+    pub(super) fn is_init(&self, start: &str) -> bool {
+        self.init == Some(start) && !self.is_local(start)
+    }
+
+    /// Whether an init entry of theirs calls `start`.
+    pub(super) fn calls(&self, start: &str, code: &Code) -> bool {
+        let mut units = self.units.iter();
+        units.any(|unit| elf::calls(unit.bytes, start, code.words, &unit.dropped))
+    }
+
     /// Where sections called `name` are, as they came.
     pub(super) fn places(&self, name: &'static str) -> impl Iterator<Item = Place> {
         let named = self.sections.iter().filter(move |(_, section)| section.name == name);
@@ -120,9 +140,10 @@ impl<'r> Said<'r> {
         each.collect()
     }
 
-    /// Whether they refer to `name`, and nobody of them defines it.
+    /// Whether they refer to `name`, and neither they nor arguments define it.
     pub(super) fn lacks(&self, name: &str) -> bool {
-        self.wanted.contains(name) && !self.defined.contains(name)
+        let known = self.defined.contains(name) || self.set.contains(name);
+        self.wanted.contains(name) && !known
     }
 }
 
@@ -241,14 +262,20 @@ impl<'r> Inputs<'r> {
 
 /// The names that arguments ask for: `-u`, `-e`, what a `--defsym` stands for.
 fn named(args: &[String]) -> impl Iterator<Item = &str> {
+    options(args).filter_map(|(option, value)| match option {
+        "u" | "e" | "undefined" | "entry" | "require-defined" => Some(value),
+        "defsym" => Some(value.rsplit('=').next()?.trim()),
+        _ => None,
+    })
+}
+
+/// What looks like an option among arguments, without dashes, and its value: behind `=`, or the next argument.
+fn options(args: &[String]) -> impl Iterator<Item = (&str, &str)> {
     args.iter().enumerate().filter_map(|(at, arg)| {
-        let next = || args.get(at + 1).map(String::as_str);
         let bare = arg.strip_prefix('-')?.trim_start_matches('-');
-        let (name, value) = bare.split_once('=').map_or((bare, None), |(n, v)| (n, Some(v)));
-        match name {
-            "u" | "e" | "undefined" | "entry" | "require-defined" => value.or_else(next),
-            "defsym" => Some(value.or_else(next)?.rsplit('=').next()?.trim()),
-            _ => None,
+        match bare.split_once('=') {
+            Some(both) => Some(both),
+            None => Some((bare, args.get(at + 1)?)),
         }
     })
 }

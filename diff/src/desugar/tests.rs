@@ -1,3 +1,5 @@
+mod refused;
+
 use std::time::Duration;
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};

@@ -103,11 +103,16 @@ pub(crate) struct Defined {
     pub(crate) symbol: u32,
     /// It has no place.
     pub(crate) number: bool,
+    /// It is in a section that isn't loaded, or each thread has its own.
+    pub(crate) unloaded: bool,
+    /// Its section, if it has one, and how far in there it is.
+    pub(crate) home: (Option<u32>, u64),
 }
 
 /// How an object defines `name`, each time it does, where sections that are `dropped` don't count.
 pub(crate) fn definitions(bytes: &[u8], name: &str, dropped: &BTreeSet<u32>) -> Vec<Defined> {
-    let symbols = relocatable(bytes).map(|object| object.symbols).unwrap_or_default();
+    let Some(object) = relocatable(bytes) else { return Vec::new() };
+    let (symbols, sections) = (&object.symbols, &object.sections);
     let defined = |(at, symbol): (u32, &object::Symbol<'_>)| {
         let standing = match (symbol.binding, symbol.place) {
             (_, object::Where::Undefined) => return None,
@@ -118,10 +123,19 @@ pub(crate) fn definitions(bytes: &[u8], name: &str, dropped: &BTreeSet<u32>) -> 
             _ => Standing::Strong,
         };
         let number = symbol.place == object::Where::Absolute;
+        let section = match symbol.place {
+            object::Where::Section(at) => Some(at),
+            _ => None,
+        };
+        let found = section.and_then(|at| sections.get(at as usize));
+        let is_loaded = |s: &object::Section<'_>| s.has(object::ALLOC) && !s.has(object::TLS);
+        // STT_TLS.
+        let unloaded = symbol.kind == 6 || !found.is_none_or(is_loaded);
+        let home = (section, symbol.value);
         // STT_FILE: a source file's name is nobody's.
-        (symbol.kind != 4).then_some(Defined { standing, symbol: at, number })
+        (symbol.kind != 4).then_some(Defined { standing, symbol: at, number, unloaded, home })
     };
-    let all = (0..).zip(&symbols).filter(|(_, symbol)| symbol.name == name);
+    let all = (0..).zip(symbols).filter(|(_, symbol)| symbol.name == name);
     all.filter_map(defined).collect()
 }
 

@@ -6,7 +6,7 @@
 mod macho;
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial};
-use crate::{Format, Request, desugar};
+use crate::{Family, Format, Request, desugar};
 
 /// The promises of modes.
 pub(super) struct Modes;
@@ -37,6 +37,9 @@ impl Oracle for Modes {
             if mode == Some("plugin") && request.target.format == Format::Macho {
                 broken.extend(macho::check(&command, image));
             }
+            if desugar::starts_by_init(request) {
+                broken.extend(starts_twice(trial));
+            }
             for (shape, key, found, wanted) in broken {
                 let mismatch = Mismatch { key, found, wanted: wanted.into() };
                 ruling.complain(self.name(), trial.linker.name(), shape, mismatch, "");
@@ -63,6 +66,15 @@ fn permissions(trial: &Trial, request: &Request, evidence: &Evidence<'_>) -> Opt
         false => (all, "0777 less the umask"),
     };
     (made != wanted).then(|| ("file mode", "output".into(), format!("{made:04o}"), text))
+}
+
+/// What `-init` names is called first: what starts a library has no entry beside that.
+fn starts_twice(trial: &Trial) -> Option<Broken> {
+    let calls = || trial.facts.iter().filter(|(key, _)| key.family == Family::Init);
+    let first = calls().find(|(key, _)| &*key.rest == "0")?.1;
+    let count = calls().filter(|(_, value)| *value == first).count();
+    let found = || format!("{first}, {count} times");
+    (count > 1).then(|| ("start called again", "init".into(), found(), "called once"))
 }
 
 #[cfg(test)]

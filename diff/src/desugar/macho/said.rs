@@ -16,6 +16,8 @@ pub(super) struct Said {
     undefined: Vec<String>,
     /// Of one object only.
     local: Vec<String>,
+    /// What each thread has its own of.
+    threads: Vec<String>,
     /// The Go linker has added it all.
     pub(super) complete: bool,
 }
@@ -43,6 +45,11 @@ impl Said {
         for unit in inputs.taking_part(request, more).into_iter().filter(|unit| unit.known) {
             for symbol in unit.file.symbols.iter().filter(|symbol| !symbol.stab()) {
                 said.complete |= symbol.name == entry;
+                let home = unit.file.sections.get(usize::from(symbol.section).wrapping_sub(1));
+                // S_THREAD_LOCAL_REGULAR, S_THREAD_LOCAL_ZEROFILL, S_THREAD_LOCAL_VARIABLES.
+                if symbol.in_section() && home.is_some_and(|it| matches!(it.kind(), 0x11..=0x13)) {
+                    said.threads.push(symbol.name.to_owned());
+                }
                 if symbol.external() && symbol.name.starts_with('_') {
                     let list =
                         if defines(symbol) { &mut said.defined } else { &mut said.undefined };
@@ -68,6 +75,11 @@ impl Said {
 
     pub(super) fn is_global(&self, name: &str) -> bool {
         self.defined.iter().any(|other| other == name)
+    }
+
+    /// Whether each thread has its own.
+    pub(super) fn is_threads(&self, name: &str) -> bool {
+        self.threads.iter().any(|other| other == name)
     }
 
     pub(super) fn wants(&self, name: &str) -> bool {

@@ -23,6 +23,7 @@ const FILES: &str = "a library is no executable file, a program is one";
 pub(super) const ROWS: &[Row] = &[
     row(STARTS, "no init entry", |t| slip(start(t)?, Slip::NoEntry)),
     row(STARTS, "two init entries", |t| slip(start(t)?, Slip::TwoEntries)),
+    row(STARTS, "an init entry beside -init", with_init),
     row(STARTS, "the init entry is a word further", |t| slip(start(t)?, Slip::EntryMoved)),
     row(STARTS, "the init entry comes last", |t| last(with_own(start(t)?, true)?)),
     row(TELLS, "nothing is added", |t| bare(guest(t)?)),
@@ -69,9 +70,12 @@ fn guest(target: Target) -> Option<Request> {
 
 /// A library with a start, and no more.
 fn start(target: Target) -> Option<Request> {
-    let goarch = target.name().strip_suffix("-elf")?;
-    let entry = format!("_rt0_{goarch}_linux_lib");
-    sample::module(target, Mode::CShared, &["type.T", &entry])
+    sample::module(target, Mode::CShared, &["type.T", &entry(target)?])
+}
+
+/// The name of the start.
+fn entry(target: Target) -> Option<String> {
+    Some(format!("_rt0_{}_linux_lib", target.name().strip_suffix("-elf")?))
 }
 
 /// A library with the runtime.
@@ -123,6 +127,17 @@ fn bare(request: Request) -> Option<Planted> {
 fn flags(request: Request, lost: &str, more: &[&str]) -> Option<Planted> {
     let faulty = plain(&request, slips::desugar(&request, Slip::None)?, lost, more)?;
     Some(Planted::new(desugar(request), faulty))
+}
+
+/// The loader calls the start, and has an entry for it as well.
+fn with_init(target: Target) -> Option<Planted> {
+    let mut library = start(target)?;
+    let mut linked = slips::desugar(&library, Slip::None)?;
+    let init = ["-init".to_owned(), entry(target)?];
+    linked.args.extend(init.clone());
+    library.args.extend(init);
+    let faulty = plain(&library, linked, "", &[])?;
+    Some(Planted::new(desugar(library), faulty))
 }
 
 /// The runtime's own module is told of as if it were a guest.
