@@ -1,11 +1,8 @@
 //! `scold diff`: real inputs, several linkers, one judgement.
 
 use clap::Args;
-use scold_diff::adapter::Outcome;
-use scold_diff::model::ErrorClass;
-use scold_diff::oracle::Trial;
 use scold_diff::{Target, real};
-use scold_fuzz::examine::{Bench, Examined};
+use scold_fuzz::examine::{Bench, Blame, Examined, Unlinked};
 use serde_json::json;
 
 use crate::args::{Depth, Linkers};
@@ -73,35 +70,20 @@ impl Diff {
         } else {
             print::examined(&examined)
         };
-        match unlinked(&examined).filter(|_| !news) {
-            Some(failure) => Err(failure),
+        match examined.unlinked().filter(|_| !news) {
+            Some(unlinked) => Err(failure(unlinked)),
             None => Ok(if news { Done::Findings } else { Done::Clean }),
         }
     }
 }
 
-/// Why there is nothing to judge: every linker refused, and not because of what the inputs say.
-fn unlinked(examined: &Examined) -> Option<Failure> {
-    use ErrorClass as E;
-    let why = |trial: &Trial| match &trial.outcome {
-        Outcome::Refused(class, said) => {
-            let rank = match class {
-                E::MissingFile | E::Io => 0,
-                E::UnknownOption | E::Usage => 1,
-                E::Other => 2,
-                _ => return None,
-            };
-            Some((rank, said.clone()))
-        }
-        Outcome::Unsupported(reason) => Some((3, (*reason).to_owned())),
-        _ => None,
-    };
-    let all = examined.trials.iter().map(|trial| Some((trial.linker.name(), why(trial)?)));
-    let all: Vec<_> = all.collect::<Option<_>>()?;
-    let (name, (rank, said)) = all.into_iter().min_by_key(|(_, (rank, _))| *rank)?;
-    let said = said.lines().next().unwrap_or_default();
-    let text = format!("no linker linked anything; {name}: {said}");
-    Some(if rank == 1 { Failure::Usage(text) } else { Failure::Environment(text) })
+/// That nothing was linked, as an exit code: what the command line asks for, or this machine is to blame.
+fn failure(unlinked: Unlinked) -> Failure {
+    let text = format!("no linker linked anything; {}", unlinked.said);
+    match unlinked.blame {
+        Blame::Options => Failure::Usage(text),
+        Blame::Files | Blame::Unknown | Blame::Linkers => Failure::Environment(text),
+    }
 }
 
 /// What came of one link, for machines.

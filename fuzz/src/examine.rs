@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use scold_diff::adapter::Shared;
+use scold_diff::adapter::{Outcome, Shared};
 use scold_diff::divergence::Rules;
+use scold_diff::model::ErrorClass;
 use scold_diff::oracle::{
     self, Complaint, Cost, Evidence, Mismatch, Oracle, Ruling, Trial, Verdict,
 };
@@ -40,6 +41,42 @@ pub struct Examined {
     pub trials: Vec<Trial>,
     /// What the oracles say.
     pub ruling: Ruling,
+}
+
+/// That no linker linked anything, and that nobody blames what the inputs say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unlinked {
+    /// What is to blame, as the linker says that says it best.
+    pub blame: Blame,
+    /// That linker and the first line of what it says.
+    pub said: String,
+}
+
+/// Why nothing was linked, the clearest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Blame {
+    /// Files that are missing or can't be read.
+    Files,
+    /// Options that are unknown, or used wrongly.
+    Options,
+    /// Nobody knows.
+    Unknown,
+    /// What linkers are known to lack.
+    Linkers,
+}
+
+impl Blame {
+    /// Whom a refusal blames; none if that is the inputs.
+    fn of(class: ErrorClass) -> Option<Self> {
+        match class {
+            ErrorClass::MissingFile | ErrorClass::Io => Some(Self::Files),
+            ErrorClass::UnknownOption | ErrorClass::Usage | ErrorClass::ModeConflict => {
+                Some(Self::Options)
+            }
+            ErrorClass::Other => Some(Self::Unknown),
+            _ => None,
+        }
+    }
 }
 
 impl Bench {
@@ -97,6 +134,20 @@ impl Bench {
 }
 
 impl Examined {
+    /// Why there is nothing to judge, if every linker refused, and not because of what the inputs say.
+    pub fn unlinked(&self) -> Option<Unlinked> {
+        let why = |trial: &Trial| match &trial.outcome {
+            Outcome::Refused(class, said) => Some((Blame::of(*class)?, said.clone())),
+            Outcome::Unsupported(reason) => Some((Blame::Linkers, (*reason).to_owned())),
+            _ => None,
+        };
+        let all = self.trials.iter().map(|trial| Some((trial.linker.name(), why(trial)?)));
+        let all: Vec<_> = all.collect::<Option<_>>()?;
+        let (name, (blame, said)) = all.into_iter().min_by_key(|(_, (blame, _))| *blame)?;
+        let said = said.lines().next().unwrap_or_default();
+        Some(Unlinked { blame, said: format!("{name}: {said}") })
+    }
+
     /// The verdicts and the complaints that are news.
     pub fn examination(&self) -> Examination {
         let names = self.trials.iter().map(|trial| trial.linker.name().to_owned());
