@@ -5,7 +5,6 @@
 //! in bits 16 to 31.
 
 use super::link::Link;
-use super::object::NONE;
 use crate::format::macho::read::Bytes;
 use crate::{Error, ErrorKind, Errors};
 
@@ -21,9 +20,10 @@ pub struct Info {
     flags: u32,
 }
 
-/// Makes one remark of all: the first, in the place of which the others are used.
+/// Makes one remark of all: the first, in the place of which the others are used. One of an unknown version says
+/// nothing, with a warning, as with ld64; several in one object are what others' `-r` makes.
 ///
-/// Errors: `bad-input` for what is no remark, and for objects by different versions of Swift.
+/// Errors: `bad-input` for objects by different versions of Swift.
 pub fn merge(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut errors = Vec::new();
     // Where Swift's version was said first.
@@ -32,28 +32,39 @@ pub fn merge(link: &mut Link<'_>) -> Result<(), Errors> {
         let atom = link.atoms[at as usize];
         let Some(object) = link.files.get(atom.file as usize) else { continue };
         let header = &object.sections[atom.section as usize].header;
-        if header.name != b"__objc_imageinfo" || atom.size == 0 || !link.is_kept(at) {
+        if header.name != b"__objc_imageinfo" || atom.size < SIZE || !link.is_kept(at) {
             continue;
         }
         let site = object.site(atom.section, atom.start);
-        let fail = |text: String| Error::new(ErrorKind::BadInput, text).at(site.clone());
-        let data = Bytes(link.data(&atom));
-        let (Ok(0), Ok(flags), SIZE) = (data.u32(0), data.u32(4), atom.size) else {
-            errors.push(fail(format!("{} bytes that are no remark for Objective-C", atom.size)));
-            continue;
-        };
-        let said = flags >> 8 & 0xff;
-        match &swift {
-            _ if said == 0 => {}
-            None => swift = Some((said, object.name.to_owned())),
-            Some((version, _)) if *version == said => {}
-            Some((version, other)) => {
-                let text = format!("is by version {said} of Swift's ABI, {other} by {version}");
-                errors.push(fail(text));
+        let records = Bytes(link.data(&atom));
+        let mut own: Option<u32> = None;
+        for start in (0..atom.size as usize / SIZE as usize).map(|nth| nth * SIZE as usize) {
+            let flags = match (records.u32(start), records.u32(start + 4)) {
+                (Ok(0), Ok(flags)) => flags & (CLASS_PROPERTIES | !0xff),
+                _ => {
+                    link.warnings
+                        .push(format!("{site}: a remark for Objective-C of no known version"));
+                    0
+                }
+            };
+            own = Some(own.map_or(flags, |known| both(known, flags)));
+            let said = flags >> 8 & 0xff;
+            match &swift {
+                _ if said == 0 => {}
+                None => swift = Some((said, object.name.to_owned())),
+                Some((version, _)) if *version == said => {}
+                Some((version, other)) => {
+                    let text = format!("is by version {said} of Swift's ABI, {other} by {version}");
+                    errors.push(Error::new(ErrorKind::BadInput, text).at(site.clone()));
+                }
             }
         }
+        let flags = own.unwrap_or(0);
         match &mut link.info {
-            None => link.info = Some(Info { atom: at, flags: flags & (CLASS_PROPERTIES | !0xff) }),
+            None => {
+                link.info = Some(Info { atom: at, flags });
+                link.atoms[at as usize].size = SIZE;
+            }
             Some(info) => {
                 info.flags = both(info.flags, flags);
                 let first = info.atom;
@@ -61,7 +72,6 @@ pub fn merge(link: &mut Link<'_>) -> Result<(), Errors> {
             }
         }
     }
-    debug_assert!(link.info.is_none_or(|info| link.atoms[info.atom as usize].forward == NONE));
     Errors::collect(errors).map_or(Ok(()), Err)
 }
 
@@ -81,5 +91,5 @@ pub fn write(link: &Link<'_>, image: &mut [u8]) {
     let atom = &link.atoms[atom as usize];
     let out = &link.outs[atom.out as usize];
     let at = (out.offset + (atom.addr - out.addr)) as usize;
-    image[at + 4..at + SIZE as usize].copy_from_slice(&flags.to_le_bytes());
+    image[at..at + SIZE as usize].copy_from_slice(&[[0; 4], flags.to_le_bytes()].concat());
 }

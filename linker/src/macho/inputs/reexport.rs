@@ -22,11 +22,21 @@ struct Wanted {
     linked: bool,
 }
 
-/// A library that anybody may link, and that another passes on: who uses it links it.
+/// A library that who uses it links, though only another names it.
 pub(super) struct Implied {
+    why: Why,
     library: Library,
     dir: PathBuf,
     rpaths: Rpaths,
+}
+
+/// Why a library is linked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Anybody may link it, and another passes it on.
+    PassedOn,
+    /// It had names on an older system that another has now.
+    Previous,
 }
 
 /// Folders, each with that of the image which says so.
@@ -104,7 +114,8 @@ impl Loader<'_> {
             };
             if next.linked && self.implies(&inner, &next.name) {
                 inner.inline.extend(inline.iter().cloned());
-                implied.push(Implied { library: inner, dir, rpaths: next.rpaths });
+                let (why, rpaths) = (Why::PassedOn, next.rpaths);
+                implied.push(Implied { why, library: inner, dir, rpaths });
                 continue;
             }
             work.extend(wanted(&inner, &dir, &next.rpaths, false));
@@ -119,6 +130,7 @@ impl Loader<'_> {
         }
         let previous = std::mem::take(&mut library.previous).into_iter();
         implied.extend(previous.map(|library| Implied {
+            why: Why::Previous,
             library,
             dir: dir.to_owned(),
             rpaths: Rpaths::new(),
@@ -141,12 +153,17 @@ impl Loader<'_> {
         let named = self.list.len();
         while !self.implied.is_empty() {
             for (next, auto) in std::mem::take(&mut self.implied) {
-                let Implied { mut library, dir, rpaths } = next;
-                let same = |input: &Input| match &input.content {
-                    Content::Library(other) => other.install_name == library.install_name,
-                    _ => false,
-                };
-                if self.list.iter().any(same) {
+                let Implied { why, mut library, dir, rpaths } = next;
+                let mut libraries =
+                    self.list.iter_mut().filter_map(|input| match &mut input.content {
+                        Content::Library(other) => Some(other),
+                        _ => None,
+                    });
+                let same = libraries.find(|other| other.install_name == library.install_name);
+                if let Some(same) = same {
+                    // It may be known by what it is now.
+                    let names = (why == Why::Previous).then_some(library.exports);
+                    same.exports.extend(names.into_iter().flatten());
                     continue;
                 }
                 let more = self.pass_on(&mut library, &dir, &rpaths);

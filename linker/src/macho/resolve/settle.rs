@@ -134,6 +134,9 @@ fn undefined(link: &mut Link<'_>) {
 /// The library that every image of the system needs.
 const SYSTEM: &[u8] = b"/usr/lib/libSystem.B.dylib";
 
+/// From this SDK on dyld wants a library: 15.4.
+const ALONE: u32 = 15 << 16 | 4 << 8;
+
 /// Counts the libraries that stay.
 fn number_libraries(link: &mut Link<'_>) {
     for global in &link.globals {
@@ -162,6 +165,10 @@ fn number_libraries(link: &mut Link<'_>) {
                 seen.push((library.install_name.clone(), count));
             }
         }
+    }
+    if count == 0 && link.options.sdk >= ALONE {
+        let text = "no library is linked: dyld refuses what is made with SDK 15.4 or newer so";
+        link.warnings.push(text.to_owned());
     }
 }
 

@@ -69,6 +69,14 @@ fn what_the_loader_calls_is_code() {
     }
 }
 
+/// The bytes of an image's remark.
+fn info(image: &[u8]) -> &[u8] {
+    let file = read::File::parse(image).expect("an image");
+    let sections = file.sections().expect("sections");
+    let info = sections.iter().find(|section| section.name == b"__objc_imageinfo").unwrap();
+    file.bytes.slice(info.offset as usize, info.size as usize).unwrap()
+}
+
 /// The runtime reads one remark: of several objects it is what holds for all.
 #[test]
 fn remarks_for_objective_c_are_one() {
@@ -89,21 +97,23 @@ fn remarks_for_objective_c_are_one() {
         (&[(0, 0x42)][..], 0x40),
         (&[(0, 0), (0, 0x0503_0740), (0, 0x40)], 0x0503_0700),
         (&[(0, 0x40), (0, 0x0503_0740), (0, 0x0501_0740)], 0x0501_0740),
+        // Who knows what it says.
+        (&[(1, 0x740), (0, 0x40)], 0),
     ] {
         let image = link(all).expect("a link");
-        let file = read::File::parse(&image).expect("an image");
-        let sections = file.sections().expect("sections");
-        let info = sections.iter().find(|section| section.name == b"__objc_imageinfo").unwrap();
-        let bytes = file.bytes.slice(info.offset as usize, info.size as usize).unwrap();
-        assert_eq!(bytes, [[0; 4], u32::to_le_bytes(wanted)].concat(), "{all:x?}");
+        assert_eq!(info(&image), [[0; 4], u32::to_le_bytes(wanted)].concat(), "{all:x?}");
     }
+    // What others' -r makes of several objects.
+    let mut maker = Maker::new(true);
+    let two = [0, 0x0500_0740_u32, 0, 0x0501_0700].map(u32::to_le_bytes).concat();
+    add(&mut maker, ("__objc_imageinfo", 0x1000_0000), &two, &[]);
+    let mut files = files(true);
+    files.insert("x.o", maker.bytes());
+    let (image, _) = link_args(&args(true, "-dylib a.o x.o l.tbd"), &files).expect("a link");
+    assert_eq!(info(&image), [[0; 4], 0x0500_0700_u32.to_le_bytes()].concat());
     let place = "y.o:(__DATA,__objc_imageinfo+0x0): ";
-    for (other, wanted) in [
-        ((0, 0x600), "is by version 6 of Swift's ABI, x.o by 7"),
-        ((1, 0x700), "8 bytes that are no remark for Objective-C"),
-    ] {
-        assert_eq!(link(&[(0, 0x740), other]), Err(format!("{place}{wanted}")));
-    }
+    let wanted = format!("{place}is by version 6 of Swift's ABI, x.o by 7");
+    assert_eq!(link(&[(0, 0x740), (0, 0x600)]), Err(wanted));
 }
 
 /// A stub says of its names where they were before, and when they came.
@@ -111,9 +121,9 @@ fn remarks_for_objective_c_are_one() {
 fn names_are_where_they_were_on_the_oldest_system() {
     let mut files = files(true);
     files.insert("u.o", super::libraries::calling("u", "moved"));
-    let stub = |more: &str| {
+    let stub = |name: &str, more: &str| {
         format!(
-            "--- !tapi-tbd\ntbd-version: 4\ntargets: [ arm64-macos ]\ninstall-name: /new\nexports:\n  - \
+            "--- !tapi-tbd\ntbd-version: 4\ntargets: [ arm64-macos ]\ninstall-name: {name}\nexports:\n  - \
              targets: [ arm64-macos ]\n    symbols: [ {more}_moved, _puts ]\n...\n"
         )
     };
@@ -123,19 +133,24 @@ fn names_are_where_they_were_on_the_oldest_system() {
         ("'$ld$install_name$os13.0$/then', ", Ok("/then")),
         ("'$ld$hide$os13.0$_moved', ", Err("u.o:(__TEXT,__text+0x0): undefined symbol: _moved")),
     ] {
-        files.insert("n.tbd", stub(more).into_bytes());
-        let linked = link_args(&args(true, "-dylib u.o n.tbd"), &files);
-        match wanted {
-            Err(text) => assert_eq!(linked.unwrap_err().first().to_string(), text),
-            Ok(path) => {
-                let image = linked.expect(more).0;
-                let file = read::File::parse(&image).expect("an image");
-                let symbols = file.symbols().expect("symbols");
-                let moved = symbols.iter().find(|symbol| symbol.name == b"_moved").unwrap();
-                let loads = file.commands.iter().filter(|command| command.cmd == lc::LOAD_DYLIB);
-                let loads: Vec<_> = loads.map(|command| command.string(8).unwrap()).collect();
-                let ordinal = usize::from(moved.desc >> 8);
-                assert_eq!(loads[ordinal - 1], path.as_bytes(), "{more}");
+        files.insert("n.tbd", stub("/new", more).into_bytes());
+        files.insert("o.tbd", stub("/old", "").replace("_moved, _puts", "_other").into_bytes());
+        // The old library may be there, too, as it is now.
+        for line in ["-dylib u.o n.tbd", "-dylib u.o o.tbd n.tbd"] {
+            let linked = link_args(&args(true, line), &files);
+            match wanted {
+                Err(text) => assert_eq!(linked.unwrap_err().first().to_string(), text),
+                Ok(path) => {
+                    let image = linked.expect(more).0;
+                    let file = read::File::parse(&image).expect("an image");
+                    let symbols = file.symbols().expect("symbols");
+                    let moved = symbols.iter().find(|symbol| symbol.name == b"_moved").unwrap();
+                    let loads =
+                        file.commands.iter().filter(|command| command.cmd == lc::LOAD_DYLIB);
+                    let loads: Vec<_> = loads.map(|command| command.string(8).unwrap()).collect();
+                    let ordinal = usize::from(moved.desc >> 8);
+                    assert_eq!(loads[ordinal - 1], path.as_bytes(), "{more}");
+                }
             }
         }
     }

@@ -47,8 +47,10 @@ fn offsets(image: &Image<'_>, section: &Section<'_>, flaws: &mut Flaws) {
 
 fn descriptors(image: &Image<'_>, section: &Section<'_>, flaws: &mut Flaws) {
     let at = section.name;
-    let whole = section.size.is_multiple_of(24) && section.address.is_multiple_of(8);
+    let whole = section.size.is_multiple_of(24);
     flaws.check(whole, "thread-local descriptors", at, section.size, "24 bytes each");
+    let aligned = section.address.is_multiple_of(8);
+    flaws.check(aligned, "thread-local descriptors", at, section.address, "aligned to 8");
     let size = bounds(image).map_or(0, |(start, end)| end - start);
     for address in (0..section.size / 24).map(|i| section.address + 24 * i) {
         let fixup = image.fixups.at(address);
