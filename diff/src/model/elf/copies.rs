@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::inputs::{Inputs, SecId};
 use super::match_bytes::{self, Map};
 use super::object::Where;
+use super::places::NOWHERE;
 use crate::loader::Module;
 
 /// A copy of a group.
@@ -29,6 +30,12 @@ pub(super) fn others(
     symbols: &FxHashMap<String, Option<u64>>,
 ) -> FxHashSet<SecId> {
     let mut groups = groups(inputs);
+    groups.retain(|copies| {
+        !copies.iter().flat_map(|copy| &copy.sections).any(|id| is_marked(inputs, *id))
+    });
+    for copies in &mut groups {
+        copies.sort_by_key(|copy| !inputs.is_certain(copy.object));
+    }
     if groups.is_empty() {
         return FxHashSet::default();
     }
@@ -53,7 +60,7 @@ pub(super) fn others(
     others
 }
 
-/// Groups of one name that several objects have without markers, those of archives' members last.
+/// Groups of one name that several objects have.
 fn groups(inputs: &Inputs<'_>) -> Vec<Vec<Copy>> {
     let mut numbers: FxHashMap<&str, usize> = FxHashMap::default();
     let mut groups: Vec<Vec<Copy>> = Vec::new();
@@ -69,15 +76,27 @@ fn groups(inputs: &Inputs<'_>) -> Vec<Vec<Copy>> {
             groups[number].push(copy);
         }
     }
-    let marked = |copy: &Copy| {
-        let mut sections = copy.sections.iter().filter_map(|id| inputs.section(*id));
-        sections.any(|section| section.marker().is_some())
-    };
-    groups.retain(|copies| copies.len() > 1 && !copies.iter().any(marked));
-    for copies in &mut groups {
-        copies.sort_by_key(|copy| !inputs.is_certain(copy.object));
-    }
+    groups.retain(|copies| copies.len() > 1);
     groups
+}
+
+/// Whether a section has a marker.
+fn is_marked(inputs: &Inputs<'_>, id: SecId) -> bool {
+    inputs.section(id).is_some_and(|section| section.marker().is_some())
+}
+
+/// The sections of copies that are not there, because a marked copy of their group is, as `base` says.
+pub(super) fn replaced(inputs: &Inputs<'_>, base: &[u64]) -> FxHashSet<SecId> {
+    let there = |id: &SecId| is_marked(inputs, *id) && base[*id as usize] != NOWHERE;
+    let mut replaced = FxHashSet::default();
+    for copies in groups(inputs) {
+        let Some(chosen) = copies.iter().position(|copy| copy.sections.iter().any(there)) else {
+            continue;
+        };
+        let rest = copies.into_iter().enumerate().filter(|(at, _)| *at != chosen);
+        replaced.extend(rest.flat_map(|(_, copy)| copy.sections));
+    }
+    replaced
 }
 
 /// Holds the copies against what is where the output has their names.

@@ -161,9 +161,14 @@ impl Places {
             !marked && !desugar::is_added(&object.file) && (inputs.is_certain(index) || placed())
         };
         let mut known: FxHashMap<u32, bool> = FxHashMap::default();
+        let replaced = match unknown.is_empty() {
+            true => FxHashSet::default(),
+            false => copies::replaced(inputs, &self.base),
+        };
         unknown.retain(|id| {
             let owner = inputs.owner[*id as usize];
             self.base(*id).is_none()
+                && !replaced.contains(id)
                 && *known.entry(owner).or_insert_with(|| real(owner as usize))
                 && match_names::leave_open(inputs, module, &self.symbols, *id)
         });
