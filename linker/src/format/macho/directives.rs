@@ -5,6 +5,10 @@
 //! system that it is about (`os10.4`); `$ld$previous$PATH$VERSION$PLATFORM$START$END$NAME$` for those from START on
 //! and before END, of one symbol or, without NAME, of the library.
 
+use std::collections::BTreeSet;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::platform;
 use super::stub::{Export, Library, version};
 
@@ -18,26 +22,29 @@ impl Library {
         self.inline.iter_mut().for_each(|library| library.as_of(minos));
         let is_remark = |export: &mut Export| export.name.starts_with(MARK);
         let remarks: Vec<Export> = self.exports.extract_if(.., is_remark).collect();
-        for remark in remarks {
+        let mut names = Names::default();
+        for remark in &remarks {
             // Names are text, or no directives.
             if let Ok(text) = std::str::from_utf8(&remark.name[MARK.len()..]) {
-                self.obey(text, minos);
+                self.obey(text, minos, &mut names);
             }
         }
+        self.exports.retain(|export| !names.gone.contains(&*export.name));
+        self.exports.extend(names.come.into_iter().map(Export::named));
     }
 
-    fn obey(&mut self, text: &str, minos: u32) -> Option<()> {
+    fn obey<'r>(&mut self, text: &'r str, minos: u32, names: &mut Names<'r>) -> Option<()> {
         let (action, rest) = text.split_once('$')?;
         if action == "previous" {
-            return self.previous(rest, minos);
+            return self.previous(rest, minos, names);
         }
         let (system, name) = rest.split_once('$')?;
         if system.strip_prefix("os")? != format!("{}.{}", minos >> 16, minos >> 8 & 0xff) {
             return None;
         }
         match action {
-            "hide" => self.exports.retain(|export| export.name != name.as_bytes()),
-            "add" => self.exports.push(Export::named(name)),
+            "hide" => names.hide(name),
+            "add" => _ = names.come.insert(name),
             "install_name" => self.install_name = name.into(),
             "compatibility_version" => self.compatibility = version(name)?,
             _ => {}
@@ -45,37 +52,44 @@ impl Library {
         Some(())
     }
 
-    fn previous(&mut self, text: &str, minos: u32) -> Option<()> {
+    fn previous<'r>(&mut self, text: &'r str, minos: u32, names: &mut Names<'r>) -> Option<()> {
         let mut parts = text.splitn(6, '$');
         let [path, old, system, start, end, name] = std::array::from_fn(|_| parts.next());
-        let then = version(start?)?..version(end?)?;
+        let (path, then) = (path?, version(start?)?..version(end?)?);
         if system?.parse() != Ok(platform::MACOS) || !then.contains(&minos) {
             return None;
         }
         let compatibility = if old?.is_empty() { self.compatibility } else { version(old?)? };
         let name = name?.strip_suffix('$')?;
         if name.is_empty() {
-            (self.install_name, self.compatibility) = (path?.into(), compatibility);
+            (self.install_name, self.compatibility) = (path.into(), compatibility);
             return Some(());
         }
-        self.exports.retain(|export| export.name != name.as_bytes());
-        let is_it = |other: &&mut Self| other.install_name == path.unwrap_or_default().as_bytes();
-        let other = match self.previous.iter_mut().find(is_it) {
-            Some(other) => other,
-            None => {
-                let current = if old?.is_empty() { self.current } else { compatibility };
-                let install_name = path?.into();
-                self.previous.push(Self {
-                    install_name,
-                    current,
-                    compatibility,
-                    ..Self::default()
-                });
-                self.previous.last_mut()?
-            }
-        };
-        other.exports.push(Export::named(name));
+        names.hide(name);
+        let number = *names.previous.entry(path).or_insert_with(|| {
+            let current = if old == Some("") { self.current } else { compatibility };
+            let install_name = path.into();
+            self.previous.push(Self { install_name, current, compatibility, ..Self::default() });
+            self.previous.len() - 1
+        });
+        self.previous[number].exports.push(Export::named(name));
         Some(())
+    }
+}
+
+/// What directives say of names, the last of each.
+#[derive(Default)]
+struct Names<'r> {
+    gone: FxHashSet<&'r [u8]>,
+    come: BTreeSet<&'r str>,
+    /// The numbers of libraries that had some, by their paths.
+    previous: FxHashMap<&'r str, usize>,
+}
+
+impl<'r> Names<'r> {
+    fn hide(&mut self, name: &'r str) {
+        self.gone.insert(name.as_bytes());
+        self.come.remove(name);
     }
 }
 

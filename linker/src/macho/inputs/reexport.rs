@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use rustc_hash::FxHashMap;
+
 use super::{Content, Input, Loader};
 use crate::format::macho::read::File;
 use crate::format::macho::stub::Library;
@@ -151,21 +153,26 @@ impl Loader<'_> {
     /// if used.
     pub(super) fn add_implied(&mut self) {
         let named = self.list.len();
+        let name_of = |input: &Input| match &input.content {
+            Content::Library(library) => Some(library.install_name.clone()),
+            _ => None,
+        };
+        let known = self.list.iter().enumerate().rev();
+        let known = known.filter_map(|(at, input)| Some((name_of(input)?, at)));
+        let mut known: FxHashMap<Vec<u8>, usize> = known.collect();
         while !self.implied.is_empty() {
             for (next, auto) in std::mem::take(&mut self.implied) {
                 let Implied { why, mut library, dir, rpaths } = next;
-                let mut libraries =
-                    self.list.iter_mut().filter_map(|input| match &mut input.content {
-                        Content::Library(other) => Some(other),
-                        _ => None,
-                    });
-                let same = libraries.find(|other| other.install_name == library.install_name);
-                if let Some(same) = same {
+                if let Some(&same) = known.get(&library.install_name) {
                     // It may be known by what it is now.
-                    let names = (why == Why::Previous).then_some(library.exports);
-                    same.exports.extend(names.into_iter().flatten());
+                    if let (Why::Previous, Content::Library(same)) =
+                        (why, &mut self.list[same].content)
+                    {
+                        same.exports.extend(library.exports);
+                    }
                     continue;
                 }
+                known.insert(library.install_name.clone(), self.list.len());
                 let more = self.pass_on(&mut library, &dir, &rpaths);
                 self.implied.extend(more.into_iter().map(|next| (next, auto)));
                 let name = String::from_utf8_lossy(&library.install_name).into_owned();
