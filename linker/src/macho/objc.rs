@@ -28,25 +28,22 @@ pub fn merge(link: &mut Link<'_>) -> Result<(), Errors> {
     let mut errors = Vec::new();
     // Where Swift's version was said first.
     let mut swift = None;
-    for at in 0..link.atoms.len() as u32 {
+    for at in remarks(link) {
         let atom = link.atoms[at as usize];
-        let Some(object) = link.files.get(atom.file as usize) else { continue };
-        let header = &object.sections[atom.section as usize].header;
-        if header.name != b"__objc_imageinfo" || atom.size < SIZE || !link.is_kept(at) {
+        let object = &link.files[atom.file as usize];
+        // Zeros that have no bytes are no remark.
+        let data = Bytes(link.data(&atom));
+        if atom.size < SIZE || data.0.is_empty() || !link.is_kept(at) {
             continue;
         }
         let site = object.site(atom.section, atom.start);
-        let records = Bytes(link.data(&atom));
-        let mut own: Option<u32> = None;
-        for start in (0..atom.size as usize / SIZE as usize).map(|nth| nth * SIZE as usize) {
-            let flags = match (records.u32(start), records.u32(start + 4)) {
+        let (mut own, mut strange) = (None, false);
+        for start in (0..data.0.len() / SIZE as usize).map(|nth| nth * SIZE as usize) {
+            let flags = match (data.u32(start), data.u32(start + 4)) {
                 (Ok(0), Ok(flags)) => flags & (CLASS_PROPERTIES | !0xff),
-                _ => {
-                    link.warnings
-                        .push(format!("{site}: a remark for Objective-C of no known version"));
-                    0
-                }
+                _ => 0,
             };
+            strange |= data.u32(start) != Ok(0);
             own = Some(own.map_or(flags, |known| both(known, flags)));
             let said = flags >> 8 & 0xff;
             match &swift {
@@ -56,8 +53,12 @@ pub fn merge(link: &mut Link<'_>) -> Result<(), Errors> {
                 Some((version, other)) => {
                     let text = format!("is by version {said} of Swift's ABI, {other} by {version}");
                     errors.push(Error::new(ErrorKind::BadInput, text).at(site.clone()));
+                    break;
                 }
             }
+        }
+        if strange {
+            link.warnings.push(format!("{site}: a remark for Objective-C of no known version"));
         }
         let flags = own.unwrap_or(0);
         match &mut link.info {
@@ -67,12 +68,20 @@ pub fn merge(link: &mut Link<'_>) -> Result<(), Errors> {
             }
             Some(info) => {
                 info.flags = both(info.flags, flags);
-                let first = info.atom;
-                link.atoms[at as usize].forward = first;
+                link.atoms[at as usize].forward = info.atom;
             }
         }
     }
     Errors::collect(errors).map_or(Ok(()), Err)
+}
+
+/// The atoms of all such sections.
+fn remarks(link: &Link<'_>) -> Vec<u32> {
+    let each = link.files.iter().flat_map(|object| {
+        let sections = object.sections.iter().filter(|it| it.header.name == b"__objc_imageinfo");
+        sections.flat_map(|it| it.atoms.clone()).map(|atom| object.first_atom + atom)
+    });
+    each.collect()
 }
 
 /// The flags of an image with objects of both: the oldest language of those in Swift.

@@ -1,7 +1,7 @@
 //! Output sections: atoms by where they go, what the linker makes beside them, all in order. Must not
 //! know of addresses.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::link::{Init, Link, Made, Out, Ref};
 use super::object::{Atom, NONE};
@@ -272,11 +272,12 @@ pub fn check_inits(link: &Link<'_>) -> Result<(), Errors> {
             fail(start, format!("a list of functions of {} bytes: no whole pointers", atom.size));
             continue;
         }
-        let relocs: FxHashSet<u64> = link.relocs(atom).iter().map(|it| it.offset.into()).collect();
-        let slots = (start..end).step_by(8);
-        slots.filter(|slot| !relocs.contains(slot)).for_each(|slot| {
+        // Relocations are in the order of their places: the first that nobody mends speaks for all.
+        let relocs = link.relocs(atom);
+        let mended = |slot: u64| relocs.binary_search_by_key(&slot, |it| it.offset.into()).is_ok();
+        if let Some(slot) = (start..end).step_by(8).find(|slot| !mended(*slot)) {
             fail(slot, "no function to call: the loader would call address 0 or a number".into());
-        });
+        }
     }
     Errors::collect(errors).map_or(Ok(()), Err)
 }

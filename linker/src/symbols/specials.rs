@@ -106,8 +106,8 @@ fn define(link: &mut Link<'_>, id: SymId, special: Special) -> bool {
     let name = link.res.names.get(id);
     let of_section = name.starts_with(b"__start_") || name.starts_with(b"__stop_");
     // What a `--defsym` says instead is as visible as any definition.
-    let replaced = link.options.defsyms.iter().any(|defsym| defsym.name.as_bytes() == name);
-    if link.res.visibility[id.i()] == vis::DEFAULT && !of_section && !replaced {
+    let replaced = || link.options.defsyms.iter().any(|defsym| defsym.name.as_bytes() == name);
+    if link.res.visibility[id.i()] == vis::DEFAULT && !of_section && !replaced() {
         link.res.visibility[id.i()] = vis::HIDDEN;
     }
     link.res.defs[id.i()] = Def::special(link.specials.len());

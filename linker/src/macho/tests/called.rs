@@ -116,6 +116,28 @@ fn remarks_for_objective_c_are_one() {
     assert_eq!(link(&[(0, 0x740), (0, 0x600)]), Err(wanted));
 }
 
+/// Zeros without bytes are no remark: nothing is written for them.
+#[test]
+fn a_remark_without_bytes_is_none() {
+    let mut maker = Maker::new(true);
+    let names = ["__DATA", "__objc_imageinfo"].map(|name| name.as_bytes().to_vec());
+    let [segment, section] = names;
+    let id = maker.object.add_section(segment, section, object::SectionKind::UninitializedData);
+    let flags = m::SectionFlags(kind::ZEROFILL);
+    maker.object.section_mut(id).flags = object::SectionFlags::MachO { flags, reserved2: 0 };
+    maker.object.append_section_bss(id, 1 << 26, 8);
+    let mut files = files(true);
+    files.insert("x.o", maker.bytes());
+    let (image, report) = link_args(&args(true, "-dylib a.o x.o l.tbd"), &files).expect("a link");
+    read::File::parse(&image).expect("an image");
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings.first());
+    let mut maker = Maker::new(true);
+    add(&mut maker, ("__objc_imageinfo", 0x1000_0000), &[1; 1 << 16], &[]);
+    files.insert("x.o", maker.bytes());
+    let (_, report) = link_args(&args(true, "-dylib a.o x.o l.tbd"), &files).expect("a link");
+    assert_eq!(report.warnings.len(), 1, "one for all of a section");
+}
+
 /// A stub says of its names where they were before, and when they came.
 #[test]
 fn names_are_where_they_were_on_the_oldest_system() {
