@@ -324,12 +324,13 @@ fn start_of(request: &Request) -> String {
 
 /// Whether `request` is of a library that is started by what `-init` names, and by no entry of its own.
 pub(crate) fn starts_by_init(request: &Request) -> bool {
-    let before = sugared(request);
-    let request = before.as_ref().unwrap_or(request);
     let Target { arch, format } = request.target;
-    if request.mode != Mode::CShared || format != Format::Elf {
+    let named = |arg: &String| arg.trim_start_matches('-').starts_with("init");
+    if request.mode != Mode::CShared || format != Format::Elf || !request.args.iter().any(named) {
         return false;
     }
+    let before = sugared(request);
+    let request = before.as_ref().unwrap_or(request);
     let start = start_of(request);
     let known = code::of(arch.machine()).zip(Said::of(request, None));
     known.is_some_and(|(code, said)| {

@@ -3,7 +3,7 @@
 //! A [`Request`] is a whole link as data. An [`adapter`] has one linker perform it, [`model`] turns
 //! what came out into [`Facts`], [`oracle`]s compare Facts, [`divergence`]s explain differences away.
 //! There is no randomness here and nobody knows what a case is. Only `adapter/reference.rs` may name
-//! `scold_linker`: the judge reads every output with its own decoders.
+//! the reference linker: the judge reads every output with its own decoders.
 
 pub mod adapter;
 mod bytes;

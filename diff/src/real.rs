@@ -163,6 +163,11 @@ fn folders(args: &[String]) -> Vec<&str> {
     list
 }
 
+/// `name` without what says that it is below the root of the system's files.
+fn rooted(name: &str) -> Option<&str> {
+    name.strip_prefix('=').or_else(|| name.strip_prefix("$SYSROOT"))
+}
+
 /// What the last `--sysroot` names.
 fn root(args: &[String], dir: &Path) -> Option<PathBuf> {
     let mut roots = args.iter().enumerate().rev().filter_map(|(at, arg)| {
@@ -211,10 +216,7 @@ impl<'a> Reader<'a> {
 
     /// The folder that `-L` calls `name`.
     fn folder(&self, name: &str) -> PathBuf {
-        match name.strip_prefix('=').or_else(|| name.strip_prefix("$SYSROOT")) {
-            Some(rest) => self.below(rest),
-            None => self.dir.join(name),
-        }
+        rooted(name).map_or_else(|| self.dir.join(name), |rest| self.below(rest))
     }
 
     /// `name` below the root of the system's files.

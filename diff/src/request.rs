@@ -244,4 +244,28 @@ impl Request {
     pub fn file(&self, name: &str) -> Option<&File> {
         self.files.iter().find(|f| f.name == name)
     }
+
+    /// The files that arguments name, each time they do, and how they take part there.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&File, Ways)> {
+        let mut ways = Ways::default();
+        self.args.iter().filter_map(move |arg| {
+            match arg.trim_start_matches('-') {
+                "whole-archive" => ways.whole = true,
+                "no-whole-archive" => ways.whole = false,
+                "start-lib" => ways.lazy = true,
+                "end-lib" => ways.lazy = false,
+                _ => {}
+            }
+            Some((self.file(arg)?, ways))
+        })
+    }
+}
+
+/// How a file takes part, by the options before it.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Ways {
+    /// `--whole-archive`: all members of an archive do.
+    pub(crate) whole: bool,
+    /// `--start-lib`: an object is as good as a member.
+    pub(crate) lazy: bool,
 }

@@ -9,6 +9,7 @@ use super::edit::{self, Change};
 use super::{ENTRY, Place, is_added};
 use crate::model::archive;
 use crate::model::elf::{self, Defined, Facing, Mention, Standing};
+use crate::request::Ways;
 use crate::{File, Request};
 
 /// What the inputs that take part say that matters here.
@@ -164,30 +165,11 @@ struct Inputs<'r> {
     wants: Vec<&'r str>,
 }
 
-/// How a file takes part, by the options before it.
-#[derive(Clone, Copy, Default)]
-struct Ways {
-    /// `--whole-archive`: all members of an archive do.
-    whole: bool,
-    /// `--start-lib`: an object is as good as a member.
-    lazy: bool,
-}
-
 impl<'r> Inputs<'r> {
     fn read(request: &'r Request) -> Self {
         let mut inputs = Self::default();
-        let mut ways = Ways::default();
-        for arg in &request.args {
-            match arg.trim_start_matches('-') {
-                "whole-archive" => ways.whole = true,
-                "no-whole-archive" => ways.whole = false,
-                "start-lib" => ways.lazy = true,
-                "end-lib" => ways.lazy = false,
-                _ => {}
-            }
-            if let Some(file) = request.file(arg).filter(|file| !is_added(&file.name)) {
-                inputs.file(request, file, ways);
-            }
+        for (file, ways) in request.given().filter(|(file, _)| !is_added(&file.name)) {
+            inputs.file(request, file, ways);
         }
         inputs
     }

@@ -4,7 +4,7 @@
 
 /// Why a link was refused. Oracles compare these, never messages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[allow(missing_docs)] // The codes are the documentation; `scold_linker::ErrorKind` explains each.
+#[allow(missing_docs)] // The codes are the documentation; the reference explains each.
 pub enum ErrorClass {
     UndefinedSymbol,
     DuplicateSymbol,

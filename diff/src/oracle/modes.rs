@@ -25,6 +25,7 @@ impl Oracle for Modes {
 
     fn judge(&self, evidence: &Evidence<'_>, ruling: &mut Ruling) {
         let request = evidence.request;
+        let by_init = desugar::starts_by_init(request);
         for trial in evidence.trials {
             let Some(image) = trial.outcome.image() else { continue };
             let command = trial.linker.command(request);
@@ -37,7 +38,7 @@ impl Oracle for Modes {
             if mode == Some("plugin") && request.target.format == Format::Macho {
                 broken.extend(macho::check(&command, image));
             }
-            if desugar::starts_by_init(request) {
+            if by_init {
                 broken.extend(starts_twice(trial));
             }
             for (shape, key, found, wanted) in broken {

@@ -6,8 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Reader;
 use super::script::{self, Item, Script};
+use super::{Reader, rooted};
 
 /// Where GNU ld looks by itself, after every `-L`; a compiler names these to the others.
 const BUILT_IN: &[&str] = &["/usr/local/lib", "/lib", "/usr/lib"];
@@ -114,8 +114,9 @@ impl Reader<'_> {
     /// the script, or where libraries are.
     fn find(&self, name: &str, from: &Path) -> Option<PathBuf> {
         let inside = self.root.as_ref().is_some_and(|root| from.starts_with(root));
-        let rooted = name.strip_prefix('=').or_else(|| name.strip_prefix("$SYSROOT"));
-        if let Some(name) = rooted.or(Some(name).filter(|name| inside && name.starts_with('/'))) {
+        if let Some(name) =
+            rooted(name).or(Some(name).filter(|name| inside && name.starts_with('/')))
+        {
             return Some(self.below(name)).filter(|path| path.is_file());
         }
         let beside = from.parent().unwrap_or(self.dir);

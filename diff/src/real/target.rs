@@ -30,8 +30,8 @@ pub fn target(
     }
 }
 
-/// Files that are looked at: scripts name one another.
-const MAX_FILES: usize = 256;
+/// Scripts that are looked at: they name one another.
+const MAX_SCRIPTS: usize = 256;
 
 /// The number that Mach-O files have for the machine of `target`.
 pub(super) fn cputype(target: Target) -> Option<u32> {
@@ -51,14 +51,14 @@ fn said(args: &[String], dir: &Path) -> Option<Target> {
     files.find_map(|name| within(&dir.join(name), dir, &mut seen))
 }
 
-/// What the object at `path` is for, or the first that a script there names, of those not `seen` before.
+/// What the object at `path` is for, or the first that a script there names, unless that was `seen` before.
 fn within(path: &Path, dir: &Path, seen: &mut HashSet<PathBuf>) -> Option<Target> {
-    if seen.len() == MAX_FILES || !seen.insert(path.canonicalize().ok()?) {
-        return None;
-    }
     let own = of(&start(path)?);
     own.or_else(|| {
         let script = inputs::read(path)?;
+        if seen.len() == MAX_SCRIPTS || !seen.insert(path.canonicalize().ok()?) {
+            return None;
+        }
         let mut names = script.items.iter().filter_map(|item| match item {
             Item::Input(name) if !name.starts_with("-l") => Some(name),
             _ => None,
@@ -131,6 +131,10 @@ mod tests {
         assert_eq!(asked(Target::AMD64_ELF, "m.o"), Ok(Some(Target::AMD64_ELF)));
         let said = asked(Target::AMD64_ELF, "@args").unwrap_err();
         assert_eq!(said, "--target amd64-elf: the arguments are for amd64-macho");
+        // However many others come first.
+        put("l.a", b"!<arch>\n");
+        let found = says(&format!("{}m.o", "l.a ".repeat(300)));
+        assert_eq!(found.map(|target| target.format), Some(Format::Macho));
         // Scripts that name each other say nothing, soon.
         for at in 0..100 {
             put(&format!("s{at}"), format!("INPUT({})", "s0 s1 s2 s3 s99 ".repeat(20)).as_bytes());

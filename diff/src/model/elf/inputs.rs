@@ -116,31 +116,28 @@ impl<'a> Inputs<'a> {
 
     /// What takes part each time it is given is several objects: those after the first come last.
     fn repeat(&mut self, request: &'a Request) {
-        let (mut whole, mut lazy) = (false, false);
         let mut times: FxHashMap<&str, u32> = FxHashMap::default();
-        for arg in &request.args {
-            match arg.trim_start_matches('-') {
-                "whole-archive" => whole = true,
-                "no-whole-archive" => whole = false,
-                "start-lib" => lazy = true,
-                "end-lib" => lazy = false,
-                _ => {}
-            }
-            let Some(file) = request.file(arg) else { continue };
+        for (file, ways) in request.given() {
             let is_archive = matches!(file.bytes.get(..8), Some(archive::MAGIC | archive::THIN));
-            let objects = match is_archive {
-                true if whole => archive::members(request, file),
-                false if !lazy && u16_at(&file.bytes, 16) == Some(1) => {
-                    vec![(file.name.clone(), &file.bytes[..])]
-                }
-                _ => continue,
+            let takes_part = match is_archive {
+                true => ways.whole,
+                false => !ways.lazy && u16_at(&file.bytes, 16) == Some(1),
             };
+            if !takes_part {
+                continue;
+            }
             let time = times.entry(&file.name).or_default();
             *time += 1;
-            for (name, bytes) in objects.into_iter().filter(|_| *time > 1) {
-                if Class::of(bytes).is_some() {
-                    self.object(format!("{name}#{time}"), bytes);
-                }
+            if *time == 1 {
+                continue;
+            }
+            let objects = match is_archive {
+                true => archive::members(request, file),
+                false => vec![(file.name.clone(), &file.bytes[..])],
+            };
+            for (name, bytes) in objects.into_iter().filter(|(_, bytes)| Class::of(bytes).is_some())
+            {
+                self.object(format!("{name}#{time}"), bytes);
             }
         }
     }
