@@ -100,7 +100,8 @@ impl Plan {
         let init = request.args.iter().rposition(|arg| arg == "-init");
         let init = init.and_then(|at| request.args.get(at + 1));
         let is_init = init == Some(&start) && said.is_global(&start);
-        let starts = request.mode == Mode::CShared && said.defines(&start) && !is_init;
+        let is_called = is_init || said.calls(&start);
+        let starts = request.mode == Mode::CShared && said.defines(&start) && !is_called;
         let list = data.clone().filter(|_| runtime && said.defines(&last));
         let mut plan = Self {
             announce: data.filter(|_| announces(&said)),

@@ -31,6 +31,7 @@ use super::{Family, Value};
 use crate::{Facts, Request};
 
 pub(crate) use image::file_kind;
+pub(crate) use object::inits;
 
 /// Reads the output of `request` as dyld would.
 ///

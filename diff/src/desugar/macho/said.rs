@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{Image, mangled};
 use crate::model::archive;
 use crate::model::macho::image::{self, Symbol};
+use crate::model::macho::{inits, machine};
 use crate::{File, Request};
 
 /// What the inputs that take part say.
@@ -18,6 +19,8 @@ pub(super) struct Said {
     local: Vec<String>,
     /// What each thread has its own of.
     threads: Vec<String>,
+    /// What init entries call, and whether that is for all objects.
+    called: Vec<(String, bool)>,
     /// The Go linker has added it all.
     pub(super) complete: bool,
 }
@@ -27,6 +30,7 @@ struct Unit<'r> {
     /// `a.o` or `l.a(m.o)`.
     label: String,
     file: Image<'r>,
+    bytes: &'r [u8],
     /// Takes part only if something asks for it.
     lazy: bool,
     /// Whether it has any of the names that modes look at.
@@ -42,7 +46,10 @@ impl Said {
             return said;
         }
         let entry = mangled(super::ENTRY);
+        let machine = machine::of(request.target.arch);
         for unit in inputs.taking_part(request, more).into_iter().filter(|unit| unit.known) {
+            let called = machine.map_or_else(Vec::new, |machine| inits(unit.bytes, machine));
+            said.called.extend(called.into_iter().map(|(name, global)| (name.to_owned(), global)));
             for symbol in unit.file.symbols.iter().filter(|symbol| !symbol.stab()) {
                 said.complete |= symbol.name == entry;
                 let home = unit.file.sections.get(usize::from(symbol.section).wrapping_sub(1));
@@ -75,6 +82,12 @@ impl Said {
 
     pub(super) fn is_global(&self, name: &str) -> bool {
         self.defined.iter().any(|other| other == name)
+    }
+
+    /// Whether an init entry calls it.
+    pub(super) fn calls(&self, name: &str) -> bool {
+        let global = self.is_global(name);
+        self.called.iter().any(|(other, all)| other == name && *all == global)
     }
 
     /// Whether each thread has its own.
@@ -147,7 +160,7 @@ impl<'r> Inputs<'r> {
         for symbol in own.filter(|symbol| lazy && defines(symbol)) {
             self.offers.entry(symbol.name).or_insert(Some(at));
         }
-        self.units.push(Unit { label, file, lazy, known: mentions_go(bytes) });
+        self.units.push(Unit { label, file, bytes, lazy, known: mentions_go(bytes) });
     }
 
     /// Objects, and the members that something asks for, by and by.

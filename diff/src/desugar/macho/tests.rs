@@ -103,3 +103,21 @@ fn a_runtime_may_be_in_an_archive() {
         }
     }
 }
+
+/// What an object's own init entry calls gets no other.
+#[test]
+fn a_start_that_is_called_has_no_entry() {
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        let start =
+            format!("_rt0_{}_darwin_lib", if arch == Arch::Amd64 { "amd64" } else { "arm64" });
+        let mut alone = request(arch, &[&start], &[]);
+        alone.mode = Mode::CShared;
+        assert_eq!(Plan::of(&alone).unwrap().start, Some(mangled(&start)));
+        let entry = Plan { start: Some(mangled(&start)), ..Plan::default() };
+        let bytes = made::object(&entry, arch).into();
+        let mut called = alone;
+        called.files.push(File { name: "i.o".into(), bytes });
+        called.args.push("i.o".into());
+        assert!(Plan::of(&called).is_none());
+    }
+}

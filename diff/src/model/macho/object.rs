@@ -202,6 +202,33 @@ pub(super) fn read<'a>(name: String, bytes: &'a [u8], machine: &Machine) -> Opti
     Some(object)
 }
 
+/// Names of what the loader would call first of an object, and whether each is for all objects.
+pub(crate) fn inits<'a>(bytes: &'a [u8], machine: &Machine) -> Vec<(&'a str, bool)> {
+    let Some(object) = read(String::new(), bytes, machine) else { return Vec::new() };
+    let tables = object.atoms.iter().filter(|atom| atom.kind == kind::MOD_INIT);
+    let mut names = Vec::new();
+    for reloc in tables.flat_map(|atom| &atom.relocs).filter(|reloc| reloc.minus.is_none()) {
+        let leads = match reloc.target {
+            Target::Atom(atom) => Where::Atom(atom, 0),
+            Target::Symbol(at) => match object.symbols.get(at as usize) {
+                Some(symbol) if symbol.place != Where::Undefined => symbol.place,
+                Some(symbol) if reloc.addend == 0 => {
+                    names.push((symbol.name, true));
+                    continue;
+                }
+                _ => continue,
+            },
+            Target::Number => continue,
+        };
+        if let Where::Atom(atom, offset) = leads {
+            let place = Where::Atom(atom, offset.wrapping_add_signed(reloc.addend));
+            let there = object.symbols.iter().filter(|symbol| symbol.place == place);
+            names.extend(there.map(|symbol| (symbol.name, symbol.external)));
+        }
+    }
+    names
+}
+
 fn placed<'a>(
     symbol: &super::image::Symbol<'a>,
     find: impl Fn(usize, u64) -> Option<(u32, u64)>,
