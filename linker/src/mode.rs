@@ -1,7 +1,8 @@
 //! Build modes: `--buildmode`, `--goos`, `--goarch` → the flags they stand for, and what they add to a link.
 //!
-//! What is added is one object like any other (`made`), so no later phase knows of modes. Must not know of
-//! layout or of how an output is written. After the Go linker's modes, as its sources have them.
+//! What is added is one object like any other (`made`), and what changes is changed in the inputs (`edit`): later phases
+//! know of no modes but by the bounds of sections. Must not know of layout or of how an output is written. After the Go
+//! linker's modes, as its sources have them.
 
 mod edit;
 mod explain;

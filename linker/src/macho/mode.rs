@@ -136,6 +136,25 @@ fn is_others(link: &Link<'_>, own: usize, name: &str) -> bool {
     })
 }
 
+/// A name that all objects of a link see, wherever it is, and nobody else does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shared {
+    name: Vec<u8>,
+    /// One object alone defines it, for itself. Else a local symbol of this name is another thing.
+    is_local: bool,
+}
+
+impl Shared {
+    fn new(name: &str, is_local: bool) -> Self {
+        Self { name: mangled(name), is_local }
+    }
+
+    /// Whether a symbol that is called `name`, and is global or not, is what is shared.
+    pub fn is(&self, name: &[u8], is_global: bool) -> bool {
+        (is_global || self.is_local) && self.name == name
+    }
+}
+
 /// What a mode adds to one link.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Added {
@@ -146,8 +165,8 @@ pub struct Added {
     common: Option<(u64, u8)>,
     /// The object, which goes before all others.
     pub object: Vec<u8>,
-    /// Names, as objects have them, that all objects of the link see, wherever they are, and nobody else does.
-    pub shared: Vec<Vec<u8>>,
+    /// What all objects of the link see.
+    pub shared: Vec<Shared>,
 }
 
 /// What the mode adds to `link`; none if that is no Go module.
@@ -159,11 +178,9 @@ pub struct Added {
 /// what is in several places, `internal`.
 pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
     let Some(mode) = link.options.build.mode else { return Ok(None) };
-    let entry = mangled(made::ENTRY);
     let own = usize::from(before.is_some());
     // The Go linker's own output for another linker: it has done all this.
-    let mut others = link.files.iter().skip(own).flat_map(|file| &file.symbols);
-    let is_complete = others.any(|symbol| symbol.name == entry);
+    let is_complete = module::locals(link, made::ENTRY).any(|(file, _)| file >= own);
     if is_complete && before.is_none() {
         return Ok(None);
     }
@@ -182,7 +199,7 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
         module::refuse_number(link, data, DATA)?;
         module::refuse_threads(link, data, DATA)?;
         let local = module::defined(link, data)?.is_some_and(is_local);
-        shared.extend((data == OWN || local).then(|| mangled(data)));
+        shared.extend((data == OWN || local).then(|| Shared::new(data, local)));
     }
     if let Some(start) = &what.start
         && let Some(place) = module::defined(link, start)?
@@ -192,7 +209,7 @@ pub fn add(link: &Link<'_>, before: Option<&Added>) -> Result<Option<Added>> {
         } else {
             module::refuse_number(link, start, START)?;
             module::refuse_threads(link, start, START)?;
-            shared.extend(is_local(place).then(|| mangled(start)));
+            shared.extend(is_local(place).then(|| Shared::new(start, true)));
         }
     }
     let announced = before.is_some_and(|before| before.what.announce.is_some());

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::inputs::{Content, Input};
 use super::link::{BINDER, Def, Global, Library, Link, Slots};
 use super::machine::Machine;
+use super::mode::Shared;
 use super::object::{Atom, Home, Object, Target};
 use super::options::Options;
 use crate::format::macho::nlist;
@@ -38,7 +39,7 @@ struct Member<'a> {
 
 struct Resolver<'a> {
     options: &'a Options,
-    shared: &'a [Vec<u8>],
+    shared: &'a [Shared],
     machine: &'static Machine,
     files: Vec<Object<'a>>,
     atoms: Vec<Atom>,
@@ -50,13 +51,13 @@ struct Resolver<'a> {
     errors: Vec<Error>,
 }
 
-/// Resolves every name of `inputs`; all objects see those called as one of `shared`, and nobody else does.
+/// Resolves every name of `inputs`; all objects see what is one of `shared`, and nobody else does.
 ///
 /// Errors: those of objects, `duplicate-symbol`.
 pub fn resolve<'a>(
     inputs: &'a [Input],
     options: &'a Options,
-    shared: &'a [Vec<u8>],
+    shared: &'a [Shared],
 ) -> Result<Link<'a>, Errors> {
     let mut resolver = Resolver {
         options,
@@ -231,7 +232,8 @@ impl<'a> Resolver<'a> {
         for index in 0..object.symbols.len() {
             let symbol = &mut object.symbols[index];
             if !self.shared.is_empty() && symbol.kind & nlist::STAB == 0 {
-                let shares = self.shared.iter().any(|name| name == symbol.name);
+                let is_global = symbol.is_global();
+                let shares = self.shared.iter().any(|it| it.is(symbol.name, is_global));
                 symbol.kind |= if shares { nlist::EXT | nlist::PEXT } else { 0 };
             }
             let symbol = *symbol;

@@ -6,15 +6,20 @@ use super::{MARKERS, Mode, matrix, usage};
 use crate::Result;
 use crate::arch::ARCHES;
 use crate::macho::mode as macho;
+use crate::options::OutputKind;
 
 /// Whose the data is.
 const OWN: &str = "it is this module's own, whatever others have; none sees local.moduledata";
 
 /// Who defines what a mode looks for.
-const LOCAL: [&str; 2] = [
-    "what no object defines for all may be a local symbol of one: each name but markers;",
-    "two such symbols are an error, and so is data or a start that is a number",
-];
+const LOCAL: &str =
+    "what no object defines for all may be a local symbol of one: each name but markers;";
+const NUMBERS: &str = "two such symbols are an error, and so is data or a start that is a number";
+/// Where nothing moves a number is as good as a place.
+const NO_NUMBERS: &str = "two such symbols are an error";
+
+/// When what calls the start is not added.
+const CALLED: &str = "unless it has one already, or -init names that";
 
 /// What the Go linker has done already.
 const COMPLETE: &str = "where an object has a local symbol of that name, nothing is added at all";
@@ -49,12 +54,13 @@ pub fn explain(mode: &str, goos: &str, goarch: &str) -> Result<String> {
     let entries = ".init_array";
     if let Some(start) = mode.entry(goos, goarch) {
         line("start", &format!("where {start} is defined, {entries} gets a pointer to it,"));
-        line("", "unless it has one already");
+        line("", CALLED);
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
     line("", OWN);
-    LOCAL.iter().zip(["local", ""]).for_each(|(text, label)| line(label, text));
+    line("local", LOCAL);
+    line("", if mode.kind == OutputKind::Exe { NO_NUMBERS } else { NUMBERS });
     announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in arch.module_init.text {
         line("", &format!("    {text}"));
@@ -123,12 +129,13 @@ fn darwin(mode: &Mode, goos: &str, goarch: &str) -> Result<String> {
     if let Some(start) = mode.entry(goos, goarch) {
         line("start", &format!("where {start} is defined,"));
         line("", &format!("{entries} gets a pointer to it,"));
-        line("", "unless it has one already");
+        line("", CALLED);
     }
     let [first, second] = mode.data_names();
     line("data", &format!("DATA is {first}, or else {second}, as far as the module defines it"));
     line("", "no other image sees local.moduledata");
-    LOCAL.iter().zip(["local", ""]).for_each(|(text, label)| line(label, text));
+    line("local", LOCAL);
+    line("", NUMBERS);
     announcement(mode).into_iter().for_each(|(label, text)| line(label, text));
     for text in init.text {
         line("", &format!("    {text}"));

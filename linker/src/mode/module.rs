@@ -55,7 +55,10 @@ impl<'r, 'a> Module<'r, 'a> {
         let defines = move |object: &Object<'_>, at: u32| {
             let symbol = object.symbols.get(at);
             let here = match symbol.home {
-                Home::Section(section) => !object.dead[section as usize],
+                // A section's own symbol has its name, or none.
+                Home::Section(section) => {
+                    symbol.kind != kind::SECTION && !object.dead[section as usize]
+                }
                 // A source file's name is a number, too.
                 Home::Absolute => symbol.kind != kind::FILE,
                 _ => false,

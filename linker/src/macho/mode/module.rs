@@ -9,11 +9,11 @@ use crate::macho::object::{Home, Reloc, Symbol, Target};
 use crate::object::SymId;
 use crate::{Error, ErrorKind, Result};
 
-/// Bytes of a common block that may become data.
+/// Bytes of zeros that may become data.
 const MOST: u64 = 1 << 27;
 
 /// Local symbols called `name`: file and number.
-fn locals(link: &Link<'_>, name: &str) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn locals(link: &Link<'_>, name: &str) -> impl Iterator<Item = (usize, usize)> {
     let name = mangled(name);
     link.files.iter().enumerate().flat_map(move |(file, object)| {
         let is = |symbol: &Symbol<'_>| {
@@ -154,6 +154,9 @@ pub(super) fn point(link: &mut Link<'_>, data: &str) -> Result<()> {
     }
     if start.checked_add(8).is_none_or(|end| end > header.size) {
         return fail("its section ends before");
+    }
+    if zeros && header.size > MOST {
+        return fail("too many zeros are around it");
     }
     let word = start..start + 8;
     let touches = |r: &Reloc| {
