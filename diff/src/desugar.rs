@@ -141,12 +141,17 @@ impl Names<'_, '_> {
             change(at_place(&mut changes, (unit.file.to_owned(), unit.member)));
         };
         let alias = |name: &str, it: &Defined| (it.symbol, format!("{ALIAS}{name}"));
+        let block =
+            |name: &str, it: &Defined| Some((it.symbol, it.block.map(|_| self.said.block(name))?));
         for name in used {
             for (unit, it) in self.said.find(name) {
                 if self.is_no_place(name, &it) {
                     continue;
                 } else if self.is_aliased(name, &it) {
-                    change(unit, &|change| change.aliases.push(alias(name, &it)));
+                    change(unit, &|change| {
+                        change.aliases.push(alias(name, &it));
+                        change.blocks.extend(block(name, &it));
+                    });
                 } else if *name == OWN {
                     change(unit, &|change| change.hidden.push((it.symbol, OWN.to_owned())));
                 }
@@ -162,7 +167,10 @@ impl Names<'_, '_> {
             for (unit, it) in self.said.find(LAST) {
                 let pointer =
                     Pointer { symbol: (it.symbol, LAST.to_owned()), target: self.handle(data) };
-                change(unit, &|change| change.pointer = Some(pointer.clone()));
+                change(unit, &|change| {
+                    change.pointer = Some(pointer.clone());
+                    change.blocks.extend(block(LAST, &it));
+                });
             }
         }
         changes

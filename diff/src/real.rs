@@ -274,7 +274,8 @@ impl<'a> Reader<'a> {
 
     /// Takes the bytes of what is at `path` as a file called `base`, if no other is; gives its name.
     fn keep(&mut self, path: &Path, base: String, bytes: Vec<u8>) -> String {
-        let taken = |name: &str| self.request.file(name).is_some_and(|f| *f.bytes != bytes[..]);
+        let other = |name: &str| self.request.file(name).is_some_and(|f| *f.bytes != bytes[..]);
+        let taken = |name: &str| desugar::is_added(name) || other(name);
         // The same name in two folders: keep both, and the extension.
         let name = (0..)
             .map(|n| if n == 0 { base.clone() } else { format!("{n}-{base}") })

@@ -17,7 +17,8 @@ mod unwind;
 mod world;
 
 use scold_diff::Expectation;
-use scold_diff::expectation::Refusal;
+use scold_diff::expectation::{Open, Refusal};
+use scold_diff::model::ErrorClass;
 use scold_diff::request::Format;
 
 use crate::Case;
@@ -31,7 +32,8 @@ pub fn expect(case: &Case) -> Expectation {
     if case.target.format == Format::Macho {
         return macho::expect(case);
     }
-    let case = &*modules::desugared(case);
+    let Some(case) = modules::desugared(case) else { return impossible() };
+    let case = &*case;
     let world = World::new(case);
     let entry = world.on.entry.unwrap_or("_start");
     let mut link = Link::resolve(world);
@@ -54,6 +56,14 @@ pub fn expect(case: &Case) -> Expectation {
         classes => Refusal::May(classes),
     };
     Expectation { facts: sites.facts, refusal, choices, open: sites.findings.open }
+}
+
+/// A module that can't have what its mode adds: linkers that know no modes link it as it is.
+fn impossible() -> Expectation {
+    let reason = "a mode's list without a place for it";
+    let open = Open { family: None, rest: "*".into(), reason, policy: false };
+    let refusal = Refusal::May(vec![ErrorClass::ModeConflict]);
+    Expectation { refusal, open: vec![open], ..Expectation::default() }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub fn judge(case: &Case, evidence: &Evidence<'_>, runs: bool, ruling: &mut Ruli
         ruling.open.extend(found.open);
         wrong.push(found.complaints);
     }
-    if let Some(stage) = drills::stage(case, wrong).filter(|_| runs) {
+    if let Some(stage) = runs.then(|| drills::stage(case, wrong)).flatten() {
         world::play(&stage, evidence, ruling);
     }
 }

@@ -45,7 +45,8 @@ fn part(sections: &[Outline<'_>], bound: &Bound, is_head: bool) -> Part {
     let ours: Vec<&Outline<'_>> = sections.iter().filter(|s| bound.has(s.name)).collect();
     let first = ours.iter().find(|section| section.name == bound.section).or(ours.first());
     let (kind, flags) = first.map_or((bound.kind, bound.flags), |s| (s.kind, s.flags & APART));
-    let align = ours.iter().map(|section| section.align).max().unwrap_or(1);
+    let aligns = ours.iter().map(|section| section.align).filter(|align| align.is_power_of_two());
+    let align = aligns.max().unwrap_or(1);
     // GNU ld and gold have code that is unlikely to run first.
     let first_of_code = is_head && bound.section == ".text";
     Part {

@@ -16,6 +16,8 @@ pub(super) struct Change {
     /// Symbols that nobody outside sees, and their names.
     pub(super) hidden: Vec<(u32, String)>,
     pub(super) pointer: Option<Pointer>,
+    /// Common blocks, by number, that become sections so large and aligned so.
+    pub(super) blocks: Vec<(u32, (u64, u64))>,
     pub(super) marks: Vec<Mark>,
 }
 
@@ -40,10 +42,12 @@ pub(super) struct Pointer {
 pub(super) const MAGIC: &[u8; 8] = b"\0sugared";
 /// STV_HIDDEN.
 const HIDDEN: u8 = 2;
+/// Bytes of zeros that may become bytes of the file.
+const MOST: usize = 1 << 27;
 
 /// `bytes` with `change`; none if it is no object that can be changed so.
 pub(super) fn changed(code: &Code, bytes: &[u8], change: &Change) -> Option<Vec<u8>> {
-    let mut editor = Editor::read(code, bytes)?;
+    let mut editor = Editor::read(code, bytes, &change.blocks)?;
     change.aliases.iter().try_for_each(|(at, name)| editor.alias(*at as usize, name))?;
     change.hidden.iter().try_for_each(|(at, _)| editor.hide(*at as usize))?;
     if let Some(Pointer { symbol, target }) = &change.pointer {
@@ -71,6 +75,8 @@ pub(super) fn original(bytes: &[u8]) -> Option<Vec<u8>> {
 struct Editor<'o> {
     code: &'o Code,
     bytes: &'o [u8],
+    /// See [`Change::blocks`].
+    blocks: &'o [(u32, (u64, u64))],
     /// Anything is new.
     touched: bool,
     sections: Vec<SectionHeader>,
@@ -83,7 +89,7 @@ struct Editor<'o> {
 }
 
 impl<'o> Editor<'o> {
-    fn read(code: &'o Code, bytes: &'o [u8]) -> Option<Self> {
+    fn read(code: &'o Code, bytes: &'o [u8], blocks: &'o [(u32, (u64, u64))]) -> Option<Self> {
         let header = code.class.file_header(bytes)?;
         let sections = code.class.sections(bytes, &header)?;
         let names = match header.names {
@@ -96,7 +102,7 @@ impl<'o> Editor<'o> {
         (is_strings(names) && is_strings(strtab)).then_some(())?;
         let contents = vec![None; sections.len()];
         let touched = false;
-        Some(Self { code, bytes, touched, sections, contents, names, symtab, strtab })
+        Some(Self { code, bytes, blocks, touched, sections, contents, names, symtab, strtab })
     }
 
     /// What a section holds, to be changed.
@@ -230,8 +236,8 @@ impl<'o> Editor<'o> {
         };
         self.fill(section)?;
         let width = self.code.class.word();
-        let start = usize::try_from(offset).ok()?;
-        self.content(section)?.get_mut(start..start + width as usize)?.fill(0);
+        let end = usize::try_from(offset.checked_add(width)?).ok()?;
+        self.content(section)?.get_mut(offset as usize..end)?.fill(0);
         let target = match self.symbol(target).filter(|(_, symbol)| symbol.info >> 4 != 0) {
             Some((at, _)) => at,
             None => {
@@ -248,7 +254,8 @@ impl<'o> Editor<'o> {
     fn allot(&mut self, at: usize, symbol: &RawSymbol) -> Option<usize> {
         let number = self.sections.len();
         let section = u16::try_from(number).ok().filter(|number| *number < 0xff00)?;
-        let (size, align) = (symbol.size, symbol.value);
+        let own = self.blocks.iter().find(|(number, _)| *number as usize == at);
+        let (size, align) = own.map_or((symbol.size, symbol.value), |(_, block)| *block);
         let name = self.string(self.names, ".noptrbss")?;
         // SHF_ALLOC, SHF_WRITE.
         let header = SectionHeader { name, kind: 8, flags: 3, size, align, ..NONE };
@@ -256,7 +263,7 @@ impl<'o> Editor<'o> {
         self.contents.push(None);
         // STT_OBJECT.
         let info = symbol.info & 0xf0 | 1;
-        self.put_symbol(at, &RawSymbol { info, section, value: 0, ..*symbol })?;
+        self.put_symbol(at, &RawSymbol { info, section, value: 0, size, ..*symbol })?;
         Some(number)
     }
 
@@ -266,20 +273,15 @@ impl<'o> Editor<'o> {
         if kind != 8 {
             return Some(());
         }
-        let size = usize::try_from(size).ok().filter(|size| *size < 1 << 27)?;
+        let size = usize::try_from(size).ok().filter(|size| *size <= MOST)?;
         let names = self.content(self.names)?;
         let name = str_at(names, name.into()).to_owned();
-        let (first, rest) = match name[1.min(name.len())..].find('.') {
-            Some(dot) => name.split_at(dot + 1),
-            None => (&*name, ""),
-        };
-        let like = match first {
-            ".bss" => Some(".data"),
-            ".noptrbss" => Some(".noptrdata"),
-            _ => None,
-        };
+        let like = [(".bss", ".data"), (".noptrbss", ".noptrdata")].into_iter().find_map(|it| {
+            let rest = name.strip_prefix(it.0)?;
+            (rest.is_empty() || rest.starts_with('.')).then(|| format!("{}{rest}", it.1))
+        });
         if let Some(like) = like {
-            self.sections[at].name = self.string(self.names, &format!("{like}{rest}"))?;
+            self.sections[at].name = self.string(self.names, &like)?;
         }
         self.sections[at].kind = 1;
         self.contents[at] = Some(vec![0; size]);
@@ -297,7 +299,7 @@ impl<'o> Editor<'o> {
             None => self.add_table(section)?,
         };
         let rela = self.sections[table].kind == 4;
-        let end = offset + class.word();
+        let end = offset.checked_add(class.word())?;
         let size = class.reloc_size(rela) as usize;
         let own = RawReloc { offset, r_type: word.0, symbol, addend: rela.then_some(0) };
         let own = record(class, &own);

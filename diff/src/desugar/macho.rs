@@ -60,8 +60,9 @@ struct Plan {
     heads: Vec<(&'static Marker, &'static str)>,
     /// Names that are bounds of sections, and how ld64 calls them.
     bounds: Vec<(&'static str, String)>,
-    /// Names that all objects see, wherever they are, and no other image does.
-    shared: Vec<String>,
+    /// Names that all objects see, wherever they are, and no other image does. Whether only one object for itself has
+    /// it: else a local symbol of that name is another thing.
+    shared: Vec<(bool, String)>,
     /// An archive's runtime is part of the module because the module was to announce itself: what asked for it still
     /// does.
     pulls: bool,
@@ -94,18 +95,10 @@ impl Plan {
         }
         let data = known(&said).filter(|_| !said.complete);
         let runtime = runs(&said);
-        let target = request.target.name();
-        let start = mangled(&format!("_rt0_{}_darwin_lib", target.split('-').next()?));
-        // What dyld calls already has no entry.
-        let init = request.args.iter().rposition(|arg| arg == "-init");
-        let init = init.and_then(|at| request.args.get(at + 1));
-        let is_init = init == Some(&start) && said.is_global(&start);
-        let is_called = is_init || said.calls(&start);
-        let starts = request.mode == Mode::CShared && said.defines(&start) && !is_called;
         let list = data.clone().filter(|_| runtime && said.defines(&last));
         let mut plan = Self {
             announce: data.filter(|_| announces(&said)),
-            start: starts.then_some(start),
+            start: starts(request, &said),
             list,
             pulls: asked.is_some() && runtime,
             ..Self::default()
@@ -118,10 +111,11 @@ impl Plan {
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.
         let named = [asked.as_ref(), plan.announce.as_ref(), plan.list.as_ref()].into_iter();
         let own = |name: &&String| **name == mangled(OWN) || !said.is_global(name);
-        let own: BTreeSet<String> = named.flatten().filter(own).cloned().collect();
-        plan.shared.extend(own);
+        let mut shared: BTreeSet<String> = named.flatten().filter(own).cloned().collect();
+        shared.extend(plan.start.clone().filter(|name| !said.is_global(name)));
+        let is_local = |name: &String| !said.is_global(name);
+        plan.shared = shared.into_iter().map(|name| (is_local(&name), name)).collect();
         plan.local_list = !said.is_global(&mangled(LAST));
-        plan.shared.extend(plan.start.clone().filter(|name| !said.is_global(name)));
         plan.mark(request, &said);
         (!plan.is_empty()).then_some(plan)
     }
@@ -132,7 +126,7 @@ impl Plan {
             let wanted: Vec<_> = [row.0, row.1].into_iter().filter(|n| said.wants(n)).collect();
             if request.mode == Mode::Plugin {
                 // Both, unless the module has one of its own.
-                let made = [row.0, row.1].into_iter().filter(|name| !said.defines(name));
+                let made = [row.0, row.1].into_iter().filter(|name| !said.is_global(name));
                 self.heads.extend(made.filter(|_| !wanted.is_empty()).map(|name| (row, name)));
             } else {
                 let bound = |name: &'static str| {
@@ -149,6 +143,17 @@ impl Plan {
         let bare = self.heads.is_empty() && self.bounds.is_empty();
         bare && !self.pulls && named.iter().all(|name| name.is_none())
     }
+}
+
+/// What starts a library when it is loaded, if it has that and nothing calls it yet.
+fn starts(request: &Request, said: &Said) -> Option<String> {
+    let target = request.target.name();
+    let start = mangled(&format!("_rt0_{}_darwin_lib", target.split('-').next()?));
+    let init = request.args.iter().rposition(|arg| arg == "-init");
+    let init = init.and_then(|at| request.args.get(at + 1));
+    let is_called = init == Some(&start) && said.is_global(&start) || said.calls(&start);
+    let starts = request.mode == Mode::CShared && said.defines(&start) && !is_called;
+    starts.then_some(start)
 }
 
 /// The objects and archives that `request` names, but for the one that stands for the mode.
@@ -273,7 +278,7 @@ pub(crate) fn sample(arch: crate::Arch, name: &str) -> Vec<u8> {
 
 /// The same with several names.
 #[cfg(test)]
-fn samples(arch: crate::Arch, names: &[&str]) -> Vec<u8> {
+pub(super) fn samples(arch: crate::Arch, names: &[&str]) -> Vec<u8> {
     let row = MARKERS.iter().find(|row| row.3 == "__data");
     let heads = |name: &&str| Some((row?, &*mangled(name).leak()));
     let plan = Plan { heads: names.iter().filter_map(heads).collect(), ..Plan::default() };

@@ -93,6 +93,14 @@ impl<'r> Said<'r> {
         }
     }
 
+    /// Size and alignment of the common block that all objects mean by `name`: the largest of each.
+    pub(super) fn block(&self, name: &str) -> (u64, u64) {
+        let of = |unit: &Unit<'r>| elf::definitions(unit.bytes, name, &unit.dropped);
+        let units = self.units.iter().filter(|unit| unit.knows_modes);
+        let all = units.flat_map(of).filter_map(|it| it.block);
+        all.fold((0, 1), |(size, align), it| (size.max(it.0), align.max(it.1)))
+    }
+
     /// Whether somebody does.
     pub(super) fn defines(&self, name: &str) -> bool {
         !self.find(name).is_empty()

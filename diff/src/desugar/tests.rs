@@ -1,3 +1,4 @@
+mod hostile;
 mod refused;
 
 use std::time::Duration;

@@ -14,7 +14,7 @@ mod dynamic;
 mod exidx;
 pub(crate) mod frame;
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;
 mod inputs;
 mod judge;
 pub(crate) mod machine;
@@ -107,6 +107,8 @@ pub(crate) struct Defined {
     pub(crate) unloaded: bool,
     /// Its section, if it has one, and how far in there it is.
     pub(crate) home: (Option<u32>, u64),
+    /// Of a common block: st_size, and its alignment, st_value.
+    pub(crate) block: Option<(u64, u64)>,
 }
 
 /// How an object defines `name`, each time it does, where sections that are `dropped` don't count.
@@ -132,8 +134,11 @@ pub(crate) fn definitions(bytes: &[u8], name: &str, dropped: &BTreeSet<u32>) -> 
         // STT_TLS.
         let unloaded = symbol.kind == 6 || !found.is_none_or(is_loaded);
         let home = (section, symbol.value);
-        // STT_FILE: a source file's name is nobody's.
-        (symbol.kind != 4).then_some(Defined { standing, symbol: at, number, unloaded, home })
+        let is_common = symbol.place == object::Where::Common;
+        let block = is_common.then_some((symbol.size, symbol.value));
+        let found = Defined { standing, symbol: at, number, unloaded, home, block };
+        // STT_SECTION, STT_FILE: the names of a section and of a source file are nobody's.
+        (!matches!(symbol.kind, 3 | 4)).then_some(found)
     };
     let all = (0..).zip(symbols).filter(|(_, symbol)| symbol.name == name);
     all.filter_map(defined).collect()

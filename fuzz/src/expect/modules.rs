@@ -21,10 +21,10 @@ const LAST: &str = "runtime.lastmoduledatap";
 /// What comes before a name in another for the same place.
 const ALIAS: &str = "go:link.";
 
-/// `case` with what its mode adds and changes.
-pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
+/// `case` with what its mode adds and changes; none if it can't have that.
+pub(super) fn desugared(case: &Case) -> Option<Cow<'_, Case>> {
     if case.mode == Mode::Shared || !mentions_modes(case) {
-        return Cow::Borrowed(case);
+        return Some(Cow::Borrowed(case));
     }
     let names = if case.mode == Mode::Plugin { [OWN, FIRST] } else { [FIRST, OWN] };
     let mut made =
@@ -57,7 +57,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     let starts = case.mode == Mode::CShared && link.defines(&start) && !link.is_called(&start);
     let pulls = !made.object.symbols.is_empty();
     if announces.is_none() && list.is_none() && !starts && !pulls {
-        return Cow::Borrowed(case);
+        return Some(Cow::Borrowed(case));
     }
     if let Some(data) = announces {
         made.announce(&handles(&link, data));
@@ -71,13 +71,13 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
         link.own(name);
     }
     if let Some(data) = target {
-        link.point(&data);
+        link.point(&data)?;
     }
     let mut case = link.case;
     if !made.object.sections.is_empty() || pulls {
         case.inputs.insert(0, Input::Object(made.object));
     }
-    Cow::Owned(case)
+    Some(Cow::Owned(case))
 }
 
 /// Whether a mode may have anything to look at: most cases have nothing.
@@ -221,6 +221,7 @@ impl Link {
     fn own(&mut self, name: &str) {
         let aliased = self.is_aliased(name);
         let Some(found) = self.find(name) else { return };
+        let size = self.common_size(name);
         let Some(object) = self.object_mut(found.object) else { return };
         if !aliased {
             let symbol = &mut object.symbols[found.symbol];
@@ -229,8 +230,8 @@ impl Link {
             }
             return;
         }
-        if let Definition::Common { align } = object.symbols[found.symbol].definition {
-            common(object, found.symbol, align);
+        if let Definition::Common { .. } = object.symbols[found.symbol].definition {
+            common(object, found.symbol, size);
         }
         let twin = Symbol {
             name: format!("{ALIAS}{name}"),
@@ -241,17 +242,33 @@ impl Link {
         object.symbols.push(twin);
     }
 
-    /// The end of the runtime's list is where it starts, too: the variable holds the address of `data`.
-    fn point(&mut self, data: &str) {
+    /// Size and alignment of the common block that all objects mean by `name`.
+    fn common_size(&self, name: &str) -> (u64, u64) {
+        let all = self.objects().flat_map(|(_, object)| &object.symbols);
+        let same = all.filter(|s| s.name == name && s.binding != Binding::Local);
+        same.fold((0, 1), |(size, align), symbol| match symbol.definition {
+            Definition::Common { align: other } => (size.max(symbol.size), align.max(other)),
+            _ => (size, align),
+        })
+    }
+
+    /// The end of the runtime's list is where it starts, too: the variable holds the address of `data`. None if it
+    /// can't.
+    fn point(&mut self, data: &str) -> Option<()> {
         let machine = machine::of(self.case.target.arch);
         let (r_type, width) = (machine.pointer, u64::from(machine.word));
-        let Some(found) = self.find(LAST) else { return };
-        let Some(object) = self.object_mut(found.object) else { return };
+        let found = self.find(LAST)?;
+        let size = self.common_size(LAST);
+        let object = self.object_mut(found.object)?;
         let (section, offset) = match object.symbols[found.symbol].definition {
             Definition::Section { section, offset } => (section, offset),
-            Definition::Common { align } => (common(object, found.symbol, align), 0),
-            _ => return,
+            Definition::Common { .. } => (common(object, found.symbol, size), 0),
+            _ => return None,
         };
+        let end = offset.checked_add(width)?;
+        let start = object.sections[section].start();
+        let stop = start.saturating_add(object.sections[section].data.len());
+        (start <= offset && end <= stop).then_some(())?;
         let target =
             object.symbols.iter().position(|s| s.name == data && s.binding != Binding::Local);
         let target = target.unwrap_or_else(|| {
@@ -272,21 +289,20 @@ impl Link {
             // There is no room for one, nor was there one.
             home.marker = Marker::None;
         }
-        let end = offset + width;
         home.relocs.retain(|reloc| !(offset..end).contains(&reloc.offset));
         let symbol = SymbolRef::Named(target);
         home.relocs.push(Reloc { offset, r_type, symbol, addend: 0 });
         home.relocs.sort_by_key(|reloc| reloc.offset);
-        let start = home.start();
         if let Data::Bytes(bytes) = &mut home.data {
             let word = (offset - start) as usize..(end - start) as usize;
             bytes[word].fill(0);
         }
+        Some(())
     }
 }
 
-/// A section of its own for a common block.
-fn common(object: &mut Object, symbol: usize, align: u64) -> usize {
+/// A section of its own for a common block, so large and aligned so.
+fn common(object: &mut Object, symbol: usize, (size, align): (u64, u64)) -> usize {
     let section = object.sections.len();
     object.sections.push(Section {
         name: ".noptrbss".to_owned(),
@@ -295,11 +311,12 @@ fn common(object: &mut Object, symbol: usize, align: u64) -> usize {
         align,
         entsize: 0,
         marker: Marker::None,
-        data: Data::Zeros(object.symbols[symbol].size),
+        data: Data::Zeros(size),
         relocs: Vec::new(),
         link_order: None,
     });
-    object.symbols[symbol].definition = Definition::Section { section, offset: 0 };
+    let symbol = &mut object.symbols[symbol];
+    (symbol.definition, symbol.size) = (Definition::Section { section, offset: 0 }, size);
     section
 }
 

@@ -39,10 +39,11 @@ pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
             }
         }
     }
-    for name in &plan.shared {
+    for (is_local, name) in &plan.shared {
         for index in 0..file.symbols.len() {
             let symbol = &file.symbols[index];
-            if symbol.name == *name && symbol.in_section() && !symbol.stab() {
+            let is_it = symbol.name == *name && (*is_local || symbol.external());
+            if is_it && symbol.in_section() && !symbol.stab() {
                 patch.share(index, symbol.external());
             }
         }
@@ -76,6 +77,8 @@ fn headers(bytes: &[u8]) -> Option<Vec<usize>> {
     let mut list = Vec::new();
     for (_, at) in commands(bytes)?.into_iter().filter(|(command, _)| *command == SEGMENT) {
         let count = u64::from(u32_at(bytes, at + 64)?);
+        let size = u64::from(u32_at(bytes, at + 4)?);
+        (72 + 80 * count <= size && at + size <= bytes.len() as u64).then_some(())?;
         list.extend((0..count).map(|k| (at + 72 + 80 * k) as usize));
     }
     Some(list)
@@ -212,15 +215,25 @@ impl Patch {
         let Some(number) = usize::from(word.section).checked_sub(1) else { return };
         let Some(section) = file.sections.get(number).filter(|s| !s.zerofill()) else { return };
         let offset = word.value.wrapping_sub(section.address);
-        let at = u64::from(section.offset) + offset;
-        let Some(field) = self.bytes.get_mut(at as usize..at as usize + 8) else { return };
-        field.fill(0);
+        let end = offset.checked_add(8).filter(|end| *end <= section.size);
+        let Some(end) = end.filter(|end| u32::try_from(*end).is_ok()) else { return };
         let mut table: Vec<u8> = Vec::new();
         let size = 8 * u64::from(section.reloc_count);
         let old = slice(file.bytes, section.reloc_offset.into(), size).unwrap_or_default();
-        // Whatever it referred to.
-        let others = old.chunks_exact(8).filter(|entry| u32_at(entry, 0) != Some(offset as u32));
-        others.for_each(|entry| table.extend(entry));
+        for entry in old.chunks_exact(8) {
+            let (from, info) =
+                (u64::from(u32_at(entry, 0).unwrap_or(0)), u32_at(entry, 4).unwrap_or(0));
+            let to = from + (1 << (info >> 25 & 3));
+            match (from < end && to > offset, from >= offset && to <= end) {
+                (false, _) => table.extend(entry),
+                // Whatever it referred to.
+                (true, true) => {}
+                (true, false) => return,
+            }
+        }
+        let at = (u64::from(section.offset) + offset) as usize;
+        let Some(field) = self.bytes.get_mut(at..at + 8) else { return };
+        field.fill(0);
         let symbol = self.index(file, data);
         table.extend((offset as u32).to_le_bytes());
         // An external UNSIGNED of eight bytes.

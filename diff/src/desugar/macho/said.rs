@@ -51,7 +51,7 @@ impl Said {
             let called = machine.map_or_else(Vec::new, |machine| inits(unit.bytes, machine));
             said.called.extend(called.into_iter().map(|(name, global)| (name.to_owned(), global)));
             for symbol in unit.file.symbols.iter().filter(|symbol| !symbol.stab()) {
-                said.complete |= symbol.name == entry;
+                said.complete |= symbol.name == entry && symbol.in_section() && !symbol.external();
                 let home = unit.file.sections.get(usize::from(symbol.section).wrapping_sub(1));
                 // S_THREAD_LOCAL_REGULAR, S_THREAD_LOCAL_ZEROFILL, S_THREAD_LOCAL_VARIABLES.
                 if symbol.in_section() && home.is_some_and(|it| matches!(it.kind(), 0x11..=0x13)) {
@@ -69,10 +69,9 @@ impl Said {
         said
     }
 
-    /// For all objects; what is local in the one object that has it counts as well.
+    /// For all objects; what is local counts as well, and clashes if it is in several.
     pub(super) fn defines(&self, name: &str) -> bool {
-        let locals = || self.local.iter().filter(|other| *other == name).count();
-        self.is_global(name) || locals() == 1
+        self.is_global(name) || self.local.iter().any(|other| other == name)
     }
 
     /// Whether only one object for itself does.
@@ -96,7 +95,7 @@ impl Said {
     }
 
     pub(super) fn wants(&self, name: &str) -> bool {
-        !self.defines(name) && self.undefined.iter().any(|other| other == name)
+        !self.is_global(name) && self.undefined.iter().any(|other| other == name)
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn print(plan: &Plan, request: &Request) -> String {
     if let Some(data) = &plan.list {
         let _ = writeln!(out, "# the word {} holds the address of {data}", mangled(LAST));
     }
-    for name in &plan.shared {
+    for (_, name) in &plan.shared {
         let _ = writeln!(out, "# {name} is private external, wherever it is");
     }
     for (name, bound) in &plan.bounds {

@@ -9,7 +9,7 @@ use crate::selftest::subject;
 use crate::{Request, oracle};
 
 /// xorshift64*.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -24,7 +24,7 @@ impl Dice {
     }
 
     /// A few flipped bits, numbers at their limits, swapped words; sometimes the end is missing.
-    fn damage(&mut self, bytes: &mut Vec<u8>) {
+    pub(crate) fn damage(&mut self, bytes: &mut Vec<u8>) {
         const LIMITS: [u64; 8] =
             [0, 1, 7, 0x7fff_ffff, 0xffff_ffff, i64::MAX as u64, u64::MAX - 7, u64::MAX];
         for _ in 0..=self.below(3) {

@@ -276,7 +276,8 @@ fn split<'a>(file: &File<'a>, index: usize, atoms: &mut Vec<Atom<'a>>) {
     let end = section.address.saturating_add(section.size);
     let ends = starts.iter().skip(1).copied().chain([end]);
     for (address, end) in starts.iter().copied().zip(ends) {
-        let (start, size) = (address - section.address, end.saturating_sub(address));
+        let start = address.wrapping_sub(section.address);
+        let size = end.saturating_sub(address);
         let data = slice(data, start, size).unwrap_or_default();
         atoms.push(Atom {
             segment: section.segment,

@@ -55,14 +55,13 @@ impl Said<'_> {
         self.any(name, |symbol| symbol.definition != Definition::Undefined)
     }
 
-    /// For all, or in the one object that has it.
+    /// For all, or in an object for itself: several of these clash.
     fn defines(&self, name: &str) -> bool {
-        let locals = || self.named(name).filter(|symbol| symbol.binding == Binding::Local).count();
-        self.is_global(name) || locals() == 1
+        self.is_global(name) || self.named(name).any(|symbol| symbol.binding == Binding::Local)
     }
 
     fn wants(&self, name: &str) -> bool {
-        !self.defines(name) && self.any(name, |_| true)
+        !self.is_global(name) && self.any(name, |_| true)
     }
 }
 
@@ -100,7 +99,7 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     let mut case = plain.into_owned();
     announced.into_iter().chain(called).for_each(|name| share(&mut case, name));
     if case.mode == Mode::Plugin {
-        wanted.iter().for_each(|row| made.heads(row, |name| !said.defines(name)));
+        wanted.iter().for_each(|row| made.heads(row, |name| !said.is_global(name)));
     } else {
         wanted.iter().for_each(|row| bound(&mut case, row));
     }
@@ -145,13 +144,15 @@ fn plugin(case: &Case) -> Cow<'_, Case> {
     Cow::Owned(case)
 }
 
-/// All objects see what is called `name`, and no other image does.
+/// All objects see what is called `name`, and no other image does. What is local is meant only where nothing else is.
 fn share(case: &mut Case, name: &str) {
+    let is_global = Said(case).is_global(name);
     for object in case.objects_mut() {
         let mut twins = Vec::new();
         for symbol in object.symbols.iter_mut().filter(|symbol| symbol.name == name) {
             match (symbol.binding, symbol.definition) {
                 (_, Definition::Undefined) => {}
+                (Binding::Local, _) if is_global => {}
                 (Binding::Local, _) => {
                     let visibility = Visibility::Hidden;
                     twins.push(Symbol { binding: Binding::Global, visibility, ..symbol.clone() });
