@@ -103,6 +103,11 @@ impl Machine {
     pub(crate) fn table(&self) -> &'static str {
         if self.rel { "REL" } else { "RELA" }
     }
+
+    /// What the psABI calls a relocation type.
+    pub(crate) fn name(&self, r_type: u32) -> Option<&'static str> {
+        (self.row)(r_type).map(|row| row.name)
+    }
 }
 
 impl std::fmt::Debug for Machine {
