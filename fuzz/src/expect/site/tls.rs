@@ -45,9 +45,12 @@ impl Sites<'_, '_> {
         tls: bool,
     ) -> Option<Meaning> {
         let on = &self.link.world.on;
+        // gABI ch. 4, STT_TLS: TLS relocations "can only reference symbols with type STT_TLS", defined or not.
         let unknown =
             matches!(thing, Thing::Dynamic(id) if self.link.syms[id].winner == Winner::Undefined);
-        if !tls && !unknown {
+        let says_so = matches!(at.reloc.symbol, SymbolRef::Named(symbol)
+            if self.link.symbol(at.file, symbol).kind == SymbolKind::Tls);
+        if !tls && !(unknown && says_so) {
             self.findings.may(ErrorClass::TlsMismatch);
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.everything("a TLS relocation of something else", false);
