@@ -50,7 +50,7 @@ impl Sites<'_, '_> {
             matches!(thing, Thing::Dynamic(id) if self.link.syms[id].winner == Winner::Undefined);
         let says_so = matches!(at.reloc.symbol, SymbolRef::Named(symbol)
             if self.link.symbol(at.file, symbol).kind == SymbolKind::Tls);
-        if !tls && !(unknown && says_so) {
+        if !(tls || unknown && says_so) {
             self.findings.may(ErrorClass::TlsMismatch);
             self.findings.may(ErrorClass::RelocUnsupported);
             self.findings.everything("a TLS relocation of something else", false);
