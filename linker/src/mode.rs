@@ -169,6 +169,14 @@ impl Mode {
         }
     }
 
+    /// Checks the pair as far as flags say it.
+    ///
+    /// Errors: those of [`Self::check`].
+    pub(crate) fn check_said(&self, build: &Build) -> Result<()> {
+        let goos = build.goos.as_deref().unwrap_or(matrix::ELF_SYSTEM);
+        build.goarch.as_deref().map_or(Ok(()), |goarch| self.check(goos, goarch))
+    }
+
     /// Where a library on `goos/goarch` starts.
     pub fn entry(&self, goos: &str, goarch: &str) -> Option<String> {
         self.starts.then(|| format!("_rt0_{goarch}_{goos}_lib"))

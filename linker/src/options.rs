@@ -7,6 +7,7 @@ mod help;
 mod hints;
 mod machine;
 mod modes;
+mod once;
 mod parse;
 mod response;
 mod table;
@@ -15,6 +16,7 @@ mod tests;
 mod values;
 mod zkeyword;
 
+pub(crate) use once::Once;
 pub(crate) use response::expand as expand_responses;
 
 use crate::arch::Arch;

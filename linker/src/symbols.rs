@@ -5,6 +5,7 @@ mod defsym;
 mod order;
 mod specials;
 mod versions;
+mod weak;
 
 pub use defsym::compute as compute_defsyms;
 pub(crate) use order::Order as DefsymOrder;
@@ -89,6 +90,7 @@ pub fn classify(link: &mut Link<'_>) -> Result<(), Errors> {
         .collect();
     link.version_of = both.iter().map(|b| b.1).collect();
     link.attrs = both.iter().map(|b| b.0).chain(locals.into_iter().flatten()).collect();
+    weak::settle(link);
     warn_undefined(link);
     versions::check(link)
 }
@@ -191,8 +193,10 @@ fn imported(link: &Link<'_>, id: SymId, def: Def, mentions: u8, visibility: u8) 
     let tls = if mentions & mention::TLS != 0 { attr::TLS } else { 0 };
     let outside = visibility == vis::DEFAULT && link.is_dynamic();
     if !strong {
-        let asked = link.options.z.dynamic_undefined_weak.unwrap_or(link.is_shared());
-        if outside && asked {
+        // In a program, where something looks it up; `weak` has more to say of that.
+        let loaded = !link.options.no_dynamic_linker && !link.options.is_static;
+        let usual = || link.is_shared() || (loaded && tls == 0);
+        if outside && link.options.z.dynamic_undefined_weak.unwrap_or_else(usual) {
             return tls | attr::DYNAMIC | attr::IMPORT | attr::WEAK_UNDEF;
         }
         return tls | attr::ABSOLUTE | attr::WEAK_UNDEF;

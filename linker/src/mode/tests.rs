@@ -322,6 +322,10 @@ fn a_machine_without_a_mode_is_named() {
         let said = link(line, other.clone()).unwrap_err().to_string();
         assert!(said.ends_with(text), "{line}: {said}");
     }
+    // What says all itself needs no input that can be read.
+    let said = link("--buildmode=plugin --goos=windows --goarch=amd64 a.o", b"MZ".to_vec());
+    let said = said.unwrap_err().to_string();
+    assert_eq!(said, "buildmode plugin not supported on windows/amd64");
     // The table, its errors and what people are told are one.
     for mode in MODES {
         for (goos, goarch) in SYSTEMS.iter().flat_map(|s| machines().iter().map(|m| (s.0, *m))) {

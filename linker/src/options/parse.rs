@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
+use super::once::Once;
 use super::response;
 use super::table::{self, Arg, Row};
 use super::{
@@ -62,6 +63,7 @@ fn from_digits(digits: &str, radix: u32) -> Option<u64> {
 /// See [`Options::parse`].
 pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Errors> {
     let args = response::expand(args, files)?;
+    let files = &Once::new(files);
     let parser = pass(&args, files, None)?;
     // What a mode asks for stands before all that the command line says, wherever the mode is named.
     let parser = match parser.options.build.mode {
@@ -315,6 +317,8 @@ impl Parser<'_> {
         }
         if let Some(mode) = self.options.build.mode {
             mode.check_kind(self.options.kind)?;
+            // Whatever the inputs are: they may be another system's.
+            mode.check_said(&self.options.build)?;
         }
         if self.relocatable {
             if self.options.kind == OutputKind::Shared && self.options.build.mode.is_none() {

@@ -341,11 +341,9 @@ static ROWS: &[Row] = &[
     }),
     row(&["Ttext", "Tdata", "Tbss", "Trodata-segment", "Tldata-segment"], Needed("ADDRESS"), "", refuse!("section addresses can't be chosen; see --image-base")),
     row(&["section-start"], Needed("NAME=ADDRESS"), "", refuse!("--section-start: section addresses can't be chosen; see --image-base")),
-    row(&["O"], Maybe("LEVEL"), "From 2 on, strings share their tails", |p, v| {
-        p.options.optimize = match v {
-            "" => 1,
-            _ => number(v).and_then(|n| u8::try_from(n).ok()).ok_or_else(|| usage(format!("invalid optimization level: {v}")))?,
-        };
+    row(&["O"], Needed("LEVEL"), "From 2 on, strings share their tails", |p, v| {
+        let level = number(v).and_then(|n| u8::try_from(n).ok());
+        p.options.optimize = level.ok_or_else(|| usage(format!("invalid optimization level: {v}")))?;
         Ok(())
     }),
     row(&["s", "strip-all"], No, "Leave out symbols and debug sections", |p, _| {

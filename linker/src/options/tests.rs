@@ -128,7 +128,7 @@ fn letters_take_arguments_attached_or_apart() {
     assert_eq!(parse("-entry main a.o").entry.as_deref(), Some("main"));
     assert_eq!(parse("-l:libx.so.1 a.o").inputs[0].what, Named::Exact("libx.so.1".into()));
     assert_eq!(parse("-O2 a.o").optimize, 2);
-    assert_eq!(parse("-O a.o").optimize, 1);
+    assert_eq!(parse("-O 2 a.o").optimize, 2);
 }
 
 #[test]
@@ -278,6 +278,30 @@ fn scripts_are_read() {
     assert_eq!(kind("--version-script v1 --version-script v1 a.o"), ErrorKind::BadScript);
     assert_eq!(kind("--dynamic-list bad a.o"), ErrorKind::BadScript);
     assert_eq!(kind("--version-script absent a.o"), ErrorKind::MissingFile);
+}
+
+/// Files that can be read once: pipes.
+struct Pipes(MemoryFiles, std::sync::Mutex<Vec<std::path::PathBuf>>);
+
+impl Files for Pipes {
+    fn open(&self, path: &Path) -> std::io::Result<crate::Data> {
+        let mut read = self.1.lock().unwrap();
+        if read.iter().any(|known| known == path) {
+            return Ok(Vec::new().into());
+        }
+        read.push(path.to_owned());
+        self.0.open(path)
+    }
+}
+
+#[test]
+fn a_mode_reads_no_file_twice() {
+    let text = "V1 { global: a; local: *; };".as_bytes();
+    let pipes = Pipes([("v", text)].into_iter().collect(), std::sync::Mutex::default());
+    let line = "--version-script v --buildmode=c-shared a.o";
+    let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let options = Options::parse(&args, &pipes).unwrap();
+    assert_eq!(options.version_script.unwrap().nodes.len(), 1);
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub fn plan(link: &mut Link<'_>) -> Result<(), Errors> {
             of.entry(object.sec(section.link)).or_default().push(at);
         }
     }
-    let mut table = Table { link, entries: Vec::new(), last: None };
+    let mut table = Table { link, entries: Vec::new(), last: None, said: false };
     let mut end = None;
     for member in code(link) {
         let object = link.object(member.file);
@@ -70,11 +70,8 @@ pub fn plan(link: &mut Link<'_>) -> Result<(), Errors> {
     if let Some((sec, size)) = end {
         table.uncovered(sec, size);
     }
-    let mut entries = table.entries;
-    if entries.iter().all(|entry| matches!(entry, Entry::None(..))) {
-        entries.clear();
-    }
-    link.plan.index = entries;
+    // Without a word from any input there is nothing to say.
+    link.plan.index = if table.said { table.entries } else { Vec::new() };
     Errors::collect(errors).map_or(Ok(()), Err)
 }
 
@@ -93,6 +90,8 @@ struct Table<'l, 'a> {
     entries: Vec<Entry>,
     /// What unwinds the code so far, if no table of its own does.
     last: Option<u32>,
+    /// An input has an entry for code that stays, be it what was said before.
+    said: bool,
 }
 
 impl Table<'_, '_> {
@@ -116,6 +115,7 @@ impl Table<'_, '_> {
             }
             let word = (!own).then(|| u32_at(data, offset as usize + 4));
             let merge = link.options.merge_exidx || word == Some(CANT_UNWIND);
+            self.said |= !dead;
             if dead || word.is_some() && word == self.last && merge {
                 continue;
             }

@@ -6,6 +6,7 @@ use super::table::{self, ATTACHED, IGNORED, ROWS};
 use super::{Kind, Named, Options, Take, Undefined};
 use crate::macho::mode;
 use crate::mode::Mode;
+use crate::options::Once;
 use crate::{Error, ErrorKind, Errors, Files};
 
 /// More than any image has.
@@ -14,6 +15,7 @@ const MOST: u64 = 1 << 47;
 /// See [`Options::parse`].
 pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Options, Errors> {
     let args = crate::options::expand_responses(args, files)?;
+    let files = &Once::new(files);
     let options = pass(&args, files, None)?;
     // What a mode asks for stands before all that the command line says, wherever the mode is named.
     let mut options = match options.build.mode {
@@ -87,15 +89,17 @@ fn one(
 /// `--buildmode`, `--goos` and `--goarch`, their value behind `=` or as an argument: how many it took.
 fn build(options: &mut Options, name: &str, rest: &[String]) -> Result<Option<usize>, Errors> {
     let (flag, value) = name.split_once('=').map_or((name, None), |(flag, v)| (flag, Some(v)));
-    let flags = ["-buildmode", "-goos", "-goarch"];
-    let Some(&flag) = flags.iter().find(|known| **known == flag) else { return Ok(None) };
+    // With one dash, as Go's own linker takes them, or with two.
+    let flags = ["buildmode", "goos", "goarch"];
+    let bare = flag.strip_prefix('-').unwrap_or(flag);
+    let Some(&known) = flags.iter().find(|known| **known == bare) else { return Ok(None) };
     let (value, count) = match value {
         Some(value) => (value, 0),
         None => (rest.first().ok_or_else(|| usage(flag, "argument missing"))?.as_str(), 1),
     };
-    match flag {
-        "-buildmode" => options.build.mode = Some(Mode::named(value)?),
-        "-goos" => options.build.goos = Some(value.into()),
+    match known {
+        "buildmode" => options.build.mode = Some(Mode::named(value)?),
+        "goos" => options.build.goos = Some(value.into()),
         _ => options.build.goarch = Some(value.into()),
     }
     Ok(Some(count))
