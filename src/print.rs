@@ -29,8 +29,7 @@ pub(crate) fn tallies(linkers: &[Shared], verdicts: &BTreeMap<String, Tally>) {
 pub(crate) fn desugared(request: &Request) {
     let texts = desugar::texts(request);
     for (name, source) in &texts {
-        outln!("# ---- {name}: {}", emit::asm::assembler(request.target, name));
-        out!("{source}");
+        out!("{}{source}", emit::asm::added(request.target, name, source));
     }
     if texts.is_empty() {
         outln!("# {} adds nothing to this link", request.mode);

@@ -46,9 +46,7 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
             })
         };
         match arg.as_str() {
-            "-o" | "--output" | "-m" => {
-                value()?;
-            }
+            option if is_passed_over(option) => _ = value()?,
             // A compiler that links in a mode says what that is, too.
             arg if asked.says_kind(arg) => {}
             "-shared" | "--shared" | "-Bshareable" => reader.request.mode = Mode::Shared,
@@ -63,8 +61,6 @@ pub fn request(target: Target, args: &[String], dir: &Path) -> io::Result<Reques
                 reader.request.args.push(format!("-L{}", folder.display()));
             }
             "-sysroot" | "--sysroot" => reader.sysroot(&value()?),
-            // Each linker would write it, over the others'.
-            "-Map" | "--Map" | "--dependency-file" => _ = value()?,
             option if has_word(option) => {
                 let value = value()?;
                 reader.request.args.extend([arg.clone(), value]);
@@ -92,6 +88,7 @@ pub fn is_empty(request: &Request) -> bool {
 
 /// Options whose second word is no file to read, however many dashes they have.
 const WORDS: &[&str] = &[
+    "architecture",
     "assert",
     "auxiliary",
     "defsym",
@@ -102,6 +99,8 @@ const WORDS: &[&str] = &[
     "filter",
     "fini",
     "format",
+    "gpsize",
+    "hash-style",
     "init",
     "oformat",
     "require-defined",
@@ -130,11 +129,18 @@ const FILES: &[&str] = &[
 ];
 
 /// Those of one letter, with one dash.
-const LETTERS: &str = "zeuhyfFbGI";
+const LETTERS: &str = "AaYOzeuhyfFbGI";
 
 /// `option` without its dashes.
 fn bare(option: &str) -> Option<&str> {
     option.strip_prefix("--").or_else(|| option.strip_prefix('-'))
+}
+
+/// Whether `option` and its second word are nothing to pass on: the output, the target, files that each linker would
+/// write over the others', and a compiler's plugin, which every link names and that has nothing to do here.
+fn is_passed_over(option: &str) -> bool {
+    let names = ["output", "Map", "dependency-file", "plugin", "plugin-opt"];
+    matches!(option, "-o" | "-m") || bare(option).is_some_and(|name| names.contains(&name))
 }
 
 /// Whether `option` has a second word that is a file to read.
@@ -246,6 +252,7 @@ impl<'a> Reader<'a> {
         }
         match arg.split_once('=') {
             Some(("-sysroot" | "--sysroot", root)) => self.sysroot(root),
+            Some(("-plugin" | "--plugin" | "-plugin-opt" | "--plugin-opt", _)) => {}
             // A version script, a dynamic list, a response file by another name.
             Some((option, path)) if option.starts_with('-') && self.dir.join(path).is_file() => {
                 let name = self.file(&self.dir.join(path), path)?;
@@ -401,7 +408,9 @@ mod tests {
         write("gone.a", thin("gone.o").as_bytes());
         let args =
             ["--exclude-libs", "ALL", "-Map", "out.map", "-export-dynamic-symbol", "f", "t.a"];
-        let request = parse(&args, dir.path()).unwrap();
+        // As compilers say it.
+        let plugin = ["-plugin", "gone.so", "-plugin-opt=-fresolution=x.res", "--plugin=gone.so"];
+        let request = parse(&[&plugin[..], &args].concat(), dir.path()).unwrap();
         assert_eq!(request.args, ["--exclude-libs", "ALL", "-export-dynamic-symbol", "f", "t.a"]);
         assert_eq!(request.file("m.o").map(|file| &file.bytes[..]), Some(&b"abc"[..]));
         let error = parse(&["gone.a"], dir.path()).unwrap_err().to_string();

@@ -46,9 +46,27 @@ fn said(args: &[String], dir: &Path) -> Option<Target> {
             |target: &&Target| target.format == Format::Macho && target.arch.darwin() == name;
         return Target::ALL.iter().find(made).copied();
     }
-    let mut files = args.iter().filter(|arg| !arg.starts_with('-'));
+    // `-m`, as compilers give it to GNU ld.
+    let emulation = args.iter().position(|arg| arg == "-m").and_then(|at| args.get(at + 1));
+    let made = |target: &&Target| {
+        target.format == Format::Elf && emulation.is_some_and(|m| m == target.arch.emulation())
+    };
+    if let Some(target) = Target::ALL.iter().find(made) {
+        return Some(*target);
+    }
     let mut seen = HashSet::new();
-    files.find_map(|name| within(&dir.join(name), dir, &mut seen))
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg.starts_with('-') {
+            // Its second word is no input.
+            if super::is_passed_over(arg) || super::has_word(arg) || super::has_file(arg) {
+                args.next();
+            }
+        } else if let Some(target) = within(&dir.join(arg), dir, &mut seen) {
+            return Some(target);
+        }
+    }
+    None
 }
 
 /// What the object at `path` is for, or the first that a script there names, unless that was `seen` before.
@@ -124,6 +142,9 @@ mod tests {
             assert_eq!(says("-shared missing.o text a.o m.o"), Some(*target));
             assert_eq!(says("-shared names m.o"), Some(*target));
         }
+        // What an option names is no input.
+        assert_eq!(says("-plugin m.o -o m.o -Map m.o a.o").map(|t| t.format), Some(Format::Elf));
+        assert_eq!(says("-plugin m.o -m aarch64linux m.o"), Some(Target::ARM64_ELF));
         assert_eq!(says("-arch arm64 a.o"), Some(Target::ARM64_MACHO));
         assert_eq!(says("@args a.o"), Some(Target::AMD64_MACHO));
         let asked = |target, line: &str| super::target(Some(target), &[line.into()], dir.path());

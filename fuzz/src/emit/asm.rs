@@ -56,7 +56,7 @@ pub fn text(case: &Case, request: &Request) -> String {
         let _ = writeln!(out, "# ---- {name}: {command}\n{source}");
     }
     for (name, source) in desugar::texts(request) {
-        let _ = writeln!(out, "# ---- {name}: {}\n{source}", assembler(target, name));
+        let _ = writeln!(out, "{}{source}", added(target, name, &source));
     }
     for file in &request.files {
         let script = std::str::from_utf8(&file.bytes).ok();
@@ -84,12 +84,15 @@ pub fn text(case: &Case, request: &Request) -> String {
     out
 }
 
-/// What assembles a text for `target` that every assembler of it knows.
-pub fn assembler(target: Target, name: &str) -> String {
-    match target.format {
+/// The heading of what a mode adds as `source`: what assembles it, if it is an object at all and not only what changes
+/// in others.
+pub fn added(target: Target, name: &str, source: &str) -> String {
+    let command = match target.format {
+        _ if source.lines().all(|line| line.starts_with('#')) => return String::new(),
         Format::Elf => format!("as -o {name} -"),
         Format::Macho => macho::command(target, name),
-    }
+    };
+    format!("# ---- {name}: {command}\n")
 }
 
 /// What assembles `source`: GNU `as`, or clang where that doesn't know a relocation.

@@ -105,7 +105,9 @@ fn by_elimination(
     }
     for (name, list) in homes {
         let (Some(list), Some(&Some(value))) = (list, symbols.get(name)) else { continue };
-        let mut open = list.iter().filter(|(id, _)| base[*id as usize] == NOWHERE);
+        // What has a marker would have been found by that.
+        let marked = |id| inputs.section(id).is_some_and(|section| section.marker().is_some());
+        let mut open = list.iter().filter(|(id, _)| base[*id as usize] == NOWHERE && !marked(*id));
         let (Some(&last), None) = (open.next(), open.next()) else { continue };
         let is_there = |(id, offset): &(SecId, u64)| {
             let base = base[*id as usize];
