@@ -138,6 +138,12 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// What it makes of `request` on [`NOWHERE`]; none from those that know no modes.
+    fn elsewhere(&self, request: &Request, limit: Duration) -> Option<Outcome> {
+        let _ = (request, limit);
+        None
+    }
+
     /// Joins the inputs with `-r`; none if it can't.
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {
         let _ = (request, limit);
@@ -149,6 +155,9 @@ pub trait Adapter: Send + Sync {
         release(self.version())
     }
 }
+
+/// A system that has none of the build modes that are linked here.
+pub const NOWHERE: &str = "windows";
 
 /// A linker, as a row. All its targets are of one format, which says how it is called.
 #[derive(Debug)]

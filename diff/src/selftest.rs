@@ -102,6 +102,8 @@ struct Canned {
     command: Vec<String>,
     /// What it was made into.
     file_mode: Option<(u32, u32)>,
+    /// What came of it where there is no such mode.
+    elsewhere: Option<Outcome>,
 }
 
 impl Canned {
@@ -125,6 +127,9 @@ impl Adapter for Canned {
     }
     fn file_mode(&self, _: &Request, _: Duration) -> Option<(u32, u32)> {
         self.file_mode
+    }
+    fn elsewhere(&self, _: &Request, _: Duration) -> Option<Outcome> {
+        self.elsewhere.clone()
     }
 }
 
@@ -327,6 +332,10 @@ fn complaints(
         command: trial.linker.command(request),
         file_mode: match oracle.name() {
             "modes" => trial.linker.file_mode(request, limit),
+            _ => None,
+        },
+        elsewhere: match oracle.name() {
+            "modes" => trial.linker.elsewhere(request, limit),
             _ => None,
         },
     };

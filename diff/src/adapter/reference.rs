@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use scold_linker::{ErrorKind, Errors, Files};
 
-use super::{Adapter, Outcome, REFERENCE, Shared};
+use super::{Adapter, NOWHERE, Outcome, REFERENCE, Shared};
 use crate::desugar;
 use crate::model::ErrorClass;
 use crate::request::{File, Format, Mode, Request};
@@ -131,6 +131,11 @@ impl Adapter for Reference {
         let linked = move || scold_linker::link_file(&args, &Memory(&files)).is_ok();
         guard::within(limit, linked).filter(|linked| *linked)?;
         Some((mode(&made)?, mode(&all)?))
+    }
+
+    fn elsewhere(&self, request: &Request, limit: Duration) -> Option<Outcome> {
+        let goos = Some(NOWHERE);
+        Some(self.link(&Request { goos, ..request.clone() }, limit))
     }
 
     fn join(&self, request: &Request, limit: Duration) -> Option<Outcome> {

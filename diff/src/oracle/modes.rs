@@ -6,6 +6,7 @@
 mod macho;
 
 use super::{Cost, Evidence, Mismatch, Oracle, Ruling, Trial};
+use crate::adapter::{NOWHERE, Outcome};
 use crate::{Family, Format, Request, desugar};
 
 /// The promises of modes.
@@ -34,6 +35,9 @@ impl Oracle for Modes {
             // Another link, onto the disk: for modules only.
             if mode.is_some() && desugar::sugared(request).is_some() {
                 broken.extend(permissions(trial, request, evidence));
+            }
+            if let Some(mode) = mode.filter(|_| desugar::sugared(request).is_some()) {
+                broken.extend(elsewhere(mode, trial, request, evidence));
             }
             if mode == Some("plugin") && request.target.format == Format::Macho {
                 broken.extend(macho::check(&command, image));
@@ -67,6 +71,24 @@ fn permissions(trial: &Trial, request: &Request, evidence: &Evidence<'_>) -> Opt
         false => (all, "0777 less the umask"),
     };
     (made != wanted).then(|| ("file mode", "output".into(), format!("{made:04o}"), text))
+}
+
+/// Where a system has no such mode it is refused, in the Go linker's words.
+fn elsewhere(
+    mode: &str,
+    trial: &Trial,
+    request: &Request,
+    evidence: &Evidence<'_>,
+) -> Option<Broken> {
+    let goarch = request.target.name().split('-').next().unwrap_or_default();
+    let text = format!("buildmode {mode} not supported on {NOWHERE}/{goarch}");
+    let found = match trial.linker.elsewhere(request, evidence.limit)? {
+        Outcome::Refused(_, said) if said.contains(&text) => return None,
+        Outcome::Refused(_, said) => said.lines().next().unwrap_or_default().to_owned(),
+        Outcome::Linked(_) => "linked".into(),
+        other => format!("{other:?}"),
+    };
+    Some(("mode where there is none", NOWHERE.into(), found, "not supported"))
 }
 
 /// What `-init` names is called first: what starts a library has no entry beside that.

@@ -9,7 +9,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Canned, complaints};
-use crate::adapter::Shared;
+use crate::adapter::{Outcome, Shared};
+use crate::model::ErrorClass;
 use crate::oracle::{Oracle, Trial};
 use crate::{Expectation, Format, Request, Target};
 
@@ -21,11 +22,18 @@ struct Planted {
     faulty: Request,
     /// What it takes it for when it makes the file.
     file: Request,
+    /// What it makes of it where there is no such mode, if that is wrong.
+    elsewhere: Option<Outcome>,
 }
 
 impl Planted {
     fn new(request: Request, faulty: Request) -> Self {
-        Self { file: request.clone(), request, faulty }
+        Self { file: request.clone(), request, faulty, elsewhere: None }
+    }
+
+    /// Nothing is wrong with it but what is made of it where there is no such mode.
+    fn elsewhere(request: Request, outcome: Outcome) -> Self {
+        Self { elsewhere: Some(outcome), ..Self::new(request.clone(), request) }
     }
 }
 
@@ -51,6 +59,18 @@ pub struct Caught {
     pub target: Target,
     /// The oracles that complain; none: it was missed.
     pub oracles: Vec<&'static str>,
+}
+
+/// `request` is linked where there is no such mode.
+fn linked(request: Request) -> Option<Planted> {
+    Some(Planted::elsewhere(request, Outcome::Linked(Vec::new())))
+}
+
+/// `request` is refused there, as if an option were unknown.
+fn refused(request: Request) -> Option<Planted> {
+    let said = "unknown option: --buildmode".to_owned();
+    let outcome = Outcome::Refused(ErrorClass::UnknownOption, said);
+    Some(Planted::elsewhere(request, outcome))
 }
 
 /// Every fault on every target that has its rule.
@@ -115,18 +135,20 @@ fn seen(
     oracles: &[&'static dyn Oracle],
     limit: Duration,
 ) -> Vec<&'static str> {
-    let Planted { request, faulty, file } = planted;
-    let trial = |what: &Request, file: &Request| {
+    let Planted { request, faulty, file, elsewhere } = planted;
+    let trial = |what: &Request, file: &Request, elsewhere: Option<&Outcome>| {
         let canned = Canned {
             name: linker.name().to_owned(),
             version: linker.version().to_owned(),
             command: linker.command(request),
             file_mode: linker.file_mode(file, limit),
+            elsewhere: elsewhere.cloned().or_else(|| linker.elsewhere(request, limit)),
         };
         let canned: Shared = std::sync::Arc::new(canned);
         Trial::of(&canned, request, linker.link(what, limit))
     };
-    let (honest, faulty) = (trial(request, request), trial(faulty, file));
+    let honest = trial(request, request, None);
+    let faulty = trial(faulty, file, elsewhere.as_ref());
     // What is not linked as it is shows nothing when it is linked otherwise.
     if honest.outcome.image().is_none() {
         return Vec::new();
@@ -154,7 +176,7 @@ mod tests {
         let rules = rules(&linkers[0], &oracles, Duration::from_secs(20));
         println!("{rules}");
         assert_eq!(rules.missed().count(), 0, "{rules}");
-        assert!(rules.0.len() >= 116, "{rules}");
+        assert!(rules.0.len() >= 159, "{rules}");
         let alone = rules.0.iter().filter(|caught| caught.oracles == ["modes"]);
         assert!(alone.count() >= 8, "what only modes sees: {rules}");
     }

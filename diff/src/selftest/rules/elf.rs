@@ -3,7 +3,7 @@
 //! A linker that breaks one links as it does in no mode when it is given the mode's flags, and what the judge itself
 //! would add, but for the mistake.
 
-use super::{Planted, Row, row};
+use super::{Planted, Row, linked, refused, row};
 use crate::desugar::slips::{self, Slip};
 use crate::desugar::{OBJECT, desugar, sample};
 use crate::{Mode, Request, Target};
@@ -17,6 +17,7 @@ const STAYS: &str = "a c-shared library stays when it is closed";
 const NOW: &str = "a plugin is bound when it is loaded";
 const RELRO: &str = "what only the loader writes is protected";
 const BOUNDS: &str = "markers bound their sections, also those that are not there";
+const PLACES: &str = "a mode is refused where a system has none, in Go's words";
 const FILES: &str = "a library is no executable file, a program is one";
 
 /// Every fault.
@@ -57,6 +58,9 @@ pub(super) const ROWS: &[Row] = &[
     row(FILES, "a c-shared library has 0777", |t| file(start(t)?, Mode::Shared)),
     row(FILES, "a plugin has 0777", |t| file(guest(t)?, Mode::Shared)),
     row(FILES, "a program has 0666", |t| file(program(t)?, Mode::CShared)),
+    row(PLACES, "a library is linked all the same", |t| linked(desugar(start(t)?))),
+    row(PLACES, "a plugin is linked all the same", |t| linked(desugar(guest(t)?))),
+    row(PLACES, "a plugin is refused for something else", |t| refused(desugar(guest(t)?))),
 ];
 
 fn word(target: Target) -> usize {
@@ -183,7 +187,7 @@ fn moved(target: Target, by: i32) -> Option<Planted> {
 fn file(request: Request, mode: Mode) -> Option<Planted> {
     let request = desugar(request);
     let file = Request { mode, ..request.clone() };
-    Some(Planted { faulty: request.clone(), request, file })
+    Some(Planted { file, ..Planted::new(request.clone(), request) })
 }
 
 /// Nothing broken: what is added and the flags are the mode.

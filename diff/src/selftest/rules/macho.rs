@@ -5,7 +5,7 @@
 
 mod module;
 
-use super::{Planted, Row, row};
+use super::{Planted, Row, linked, refused, row};
 use crate::desugar::OBJECT;
 use crate::{Mode, Request, Target};
 use module::{Change, Made, link};
@@ -21,6 +21,7 @@ const EXPORTS: &str = "what is not local is exported";
 const FIXED: &str = "read-only data with addresses is no part of __TEXT";
 const BOUNDS: &str = "markers are a plugin's first and last symbols, with a size";
 const ORDER: &str = "data lies by size, then as it came";
+const PLACES: &str = "a mode is refused where a system has none, in Go's words";
 const FILES: &str = "a library is no executable file";
 
 /// Every fault.
@@ -39,17 +40,28 @@ pub(super) const ROWS: &[Row] = &[
     row(ROOM, "-headerpad 1144 in decimal", |t| swapped(t, "1144", "478")),
     row(TABLES, "-no_fixup_chains is lost", |t| swapped(t, "-no_fixup_chains", "-fixup_chains")),
     row(EXPORTS, "a type is private", |t| guest(t, Change::Private)),
+    row(EXPORTS, "a type has no underscore", |t| guest(t, Change::Bare)),
     row(FIXED, "__rodata stays in __TEXT", |t| guest(t, Change::Text)),
     row(BOUNDS, "the head is behind the first symbol", |t| guest(t, Change::HeadLate)),
     row(BOUNDS, "the tail is before the last symbol", |t| guest(t, Change::TailEarly)),
     row(BOUNDS, "the head has no size", |t| guest(t, Change::HeadEmpty)),
     row(BOUNDS, "code's head is behind a function", |t| guest(t, Change::CodeFirst)),
+    row(BOUNDS, "a build id is before code's head", |t| guest(t, Change::BuildId)),
     row(BOUNDS, "code's tail is before a function", |t| guest(t, Change::CodeLast)),
     row(BOUNDS, "markers are off by one", |t| guest(t, Change::MarkersMoved)),
     row(ORDER, "data lies as it came", |t| guest(t, Change::Unsorted)),
     row(ORDER, "what is of one size the other way round", |t| guest(t, Change::Ties)),
     row(FILES, "a c-shared library has 0777", |t| file(link(t, Made::Start, Change::None))),
     row(FILES, "a plugin has 0777", |t| file(link(t, Made::Guest, Change::None))),
+    row(PLACES, "a library is linked all the same", |t| {
+        linked(link(t, Made::Start, Change::Unlinked))
+    }),
+    row(PLACES, "a plugin is linked all the same", |t| {
+        linked(link(t, Made::Guest, Change::Unlinked))
+    }),
+    row(PLACES, "a plugin is refused for something else", |t| {
+        refused(link(t, Made::Guest, Change::Unlinked))
+    }),
 ];
 
 /// What `--buildmode=plugin` stands for, but for the kind of output.
@@ -112,7 +124,7 @@ fn file(faulty: Request) -> Option<Planted> {
     let request = link(faulty.target, made, Change::Unlinked);
     let options = if mode == Mode::Plugin { GUEST } else { &[] };
     let file = plain(faulty.target, made, options, Change::None);
-    Some(Planted { faulty: request.clone(), request, file })
+    Some(Planted { file, ..Planted::new(request.clone(), request) })
 }
 
 /// Nothing broken.
@@ -122,7 +134,7 @@ pub(super) fn unbroken(target: Target) -> Vec<Planted> {
     let same = all.into_iter().map(|(made, options)| {
         let faulty = plain(target, made, options, Change::None);
         let request = link(target, made, Change::Unlinked);
-        Planted { file: request.clone(), request, faulty }
+        Planted::new(request, faulty)
     });
     same.collect()
 }

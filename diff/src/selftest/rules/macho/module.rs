@@ -38,6 +38,8 @@ pub(super) enum Change {
     DataMoved,
     OwnCall,
     Private,
+    Bare,
+    BuildId,
     Text,
     HeadLate,
     TailEarly,
@@ -97,7 +99,11 @@ pub(super) fn link(target: Target, made: Made, change: Change) -> Request {
     };
     let first = if change == Change::Unlinked { OBJECT } else { "./first.o" };
     let [heads, tails] = added(arch, made, change);
-    let mut objects = vec![(first, heads), ("a.o", object(arch, &module))];
+    let mut own = object(arch, &module);
+    if change == Change::Bare {
+        rename(&mut own, b"_type.T\0", b"type.T\0\0");
+    }
+    let mut objects = vec![(first, heads), ("a.o", own)];
     objects.extend((made == Made::Guest && first != OBJECT).then_some(("./last.o", tails)));
     let mut args: Vec<String> = objects.iter().map(|(name, _)| (*name).to_owned()).collect();
     args.extend(["libSystem.tbd", "-U", "_runtime.addmoduledata"].map(String::from));
@@ -109,6 +115,13 @@ pub(super) fn link(target: Target, made: Made, change: Change) -> Request {
         args,
         files: objects.into_iter().map(file).collect(),
         goos: None,
+    }
+}
+
+/// Writes `new` over the name `old`.
+fn rename(bytes: &mut [u8], old: &[u8; 8], new: &[u8; 8]) {
+    if let Some(at) = memchr::memmem::rfind(bytes, old) {
+        bytes[at..at + new.len()].copy_from_slice(new);
     }
 }
 
@@ -175,6 +188,9 @@ fn added(arch: Arch, made: Made, change: Change) -> [Vec<u8>; 2] {
         Change::HeadLate => [vec![code], vec![head, tail, end]],
         Change::HeadEmpty => [vec![code], vec![tail, end]],
         Change::CodeFirst => [vec![head], vec![code, tail, end]],
+        Change::BuildId => {
+            [vec![head, atom(TEXT, "go:buildid", 16).private(), code], vec![tail, end]]
+        }
         Change::TailEarly => [vec![head, tail, code], vec![end]],
         Change::CodeLast => [vec![head, code, end], vec![tail]],
         _ => [vec![head, code], vec![tail, end]],
