@@ -6,6 +6,7 @@
 
 mod field;
 mod inputs;
+mod sites;
 mod symbols;
 
 use std::fmt::Write as _;
@@ -297,9 +298,18 @@ impl Rules {
         complaint: &Complaint,
     ) -> Option<&Known> {
         let linker = linker?;
-        let at = self.known.iter().position(|bug| {
-            by(&bug.linkers, &bug.versions, linker) && bug.is(request, signature, complaint)
-        })?;
+        let find = |signature: &str| {
+            self.known.iter().position(|bug| {
+                by(&bug.linkers, &bug.versions, linker) && bug.is(request, signature, complaint)
+            })
+        };
+        let told = || {
+            let types = sites::told(request, signature, complaint);
+            let found: Option<Vec<usize>> =
+                types.iter().map(|names| names.iter().find_map(|name| find(name))).collect();
+            found?.first().copied()
+        };
+        let at = find(signature).or_else(told)?;
         self.seen[at].fetch_add(1, Ordering::Relaxed);
         Some(&self.known[at])
     }

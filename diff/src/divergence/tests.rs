@@ -300,3 +300,27 @@ fn inits_are_mixed_when_neither_kind_has_a_priority() {
     assert!(mixed(&[".ctors", ".init_array"]));
     assert!(!mixed(&[".ctors", ".init_array.00100"]) && !mixed(&[".init_array"]));
 }
+
+/// What the loader sees at a place is the bug that the expectation would have named.
+#[test]
+fn a_known_bug_is_known_to_the_loader() {
+    let request = crate::desugar::sample::bounded(Target::AMD64_ELF, Mode::Plugin, 0).unwrap();
+    let known = |signature: &str, key: &str, wanted: &str| {
+        let text = format!("[[known]]\nlinkers=['gold']\nsignatures=['{wanted}']\nlink='l'");
+        let rules = Rules::parse(&[&text]).unwrap();
+        let gold = Fake("gold", "2.40");
+        rules.known(&request, Some(&gold), signature, &complaint(key)).is_some()
+    };
+    let (said, key) = ("loader/site bad the image base/gold/amd64-elf", "site.bounds.o:.data+0x10");
+    let names =
+        ["expected/site R_X86_64_64 bad(the image base) for null/*", "expected/site R_X86* bad(*"];
+    assert!(names.iter().all(|name| known(said, key, name)));
+    let others = [
+        "expected/site R_X86_64_32 bad(the image base) for null/*",
+        "expected/site R_X86_64_64 bad(an address outside the image) for null/*",
+        "expected/site R_X86_64_64 bad(the image base) for null/lld/*",
+    ];
+    assert!(others.iter().all(|name| !known(said, key, name)));
+    assert!(!known(said, "site.bounds.o:.data+0x11", names[0]));
+    assert!(!known("loader/lookup bad the image base/gold/amd64-elf", key, names[0]));
+}
