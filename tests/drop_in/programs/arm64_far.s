@@ -9,6 +9,7 @@ main:	stp x29,x30,[sp,#-32]!
 	bl hidden
 	bl jumps
 	.weak nothing
+	.hidden nothing
 	bl nothing
 	bl viaplt
 	str w0,[sp,#16]

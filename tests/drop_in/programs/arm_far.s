@@ -16,6 +16,7 @@ main:	push {r4,lr}
 	blx jumps_a
 	bl nothing
 	.weak nothing
+	.hidden nothing
 	bl viaplt
 	b.w 1f
 1:	push {r0}
