@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use super::binding::Bound;
 use super::resolve::{Fate, LOCAL, Link, Target, Winner, is_identifier, unwinds};
 use super::unwind;
-use crate::case::{Definition, SectionKind, SymbolRef};
+use crate::case::{Definition, SectionKind, SymbolRef, Visibility};
 
 /// Marks sections that nothing needs as dead.
 pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
@@ -24,7 +24,7 @@ pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
         link.findings.everything("--gc-sections and __start_/__stop_ names", true);
     }
     leave_to_as_needed(link, bounds, entry, &marker.live);
-    leave_to_defsym(link, &marker);
+    leave_to_defsym(link, bounds, entry, &marker);
     let dead_set = (0..link.world.files.len()).any(|file| {
         let sections = &link.world.files[file].object.sections;
         sections.iter().enumerate().any(|(section, it)| {
@@ -76,16 +76,29 @@ fn leave_to_as_needed(link: &mut Link<'_>, bounds: &[Bound], entry: &str, live: 
     }
 }
 
-/// What only a `--defsym` refers to that nothing refers to is left to policy: bfd and mold collect it.
-fn leave_to_defsym(link: &mut Link<'_>, marker: &Marker) {
-    let mut with = marker.clone();
-    for id in 0..link.syms.len() {
-        if matches!(link.syms[id].winner, Winner::Alias(_)) {
-            with.mark_sym(link, id);
-        }
+/// What only a `--defsym` refers to that nothing refers to is left to policy: bfd and mold collect it. So is what is only
+/// kept because its name is exported, if that stands for one that nobody outside sees: bfd hides it, too.
+fn leave_to_defsym(link: &mut Link<'_>, bounds: &[Bound], entry: &str, marker: &Marker) {
+    let is_alias = |id: &usize| matches!(link.syms[*id].winner, Winner::Alias(_));
+    let aliases: Vec<usize> = (0..link.syms.len()).filter(is_alias).collect();
+    if aliases.is_empty() {
+        return;
     }
+    let mut with = marker.clone();
+    aliases.iter().for_each(|id| with.mark_sym(link, *id));
     with.run(link);
-    if with.live != marker.live {
+    let mut hidden = bounds.to_vec();
+    for id in aliases {
+        hidden[id].exported &= link.syms[link.follow(id)].visibility == Visibility::Default;
+    }
+    let mut without = Marker {
+        live: marker.live.iter().map(|sections| vec![false; sections.len()]).collect(),
+        queue: Vec::new(),
+        bounded: false,
+    };
+    without.roots(link, &hidden, entry);
+    without.run(link);
+    if with.live != marker.live || without.live != marker.live {
         link.findings.everything("--gc-sections and what only a --defsym names", true);
     }
 }
