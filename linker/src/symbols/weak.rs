@@ -35,12 +35,12 @@ pub(super) fn settle(link: &mut Link<'_>) {
 /// The names that `object` refers to so that the loader can't help.
 fn nulls(link: &Link<'_>, object: &Object<'_>) -> Vec<SymId> {
     let is_open = |sym: u32| link.attrs[object.id(sym).i()] & OPEN == OPEN;
-    let globals = object.first_global..object.symbols.len() as u32;
+    let globals = object.first_global..object.symbols.len();
     let mut found = Vec::new();
     if !globals.into_iter().any(is_open) {
         return found;
     }
-    for index in (0..object.sections.len() as u32).filter(|at| !object.dead[*at as usize]) {
+    for index in (0..object.sections.len()).filter(|at| !object.dead[*at as usize]) {
         let flags = object.sections.get(index).flags;
         if flags & SHF_ALLOC == 0 || object.relocs_of.get(index as usize).is_none_or(|at| *at == 0)
         {

@@ -35,8 +35,13 @@ pub(super) fn locate(
     }
 }
 
-/// Whether a section may be in the output, for all that its names there say. GNU ld writes the local ones of an object
-/// with the contents of its sections: those of one that has none are in no output.
+/// Whether local names of `object` may be in no output, though it is linked: GNU ld writes them with the contents of its
+/// sections, and it has none.
+pub(super) fn is_silent(inputs: &Inputs<'_>, object: &Object<'_>) -> bool {
+    !inputs.gc && object.sections.iter().filter(|s| s.placeable()).all(Section::nobits)
+}
+
+/// Whether a section may be in the output, for all that its names there say.
 pub(super) fn leave_open(
     inputs: &Inputs<'_>,
     module: &Module<'_>,
@@ -48,8 +53,7 @@ pub(super) fn leave_open(
     let here = |symbol: &&Symbol<'_>| symbol.place == Where::Section(id - first);
     let names = object.symbols.iter().filter(here).filter(|symbol| symbol.kind != SECTION);
     let mut names = names.filter(|symbol| !symbol.name.is_empty());
-    let bare = || object.sections.iter().filter(|s| s.placeable()).all(Section::nobits);
-    let silent = !inputs.gc && bare();
+    let silent = is_silent(inputs, object);
     let dropped = |symbol: &Symbol<'_>| {
         symbol.name.starts_with(".L") || inputs.discards || (silent && symbol.binding == 0)
     };
