@@ -252,7 +252,7 @@ impl<'a> Reader<'a> {
         }
         match arg.split_once('=') {
             Some(("-sysroot" | "--sysroot", root)) => self.sysroot(root),
-            Some(("-plugin" | "--plugin" | "-plugin-opt" | "--plugin-opt", _)) => {}
+            Some((option, _)) if is_passed_over(option) => {}
             // A version script, a dynamic list, a response file by another name.
             Some((option, path)) if option.starts_with('-') && self.dir.join(path).is_file() => {
                 let name = self.file(&self.dir.join(path), path)?;

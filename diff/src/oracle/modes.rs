@@ -32,11 +32,9 @@ impl Oracle for Modes {
             let command = trial.linker.command(request);
             let mode = asked(&command);
             let mut broken = Vec::new();
-            // Another link, onto the disk: for modules only.
-            if mode.is_some() && desugar::sugared(request).is_some() {
-                broken.extend(permissions(trial, request, evidence));
-            }
+            // Other links, one of them onto the disk: for modules only.
             if let Some(mode) = mode.filter(|_| desugar::sugared(request).is_some()) {
+                broken.extend(permissions(trial, request, evidence));
                 broken.extend(elsewhere(mode, trial, request, evidence));
             }
             if mode == Some("plugin") && request.target.format == Format::Macho {

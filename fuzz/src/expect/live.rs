@@ -12,13 +12,7 @@ use crate::case::{Definition, SectionKind, SymbolRef, Visibility};
 
 /// Marks sections that nothing needs as dead.
 pub(crate) fn collect(link: &mut Link<'_>, bounds: &[Bound], entry: &str) {
-    let mut marker = Marker {
-        live: link.world.files.iter().map(|f| vec![false; f.object.sections.len()]).collect(),
-        queue: Vec::new(),
-        bounded: false,
-    };
-    marker.roots(link, bounds, entry);
-    marker.run(link);
+    let marker = Marker::reach(link, bounds, entry);
     if marker.bounded {
         // bfd keeps what __start_ names, lld's -z start-stop-gc does not.
         link.findings.everything("--gc-sections and __start_/__stop_ names", true);
@@ -64,14 +58,7 @@ fn leave_to_as_needed(link: &mut Link<'_>, bounds: &[Bound], entry: &str, live: 
     for (bound, sym) in without.iter_mut().zip(&link.syms) {
         bound.exported &= !may_be_static && (!sym.in_libraries || certain.contains(&*sym.name));
     }
-    let mut marker = Marker {
-        live: live.iter().map(|sections| vec![false; sections.len()]).collect(),
-        queue: Vec::new(),
-        bounded: false,
-    };
-    marker.roots(link, &without, entry);
-    marker.run(link);
-    if marker.live != live {
+    if Marker::reach(link, &without, entry).live != live {
         link.findings.everything("--gc-sections and names of unneeded libraries", true);
     }
 }
@@ -91,13 +78,7 @@ fn leave_to_defsym(link: &mut Link<'_>, bounds: &[Bound], entry: &str, marker: &
     for id in aliases {
         hidden[id].exported &= link.syms[link.follow(id)].visibility == Visibility::Default;
     }
-    let mut without = Marker {
-        live: marker.live.iter().map(|sections| vec![false; sections.len()]).collect(),
-        queue: Vec::new(),
-        bounded: false,
-    };
-    without.roots(link, &hidden, entry);
-    without.run(link);
+    let without = Marker::reach(link, &hidden, entry);
     if with.live != marker.live || without.live != marker.live {
         link.findings.everything("--gc-sections and what only a --defsym names", true);
     }
@@ -111,6 +92,16 @@ struct Marker {
 }
 
 impl Marker {
+    /// All that is alive if so much is exported.
+    fn reach(link: &Link<'_>, bounds: &[Bound], entry: &str) -> Self {
+        let sections = link.world.files.iter().map(|file| file.object.sections.len());
+        let live = sections.map(|count| vec![false; count]).collect();
+        let mut marker = Self { live, queue: Vec::new(), bounded: false };
+        marker.roots(link, bounds, entry);
+        marker.run(link);
+        marker
+    }
+
     fn mark(&mut self, link: &Link<'_>, file: usize, section: usize) {
         if link.fates[file][section] == Fate::Live && !self.live[file][section] {
             self.live[file][section] = true;
