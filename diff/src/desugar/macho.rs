@@ -26,6 +26,9 @@ const ORDER: &str = "buildmode.order";
 /// What a plugin is linked with; options after them count.
 const FLAGS: &[&str] = &["-no_fixup_chains", "-headerpad", "1144"];
 
+/// Bytes of zeros that may become bytes of the file.
+const MOST: u64 = 1 << 27;
+
 /// Names that bound a section: start, end, segment, section; whether a plugin's symbols between lie by size.
 pub(crate) type Marker = (&'static str, &'static str, &'static str, &'static str, bool);
 
@@ -56,6 +59,8 @@ struct Plan {
     list: Option<String>,
     /// The list's end is a local symbol.
     local_list: bool,
+    /// It is a common block: its size, log2 of its alignment.
+    common: Option<(u64, u32)>,
     /// Markers that are symbols of their own.
     heads: Vec<(&'static Marker, &'static str)>,
     /// Names that are bounds of sections, and how ld64 calls them.
@@ -106,6 +111,10 @@ impl Plan {
         // Nobody else says why there can be no such module.
         let used = [&asked, &plan.announce, &plan.list, &plan.start].into_iter().flatten();
         if used.into_iter().any(|name| said.is_threads(name)) {
+            return None;
+        }
+        plan.common = said.common(&last).filter(|_| plan.list.is_some());
+        if plan.common.is_some_and(|(size, _)| !(8..=MOST).contains(&size)) {
             return None;
         }
         // Whoever asks for a runtime by it has it for itself, whatever comes of that.

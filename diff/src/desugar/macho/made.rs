@@ -2,14 +2,24 @@
 
 use super::Plan;
 use crate::Arch;
-use crate::desugar::{APPEND, ENTRY, FUNCTION};
+use crate::desugar::{APPEND, ENTRY, FUNCTION, LAST};
+
+/// Who sees a symbol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Scope {
+    /// The object.
+    Local,
+    /// The image: N_PEXT and N_EXT.
+    Private,
+    /// Everybody: N_EXT.
+    Exported,
+}
 
 /// A symbol at the start of an atom.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
     pub(super) text: String,
-    /// N_PEXT and N_EXT; else it is local.
-    pub(super) private: bool,
+    pub(super) scope: Scope,
 }
 
 /// r_type, r_pcrel and log2 of the bytes.
@@ -98,13 +108,24 @@ pub(super) fn atoms(plan: &Plan, arch: Arch) -> Vec<Atom> {
             flags: CODE,
             align: 4,
             bytes: bytes.to_vec(),
-            name: Name { text: super::mangled(FUNCTION), private: false },
+            name: Name { text: super::mangled(FUNCTION), scope: Scope::Local },
             fields,
         });
         list.push(entry(super::mangled(ENTRY), super::mangled(FUNCTION)));
     }
     if let Some(start) = &plan.start {
         list.push(entry(format!("{start}.ptr"), start.clone()));
+    }
+    if let (Some(data), Some((size, align))) = (&plan.list, plan.common) {
+        list.push(Atom {
+            segment: "__DATA",
+            section: "__noptrdata",
+            flags: 0,
+            align,
+            bytes: vec![0; size as usize],
+            name: Name { text: super::mangled(LAST), scope: Scope::Exported },
+            fields: vec![(0, POINTER, data.clone())],
+        });
     }
     for (row, name) in &plan.heads {
         list.push(Atom {
@@ -117,7 +138,7 @@ pub(super) fn atoms(plan: &Plan, arch: Arch) -> Vec<Atom> {
             },
             align: 3,
             bytes: vec![0; 8],
-            name: Name { text: (*name).to_owned(), private: true },
+            name: Name { text: (*name).to_owned(), scope: Scope::Private },
             fields: Vec::new(),
         });
     }
@@ -132,7 +153,7 @@ fn entry(name: String, function: String) -> Atom {
         flags: MOD_INIT,
         align: 3,
         bytes: vec![0; 8],
-        name: Name { text: name, private: false },
+        name: Name { text: name, scope: Scope::Local },
         fields: vec![(0, POINTER, function)],
     }
 }
@@ -180,7 +201,7 @@ fn sections(atoms: &[Atom]) -> Vec<Section<'_>> {
     list.sort_by_key(|section| section.first.flags == ZEROFILL);
     let mut address = 0_u64;
     for section in &mut list {
-        address = address.next_multiple_of(16);
+        address = address.next_multiple_of(16.max(1 << section.align));
         section.address = address;
         address += section.bytes.len() as u64;
     }
@@ -198,9 +219,13 @@ impl Symbols {
         let mut groups: [Vec<(String, u8, u8, u64)>; 3] = Default::default();
         for (number, section) in (1..).zip(sections) {
             for (offset, name) in &section.names {
-                let kind = if name.private { 0x1f } else { 0x0e };
+                let (group, kind) = match name.scope {
+                    Scope::Local => (0, 0x0e),
+                    Scope::Private => (1, 0x1f),
+                    Scope::Exported => (1, 0x0f),
+                };
                 let row = (name.text.clone(), kind, number, section.address + offset);
-                groups[usize::from(name.private)].push(row);
+                groups[group].push(row);
             }
         }
         let append = pulls.then(|| super::mangled(APPEND));

@@ -3,10 +3,10 @@
 //!
 //! Tables that grow are written again behind everything else; what keeps its size stays where it is.
 
-use super::{LAST, Plan, mangled};
+use super::{LAST, MOST, Plan, mangled};
 use crate::bytes::{slice, u32_at};
 use crate::model::archive;
-use crate::model::macho::image::{File as Image, OBJECT, file_kind};
+use crate::model::macho::image::{File as Image, OBJECT, Section, file_kind};
 
 /// The end of every changed object; before it the number of bytes there were, before that those bytes.
 const MAGIC: &[u8; 8] = b"\0sugared";
@@ -48,7 +48,9 @@ pub(super) fn changed(bytes: &[u8], plan: &Plan) -> Option<Vec<u8>> {
             }
         }
     }
-    if let Some(data) = &plan.list {
+    if plan.common.is_some() {
+        patch.claim(&file, &mangled(LAST));
+    } else if let Some(data) = &plan.list {
         patch.point(&file, (&mangled(LAST), plan.local_list), data);
     }
     patch.changed.then(|| {
@@ -213,7 +215,7 @@ impl Patch {
         };
         let Some(word) = file.symbols.iter().find(here) else { return };
         let Some(number) = usize::from(word.section).checked_sub(1) else { return };
-        let Some(section) = file.sections.get(number).filter(|s| !s.zerofill()) else { return };
+        let Some(section) = file.sections.get(number) else { return };
         let offset = word.value.wrapping_sub(section.address);
         let end = offset.checked_add(8).filter(|end| *end <= section.size);
         let Some(end) = end.filter(|end| u32::try_from(*end).is_ok()) else { return };
@@ -231,7 +233,8 @@ impl Patch {
                 (true, false) => return,
             }
         }
-        let at = (u64::from(section.offset) + offset) as usize;
+        let Some(start) = self.fill(number, section) else { return };
+        let at = (start + offset) as usize;
         let Some(field) = self.bytes.get_mut(at..at + 8) else { return };
         field.fill(0);
         let symbol = self.index(file, data);
@@ -242,6 +245,49 @@ impl Patch {
         self.set(self.sections[number] + 56, place);
         self.set(self.sections[number] + 60, table.len() as u32 / 8);
         self.changed = true;
+    }
+
+    /// Has a section of zeros be one of data, called as others of data are; where its bytes are. None if there are too
+    /// many, or each thread has its own.
+    fn fill(&mut self, number: usize, section: &Section<'_>) -> Option<u64> {
+        if !section.zerofill() {
+            return Some(section.offset.into());
+        }
+        if section.template() || section.size > MOST {
+            return None;
+        }
+        let header = self.sections[number];
+        let place = self.append(&vec![0; section.size as usize]);
+        self.set(header + 48, place);
+        // No section is larger than filesize, nor that than vmsize.
+        let segments = commands(&self.bytes)?.into_iter().filter(|it| it.0 == SEGMENT);
+        let segment = segments.map(|it| it.1).rfind(|at| *at < header as u64)?;
+        let filesize = u32_at(&self.bytes, segment + 48)?.max(section.size as u32);
+        self.set(segment as usize + 48, filesize);
+        // The type is S_REGULAR.
+        self.set(header + 64, section.flags & !0xff);
+        let like = match section.name {
+            "__bss" | "__common" => "__data",
+            "__noptrbss" => "__noptrdata",
+            name => name,
+        };
+        let mut name = [0; 16];
+        name[..like.len()].copy_from_slice(like.as_bytes());
+        self.bytes.get_mut(header..header + 16)?.copy_from_slice(&name);
+        Some(place.into())
+    }
+
+    /// Common blocks called `name` are another object's variable.
+    fn claim(&mut self, file: &Image<'_>, name: &str) {
+        for index in 0..file.symbols.len() {
+            if file.symbols[index].name == name && file.symbols[index].common() {
+                let entry = &mut self.symbols[16 * index..16 * index + 16];
+                entry[4..].fill(0);
+                // N_UNDF | N_EXT.
+                entry[4] = 1;
+                self.changed = true;
+            }
+        }
     }
 
     /// The symbol called `name`, which is added if the object has none.

@@ -14,6 +14,8 @@ use crate::{File, Request};
 #[derive(Default)]
 pub(super) struct Said {
     defined: Vec<String>,
+    /// Common blocks: name, size, log2 of the alignment.
+    blocks: Vec<(String, u64, u32)>,
     undefined: Vec<String>,
     /// Of one object only.
     local: Vec<String>,
@@ -58,9 +60,16 @@ impl Said {
                     said.threads.push(symbol.name.to_owned());
                 }
                 if symbol.external() && symbol.name.starts_with('_') {
-                    let list =
-                        if defines(symbol) { &mut said.defined } else { &mut said.undefined };
-                    list.push(symbol.name.to_owned());
+                    let name = symbol.name.to_owned();
+                    match defines(symbol) {
+                        true if symbol.common() => {
+                            // GET_COMM_ALIGN.
+                            let align = u32::from(symbol.desc >> 8 & 15);
+                            said.blocks.push((name, symbol.value, align));
+                        }
+                        true => said.defined.push(name),
+                        false => said.undefined.push(name),
+                    }
                 } else if symbol.in_section() {
                     said.local.push(symbol.name.to_owned());
                 }
@@ -80,7 +89,16 @@ impl Said {
     }
 
     pub(super) fn is_global(&self, name: &str) -> bool {
-        self.defined.iter().any(|other| other == name)
+        let block = self.blocks.iter().any(|(other, ..)| other == name);
+        block || self.defined.iter().any(|other| other == name)
+    }
+
+    /// Size and log2 of the alignment of the common block that all objects mean by `name`: the largest of each.
+    pub(super) fn common(&self, name: &str) -> Option<(u64, u32)> {
+        let same = self.blocks.iter().filter(|(other, ..)| other == name);
+        let all = same.map(|(_, size, align)| (*size, *align));
+        let is_block = self.defined.iter().all(|other| other != name);
+        all.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1))).filter(|_| is_block)
     }
 
     /// Whether an init entry calls it.

@@ -81,26 +81,82 @@ fn a_runtime_may_be_in_an_archive() {
         let request = desugar(before.clone());
         assert_ne!(request.file("l.a"), before.file("l.a"));
         assert_eq!(sugared(&request), Some(before));
-        let image = match Reference::default().link(&request, LIMIT) {
-            Outcome::Linked(image) => image,
-            other => panic!("{arch:?}: {other:?}"),
-        };
-        let told = macho::facts(&request, &image).to_string();
-        let list = "site.l.a(m.o):__DATA,__data#1+0x0";
-        assert!(told.contains(list), "{told}");
-        let all = ADAPTERS.iter().filter(|linker| linker.name == "ld64_lld");
-        for linker in all.flat_map(|linker| linker.installed()) {
-            let other = match linker.link(&request, LIMIT) {
-                Outcome::Linked(image) => macho::facts(&request, &image).to_string(),
-                Outcome::Unsupported(_) => continue,
-                other => panic!("{} {arch:?}: {other:?}", linker.name()),
-            };
-            let sites = |text: &str| {
-                let lines = text.lines().filter(|line| line.starts_with("site."));
-                lines.map(str::to_owned).collect::<Vec<_>>()
-            };
-            assert_eq!(sites(&told), sites(&other), "{}", linker.name());
+        let list = "site.l.a(m.o):__DATA,__data#1+0x0 ";
+        assert!(sites(&request).iter().any(|site| site.starts_with(list)));
+    }
+}
+
+/// What is referred to where, which every linker here says alike.
+fn sites(request: &Request) -> Vec<String> {
+    let sites = |image: &[u8]| {
+        let text = macho::facts(request, image).to_string();
+        let lines = text.lines().filter(|line| line.starts_with("site."));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let own = match Reference::default().link(request, LIMIT) {
+        Outcome::Linked(image) => sites(&image),
+        other => panic!("{other:?}"),
+    };
+    let all = ADAPTERS.iter().filter(|linker| linker.name == "ld64_lld");
+    for linker in all.flat_map(|linker| linker.installed()) {
+        match linker.link(request, LIMIT) {
+            Outcome::Linked(image) => assert_eq!(own, sites(&image), "{}", linker.name()),
+            Outcome::Unsupported(_) => {}
+            other => panic!("{}: {other:?}", linker.name()),
         }
+    }
+    own
+}
+
+/// An object whose list ends in a common block of `size` bytes.
+fn common(arch: Arch, size: u64) -> Vec<u8> {
+    use object::write::{Object, Symbol, SymbolSection};
+    use object::{BinaryFormat, Endianness, SymbolFlags, SymbolKind, SymbolScope};
+    let arch = match arch {
+        Arch::Amd64 => object::Architecture::X86_64,
+        _ => object::Architecture::Aarch64,
+    };
+    let mut object = Object::new(BinaryFormat::MachO, arch, Endianness::Little);
+    object.add_common_symbol(
+        Symbol {
+            name: LAST.into(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Data,
+            scope: SymbolScope::Dynamic,
+            weak: false,
+            section: SymbolSection::Common,
+            flags: SymbolFlags::None,
+        },
+        size,
+        8,
+    );
+    object.write().unwrap()
+}
+
+/// Where there were zeros is a word in the file.
+#[test]
+fn the_list_may_end_in_zeros_or_in_a_common_block() {
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        let runtime = || request(arch, &[OWN, APPEND], &[]);
+        let of = |bytes: Vec<u8>, list: &str| {
+            let mut before = runtime();
+            before.files.push(File { name: "z.o".into(), bytes: bytes.into() });
+            before.args.push("z.o".into());
+            let request = desugar(before.clone());
+            assert_eq!(sugared(&request), Some(before));
+            let found = sites(&request);
+            assert!(found.iter().any(|site| site.starts_with(list)), "{found:?}");
+        };
+        let row = MARKERS.iter().find(|row| row.3 == "__bss").unwrap();
+        let zeros = Plan { heads: vec![(row, mangled(LAST).leak())], ..Plan::default() };
+        of(made::object(&zeros, arch), "site.z.o:__DATA,__data+0x0 ");
+        let block = |size: u64| common(arch, size);
+        of(block(24), "site.buildmode.o:__DATA,__noptrdata+0x0 ");
+        let mut short = runtime();
+        short.files.push(File { name: "z.o".into(), bytes: block(4).into() });
+        short.args.push("z.o".into());
+        assert!(Plan::of(&short).is_none());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::made::{Atom, CODE, MOD_INIT, ZEROFILL, atoms, machine};
+use super::made::{Atom, CODE, MOD_INIT, Scope, ZEROFILL, atoms, machine};
 use super::{APPEND, FLAGS, LAST, OBJECT, ORDER, Plan, mangled, objects};
 use crate::{Arch, Mode, Request};
 
@@ -12,11 +12,14 @@ pub(super) fn print(plan: &Plan, request: &Request) -> String {
     for atom in atoms(plan, request.target.arch) {
         let _ = writeln!(out, "\t.section {},{}", atom.segment, section(&atom));
         let _ = writeln!(out, "\t.p2align {}", atom.align);
-        if atom.name.private {
-            let name = &atom.name.text;
-            let _ = writeln!(out, "\t.globl \"{name}\"\n\t.private_extern \"{name}\"");
+        let name = &atom.name.text;
+        if atom.name.scope != Scope::Local {
+            let _ = writeln!(out, "\t.globl \"{name}\"");
         }
-        let _ = writeln!(out, "\"{}\":", atom.name.text);
+        if atom.name.scope == Scope::Private {
+            let _ = writeln!(out, "\t.private_extern \"{name}\"");
+        }
+        let _ = writeln!(out, "\"{name}\":");
         content(&mut out, &atom, request.target.arch);
     }
     out.push_str("\t.subsections_via_symbols\n");
@@ -27,7 +30,9 @@ pub(super) fn print(plan: &Plan, request: &Request) -> String {
     if plan.pulls {
         let _ = writeln!(out, "\t.reference \"{}\"", mangled(APPEND));
     }
-    if let Some(data) = &plan.list {
+    if plan.common.is_some() {
+        let _ = writeln!(out, "# {} is no common block elsewhere", mangled(LAST));
+    } else if let Some(data) = &plan.list {
         let _ = writeln!(out, "# the word {} holds the address of {data}", mangled(LAST));
     }
     for (_, name) in &plan.shared {
@@ -55,7 +60,13 @@ fn content(out: &mut String, atom: &Atom, arch: Arch) {
     let _ = match atom.fields.len() {
         0 if atom.flags == ZEROFILL => writeln!(out, "\t.space {}", atom.bytes.len()),
         0 => writeln!(out, "\t.quad 0"),
-        1 => writeln!(out, "\t.quad \"{}\"", field(0)),
+        1 => {
+            let _ = writeln!(out, "\t.quad \"{}\"", field(0));
+            match atom.bytes.len() - 8 {
+                0 => Ok(()),
+                rest => writeln!(out, "\t.space {rest}"),
+            }
+        }
         all => {
             let [data, call] = [0, all - 1].map(|at| format!("\"{}\"", field(at)));
             for line in machine(arch).lines {

@@ -98,13 +98,13 @@ pub(super) fn desugared(case: &Case) -> Cow<'_, Case> {
     let called = Some(&*start).filter(|start| case.mode == Mode::CShared && !said.is_global(start));
     let mut case = plain.into_owned();
     announced.into_iter().chain(called).for_each(|name| share(&mut case, name));
+    if let Some(data) = list {
+        end_list(&mut case, &mut made, data, local_list);
+    }
     if case.mode == Mode::Plugin {
         wanted.iter().for_each(|row| made.heads(row, |name| !said.is_global(name)));
     } else {
         wanted.iter().for_each(|row| bound(&mut case, row));
-    }
-    if let Some(data) = list {
-        end_list(&mut case, data, local_list);
     }
     if !made.object.sections.is_empty() {
         case.inputs.insert(0, Input::Object(made.object));
@@ -180,8 +180,12 @@ fn bound(case: &mut Case, (start, end, section): &(&str, &str, &str)) {
 }
 
 /// The word that ends the list of modules holds the address of `data`, where it is.
-fn end_list(case: &mut Case, data: &str, is_local: bool) {
+fn end_list(case: &mut Case, made: &mut Made, data: &str, is_local: bool) {
     let pointer = machine::of(case.target.arch).pointer;
+    if let Some((size, align)) = common(case) {
+        made.block(data, size, align);
+        return;
+    }
     let objects = case.inputs.iter_mut().filter_map(|input| match input {
         Input::Object(object) => Some(object),
         _ => None,
@@ -192,9 +196,7 @@ fn end_list(case: &mut Case, data: &str, is_local: bool) {
         let Some(&Symbol { definition: Definition::Section { section, offset }, .. }) = last else {
             continue;
         };
-        if object.sections[section].kind.is_zerofill() {
-            continue;
-        }
+        bytes(object, section);
         let symbol = symbol(object, data);
         let it = &mut object.sections[section];
         it.relocs.retain(|reloc| reloc.offset != offset);
@@ -202,6 +204,50 @@ fn end_list(case: &mut Case, data: &str, is_local: bool) {
         it.relocs.push(reloc);
         it.relocs.sort_by_key(|reloc| reloc.offset);
         break;
+    }
+}
+
+/// Size and alignment of the common block that ends the list, which is one no more: the largest of each. None if the
+/// list ends elsewhere.
+fn common(case: &mut Case) -> Option<(u64, u64)> {
+    let block = |symbol: &Symbol| match symbol.definition {
+        Definition::Common { align } => Some((symbol.size, align)),
+        _ => None,
+    };
+    let said = Said(case);
+    let is_it =
+        |symbol: &Symbol| symbol.definition == Definition::Undefined || block(symbol).is_some();
+    if said.any(LAST, |symbol| !is_it(symbol)) {
+        return None;
+    }
+    let largest = said
+        .named(LAST)
+        .filter_map(block)
+        .reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))?;
+    for symbol in case.objects_mut().into_iter().flat_map(|object| &mut object.symbols) {
+        if symbol.name == LAST && block(symbol).is_some() {
+            *symbol = Symbol::undefined(LAST);
+        }
+    }
+    Some(largest)
+}
+
+/// Zeros in `section` become data, with all that is called as it is.
+fn bytes(object: &mut Object, section: usize) {
+    if object.sections[section].kind != SectionKind::Nobits {
+        return;
+    }
+    let name = object.sections[section].name.clone();
+    let like = match &*name {
+        "__DATA,__bss" | "__DATA,__common" => "__DATA,__data",
+        "__DATA,__noptrbss" => "__DATA,__noptrdata",
+        other => other,
+    };
+    for section in object.sections.iter_mut().filter(|section| section.name == name) {
+        section.name = like.to_owned();
+        section.kind = SectionKind::Progbits;
+        // There is no room for one, nor was there one.
+        section.marker = Marker::None;
     }
 }
 
@@ -266,6 +312,16 @@ impl Made {
         let symbol = &mut self.object.symbols[at];
         symbol.binding = Binding::Local;
         symbol.definition = Definition::Section { section, offset: 0 };
+    }
+
+    /// The variable that ends the list: it holds the address of `data`.
+    fn block(&mut self, data: &str, size: u64, align: u64) {
+        let r_type = machine::of(self.target.arch).pointer;
+        let symbol = symbol(&mut self.object, data);
+        let reloc = Reloc { offset: 0, r_type, symbol, addend: 0 };
+        self.atom("__DATA,__noptrdata", align, LAST, &vec![0; size as usize], vec![reloc]);
+        let last = self.object.symbols.iter_mut().find(|symbol| symbol.name == LAST);
+        last.into_iter().for_each(|symbol| symbol.binding = Binding::Global);
     }
 
     /// The function that announces `data`, and its entry.

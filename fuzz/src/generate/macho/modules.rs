@@ -69,6 +69,16 @@ impl Module {
         }
     }
 
+    /// Zeros, and what they are called.
+    fn zeros(&mut self, section: &str, name: &str) -> usize {
+        let symbol = self.atom(section, Content::default(), name);
+        let section = self.object.sections.last_mut();
+        section.into_iter().for_each(|section| {
+            (section.kind, section.data) = (SectionKind::Nobits, Data::Zeros(16));
+        });
+        symbol
+    }
+
     /// Where a library starts, the runtime's own.
     fn functions(&mut self, dice: &mut Dice<'_>, mode: Mode) {
         let entry = mangled(&crate::expect::module_entry(self.target, "darwin"));
@@ -139,26 +149,45 @@ impl Module {
             }
         }
         if dice.chance(700) {
-            let mut content = Content::default();
-            match dice.chance(300) {
-                true => content.pointer(self.machine, SymbolRef::Named(0), 0),
-                false => content.bytes.extend([0x5a; 8]),
-            }
-            let last = self.atom("__DATA,__noptrdata", content, "_runtime.lastmoduledatap");
-            self.object.symbols[last].binding = *dice.pick(&MOSTLY_GLOBAL);
+            self.last(dice);
         }
+    }
+
+    /// The end of the runtime's list: data, zeros, or a common block.
+    fn last(&mut self, dice: &mut Dice<'_>) {
+        let name = "_runtime.lastmoduledatap";
+        if dice.chance(100) {
+            let definition = Definition::Common { align: *dice.pick(&[8, 32]) };
+            let mut symbol = parts::symbol(name, Binding::Global, definition);
+            symbol.size = *dice.pick(&[8, 8, 24]);
+            self.object.symbols.push(symbol);
+            return;
+        }
+        let mut content = Content::default();
+        match dice.chance(300) {
+            true => content.pointer(self.machine, SymbolRef::Named(0), 0),
+            false => content.bytes.extend([0x5a; 8]),
+        }
+        let zeros = ["__DATA,__bss", "__DATA,__noptrbss", "__DATA,__common", "__DATA,__zeros"];
+        let last = match dice.chance(200) {
+            true => self.zeros(dice.pick::<&str>(&zeros), name),
+            false => self.atom("__DATA,__noptrdata", content, name),
+        };
+        self.object.symbols[last].binding = *dice.pick(&MOSTLY_GLOBAL);
     }
 
     /// Words that hold the addresses of markers, some of which the module defines itself.
     fn marks(&mut self, dice: &mut Dice<'_>, mode: Mode) {
         let module = |s: &Symbol| s.name.ends_with("moduledata");
         let is_go = self.object.symbols.iter().any(module);
+        // What a mode makes of those is called as others of data: a second section of that name.
+        let zeros = self.object.sections.iter().any(|section| section.kind == SectionKind::Nobits);
         for (start, end, section) in MARKERS {
             if start == "_runtime.rodata" || !(is_go || mode == Mode::Plugin) {
                 continue;
             }
             for name in [start, end] {
-                if dice.chance(60) && !section.ends_with("bss") {
+                if dice.chance(60) && !section.ends_with("bss") && !zeros {
                     self.atom(section, Content::of(&[1; 16]), name);
                 } else if dice.chance(120) {
                     let symbol = parts::undefined(&mut self.object, name);
