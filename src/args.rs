@@ -43,7 +43,10 @@ impl Linkers {
             others.contains(&family) || ADAPTERS.iter().any(|linker| linker.name == family)
         };
         if let Some(name) = self.linkers.iter().find(|name| !known(name)) {
-            return Err(Failure::Usage(format!("no linker `{name}`")));
+            let known: Vec<&str> = ADAPTERS.iter().map(|linker| linker.name).collect();
+            let known = known.join(", ");
+            let why = format!("no linker `{name}`; known: all, every, reference, {known}");
+            return Err(Failure::Usage(why));
         }
         for extra in &self.extra {
             match extra.split_once('=') {

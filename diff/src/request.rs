@@ -120,12 +120,23 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::NAMED
-            .iter()
-            .copied()
-            .find(|t| t.name() == s)
-            .ok_or_else(|| format!("no target `{s}`"))
+        by_name(Self::NAMED, Self::name, "target", s)
     }
+}
+
+/// Which of `all` is called `wanted`.
+///
+/// Errors: those there are, none of these `what`s is called so.
+pub fn by_name<T: Copy>(
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+    what: &str,
+    wanted: &str,
+) -> Result<T, String> {
+    all.iter().copied().find(|one| name(*one) == wanted).ok_or_else(|| {
+        let known: Vec<&str> = all.iter().map(|one| name(*one)).collect();
+        format!("no {what} `{wanted}`; known: {}", known.join(", "))
+    })
 }
 
 /// What is being built.
@@ -203,7 +214,7 @@ impl FromStr for Mode {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL.iter().copied().find(|m| m.name() == s).ok_or_else(|| format!("no mode `{s}`"))
+        by_name(Self::ALL, Self::name, "mode", s)
     }
 }
 

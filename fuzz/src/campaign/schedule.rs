@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use scold_diff::Mode;
+use scold_diff::request::by_name;
 
 use crate::Case;
 
@@ -49,7 +50,7 @@ impl FromStr for Engine {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL.iter().copied().find(|e| e.name() == s).ok_or_else(|| format!("no engine `{s}`"))
+        by_name(Self::ALL, Self::name, "engine", s)
     }
 }
 
