@@ -115,7 +115,7 @@ fn errors_name_the_line() {
     let rows = [
         ("", 0, "no `case` line"),
         ("case amd64-elf", 1, "the line ends early"),
-        ("case amd64-elf wrong", 1, "no mode `wrong`"),
+        ("case amd64-elf wrong", 1, "no mode `wrong`; known: c-shared, plugin, shared, pie, exe"),
         ("case amd64-elf pie\noption undefined \"a\\0\"", 2, "a name has a NUL"),
         ("; c\ncase amd64-elf pie\noption fast", 3, "no option `fast`"),
         ("case amd64-elf pie\nobject a.o {", 2, "a block is not closed"),

@@ -137,12 +137,12 @@ const SEQUENCES: &[Sequence] = &[
     sequence!(|c| c.got, Pointer, [0xff 0x25 0 0 0 0], (2, R_X86_64_GOTPCRELX, -4, Target)),
     // push S@GOTPCREL(%rip); pop %rax
     sequence!(|c| c.got, Any, [0xff 0x35 0 0 0 0 0x58 0xc3], (2, R_X86_64_GOTPCREL, -4, Target)),
-    // xor %eax, %eax; OP S@GOTPCREL(%rip), %rax
+    // xor %eax, %eax; OP S@GOTPCREL(%rip), %rax; neg %rax where it is taken away: less than nothing is no address
     sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x03 0x05 0 0 0 0 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
     sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x0b 0x05 0 0 0 0 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
     sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x13 0x05 0 0 0 0 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
-    sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x1b 0x05 0 0 0 0 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
-    sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x2b 0x05 0 0 0 0 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
+    sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x1b 0x05 0 0 0 0 0x48 0xf7 0xd8 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
+    sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x2b 0x05 0 0 0 0 0x48 0xf7 0xd8 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
     sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x33 0x05 0 0 0 0 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
     sequence!(|c| c.got_arithmetic, Any, [0x31 0xc0 0x48 0x23 0x05 0 0 0 0 0xc3], (5, R_X86_64_REX_GOTPCRELX, -4, Target)),
     // xor %r9d, %r9d; add S@GOTPCREL(%rip), %r9; mov %r9, %rax
