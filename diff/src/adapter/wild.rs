@@ -38,6 +38,8 @@ const CLASSES: &[(&str, E)] = &[
     ("Failed to apply relocation of type", E::RelocOverflow),
     ("Duplicate symbol", E::DuplicateSymbol),
     ("duplicate symbol", E::DuplicateSymbol),
+    // It means a library's number.
+    ("Copy relocation for undefined symbol", E::RelocDynamic),
     ("ndefined symbol", E::UndefinedSymbol),
     ("out of range", E::RelocOverflow),
     ("outside of bounds", E::RelocOverflow),

@@ -93,10 +93,6 @@ impl<'a> Values<'a> {
         }
         let names = self.names.get(&value).filter(|_| value > LOW);
         answer.extend(names.into_iter().flatten().map(|name| format!("symbol {name}")));
-        // Nothing can be at this address elsewhere: there it is a number.
-        if value > LOW && value <= 0xffff {
-            answer.insert(format!("number {value:#x}"));
-        }
         if answer.is_empty() {
             answer.insert(match (object, bytes.as_deref()) {
                 (Some("*"), Some(bytes)) => format!("memory {bytes}"),
@@ -105,6 +101,10 @@ impl<'a> Values<'a> {
                 (Some(object), _) => format!("library {object}+{}", offset.unwrap_or_default()),
                 (None, _) => "nothing".into(),
             });
+        }
+        // Nothing can be at this address elsewhere: there it is a number.
+        if value > LOW && value <= 0xffff {
+            answer.insert(format!("number {value:#x}"));
         }
         answer
     }

@@ -48,7 +48,7 @@ impl World {
                 let init = parts::symbol(&init, Binding::Local, Definition::Undefined);
                 let content = parts::atom(object, section, entity.align, bytes, init);
                 // As compilers align them.
-                ("__DATA,__thread_vars", 1, parts::descriptor(object, machine, content))
+                ("__DATA,__thread_vars", 8, parts::descriptor(object, machine, content))
             }
         };
         parts::atom(object, section, align, content, symbol);
