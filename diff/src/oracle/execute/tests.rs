@@ -150,6 +150,17 @@ fn the_end_of_a_section_may_be_somebody_elses_start() {
     assert_eq!(kinds(at + table.size), ["memory 00000000", "place a.o:.rodata"]);
 }
 
+/// A low address may be a number, and is what lies there all the same.
+#[test]
+fn a_low_address_is_of_memory_too() {
+    let (request, image) = linked();
+    let module = Module::load(&image).unwrap();
+    let values = Values::new(&request, &module, &image, 0x8000);
+    let answer = |line: &str| values.answer(line).into_iter().collect::<Vec<_>>();
+    assert_eq!(answer("0x8000 * 0 7f454c4602010100"), ["memory 7f454c46", "number 0x8000"]);
+    assert_eq!(answer("0x8000 - 0 -"), ["number 0x8000"]);
+}
+
 /// Behind the last segment's memory is the rest of a page of the file.
 #[test]
 fn what_follows_the_image_is_not_its_memory() {
