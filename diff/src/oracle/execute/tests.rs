@@ -161,6 +161,24 @@ fn a_low_address_is_of_memory_too() {
     assert_eq!(answer("0x8000 - 0 -"), ["number 0x8000"]);
 }
 
+/// The first word of the GOT is where this linker put the dynamic section.
+#[test]
+fn the_start_of_the_got_is_no_memory_to_compare() {
+    let (request, mut image) = linked();
+    let (dynamic, _) = Module::load(&image).unwrap().image.dynamic.unwrap();
+    // Padding of `e_ident`.
+    let got = 8;
+    image[got..got + 8].copy_from_slice(&dynamic.to_le_bytes());
+    let module = Module::load(&image).unwrap();
+    let values = Values::new(&request, &module, &image, BASE);
+    let answer = |at: usize| {
+        let answer = values.answer(&format!("{:#x} * 0 0011223344556677", BASE + at as u64));
+        answer.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(answer(got), ["the GOT"]);
+    assert_eq!(answer(got + 8), ["memory 00112233"]);
+}
+
 /// Behind the last segment's memory is the rest of a page of the file.
 #[test]
 fn what_follows_the_image_is_not_its_memory() {

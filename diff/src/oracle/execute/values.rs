@@ -90,6 +90,7 @@ impl<'a> Values<'a> {
                 );
             }
             answer.extend(places.into_iter().map(|place| format!("place {}", place.text)));
+            answer.extend(self.is_got(address).then(|| "the GOT".into()));
         }
         let names = self.names.get(&value).filter(|_| value > LOW);
         answer.extend(names.into_iter().flatten().map(|name| format!("symbol {name}")));
@@ -130,6 +131,13 @@ impl<'a> Values<'a> {
     fn stub(&self, address: u64) -> Option<u64> {
         let slot = self.module.stub(address)?;
         self.slots.get(&slot).copied()
+    }
+
+    /// Whether the GOT starts at `address`: its first word says where the dynamic section is, which is up to the linker.
+    /// Spec: x86-64 psABI §5.2, "Global Offset Table".
+    fn is_got(&self, address: u64) -> bool {
+        let image = &self.module.image;
+        image.dynamic.is_some_and(|(dynamic, _)| image.word(address) == Some(dynamic))
     }
 
     fn moved(&self) -> u64 {
