@@ -6,7 +6,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags};
 
 use super::super::invariants::inputs::{Marked, marked};
 use super::number;
-use crate::loader::Module;
+use crate::loader::{Header, Module};
 use crate::model::elf::is_linkers;
 use crate::model::{MARKER_MAGIC, Meaning, archive};
 use crate::oracle::shape::labelled;
@@ -133,11 +133,15 @@ impl<'a> Values<'a> {
         self.slots.get(&slot).copied()
     }
 
-    /// Whether the GOT starts at `address`: its first word says where the dynamic section is, which is up to the linker.
-    /// Spec: x86-64 psABI §5.2, "Global Offset Table".
+    /// Whether the GOT starts at `address`. Its first word says where the dynamic section is (x86-64 psABI §5.2, "Global
+    /// Offset Table"), which is up to the linker; wild, which binds nothing late, leaves it out.
     fn is_got(&self, address: u64) -> bool {
         let image = &self.module.image;
-        image.dynamic.is_some_and(|(dynamic, _)| image.word(address) == Some(dynamic))
+        let is_table = |header: &Header| {
+            header.address == address && [".got", ".got.plt"].contains(&image.name_of(header))
+        };
+        image.headers.iter().any(is_table)
+            || image.dynamic.is_some_and(|(dynamic, _)| image.word(address) == Some(dynamic))
     }
 
     fn moved(&self) -> u64 {
