@@ -284,6 +284,8 @@ pub struct ModuleInit {
     pub data: &'static [InitField],
     /// What refers to the function called.
     pub call: InitField,
+    /// Mapping symbols, by offset.
+    pub marks: &'static [(u64, &'static str)],
     /// The code for people.
     pub text: &'static [&'static str],
 }

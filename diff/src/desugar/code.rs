@@ -27,6 +27,8 @@ pub(super) struct Code {
     data: &'static [Place],
     /// What refers to the function.
     call: Place,
+    /// Mapping symbols of code: offset, name. Assemblers make them themselves.
+    pub(super) marks: &'static [(u64, &'static str)],
     /// The same as assemblers read it.
     lines: &'static [&'static str],
     /// What assemblers call a word that holds an address.
@@ -51,6 +53,7 @@ static MACHINES: &[Code] = &[
         align: 16,
         data: &[(3, 2, "R_X86_64_PC32", -4)],
         call: (8, 4, "R_X86_64_PLT32", -4),
+        marks: &[],
         lines: &["lea DATA(%rip), %rdi", "call runtime.addmoduledata@PLT", "ret"],
         directive: ".quad",
         other_register: &[(2, 0x35)],
@@ -70,6 +73,7 @@ static MACHINES: &[Code] = &[
             (4, 277, "R_AARCH64_ADD_ABS_LO12_NC", 0),
         ],
         call: (8, 283, "R_AARCH64_CALL26", 0),
+        marks: &[(0, "$x")],
         // The Go linker has a branch with a call's relocation.
         lines: &[
             "adrp x0, DATA",
@@ -93,6 +97,7 @@ static MACHINES: &[Code] = &[
         align: 4,
         data: &[(12, 3, "R_ARM_REL32", 0)],
         call: (8, 29, "R_ARM_JUMP24", -8),
+        marks: &[(0, "$a"), (12, "$d")],
         lines: &["ldr r0, [pc, #4]", "add r0, pc, r0", "b runtime.addmoduledata", ".word DATA - ."],
         directive: ".word",
         other_register: &[(1, 0x10), (4, 1), (5, 0x10)],

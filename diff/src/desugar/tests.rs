@@ -328,6 +328,10 @@ fn contents(bytes: &[u8]) -> Vec<String> {
             symbol.scope(),
             symbol.size(),
         ));
+        // Mapping symbols of code: those of data are the assembler's choice.
+        let marks = file.symbols().filter(|s| s.section_index() == Some(*at));
+        let marks = marks.filter(|s| flags.1 & 4 != 0 && s.name().unwrap().starts_with('$'));
+        list.extend(marks.map(|s| format!("  {} {:#x}", s.name().unwrap(), s.address())));
         for (offset, reloc) in section.relocations() {
             let object::RelocationTarget::Symbol(target) = reloc.target() else { unreachable!() };
             let target = file.symbol_by_index(target).unwrap();

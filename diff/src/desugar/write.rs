@@ -4,6 +4,9 @@ use super::code::Code;
 use super::{ALIAS, Field, Part, Symbol};
 use crate::class::Class;
 
+/// A section holds code.
+const SHF_EXECINSTR: u64 = 4;
+
 /// A section header before it is encoded.
 #[derive(Default)]
 struct Header {
@@ -65,25 +68,33 @@ fn add(table: &mut Vec<u8>, name: &str) -> u32 {
     at
 }
 
+/// A symbol: its name, info and visibility, section, value and size.
+type Entry = (String, [u8; 2], u16, [u64; 2]);
+
 /// The object's symbols: what is local first.
 struct Table {
-    /// Name, info and visibility, section, size.
-    list: Vec<(String, [u8; 2], u16, u64)>,
+    list: Vec<Entry>,
     locals: u32,
 }
 
 impl Table {
     /// Parts are sections 1, 2, ….
-    fn of(parts: &[Part], wanted: &[&str]) -> Self {
-        let mut list = vec![(String::new(), [0, 0], 0, 0)];
-        let mut locals = 1;
+    fn of(code: &Code, parts: &[Part], wanted: &[&str]) -> Self {
+        let mut list: Vec<Entry> = vec![(String::new(), [0, 0], 0, [0, 0])];
+        for (part, section) in
+            parts.iter().zip(1..).filter(|(part, _)| part.flags & SHF_EXECINSTR != 0)
+        {
+            let marks = code.marks.iter().filter(|mark| mark.0 < part.bytes.len() as u64);
+            list.extend(marks.map(|&(at, name)| (name.into(), [0, 0], section, [at, 0])));
+        }
+        let mut locals = list.len() as u32;
         for global in [false, true] {
             for (part, section) in parts.iter().zip(1u16..) {
                 for Symbol { name, kind, hidden, .. } in
                     part.symbols.iter().filter(|s| s.global == global)
                 {
                     let info = [u8::from(global) << 4 | kind, 2 * u8::from(*hidden)];
-                    list.push((name.clone(), info, section, part.bytes.len() as u64));
+                    list.push((name.clone(), info, section, [0, part.bytes.len() as u64]));
                 }
             }
             if !global {
@@ -95,7 +106,7 @@ impl Table {
             if !list.iter().any(|entry| entry.0 == symbol) {
                 // What can't have an alias is nobody else's either: then no linker takes the link.
                 let hidden = 2 * u8::from(symbol.starts_with(ALIAS));
-                list.push((symbol.to_owned(), [1 << 4, hidden], 0, 0));
+                list.push((symbol.to_owned(), [1 << 4, hidden], 0, [0, 0]));
             }
         }
         Self { list, locals }
@@ -108,11 +119,11 @@ impl Table {
     /// The table and its strings.
     fn write(&self, writer: &Writer) -> (Vec<u8>, Vec<u8>) {
         let (mut out, mut strings) = (Vec::new(), vec![0]);
-        for (name, info, section, size) in &self.list {
+        for (name, info, section, numbers) in &self.list {
             let name = if name.is_empty() { 0 } else { add(&mut strings, name) };
             out.extend(name.to_le_bytes());
             let rest = [&info[..], &section.to_le_bytes()].concat();
-            let numbers = [writer.word(0), writer.word(*size)].concat();
+            let numbers = numbers.map(|number| writer.word(number)).concat();
             match writer.class {
                 Class::Elf64 => out.extend([rest, numbers].concat()),
                 Class::Elf32 => out.extend([numbers, rest].concat()),
@@ -153,7 +164,7 @@ pub(super) fn object(code: &Code, parts: &[Part], wanted: &[&str]) -> Vec<u8> {
         writer.section(part.name, Header { kind, flags, align, ..Header::default() }, &part.bytes);
     }
     writer.section(".note.GNU-stack", Header { kind: 1, ..Header::default() }, &[]);
-    let table = Table::of(parts, wanted);
+    let table = Table::of(code, parts, wanted);
     let (symbols, strings) = table.write(&writer);
     // After the parts, the note and a table of relocations for each part.
     let symtab = 2 * parts.len() as u32 + 2;

@@ -83,6 +83,7 @@ const MODULE_INIT: ModuleInit = ModuleInit {
     align: 16,
     data: &[InitField { offset: 3, kind: R_X86_64_PC32, addend: -4 }],
     call: InitField { offset: 8, kind: R_X86_64_PLT32, addend: -4 },
+    marks: &[],
     text: &["lea  DATA(%rip), %rdi", "call runtime.addmoduledata@plt", "ret"],
 };
 

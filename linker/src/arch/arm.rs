@@ -149,6 +149,7 @@ const MODULE_INIT: ModuleInit = ModuleInit {
     align: 4,
     data: &[InitField { offset: 12, kind: R_ARM_REL32, addend: 0 }],
     call: InitField { offset: 8, kind: R_ARM_JUMP24, addend: -8 },
+    marks: &[(0, "$a"), (12, "$d")],
     text: &["ldr r0, [pc, #4]", "add r0, pc, r0", "b   runtime.addmoduledata", ".word DATA - ."],
 };
 

@@ -141,6 +141,7 @@ const MODULE_INIT: ModuleInit = ModuleInit {
         InitField { offset: 4, kind: R_AARCH64_ADD_ABS_LO12_NC, addend: 0 },
     ],
     call: InitField { offset: 8, kind: R_AARCH64_CALL26, addend: 0 },
+    marks: &[(0, "$x")],
     text: &["adrp x0, DATA", "add  x0, x0, :lo12:DATA", "b    runtime.addmoduledata"],
 };
 

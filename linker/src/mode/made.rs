@@ -178,6 +178,10 @@ impl Made {
             self.refer(text, *field, data)?;
         }
         self.refer(text, init.call, append)?;
+        for &(offset, name) in init.marks {
+            let mark = self.symbol(name, elf::STB_LOCAL, elf::STT_NOTYPE, Some((text, 0)));
+            self.object.symbol_mut(mark).value = offset;
+        }
         let place = (text, init.code.len() as u64);
         Ok(self.symbol(FUNCTION, elf::STB_LOCAL, elf::STT_FUNC, Some(place)))
     }

@@ -387,5 +387,10 @@ fn every_machine_reads_its_code_back() {
         wanted.sort_unstable();
         found.sort_unstable();
         assert_eq!(found, wanted, "{}", arch.name);
+        let file = object::File::parse(&*bytes).unwrap();
+        let marks = file.symbols().filter(|s| s.name().unwrap().starts_with('$'));
+        let marks: Vec<_> = marks.map(|s| (s.address(), s.name().unwrap().to_owned())).collect();
+        let named = |&(at, name): &(u64, &str)| (at, name.to_owned());
+        assert_eq!(marks, init.marks.iter().map(named).collect::<Vec<_>>(), "{}", arch.name);
     }
 }
