@@ -7,7 +7,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::inputs::{Common, Inputs, SecId, Spot, static_symbols};
-use super::object::{EXEC, Section, TLS, Where};
+use super::object::{EXEC, IFUNC, Section, TLS, Where};
 use super::{copies, match_bytes, match_names};
 use crate::desugar;
 use crate::loader::{Kind, Module};
@@ -56,7 +56,7 @@ impl Places {
             symbols: FxHashMap::default(),
         };
         let marked = places.by_markers(inputs, module);
-        places.read_symbols(module);
+        places.read_symbols(inputs, module);
         if marked < placeable(inputs).count() {
             let Self { symbols, base, .. } = &mut places;
             let others = copies::others(inputs, module, symbols);
@@ -127,15 +127,26 @@ impl Places {
         markers.len()
     }
 
-    /// Reads the output's .symtab: names that occur once there.
-    fn read_symbols(&mut self, module: &Module<'_>) {
+    /// Reads the output's .symtab: names that occur once there and are where the inputs have them.
+    fn read_symbols(&mut self, inputs: &Inputs<'_>, module: &Module<'_>) {
         let bias = module.image.tls.map_or(0, |tls| tls.address);
+        let ifuncs = inputs.objects.iter().flat_map(|object| &object.symbols);
+        let ifuncs: FxHashSet<&str> =
+            ifuncs.filter(|symbol| symbol.kind == IFUNC).map(|symbol| symbol.name).collect();
         let mut add = |name: &str, value: u64, kind: u8| {
-            let value = if kind == 6 { value.wrapping_add(bias) } else { value };
+            let value = match kind {
+                6 => Some(value.wrapping_add(bias)),
+                // A function now: its own PLT entry. Behind that is the resolver, which the inputs call so.
+                _ if kind != IFUNC && ifuncs.contains(name) => {
+                    let slot = module.stub(value).and_then(|slot| module.reloc_at(slot));
+                    slot.filter(|reloc| reloc.kind == Kind::Irelative).map(|reloc| reloc.addend)
+                }
+                _ => Some(value),
+            };
             match self.symbols.get_mut(name) {
-                Some(old) if *old == Some(value) => {}
+                Some(old) if *old == value => {}
                 Some(old) => *old = None,
-                None => _ = self.symbols.insert(name.to_owned(), Some(value)),
+                None => _ = self.symbols.insert(name.to_owned(), value),
             }
         };
         let mut any = false;

@@ -70,3 +70,29 @@ fn a_copy_under_two_versions_is_found_by_either() {
         assert!(!lookups.is_empty() && good, "{name}: {facts}");
     }
 }
+
+/// Code without a marker, known by its name only, which an init entry holds.
+const RESOLVER: &str = "
+ .text
+ .globl chosen
+ .type chosen,@gnu_indirect_function
+chosen: ret
+ .section .init_array,\"aw\",@init_array
+ .quad chosen
+";
+
+/// lld makes an IFUNC whose address is taken a function: its name is the PLT entry's then, and the code is behind that.
+#[test]
+fn an_ifunc_that_became_a_function_still_names_its_section() {
+    let Some(bytes) = assemble(RESOLVER) else { return skip() };
+    let (target, args) = (Target::AMD64_ELF, vec!["a.o".into(), "-Bsymbolic".into()]);
+    let files = vec![file("a.o", bytes)];
+    let request = Request { target, mode: Mode::Shared, args, files, goos: None };
+    for (name, bytes) in link(&request) {
+        let facts = super::super::facts(&request, &bytes).to_string();
+        for wanted in ["init.0 = ifunc a.o:.text+0x0", "export.chosen = Ifunc Global size=0 ifunc"]
+        {
+            assert!(facts.contains(wanted), "{name}: {facts}");
+        }
+    }
+}
