@@ -30,7 +30,7 @@ pub enum ErrorKind {
     BadScript,
     /// An input for another machine or class.
     WrongMachine,
-    /// An option that does not exist.
+    /// An option that does not exist, or that this linker does not have.
     UnknownOption,
     /// An option used wrongly, or a missing argument.
     Usage,

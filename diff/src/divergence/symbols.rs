@@ -4,7 +4,8 @@
 
 use object::elf::{STT_COMMON, STT_OBJECT};
 use object::{
-    BinaryFormat, Object as _, ObjectKind, ObjectSymbol as _, SymbolFlags, SymbolSection,
+    BinaryFormat, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
+    SymbolFlags, SymbolSection,
 };
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ pub enum Symbol {
     LibraryObject,
     /// A library defines it as a number.
     LibraryAbsolute,
+    /// Objects mention it, and no relocation refers to it.
+    Unused,
 }
 
 impl Symbol {
@@ -34,6 +37,7 @@ impl Symbol {
             Self::LibraryDefined => "library-defined",
             Self::LibraryObject => "library-object",
             Self::LibraryAbsolute => "library-absolute",
+            Self::Unused => "unused",
         }
     }
 
@@ -43,6 +47,9 @@ impl Symbol {
     }
 
     fn is(self, request: &Request, name: &str) -> bool {
+        if self == Self::Unused {
+            return !is_used(request, name);
+        }
         let mut any = false;
         let mut all = true;
         each(request, name, &mut |library, symbol| {
@@ -58,10 +65,25 @@ impl Symbol {
                 Self::LibraryDefined => any |= library && defined,
                 Self::LibraryObject => any |= library && defined && data,
                 Self::LibraryAbsolute => any |= library && defined && absolute,
+                Self::Unused => {}
             }
         });
         any && all
     }
+}
+
+/// Whether a relocation of an object refers to that name.
+fn is_used(request: &Request, name: &str) -> bool {
+    let refers = |bytes: &&[u8]| {
+        let Ok(elf) = object::File::parse(*bytes) else { return false };
+        let named =
+            elf.symbols().filter(|s| s.name().ok().and_then(|n| n.split('@').next()) == Some(name));
+        let named: Vec<_> = named.map(|symbol| symbol.index()).collect();
+        !named.is_empty() && elf.sections().flat_map(|section| section.relocations()).any(|(_, reloc)| {
+            matches!(reloc.target(), RelocationTarget::Symbol(at) if named.contains(&at))
+        })
+    };
+    archive::contents(request).iter().map(|(_, bytes)| *bytes).any(|bytes| refers(&bytes))
 }
 
 /// The name that the fact is about, without its version.

@@ -39,12 +39,12 @@ pub(crate) fn bind(link: &mut Link<'_>, script: Option<&VersionScript>) -> Vec<B
         link.findings.families(&table, reason, true);
     }
     let on = &link.world.on;
-    if (on.symbolic || on.symbolic_functions) && on.dynamic_list.is_some() {
-        // bfd: -Bsymbolic drops the list, -Bsymbolic-functions adds all data to it.
+    if on.symbolic_functions && on.dynamic_list.is_some() {
+        // bfd: -Bsymbolic-functions adds all data to the list.
         // Whatever names a symbol defined here may be bound or not; what is exported is the same.
         use Family::{Dynamic, Error, Fini, Import, Init, Tls, Unwind};
         let bound = [Dynamic, Error, Fini, Import, Init, Tls, Unwind];
-        let reason = "-Bsymbolic with a dynamic list";
+        let reason = "-Bsymbolic-functions with a dynamic list";
         link.findings.families(&bound, reason, true);
         // A distance to what is not bound is none.
         link.findings.may(ErrorClass::RelocDynamic);
@@ -100,12 +100,10 @@ fn bind_definition(
     let sym = &link.syms[id];
     let on = &link.world.on;
     let function = matches!(sym.kind, SymbolKind::Func | SymbolKind::Ifunc);
-    // GNU ld's manual: references to what a dynamic list names are not bound, the others are;
-    // -Bsymbolic drops the list (bfd).
+    // GNU ld's manual: references to what a dynamic list names are not bound, the others are.
     let symbolic = match on.dynamic_list {
-        _ if on.symbolic => true,
         Some(_) => !listed,
-        None => on.symbolic_functions && function,
+        None => on.symbolic || on.symbolic_functions && function,
     };
     let dynamic = on.library && sym.visibility == Visibility::Default && !symbolic;
     if on.library && symbolic && sym.binding == Binding::Unique {

@@ -265,7 +265,8 @@ impl Sites<'_, '_> {
             }
         }
         let _ = case;
-        let symbolic = on.symbolic && on.library;
+        // With it, a loader would find what a dynamic list names in the library itself.
+        let symbolic = on.symbolic && on.library && on.dynamic_list.is_none();
         let list = [
             ("now", on.now),
             ("nodelete", on.nodelete),

@@ -40,6 +40,11 @@ pub(super) fn usage(text: String) -> Error {
     Error::new(ErrorKind::Usage, text)
 }
 
+/// An `unknown-option` error: of a flag that other linkers have.
+pub(super) fn unsupported(text: String) -> Error {
+    Error::new(ErrorKind::UnknownOption, text)
+}
+
 /// A number as ld takes it: decimal, `0x` hexadecimal, with an optional K or M.
 pub(super) fn number(text: &str) -> Option<u64> {
     let (digits, unit) = match text.as_bytes().last()? {

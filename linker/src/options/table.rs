@@ -4,7 +4,7 @@
 use crate::arch::ARCHES;
 use std::path::PathBuf;
 
-use super::parse::{Parser, number, usage};
+use super::parse::{Parser, number, unsupported, usage};
 use super::{
     Action, BuildId, CompressDebug, Discard, HashStyle, Named, OutputKind, Severity, Strip,
     Symbolic, Unresolved,
@@ -83,7 +83,7 @@ macro_rules! state {
 /// `refuse!(text)`: a flag that is known and can't be had.
 macro_rules! refuse {
     ($text:literal) => {
-        |_, _| Err($crate::options::parse::usage($text.into()))
+        |_, _| Err($crate::options::parse::unsupported($text.into()))
     };
 }
 pub(super) use {refuse, set};
@@ -383,7 +383,7 @@ static ROWS: &[Row] = &[
     }),
     row(&["icf"], Needed("STYLE"), "none: functions are never folded", |_, v| match v {
         "none" => Ok(()),
-        _ => Err(usage(format!("--icf={v}: folding is not supported"))),
+        _ => Err(unsupported(format!("--icf={v}: folding is not supported"))),
     }),
 
     // What is said.

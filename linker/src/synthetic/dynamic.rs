@@ -296,9 +296,11 @@ pub fn has_versions(plan: &Plan) -> bool {
 
 fn flags(link: &Link<'_>) -> (u64, u64) {
     let z = &link.options.z;
+    // A loader would find what a dynamic list names in the library itself.
+    let symbolic = link.options.symbolic == Symbolic::All && link.options.dynamic_list.is_none();
     let rows = [
         (z.origin, DF_ORIGIN, DF_1_ORIGIN),
-        (link.is_shared() && link.options.symbolic == Symbolic::All, DF_SYMBOLIC, 0),
+        (link.is_shared() && symbolic, DF_SYMBOLIC, 0),
         (link.plan.text, DF_TEXTREL, 0),
         (z.now, DF_BIND_NOW, DF_1_NOW),
         (link.is_shared() && link.plan.static_tls, DF_STATIC_TLS, 0),

@@ -5,7 +5,6 @@
 
 use super::judge::Judge;
 use super::match_names;
-use super::object::Where;
 
 /// A section that has names for where it starts and ends.
 #[derive(Debug)]
@@ -147,14 +146,9 @@ fn is_hidden(judge: &Judge<'_, '_>, bound: &Bound) -> bool {
             loaded && unknown && section.marker().is_none() && bound.has(section.name)
         });
         parts.into_iter().any(|(at, _)| {
-            if object.sections[at].merged() {
-                return true;
-            }
-            let silent = match_names::is_silent(judge.inputs, object);
-            let here = object.symbols.iter().filter(|s| s.place == Where::Section(at as u32));
-            let here = here.filter(|symbol| !(silent && symbol.binding == 0));
-            let mut names = here.map(|symbol| symbol.name).filter(|name| !name.is_empty());
-            !names.any(|name| !judge.places.symbols.contains_key(name))
+            let id = first + at as u32;
+            object.sections[at].merged()
+                || match_names::leave_open(judge.inputs, judge.module, &judge.places.symbols, id)
         })
     })
 }

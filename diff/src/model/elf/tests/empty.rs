@@ -1,6 +1,6 @@
 //! Sections without bytes, and what has their address.
 
-use super::{assemble, file, link, skip};
+use super::{assemble, desugar, file, link, skip};
 use crate::model::{Family, Key, Value};
 use crate::{Facts, Mode, Request, Target};
 
@@ -54,6 +54,36 @@ fn an_empty_section_is_itself_whatever_has_its_address() {
             let (start, end) = (ask(&facts, 8), ask(&facts, 15));
             let right = (start.as_str(), end.as_str()) == ("a.o:.table+0x0", "b.o:.table+0x0");
             assert!(!right, "{name}: {start} {end}");
+        }
+    }
+}
+
+/// A block that only a local symbol names, and its bounds.
+const BLOCK: &str = "
+ .local started
+ .comm started,4,4
+ .section .refs,\"aw\",@progbits
+ .globl tab
+tab: .quad runtime.bss, runtime.ebss
+ .text
+ .globl f
+f: lea started(%rip), %rax
+ ret
+";
+
+/// Without local symbols nothing says where the block is: that is no reason to take its bounds for wrong.
+#[test]
+fn bounds_of_what_has_no_known_place_are_open() {
+    let Some(bytes) = assemble(BLOCK) else { return skip() };
+    for strip in ["-s", "-S", "-x"] {
+        let args = vec!["a.o".into(), strip.into()];
+        let files = vec![file("a.o", bytes.clone())];
+        let (target, mode) = (Target::AMD64_ELF, Mode::CShared);
+        let request = desugar(Request { target, mode, args, files, goos: None });
+        for (name, bytes) in link(&request) {
+            let facts = super::super::facts(&request, &bytes).to_string();
+            assert!(facts.contains("= linker runtime.ebss"), "{name} {strip}: {facts}");
+            assert!(!facts.contains("bad:"), "{name} {strip}: {facts}");
         }
     }
 }
