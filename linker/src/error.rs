@@ -30,8 +30,10 @@ pub enum ErrorKind {
     BadScript,
     /// An input for another machine or class.
     WrongMachine,
-    /// An option that does not exist, or that this linker does not have.
+    /// An option that does not exist.
     UnknownOption,
+    /// An option that other linkers have.
+    UnsupportedOption,
     /// An option used wrongly, or a missing argument.
     Usage,
     /// What a build mode asks for can't be had with these inputs or options.
@@ -68,6 +70,7 @@ impl ErrorKind {
             Self::BadScript => "bad-script",
             Self::WrongMachine => "wrong-machine",
             Self::UnknownOption => "unknown-option",
+            Self::UnsupportedOption => "unsupported-option",
             Self::Usage => "usage",
             Self::ModeConflict => "mode-conflict",
             Self::MissingFile => "missing-file",

@@ -204,7 +204,7 @@ fn class(kind: ErrorKind) -> Option<ErrorClass> {
         ErrorKind::BadInput => ErrorClass::BadInput,
         ErrorKind::BadScript => ErrorClass::BadScript,
         ErrorKind::WrongMachine => ErrorClass::WrongMachine,
-        ErrorKind::UnknownOption => ErrorClass::UnknownOption,
+        ErrorKind::UnknownOption | ErrorKind::UnsupportedOption => ErrorClass::UnknownOption,
         ErrorKind::Usage => ErrorClass::Usage,
         ErrorKind::ModeConflict => ErrorClass::ModeConflict,
         ErrorKind::MissingFile => ErrorClass::MissingFile,

@@ -48,7 +48,7 @@ impl Symbol {
 
     fn is(self, request: &Request, name: &str) -> bool {
         if self == Self::Unused {
-            return !is_used(request, name);
+            return is_unused(request, name);
         }
         let mut any = false;
         let mut all = true;
@@ -72,18 +72,24 @@ impl Symbol {
     }
 }
 
-/// Whether a relocation of an object refers to that name.
-fn is_used(request: &Request, name: &str) -> bool {
-    let refers = |bytes: &&[u8]| {
-        let Ok(elf) = object::File::parse(*bytes) else { return false };
-        let named =
-            elf.symbols().filter(|s| s.name().ok().and_then(|n| n.split('@').next()) == Some(name));
-        let named: Vec<_> = named.map(|symbol| symbol.index()).collect();
-        !named.is_empty() && elf.sections().flat_map(|section| section.relocations()).any(|(_, reloc)| {
-            matches!(reloc.target(), RelocationTarget::Symbol(at) if named.contains(&at))
-        })
-    };
-    archive::contents(request).iter().map(|(_, bytes)| *bytes).any(|bytes| refers(&bytes))
+/// Whether objects have symbols of that name, and no relocation refers to one.
+fn is_unused(request: &Request, name: &str) -> bool {
+    let mut any = false;
+    for (_, bytes) in archive::contents(request) {
+        let Ok(object) = object::File::parse(bytes) else { continue };
+        let is_named = |symbol: &object::Symbol<'_, '_>| {
+            symbol.name().unwrap_or_default().split('@').next() == Some(name)
+        };
+        let named: Vec<_> =
+            object.symbols().filter(is_named).map(|symbol| symbol.index()).collect();
+        any |= !named.is_empty();
+        let mut relocs = object.sections().flat_map(|section| section.relocations());
+        let refers = |reloc: object::Relocation| matches!(reloc.target(), RelocationTarget::Symbol(at) if named.contains(&at));
+        if !named.is_empty() && relocs.any(|(_, reloc)| refers(reloc)) {
+            return false;
+        }
+    }
+    any
 }
 
 /// The name that the fact is about, without its version.

@@ -40,9 +40,9 @@ pub(super) fn usage(text: String) -> Error {
     Error::new(ErrorKind::Usage, text)
 }
 
-/// An `unknown-option` error: of a flag that other linkers have.
+/// An `unsupported-option` error.
 pub(super) fn unsupported(text: String) -> Error {
-    Error::new(ErrorKind::UnknownOption, text)
+    Error::new(ErrorKind::UnsupportedOption, text)
 }
 
 /// A number as ld takes it: decimal, `0x` hexadecimal, with an optional K or M.

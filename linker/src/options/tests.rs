@@ -150,13 +150,11 @@ fn wrong_uses_are_errors() {
         "--start-group a.o",
         "--end-group a.o",
         "--pop-state a.o",
-        "-T script a.o",
         "--hash-style=md4 a.o",
         "--build-id=0x1 a.o",
         "--build-id=0xzz a.o",
         "--build-id=crc a.o",
         "--threads=0 a.o",
-        "--icf=all a.o",
         "-m elf_i386 a.o",
         "-z max-page-size=3 a.o",
         "--defsym x a.o",
@@ -171,6 +169,13 @@ fn wrong_uses_are_errors() {
         "--image-base=0xg a.o",
     ] {
         assert_eq!(fails(line).0, ErrorKind::Usage, "{line}");
+    }
+}
+
+#[test]
+fn what_only_others_have_is_said_so() {
+    for line in ["-T script a.o", "--icf=all a.o", "--reproduce=x.tar a.o", "-n a.o"] {
+        assert_eq!(fails(line).0, ErrorKind::UnsupportedOption, "{line}");
     }
 }
 
