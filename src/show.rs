@@ -29,7 +29,7 @@ pub(crate) struct Show {
     number: Option<u64>,
     #[command(flatten)]
     plan: Plan,
-    /// Where the files of `--as objects` go
+    /// Where the files of `--as objects` go; those of a world's other links into folders there
     #[arg(long, default_value = ".", value_name = "DIR")]
     out: PathBuf,
 }
@@ -53,11 +53,30 @@ enum As {
 impl Show {
     pub(crate) fn run(self) -> Answer {
         let case = self.case()?;
+        if let As::Text = self.form {
+            out!("{}", text::print(&case));
+            return Ok(Done::Clean);
+        }
+        // A world is several links.
+        let links = std::iter::once(&case).chain(&case.beside);
+        for (number, link) in links.enumerate() {
+            if !case.beside.is_empty() {
+                let count = 1 + case.beside.len();
+                outln!("# link {} of {count}: {}", number + 1, link.mode);
+            }
+            self.link(link, number)?;
+        }
+        Ok(Done::Clean)
+    }
+
+    /// Prints one link; `number`: how many are before it.
+    fn link(&self, case: &Case, number: usize) -> Result<(), Failure> {
+        let request = emit::request(case);
         match self.form {
-            As::Text => out!("{}", text::print(&case)),
-            As::Asm => out!("{}", emit::asm::text(&case, &emit::request(&case))),
+            As::Text => out!("{}", text::print(case)),
+            As::Asm => out!("{}", emit::asm::text(case, &request)),
             As::Expected => {
-                let expected = expect::expect(&case);
+                let expected = expect::expect(case);
                 out!("{}", expected.facts);
                 outln!("; refusal: {:?}", expected.refusal);
                 for open in &expected.open {
@@ -65,9 +84,8 @@ impl Show {
                     outln!("; open: {family}.{} ({})", open.rest, open.reason);
                 }
             }
-            As::Desugared => print::desugared(&emit::request(&case)),
+            As::Desugared => print::desugared(&request),
             As::Args => {
-                let request = emit::request(&case);
                 outln!(
                     "{} {}",
                     case.mode.args(case.target.format).join(" "),
@@ -75,17 +93,21 @@ impl Show {
                 );
             }
             As::Objects => {
-                std::fs::create_dir_all(&self.out)
-                    .map_err(|error| Failure::environment(self.out.display(), error))?;
-                for file in &emit::request(&case).files {
-                    let path = self.out.join(&file.name);
+                let dir = match number {
+                    0 => self.out.clone(),
+                    _ => self.out.join(format!("beside{number}")),
+                };
+                std::fs::create_dir_all(&dir)
+                    .map_err(|error| Failure::environment(dir.display(), error))?;
+                for file in &request.files {
+                    let path = dir.join(&file.name);
                     std::fs::write(&path, &file.bytes)
                         .map_err(|error| Failure::environment(path.display(), error))?;
                     outln!("{}", path.display());
                 }
             }
         }
-        Ok(Done::Clean)
+        Ok(())
     }
 
     fn case(&self) -> Result<Case, Failure> {

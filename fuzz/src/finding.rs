@@ -56,6 +56,14 @@ pub fn write(root: &Path, finding: &Finding<'_>) -> io::Result<PathBuf> {
     for file in &finding.examined.request.files {
         fs::write(folder.join("objects").join(&file.name), &file.bytes)?;
     }
+    // Those of the links beside it.
+    for (other, number) in finding.case.beside.iter().zip(1..) {
+        let dir = folder.join("objects").join(format!("beside{number}"));
+        fs::create_dir_all(&dir)?;
+        for file in crate::emit::request(other).files {
+            fs::write(dir.join(&file.name), &file.bytes)?;
+        }
+    }
     for trial in &finding.examined.trials {
         let name = trial.linker.name();
         match &trial.outcome {

@@ -79,7 +79,7 @@ impl Settle<'_> {
         let signature = &found.sighting.signature;
         let small = match self.budget {
             Some(budget) => shrink(self.bench, &found.case, &found.sighting, budget, cancel).case,
-            None => found.case.clone(),
+            None => alone(&narrow(self.bench, &found.sighting), &found.case, signature),
         };
         let origin = format!("{}, case {}", self.origin, found.number);
         let path = write(self.root, self.bench, &small, &found.sighting, &origin)?;
@@ -109,6 +109,7 @@ pub fn shrink(
     cancel: &AtomicBool,
 ) -> Reduced {
     let bench = narrow(bench, sighting);
+    let case = &alone(&bench, case, &sighting.signature);
     // What the reference gets wrong as well on the way is another thing: the case has become invalid.
     let strict = !sighting.linkers().any(|linker| linker == REFERENCE);
     let said = refusal(&bench, case, sighting);
@@ -118,6 +119,16 @@ pub fn shrink(
             && shows_only(&bench, candidate, &sighting.signature, strict)
             && (said.is_none() || said == refusal(&bench, candidate, sighting))
     })
+}
+
+/// The link of a world that shows `signature` without the others; all of it if it takes several.
+pub(crate) fn alone(bench: &Bench, case: &Case, signature: &str) -> Case {
+    if case.beside.is_empty() {
+        return case.clone();
+    }
+    let first = Case { beside: Vec::new(), ..case.clone() };
+    let mut links = std::iter::once(&first).chain(&case.beside);
+    links.find(|link| shows(bench, link, signature)).unwrap_or(case).clone()
 }
 
 /// What the blamed linker says when it refuses `case`, without names and numbers: classes are too

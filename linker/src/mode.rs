@@ -251,11 +251,13 @@ pub fn check(options: &Options, arch: &'static Arch) -> Result<()> {
     Ok(())
 }
 
-/// Checks the mode against the machine of inputs that there is no back end for.
+/// Checks the mode against the machine of inputs that there is no back end for: its number, whether it has 64 bits,
+/// whether it is little-endian.
 ///
 /// Errors: `usage`, if it is one of Go's.
-pub fn check_machine(options: &Options, machine: u16) -> Result<()> {
-    let goarch = matrix::FOREIGN.iter().find(|row| row.0 == machine).map(|row| row.1);
+pub fn check_machine(options: &Options, machine: (u16, bool, bool)) -> Result<()> {
+    let goarch = matrix::FOREIGN.iter().find(|row| (row.0, row.1, row.2) == machine);
+    let goarch = goarch.map(|row| row.3);
     match options.build.mode.zip(goarch) {
         Some((mode, goarch)) => {
             mode.check(options.build.goos.as_deref().unwrap_or(matrix::ELF_SYSTEM), goarch)

@@ -96,13 +96,36 @@ impl<'o> Editor<'o> {
             0xffff => sections.first()?.link as usize,
             names => names.into(),
         };
-        let symtab = sections.iter().rposition(|section| section.kind == 2)?;
-        let strtab = sections[symtab].link as usize;
+        let symtab = sections.iter().rposition(|section| section.kind == 2);
+        let strtab = symtab.map(|symtab| sections[symtab].link as usize);
         let is_strings = |at: usize| sections.get(at).is_some_and(|section| section.kind == 3);
-        (is_strings(names) && is_strings(strtab)).then_some(())?;
+        (is_strings(names) && strtab.is_none_or(is_strings)).then_some(())?;
         let contents = vec![None; sections.len()];
-        let touched = false;
-        Some(Self { code, bytes, blocks, touched, sections, contents, names, symtab, strtab })
+        let (touched, has) = (false, symtab.is_some());
+        let (symtab, strtab) = (symtab.unwrap_or_default(), strtab.unwrap_or_default());
+        let mut editor =
+            Self { code, bytes, blocks, touched, sections, contents, names, symtab, strtab };
+        if !has {
+            editor.add_symtab()?;
+        }
+        Some(editor)
+    }
+
+    /// Assemblers write no symbol table where there is nothing to write.
+    fn add_symtab(&mut self) -> Option<()> {
+        let class = self.code.class;
+        let mut add = |name: &str, header: SectionHeader, content: Vec<u8>| {
+            let name = self.string(self.names, name)?;
+            self.sections.push(SectionHeader { name, ..header });
+            self.contents.push(Some(content));
+            Some(self.sections.len() - 1)
+        };
+        let strtab = add(".strtab", SectionHeader { kind: 3, align: 1, ..NONE }, vec![0])?;
+        let (link, align, entsize) = (strtab as u32, class.word(), class.sizes().symbol);
+        let header = SectionHeader { kind: 2, link, info: 1, align, entsize, ..NONE };
+        self.symtab = add(".symtab", header, vec![0; entsize as usize])?;
+        self.strtab = strtab;
+        Some(())
     }
 
     /// What a section holds, to be changed.

@@ -107,8 +107,11 @@ pub fn compare(
     }
 }
 
-/// Positions in `args` of inputs that are plain objects.
+/// Positions in `args` of inputs that are plain objects; none if some are an archive's in all but name.
 fn objects(request: &Request) -> Vec<usize> {
+    if request.args.iter().any(|arg| arg.ends_with("-start-lib")) {
+        return Vec::new();
+    }
     let is = |arg: &String| {
         request.file(arg).is_some_and(|file| match request.target.format {
             Format::Elf => file.bytes.starts_with(b"\x7fELF") && file.bytes.get(16) == Some(&1),

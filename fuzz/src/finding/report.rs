@@ -27,6 +27,13 @@ pub(super) fn markdown(finding: &Finding<'_>) -> String {
         sighting.class(),
         validity(case.validity, specs(case.target.format))
     );
+    if !case.beside.is_empty() {
+        let _ = writeln!(
+            text,
+            "It takes {} links that run together: what follows is about the first; the others are in the case under `beside`.\n",
+            1 + case.beside.len()
+        );
+    }
     table(&mut text, finding);
     which_is_right(&mut text, finding);
     text.push_str("\n## Input\n\n```text\n");

@@ -28,6 +28,12 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
         return text;
     };
     let _ = writeln!(text, "# Seen with: {}", trial.linker.version());
+    if !finding.case.beside.is_empty() {
+        text.push_str(
+            "echo 'this takes several links that run together: scold replay \"$(dirname \"$0\")\"' >&2\nexit 2\n",
+        );
+        return text;
+    }
     for key in &sighting.complaint.keys {
         let line = format!("# {}: wanted {}, found {}", key.key, key.wanted, key.found);
         let _ = writeln!(text, "{}", line.replace(['\n', '\r'], " "));

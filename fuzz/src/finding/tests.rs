@@ -165,3 +165,18 @@ fn folders_are_named_after_signatures() {
     assert_ne!(folder_name("a/b"), folder_name("a b"));
     assert!(folder_name(&"x".repeat(500)).len() < 100);
 }
+
+/// Links that run together take more than a script: it says so, and the folder has what all of them are made of.
+#[test]
+fn a_world_is_left_to_scold() {
+    let root = tempfile::tempdir().unwrap();
+    let other = text::parse(CASE).expect("the case parses");
+    let world = text::print(&Case { beside: vec![other.clone()], ..other });
+    let Some(folder) = written(root.path(), &world, "site other place") else { return };
+    assert!(folder.join("objects/beside1/a.o").is_file());
+    let run = sh(&folder, &[]);
+    assert_eq!(run.end, End::Exit(2), "{}{}", run.out(), run.err());
+    assert!(run.err().contains("scold replay"), "{}", run.err());
+    let report = fs::read_to_string(folder.join("report.md")).unwrap();
+    assert!(report.contains("It takes 2 links"), "{report}");
+}

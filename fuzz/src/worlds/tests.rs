@@ -9,9 +9,10 @@ use scold_diff::oracle::Cost;
 use scold_diff::request::Format;
 use scold_diff::{File, Mode, Request, Target};
 
-use crate::Case;
+use crate::campaign::{Examine, Sighting};
 use crate::examine::Bench;
 use crate::generate::{macho, worlds};
+use crate::{Case, settle};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const MODES: [Mode; 4] = [Mode::Plugin, Mode::Pie, Mode::Exe, Mode::CShared];
@@ -234,4 +235,23 @@ fn each_forgotten_rule_of_darwin_is_seen_at_run_time() {
         let (list, _) = complaints(&linker, &case);
         assert!(list.iter().all(|c| !c.starts_with("execute")), "{list:#?}");
     }
+}
+
+/// What one link of a world shows by itself is that link's: the folder is written of it, not of the world's first.
+#[test]
+fn what_one_link_shows_is_that_links() {
+    let fault: Change = |r| without(r, "now");
+    let linkers: Vec<Shared> = vec![Arc::new(Forgetful(fault))];
+    let bench = Bench::new(linkers, Cost::Bytes, LIMIT);
+    let mut seen = 0;
+    for case in cases(Target::AMD64_ELF, 30).filter(|case| case.mode != Mode::Plugin) {
+        let sightings = bench.examine(&case).sightings;
+        let now = |s: &Sighting| s.complaint.keys.iter().any(|key| key.key == "dynamic.now");
+        let Some(sighting) = sightings.into_iter().find(now) else { continue };
+        let small = settle::alone(&bench, &case, &sighting.signature);
+        assert_eq!((small.mode, small.beside.len()), (Mode::Plugin, 0), "{case:?}");
+        assert!(settle::shows(&bench, &small, &sighting.signature));
+        seen += 1;
+    }
+    assert!(seen > 0, "a plugin binds late in some world");
 }

@@ -157,7 +157,8 @@ fn check_machines(inputs: &mut Inputs, options: &Options) -> Result<(), Errors> 
             Some(wanted) => wanted,
             None => {
                 // A machine of Go's has no mode here; others are no machine at all.
-                let mode = crate::mode::check_machine(options, ident.machine).err();
+                let machine = (ident.machine, ident.is_64, ident.is_little);
+                let mode = crate::mode::check_machine(options, machine).err();
                 let error = mode.unwrap_or_else(|| wrong_machine(ident, None));
                 errors.push(error.in_file(&input.name));
                 break;

@@ -24,9 +24,23 @@ pub(super) const EXECUTABLE: &[(&str, &[&str])] =
 /// Modes of `go build` that never reach a linker, or that it has none of.
 pub(super) const OTHERS: &[&str] = &["archive", "c-archive", "default", "shared"];
 
-/// Machines of Go's that there is no back end for: `e_machine` and name.
-pub(super) const FOREIGN: &[(u16, &str)] =
-    &[(3, "386"), (21, "ppc64le"), (22, "s390x"), (243, "riscv64"), (258, "loong64")];
+/// A machine of Go's that there is no back end for: `e_machine`, whether it has 64 bits, whether it is little-endian, its
+/// name.
+type Foreign = (u16, bool, bool, &'static str);
+
+/// All of them.
+pub(super) const FOREIGN: &[Foreign] = &[
+    (3, false, true, "386"),
+    (8, false, false, "mips"),
+    (8, false, true, "mipsle"),
+    (8, true, false, "mips64"),
+    (8, true, true, "mips64le"),
+    (21, true, false, "ppc64"),
+    (21, true, true, "ppc64le"),
+    (22, true, false, "s390x"),
+    (243, true, true, "riscv64"),
+    (258, true, true, "loong64"),
+];
 
 /// Whether the files of `goos` are ELF.
 pub(super) fn is_elf(goos: &str) -> bool {

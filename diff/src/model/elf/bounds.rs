@@ -74,7 +74,20 @@ impl Bound {
 /// thunks: then the bound may be further out, as long as nothing else is between.
 pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bool> {
     let bound = BOUNDS.iter().find(|row| row.start == name || row.end == name)?;
-    let is_end = bound.end == name;
+    let all = Bound { moved: None, ..*bound };
+    let objects = judge.inputs.objects.iter().flat_map(|object| &object.sections);
+    let mut own = objects.filter(|s| s.has(super::object::ALLOC) && s.name == bound.section);
+    let rows: &[&Bound] = match (own.next().is_some(), judge.inputs.gc) {
+        (false, _) => &[bound],
+        (true, false) => &[&all],
+        // Whatever is garbage is not there.
+        (true, true) => &[&all, bound],
+    };
+    Some(rows.iter().any(|row| bounds(judge, row, row.end == name, value)))
+}
+
+/// The same of one section; `is_end`: where it ends.
+fn bounds(judge: &Judge<'_, '_>, bound: &Bound, is_end: bool, value: u64) -> bool {
     let mut range: Option<(u64, u64)> = None;
     let mut others = Vec::new();
     let mut commons = false;
@@ -99,9 +112,9 @@ pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bo
             let ends = [value, value.wrapping_sub(1)];
             let inside = ends.iter().any(|at| judge.module.image.segment(*at).is_some());
             // What has no known place may be garbage, and nothing is left.
-            return Some(inside || judge.inputs.gc && !commons && empty);
+            return inside || judge.inputs.gc && !commons && empty;
         }
-        return Some(empty);
+        return empty;
     };
     let exact = match is_end {
         // What is empty and last is aligned all the same.
@@ -110,13 +123,11 @@ pub(super) fn marker(judge: &Judge<'_, '_>, name: &str, value: u64) -> Option<bo
     };
     let loose = || commons || has_thunk(judge, bound, high) || is_hidden(judge, bound);
     let between = |from: u64, to: u64| others.iter().any(|base| (from..to).contains(base));
-    Some(
-        exact
-            || match is_end {
-                true => loose() && value > high && !between(high, value),
-                false => loose() && value < low && !between(value, low),
-            },
-    )
+    exact
+        || match is_end {
+            true => loose() && value > high && !between(high, value),
+            false => loose() && value < low && !between(value, low),
+        }
 }
 
 /// How the empty input sections of it are aligned at most.

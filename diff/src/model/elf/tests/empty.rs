@@ -87,3 +87,43 @@ fn bounds_of_what_has_no_known_place_are_open() {
         }
     }
 }
+
+/// Bounds of types, asked for by one object and met by another without any symbol.
+const ASKS: &str = "
+ .section .refs,\"aw\",@progbits
+ .globl tab
+tab: .quad runtime.types, runtime.etypes
+";
+const HAS: &str = "
+ .section .data.rel.ro.go.type,\"aw\",@progbits
+ .quad 1
+";
+const BOTH: &str = "
+ .section .go.type,\"a\",@progbits
+ .globl g1
+g1: .quad 1
+ .section .data.rel.ro.go.type,\"aw\",@progbits
+ .globl g2
+g2: .quad 2
+";
+
+/// What stands in for a section has its bounds, also where its object has no symbol table; the section itself, if it is
+/// there.
+#[test]
+fn bounds_are_the_sections_own_or_of_what_stands_in() {
+    let Some(asks) = assemble(ASKS) else { return skip() };
+    for body in [HAS, BOTH] {
+        let Some(body) = assemble(body) else { return skip() };
+        let args = vec!["a.o".into(), "b.o".into()];
+        let files = vec![file("a.o", asks.clone()), file("b.o", body)];
+        let (target, mode) = (Target::AMD64_ELF, Mode::Plugin);
+        let request = desugar(Request { target, mode, args, files, goos: None });
+        for (name, bytes) in link(&request) {
+            let facts = super::super::facts(&request, &bytes).to_string();
+            for bound in ["types", "etypes"] {
+                assert!(facts.contains(&format!("= linker runtime.{bound}")), "{name}: {facts}");
+            }
+            assert!(!facts.contains("bad:"), "{name}: {facts}");
+        }
+    }
+}
