@@ -311,12 +311,9 @@ fn a_machine_without_a_mode_is_named() {
         (1, 3, "--buildmode=plugin --goos=android a.o", "not supported on android/386"),
         (2, 243, "--buildmode=plugin a.o", "buildmode plugin not supported on linux/riscv64"),
         (1, 3, "-shared a.o", "no supported machine: it is ELF32 little-endian, machine 3"),
-        (
-            2,
-            8,
-            "--buildmode=plugin a.o",
-            "no supported machine: it is ELF64 little-endian, machine 8",
-        ),
+        (2, 8, "--buildmode=plugin a.o", "buildmode plugin not supported on linux/mips64le"),
+        (2, 21, "--buildmode=plugin a.o", "buildmode plugin not supported on linux/ppc64le"),
+        (1, 2, "--buildmode=plugin a.o", "it is ELF32 little-endian, machine 2"),
     ] {
         (other[4], other[18]) = (class, machine);
         let said = link(line, other.clone()).unwrap_err().to_string();
@@ -392,5 +389,23 @@ fn every_machine_reads_its_code_back() {
         let marks: Vec<_> = marks.map(|s| (s.address(), s.name().unwrap().to_owned())).collect();
         let named = |&(at, name): &(u64, &str)| (at, name.to_owned());
         assert_eq!(marks, init.marks.iter().map(named).collect::<Vec<_>>(), "{}", arch.name);
+    }
+}
+
+/// What nobody outside sees is local in a library's table (gABI ch. 4, STV_HIDDEN), before all that is not.
+#[test]
+fn hidden_names_are_local() {
+    for more in ["", "--emit-relocs "] {
+        let image =
+            link(&format!("--buildmode=plugin {more}a.o"), object(&["f"], &["local.x", "d"]));
+        let image = image.unwrap();
+        let file = read(&image);
+        let local = |name: &str| file.symbols().find(|s| s.name() == Ok(name)).unwrap().is_local();
+        assert_eq!([local("local.x"), local("d"), local("f")], [true, false, false], "{more}");
+        let table = file.section_by_name(".symtab").unwrap().elf_section_header();
+        let first = file.symbols().position(|symbol| symbol.is_global()).unwrap();
+        // The null symbol is not among them.
+        assert_eq!(table.sh_info.get(Endianness::Little) as usize, first + 1, "{more}");
+        assert!(file.symbols().skip(first).all(|symbol| symbol.is_global()), "{more}");
     }
 }

@@ -62,10 +62,15 @@ fn numbers(link: &Link<'_>) -> Vec<u32> {
         }
         for (at, &id) in object.globals.iter().enumerate() {
             if symtab::keeps_global(link, file, id, object.first_global + at as u32) {
-                list[id.i()] = global;
-                global += 1;
+                let next = if symtab::is_hidden(link, id) { &mut local } else { &mut global };
+                list[id.i()] = *next;
+                *next += 1;
             }
         }
+    }
+    for &id in &plan.hidden {
+        list[id.i()] = local;
+        local += 1;
     }
     for &id in &plan.others {
         list[id.i()] = global;

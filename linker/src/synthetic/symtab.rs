@@ -8,16 +8,19 @@ use crate::layout::addresses::stays;
 use crate::layout::symbols::definition_address;
 use crate::layout::{Made, OutSec, SecPlace};
 use crate::link::{Link, attr, section_of};
-use crate::object::{FileId, Home, Object, SymId, Symbol, kind};
+use crate::object::{FileId, Home, Object, SymId, Symbol, bind, kind, vis};
 use crate::options::{Discard, Strip};
 
 /// Where each file's symbols go.
 #[derive(Default, Debug)]
 pub struct SymtabPlan {
-    /// By object, in order: the file, its local symbols, its global ones, its bytes of names.
+    /// By object, in order: the file, its local symbols and those that nobody outside sees, its global ones, its bytes of
+    /// names.
     pub files: Vec<(FileId, u32, u32, u64)>,
     /// Names no object defines that are in the output nevertheless: imports, the linker's own.
     pub others: Vec<SymId>,
+    /// Those of them that nobody outside sees.
+    pub hidden: Vec<SymId>,
     /// Mapping symbols of what the linker makes: name, number of the output section, address. They are
     /// the last of the local ones.
     pub marks: Vec<(&'static str, usize, u64)>,
@@ -70,6 +73,13 @@ pub(crate) fn keeps_global(link: &Link<'_>, file: FileId, id: SymId, index: u32)
         && retains(link, link.res.names.get(id))
 }
 
+/// Whether nobody outside sees the global symbol: here it is a local one.
+///
+/// Spec: gABI ch. 4, STV_HIDDEN, STV_INTERNAL.
+pub(crate) fn is_hidden(link: &Link<'_>, id: SymId) -> bool {
+    matches!(link.res.visibility[id.i()], vis::HIDDEN | vis::INTERNAL)
+}
+
 /// Whether `--retain-symbols-file` leaves `name` in the table. Relocations that are kept need theirs.
 fn retains(link: &Link<'_>, name: &[u8]) -> bool {
     let list = link.options.retain.as_ref().filter(|_| !link.options.emit_relocs);
@@ -102,7 +112,10 @@ pub fn plan(link: &mut Link<'_>) {
             }
             for (at, &id) in object.globals.iter().enumerate() {
                 if keeps_global(shared, file, id, object.first_global + at as u32) {
-                    globals += 1;
+                    match is_hidden(shared, id) {
+                        true => locals += 1,
+                        false => globals += 1,
+                    }
                     bytes += shared.res.names.get(id).len() as u64 + 1;
                 }
             }
@@ -134,7 +147,8 @@ pub fn plan(link: &mut Link<'_>) {
     plan.count += others.len() as u32;
     plan.strings += others.iter().map(|&id| link.res.names.get(id).len() as u64 + 1).sum::<u64>();
     plan.files = files;
-    plan.others = others;
+    (plan.hidden, plan.others) = others.into_iter().partition(|&id| is_hidden(link, id));
+    plan.locals += plan.hidden.len() as u32;
     link.plan.symtab = plan;
 }
 
@@ -285,19 +299,23 @@ pub fn write(link: &Link<'_>, symtab: &mut [u8], indexes: &mut [u8], strtab: &mu
         tasks.push((file, a, b, c, at));
         at += bytes;
     }
-    let (tail, tail_strings) = (globals, strings);
+    let (mut hidden, marks) = locals.split(plan.hidden.len() as u32);
+    let (mut globals, strings) = (globals, strings);
     tasks.into_par_iter().for_each(|(file, locals, globals, strings, at)| {
         write_file(link, file, locals, globals, strings, at);
     });
-    let named = write_others(link, tail, tail_strings, at);
-    write_marks(link, locals, &mut tail_strings[named..], at + named as u64);
+    let mut named = 0;
+    for (list, slots) in [(&plan.hidden, &mut hidden), (&plan.others, &mut globals)] {
+        named += write_others(link, list, slots, &mut strings[named..], at + named as u64);
+    }
+    write_marks(link, marks, &mut strings[named..], at + named as u64);
 }
 
-fn write_file(
+fn write_file<'b>(
     link: &Link<'_>,
     file: FileId,
-    mut locals: Slots<'_>,
-    mut globals: Slots<'_>,
+    mut locals: Slots<'b>,
+    mut globals: Slots<'b>,
     strings: &mut [u8],
     base: u64,
 ) {
@@ -335,23 +353,34 @@ fn write_file(
         let (home, value) = own_place(link, object, &symbol, id);
         let name = add(link.res.names.get(id));
         let kind = if symbol.kind == kind::COMMON { kind::OBJECT } else { symbol.kind };
-        let info = symbol.bind << 4 | kind;
         let size = link.res.commons.get(&id).map_or(symbol.size, |c| c.0);
         let other = link.res.visibility[id.i()] | symbol.rest;
-        globals.put(&Entry { name, info, other, home, value, size });
+        let (slots, bind) = match is_hidden(link, id) {
+            true => (&mut locals, bind::LOCAL),
+            false => (&mut globals, symbol.bind),
+        };
+        slots.put(&Entry { name, info: bind << 4 | kind, other, home, value, size });
     }
 }
 
-/// How many bytes their names took.
-fn write_others(link: &Link<'_>, mut slots: Slots<'_>, strings: &mut [u8], base: u64) -> usize {
+/// Writes `list`, which no object defines. How many bytes their names took.
+fn write_others(
+    link: &Link<'_>,
+    list: &[SymId],
+    slots: &mut Slots<'_>,
+    strings: &mut [u8],
+    base: u64,
+) -> usize {
     let mut used = 0usize;
-    for &id in &link.plan.symtab.others {
+    for &id in list {
         let text = link.res.names.get(id);
         strings[used..used + text.len()].copy_from_slice(text);
         let name = (base + used as u64) as u32;
         used += text.len() + 1;
         let super::dynsym::Entry { info, other, home, value, size } =
             super::dynsym::entry(link, id);
+        // The kind alone is a local symbol's.
+        let info = if is_hidden(link, id) { info & 15 } else { info };
         slots.put(&Entry { name, info, other, home, value, size });
     }
     used
