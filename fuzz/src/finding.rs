@@ -78,7 +78,11 @@ pub fn write(root: &Path, finding: &Finding<'_>) -> io::Result<PathBuf> {
     }
     fs::write(folder.join("facts.diff"), facts_diff(finding))?;
     let script = folder.join("repro.sh");
-    fs::write(&script, repro::script(finding))?;
+    let text = match finding.case.beside.is_empty() {
+        true => repro::script(finding),
+        false => repro::SEVERAL.into(),
+    };
+    fs::write(&script, text)?;
     executable(&script)?;
     fs::write(folder.join("report.md"), report::markdown(finding))?;
     let verdict = serde_json::to_string_pretty(&verdict(finding)).map_err(io::Error::other)?;

@@ -10,7 +10,7 @@ use scold_diff::oracle::Trial;
 
 use super::Finding;
 
-/// The script.
+/// The script of one link.
 pub(super) fn script(finding: &Finding<'_>) -> String {
     let sighting = finding.sighting;
     let blamed = sighting.linkers().next().unwrap_or_default();
@@ -28,12 +28,6 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
         return text;
     };
     let _ = writeln!(text, "# Seen with: {}", trial.linker.version());
-    if !finding.case.beside.is_empty() {
-        text.push_str(
-            "echo 'this takes several links that run together: scold replay \"$(dirname \"$0\")\"' >&2\nexit 2\n",
-        );
-        return text;
-    }
     for key in &sighting.complaint.keys {
         let line = format!("# {}: wanted {}, found {}", key.key, key.wanted, key.found);
         let _ = writeln!(text, "{}", line.replace(['\n', '\r'], " "));
@@ -77,6 +71,13 @@ pub(super) fn script(finding: &Finding<'_>) -> String {
     text.push_str(&check(sighting.class(), trial, finding.examined.request.target.format));
     text
 }
+
+/// The script of links that only run together.
+pub(super) const SEVERAL: &str = "\
+#!/bin/sh
+echo \"this takes several links that run together: scold replay '$(dirname \"$0\")'\" >&2
+exit 2
+";
 
 /// The lines that load or start the output, where a loader says that it is wrong. What loads and is wrong
 /// only in what it holds is left to the comparison with the recorded output.
